@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/long/**'],
+    // A golden file is written by `npm run golden` only: one that is missing is a failure, not a new truth.
+    update: 'none',
+    // Several tests start the built CLI, which may have to build itself first.
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    reporters: ['default', './scripts/closing-line-reporter.mjs'],
+  },
+});
