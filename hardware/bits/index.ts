@@ -1,0 +1,3 @@
+export * from './address.ts';
+export * from './layout.ts';
+export * from './registers.ts';

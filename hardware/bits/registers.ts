@@ -1,0 +1,135 @@
+/**
+ * A page of memory-mapped registers compiled from their layouts. Each 32-bit word keeps one mask per access class, so
+ * a write is three bit operations; what hardware does about it is attached as a hook.
+ *
+ * Offers: 4-byte reads and writes, 8-byte writes, hooks, reset. Accesses that are not aligned to 4 bytes or lie outside
+ * the page read 0 and change nothing: no specification gives them a meaning, and a guest can issue them.
+ */
+import type { Access, AnyLayout, Words } from './layout.ts';
+import { encode, maskOf, type Values } from './layout.ts';
+
+/** A register at a place that is not fixed in its layout, or one instance of an array. */
+export interface Placement {
+  readonly layout: AnyLayout;
+  /** Byte offset in the page. */
+  readonly offset: number;
+}
+
+/** Receives the raw value that software wrote to one word, so write-only bits act here. */
+export type WriteHook = (written: number) => void;
+
+const WRITABLE: ReadonlySet<Access> = new Set(['RW', 'RWL']);
+const CLEARABLE: ReadonlySet<Access> = new Set(['RW1C', 'RW1CS']);
+
+export class RegisterFile {
+  /** Current values; models read and set fields here through the layouts. */
+  readonly words: Uint32Array;
+  readonly #initial: Uint32Array;
+  readonly #writable: Uint32Array;
+  readonly #clearable: Uint32Array;
+  readonly #hooks: (WriteHook | null)[];
+
+  constructor(bytes: number, registers: readonly (AnyLayout | Placement)[]) {
+    const count = bytes / 4;
+    this.words = new Uint32Array(count);
+    this.#initial = new Uint32Array(count);
+    this.#writable = new Uint32Array(count);
+    this.#clearable = new Uint32Array(count);
+    this.#hooks = new Array<WriteHook | null>(count).fill(null);
+    const taken = new Uint8Array(count);
+    for (const item of registers) {
+      const { layout, offset } = 'layout' in item ? item : { layout: item, offset: item.$.offset! };
+      const base = offset / 4;
+      for (let i = 0; i < layout.$.words; i++) {
+        if (taken[base + i] !== 0) throw new RangeError(`${layout.$.name} at ${offset} overlaps another register`);
+        taken[base + i] = 1;
+      }
+      or(
+        this.#writable,
+        base,
+        maskOf(layout, (field) => WRITABLE.has(field.spec.access)),
+      );
+      or(
+        this.#clearable,
+        base,
+        maskOf(layout, (field) => CLEARABLE.has(field.spec.access)),
+      );
+    }
+  }
+
+  /** Sets the power-on value of a register at a fixed place. */
+  initial<L extends AnyLayout>(of: L, values: Values<L>): void {
+    const at = of.$.offset! / 4;
+    const words = encode(of, values);
+    this.#initial.set(words, at);
+    this.words.set(words, at);
+  }
+
+  /** Takes write access from fields of a register at a fixed place: they are reserved in this implementation. */
+  withhold(of: AnyLayout, fields: readonly string[]): void {
+    const at = of.$.offset! / 4;
+    maskOf(of, (field) => fields.includes(field.name)).forEach((mask, i) => {
+      this.#writable[at + i]! &= ~mask;
+      this.#clearable[at + i]! &= ~mask;
+    });
+  }
+
+  /** Sets power-on values that are known as whole words. */
+  initialWords(offset: number, words: readonly number[]): void {
+    this.#initial.set(words, offset / 4);
+    this.words.set(words, offset / 4);
+  }
+
+  /** Hardware acts when software writes the word at `offset`; several hooks act in the order of their coming. */
+  onWrite(offset: number, act: WriteHook): void {
+    const before = this.#hooks[offset / 4];
+    this.#hooks[offset / 4] =
+      before == null
+        ? act
+        : (written) => {
+            before(written);
+            act(written);
+          };
+  }
+
+  /** The word at `offset` as an unsigned number. */
+  read32(offset: number): number {
+    return (offset & 3) === 0 && offset >= 0 ? (this.words[offset / 4] ?? 0) : 0;
+  }
+
+  write32(offset: number, value: number): void {
+    if (!this.#store(offset, value)) return;
+    this.#act(offset, value);
+  }
+
+  /** One 8-byte write: both halves are stored, then the lower half acts, then the upper half. */
+  write64(offset: number, lo: number, hi: number): void {
+    const low = this.#store(offset, lo);
+    const high = this.#store(offset + 4, hi);
+    if (low) this.#act(offset, lo);
+    if (high) this.#act(offset + 4, hi);
+  }
+
+  /** Back to power-on values. Hooks stay. */
+  reset(): void {
+    this.words.set(this.#initial);
+  }
+
+  #store(offset: number, value: number): boolean {
+    const i = offset / 4;
+    if ((offset & 3) !== 0 || i < 0 || i >= this.words.length) return false;
+    const writable = this.#writable[i]!;
+    const cleared = value & this.#clearable[i]!;
+    this.words[i] = (this.words[i]! & ~writable & ~cleared) | (value & writable);
+    return true;
+  }
+
+  #act(offset: number, value: number): void {
+    const act = this.#hooks[offset / 4];
+    if (act != null) act(value >>> 0);
+  }
+}
+
+function or(into: Words, at: number, mask: Uint32Array): void {
+  for (let i = 0; i < mask.length; i++) into[at + i]! |= mask[i]!;
+}

@@ -1,0 +1,7 @@
+/** The front door of the simulation kernel: time, events, scripts, channels, components, seeded randomness. */
+export * from './channel.ts';
+export * from './component.ts';
+export * from './engine.ts';
+export * from './random.ts';
+export * from './script.ts';
+export * from './time.ts';
