@@ -1,0 +1,1 @@
+export { DMA_ENGINE, DmaEngine, type DmaEngineSpec, type DmaEngineState } from './dma-engine.ts';

@@ -1,0 +1,164 @@
+/**
+ * One function of a PCIe device: its configuration space, what arrives for it, and what it may send. A device owns a
+ * function and gives it its behaviour.
+ *
+ * Offers: `take`, `canSend`, `send`, `transmit` TLPs (memory requests only while Bus Master Enable is set), `interrupt`.
+ * Needs: a `FunctionBehaviour`, and an endpoint, which a root complex gives it when it is connected.
+ *
+ * Inaccuracies: a function answers configuration and memory requests in no time of its own, with one completion.
+ */
+import { highHalf, lowHalf } from '../bits/index.ts';
+import type { Component, Script } from '../sim/index.ts';
+import { type BarSpec, ConfigSpace, type ConfigSpec } from './config-space.ts';
+import type { Endpoint } from './endpoint.ts';
+import { CompletionStatus } from './spec.ts';
+import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
+
+export interface FunctionSpec extends ConfigSpec {
+  readonly name: string;
+  /** Requester id: bus 15:8, device 7:3, function 2:0. */
+  readonly requester: number;
+}
+
+/** What a device does when something reaches one of its functions. */
+export interface FunctionBehaviour {
+  /** Fills the first `length` bytes of `into` from `offset` in the range of base address `bar` on. */
+  memoryRead(bar: number, offset: number, into: Uint8Array, length: number): void;
+  memoryWrite(bar: number, offset: number, from: Uint8Array, length: number): void;
+  /** A completion of one of its requests. The TLP is gone when this returns. */
+  completion(tlp: Tlp): void;
+}
+
+export interface FunctionState {
+  /** Memory requests that were not sent because Bus Master Enable was 0. */
+  withheld: number;
+}
+
+export class PcieFunction implements Component<FunctionSpec, FunctionState> {
+  readonly name: string;
+  readonly spec: FunctionSpec;
+  readonly state: FunctionState = { withheld: 0 };
+  readonly config: ConfigSpace;
+  readonly #behaviour: FunctionBehaviour;
+  #endpoint: Endpoint | null = null;
+
+  constructor(spec: FunctionSpec, behaviour: FunctionBehaviour) {
+    this.name = spec.name;
+    this.spec = spec;
+    this.config = new ConfigSpace(spec);
+    this.#behaviour = behaviour;
+  }
+
+  /** Called by the endpoint that it becomes part of. */
+  join(endpoint: Endpoint): void {
+    const { generation, width } = endpoint.link.spec;
+    this.#endpoint = endpoint;
+    this.config.describePlace(generation, width, endpoint.functions.length > 1);
+  }
+
+  get endpoint(): Endpoint {
+    if (this.#endpoint === null) throw new Error(`${this.name} is not connected to a link`);
+    return this.#endpoint;
+  }
+
+  /** A TLP to fill and send. */
+  take(): Tlp {
+    return this.endpoint.link.take();
+  }
+
+  canSend(creditClass: number): boolean {
+    return this.endpoint.link.upstream.canSend(creditClass);
+  }
+
+  /** Sends a TLP for which there is a credit. False, and the TLP is gone, when the function must not send it. */
+  send(tlp: Tlp): boolean {
+    const { link } = this.endpoint;
+    if (tlp.isMemoryRequest && !this.config.busMaster) {
+      this.state.withheld++;
+      link.give(tlp);
+      return false;
+    }
+    link.upstream.send(tlp);
+    return true;
+  }
+
+  /** Sends a TLP as soon as the link has a credit for it; as `send`. */
+  *transmit(tlp: Tlp): Script<boolean> {
+    const creditClass = tlp.creditClass;
+    while (!this.canSend(creditClass)) yield this.endpoint.credit();
+    return this.send(tlp);
+  }
+
+  /** Sends the MSI of `vector`. False when MSIs, this vector or bus mastering are not enabled. */
+  *interrupt(vector: number): Script<boolean> {
+    if (vector >= this.config.msiVectors) return false;
+    const { msiAddressHi, msiAddressLo } = this.config;
+    const tlp = this.take().memoryWrite(this.spec.requester, msiAddressHi, msiAddressLo, 4);
+    const data = this.config.msiData(vector);
+    for (let i = 0; i < 4; i++) tlp.data![i] = data >>> (i * 8);
+    return yield* this.transmit(tlp);
+  }
+
+  /** The base address register whose range holds all of the request, or `null`. */
+  barOf(tlp: Tlp): BarSpec | null {
+    for (const bar of this.spec.bars) {
+      const start = this.config.barAt(bar);
+      if (start < 0) continue;
+      // Ranges are aligned to their size, so the first and the last byte decide.
+      const first = offsetIn(start, tlp);
+      if (first >= 0 && first + Math.max(tlp.length, 1) <= bar.size) return bar;
+    }
+    return null;
+  }
+
+  /** Deals with a TLP that the endpoint found to be for this function. The endpoint releases it. */
+  receive(tlp: Tlp): void {
+    if (tlp.kind === TlpKind.CONFIG_READ_0) this.#configRead(tlp);
+    else if (tlp.kind === TlpKind.CONFIG_WRITE_0) this.#configWrite(tlp);
+    else if (tlp.creditClass === CreditClass.COMPLETION) this.#completion(tlp);
+    else this.#memory(tlp);
+  }
+
+  reset(): void {
+    this.config.reset();
+    this.state.withheld = 0;
+  }
+
+  #configRead(tlp: Tlp): void {
+    const answer = this.take().completionData(tlp, this.spec.requester, 0, 4);
+    const word = this.config.read(tlp.addressLo & ~3, 4);
+    for (let i = 0; i < 4; i++) answer.data![i] = word >>> (i * 8);
+    this.send(answer);
+  }
+
+  #configWrite(tlp: Tlp): void {
+    this.config.write(tlp.addressLo, tlp.length, tlp.word);
+    this.send(this.take().completion(tlp, this.spec.requester, CompletionStatus.SUCCESSFUL));
+  }
+
+  #completion(tlp: Tlp): void {
+    if (tlp.status !== CompletionStatus.SUCCESSFUL) {
+      this.config.noteFailedRequest(tlp.status === CompletionStatus.COMPLETER_ABORT);
+    }
+    this.#behaviour.completion(tlp);
+  }
+
+  #memory(tlp: Tlp): void {
+    const bar = this.barOf(tlp)!;
+    const offset = offsetIn(this.config.barAt(bar), tlp);
+    if (tlp.kind === TlpKind.MEMORY_WRITE) {
+      this.#behaviour.memoryWrite(bar.index, offset, tlp.data!, tlp.length);
+      return;
+    }
+    // A zero-length read is answered with one byte of no meaning.
+    const answer = this.take().completionData(tlp, this.spec.requester, 0, Math.max(tlp.length, 1));
+    this.#behaviour.memoryRead(bar.index, offset, answer.data!, tlp.length);
+    this.send(answer);
+  }
+}
+
+/** How far the address of a request lies above `start`; negative when it lies below or 4 GiB and more above. */
+function offsetIn(start: number, tlp: Tlp): number {
+  const upper = (tlp.addressHi >>> 0) - (highHalf(start) >>> 0);
+  return upper === 0 ? (tlp.addressLo >>> 0) - (lowHalf(start) >>> 0) : -1;
+}

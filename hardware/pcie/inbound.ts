@@ -1,0 +1,33 @@
+/** What the root complex remembers of a TLP that has arrived and is not finished. */
+import type { Handler } from '../sim/index.ts';
+import type { Arrivals } from './arrivals.ts';
+import type { RootPort } from './root-port.ts';
+import type { Tlp } from './tlp.ts';
+import { TranslationRequest } from './translation.ts';
+
+/** Next step of a transaction when its time has come. */
+export const Step = { ASK: 0, PERFORM: 1 } as const;
+
+/** One TLP on its way. Reused. */
+export class Inbound implements Handler {
+  readonly name = 'root complex';
+  readonly request: TranslationRequest = new TranslationRequest(this);
+  port!: RootPort;
+  tlp!: Tlp;
+  /** How many posted requests of the port must have finished before this may take effect. */
+  behind = 0;
+  answered = false;
+  finished = false;
+  /** Null after a reset, when what is still scheduled for it means nothing. */
+  owner: Arrivals | null;
+
+  constructor(owner: Arrivals) {
+    this.owner = owner;
+  }
+
+  handle(step: number): void {
+    if (this.owner === null) return;
+    if (step === Step.ASK) this.owner.ask(this);
+    else this.owner.perform(this);
+  }
+}

@@ -1,0 +1,12 @@
+/** PCI Express: packets, links, functions and the root complex. */
+export * from './codec.ts';
+export * from './config-space.ts';
+export * from './endpoint.ts';
+export * from './function.ts';
+export { type Direction, LINK, Link, type LinkSpec, type LinkState, linkRate } from './link.ts';
+export * from './root-complex.ts';
+export type { RootPort } from './root-port.ts';
+export type { MmioTarget } from './routes.ts';
+export * from './spec.ts';
+export * from './tlp.ts';
+export * from './translation.ts';

@@ -1,0 +1,60 @@
+/**
+ * Requests of the root complex on behalf of the CPU: each gets a tag, goes down a port, and waits for its completion.
+ *
+ * Inaccuracies: there is no completion time-out; a request that nobody answers waits for ever.
+ */
+import { type Engine, Gate, type Script, Signal, waitFor } from '../sim/index.ts';
+import type { RootPort } from './root-port.ts';
+import { CompletionStatus } from './spec.ts';
+import type { Tlp } from './tlp.ts';
+
+/** Tags of a requester that does not use extended ones. */
+const TAGS = 32;
+
+export class Outbound {
+  readonly #engine: Engine;
+  readonly #answers: (Signal<bigint | null> | null)[] = new Array<null>(TAGS).fill(null);
+  #free: Gate;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#free = new Gate(engine, 'a tag of the root complex');
+  }
+
+  /**
+   * Sends the non-posted request that `fill` makes and waits for its completion: the data as a little-endian number, 0
+   * when there is none, or `null` for any status but success.
+   */
+  *request(port: RootPort, fill: (tlp: Tlp, tag: number) => Tlp): Script<bigint | null> {
+    let tag = this.#answers.indexOf(null);
+    while (tag < 0) {
+      yield this.#free.wait();
+      tag = this.#answers.indexOf(null);
+    }
+    const answer = new Signal<bigint | null>(this.#engine, `the completion of tag ${tag}`);
+    this.#answers[tag] = answer;
+    yield* port.transmit(fill(port.link.take(), tag));
+    return yield* waitFor(answer);
+  }
+
+  /** A completion has come. */
+  complete(tlp: Tlp): void {
+    const answer = this.#answers[tlp.tag];
+    // A completion that nobody waits for is dropped, as the specification says of unexpected ones.
+    if (answer == null) return;
+    this.#answers[tlp.tag] = null;
+    answer.fire(tlp.status === CompletionStatus.SUCCESSFUL ? dataOf(tlp) : null);
+    this.#free.notify();
+  }
+
+  reset(): void {
+    this.#answers.fill(null);
+    this.#free = new Gate(this.#engine, 'a tag of the root complex');
+  }
+}
+
+function dataOf(tlp: Tlp): bigint {
+  let value = 0n;
+  for (let i = (tlp.data === null ? 0 : tlp.length) - 1; i >= 0; i--) value = (value << 8n) | BigInt(tlp.data![i]!);
+  return value;
+}

@@ -1,0 +1,68 @@
+/**
+ * A root port: the root complex's end of one link, and what has come over it and is not finished.
+ *
+ * PCIe orders what arrives: a posted request passes no posted one before it, a read or completion passes no posted request
+ * before it, and a posted request waits for no read. So posted requests stand in a queue that finishes in order, and each
+ * other TLP remembers how many of them came before it.
+ */
+import { type Engine, Gate, type Script } from '../sim/index.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { PcieFunction } from './function.ts';
+import type { Inbound } from './inbound.ts';
+import type { Link } from './link.ts';
+import type { Tlp } from './tlp.ts';
+
+export class RootPort {
+  readonly link: Link;
+  readonly functions: readonly PcieFunction[];
+  /** Posted requests that are not finished, oldest first; memory has been asked to perform the first `issued` of them. */
+  readonly posted: Inbound[] = [];
+  issued = 0;
+  /** How many posted requests have arrived, and have finished, since the reset. */
+  arrived = 0;
+  finished = 0;
+  /** Reads and completions behind a posted request that has not finished, oldest first. */
+  readonly held: Inbound[] = [];
+  readonly #engine: Engine;
+  readonly #endpoint: Endpoint;
+  #free!: Gate;
+
+  constructor(engine: Engine, endpoint: Endpoint) {
+    const { link, functions } = endpoint;
+    this.link = link;
+    this.functions = functions;
+    this.#engine = engine;
+    this.#endpoint = endpoint;
+    this.#forgetWaiting();
+    link.downstream.onFree = () => this.#free.notify();
+  }
+
+  /** Sends a TLP as soon as there is a credit for it. */
+  *transmit(tlp: Tlp): Script<void> {
+    while (!this.link.downstream.canSend(tlp.creditClass)) yield this.#free.wait();
+    this.link.downstream.send(tlp);
+  }
+
+  /** Largest payload that every function of the link may receive, in bytes. */
+  get maxPayload(): number {
+    let least = 4096;
+    for (const { config } of this.functions) least = Math.min(least, config.maxPayload);
+    return least;
+  }
+
+  reset(): void {
+    this.posted.length = 0;
+    this.held.length = 0;
+    this.issued = 0;
+    this.arrived = 0;
+    this.finished = 0;
+    this.link.reset();
+    this.#endpoint.reset();
+    this.#forgetWaiting();
+  }
+
+  /** Who waits holds a TLP of before the reset and must not wake. */
+  #forgetWaiting(): void {
+    this.#free = new Gate(this.#engine, `a credit of ${this.link.name} downstream`);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * What a root complex asks of a translation agent (an IOMMU), and the answer, in one object that the root complex owns
+ * and reuses. Addresses are int32 halves and results integers, because they cross the hot path.
+ */
+import type { Port } from '../sim/index.ts';
+import { NO_PASID } from './tlp.ts';
+
+/** Bits of an access. A fetch-and-add or compare-and-swap is READ | WRITE. */
+export const Access = {
+  READ: 1,
+  WRITE: 2,
+  EXECUTE: 4,
+  PRIVILEGED: 8,
+  /** A read of length 0, which asks for nothing but completion. */
+  ZERO_LENGTH: 16,
+} as const;
+
+/** How a request ended. */
+export const TranslationStatus = { SUCCESS: 0, UNSUPPORTED_REQUEST: 1, COMPLETER_ABORT: 2 } as const;
+
+export class TranslationRequest {
+  // The question. It never crosses a 4 KiB boundary.
+  requester = 0;
+  pasid: number = NO_PASID;
+  /** Bits of `Access`. */
+  access = 0;
+  /** AT field: 0 untranslated, 1 translation request, 2 translated. */
+  addressType = 0;
+  addressHi = 0;
+  addressLo = 0;
+  /** Bytes. */
+  length = 0;
+  /** True for a 4-byte write without PASID into 0xFEE0_0000 to 0xFEEF_FFFF; `data` is then what it writes. */
+  interrupt = false;
+  data = 0;
+
+  // The answer, valid when the agent calls `answers`. For an interrupt: the message address, and its data in `data`.
+  status: number = TranslationStatus.SUCCESS;
+  hpaHi = 0;
+  hpaLo = 0;
+  /** False where the translation asks for accesses that do not snoop the CPU's caches. */
+  snoop = true;
+
+  /** For who asks: what the request is part of. */
+  readonly owner: unknown;
+
+  constructor(owner: unknown = null) {
+    this.owner = owner;
+  }
+
+  /** Answers with the address that was asked about: the passage without translation. */
+  passThrough(): void {
+    this.status = TranslationStatus.SUCCESS;
+    this.hpaHi = this.addressHi;
+    this.hpaLo = this.addressLo;
+    this.snoop = true;
+  }
+}
+
+/** What stands between the root complex and memory. It may answer in any order, each request once. */
+export interface TranslationAgent {
+  readonly name: string;
+  /** The root complex sends here, and takes `onFree`. */
+  readonly requests: Port<TranslationRequest>;
+  /** Set by the root complex. */
+  answers: (request: TranslationRequest) => void;
+}
+
+const INTERRUPT_RANGE = 0xfee;
+
+/** 0xFEE0_0000 to 0xFEEF_FFFF: writes here are interrupts, not memory accesses. */
+export function inInterruptRange(hi: number, lo: number): boolean {
+  return hi === 0 && lo >>> 20 === INTERRUPT_RANGE;
+}
