@@ -1,0 +1,15 @@
+/** The hardware library's front door. */
+export {
+  type AmdCapabilities,
+  createRig,
+  type DmaRequest,
+  type DmaResult,
+  type HostMemory,
+  type IntelCapabilities,
+  NotSupported,
+  type Rig,
+  type RigFault,
+  type RigOptions,
+  type Segment,
+  type TranslateRequest,
+} from './rig.ts';

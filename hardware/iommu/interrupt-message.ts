@@ -1,0 +1,31 @@
+/** A device's write into the interrupt range on its way through an IOMMU, and what becomes of it. */
+import { MemoryOperation } from '../memory/index.ts';
+import { Status } from './access.ts';
+import type { FaultReason } from './translation.ts';
+
+export class InterruptMessage<Fault extends FaultReason = FaultReason> {
+  requester = 0;
+  /** Message address as halves, and message data: first the device's, in the end what is delivered. */
+  hi = 0;
+  lo = 0;
+  data = 0;
+
+  status: number = Status.SUCCESS;
+  fault: Fault | null = null;
+  recorded = false;
+  /** Index of the remapping table entry, once it is known. */
+  index = 0;
+  readonly memory = new MemoryOperation();
+
+  ask(requester: number, hi: number, lo: number, data: number): this {
+    this.requester = requester;
+    this.hi = hi;
+    this.lo = lo;
+    this.data = data;
+    this.status = Status.SUCCESS;
+    this.fault = null;
+    this.recorded = false;
+    this.index = 0;
+    return this;
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * A set-associative IOTLB. An entry is found through a hash of its tags, so that a look-up costs the same for any number
+ * of ways; within a set the least recently used entry is replaced. Pages of several sizes live side by side: a look-up
+ * probes each size that is present.
+ *
+ * Tags: an integer `space` (whose translations these are: the requester, or requester and PASID) and the page. Beside the
+ * tags each entry keeps a `domain`, by which the vendors' commands invalidate.
+ *
+ * Page numbers come as two halves: 20 upper bits, 32 lower bits. An entry is named by the index of its first word in
+ * `words`; nothing here allocates after construction.
+ */
+
+/** Not architectural. */
+export interface IotlbSpec {
+  /** Number of sets, a power of two. */
+  readonly sets: number;
+  readonly ways: number;
+}
+
+/** One entry as plain data. */
+export interface IotlbEntry {
+  readonly space: number;
+  /** 4 KiB page number of the first page. */
+  readonly page: number;
+  /** log2 of the page's bytes. */
+  readonly shift: number;
+  /** Host address of the page. */
+  readonly frame: number;
+  readonly flags: number;
+  readonly domain: number;
+}
+
+// What stands at which word of an entry. One array, because each further one costs a look-up more.
+const PAGE_LO = 0;
+/** Upper page bits and, above them, the shift: one comparison tests both. */
+const PAGE_HI = 1;
+const SPACE = 2;
+/** Host address of the page, as halves. */
+export const FRAME_HI = 3;
+export const FRAME_LO = 4;
+/** What the unit keeps with a translation: rights in the low two bits. */
+export const FLAGS = 5;
+export const DOMAIN = 6;
+/** 0 in a free entry. */
+export const SHIFT = 7;
+/** When the entry was last used, in uses of this IOTLB. */
+const USED = 8;
+/** Next entry with the same hash. */
+const NEXT = 9;
+const ENTRY_WORDS = 10;
+
+const NONE = -1;
+const SPREAD_PAGE = 0x9e37_79b1;
+const SPREAD_SPACE = 0x85eb_ca6b;
+const SHIFT_POSITION = 20;
+const PAGE_HI_MASK = (1 << SHIFT_POSITION) - 1;
+/** 4 KiB pages are looked up first, and without counting them. */
+const SMALL_SHIFT = 12;
+const SMALL = SMALL_SHIFT << SHIFT_POSITION;
+const NEVER = 0;
+const MANY_USES = 0x4000_0000;
+
+export class Iotlb {
+  readonly spec: IotlbSpec;
+  readonly words: Int32Array;
+  readonly #buckets: Int32Array;
+  readonly #bucketMask: number;
+  /** Entries per larger page size, and the larger sizes in use. */
+  readonly #population = new Int32Array(64);
+  readonly #shifts = new Int32Array(64);
+  #shiftCount = 0;
+  #uses = NEVER;
+
+  constructor(spec: IotlbSpec) {
+    const entries = spec.sets * spec.ways;
+    if (!(entries > 0 && (spec.sets & (spec.sets - 1)) === 0)) {
+      throw new RangeError(`an IOTLB of ${spec.sets} sets and ${spec.ways} ways: sets must be a power of two`);
+    }
+    const buckets = 2 ** (33 - Math.clz32(entries));
+    this.spec = spec;
+    this.words = new Int32Array(entries * ENTRY_WORDS);
+    this.#buckets = new Int32Array(buckets).fill(NONE);
+    this.#bucketMask = buckets - 1;
+  }
+
+  /** Entry that translates the page, or -1. A hit becomes the most recently used. */
+  find(space: number, pageHi: number, pageLo: number): number {
+    const { words } = this;
+    const hi = (pageHi & PAGE_HI_MASK) | SMALL;
+    // Nearly every hit is a small page at the head of its bucket; the rest is elsewhere, so that this stays inlined.
+    const i = this.#buckets[this.#bucket(space, hi, pageLo)]!;
+    if (words[i + PAGE_LO] === pageLo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) {
+      this.#uses = (this.#uses + 1) | 0;
+      words[i + USED] = this.#uses;
+      return i;
+    }
+    return this.#findFurther(space, pageHi, pageLo);
+  }
+
+  /** As `find`, and nothing becomes more recent by it. */
+  peek(space: number, pageHi: number, pageLo: number): number {
+    const small = this.#match(space, (pageHi & PAGE_HI_MASK) | SMALL, pageLo);
+    return small === NONE ? this.#matchLarge(space, pageHi, pageLo) : small;
+  }
+
+  /** Enters a translation in place of an older one of the same page, or of the least recently used one of its set. */
+  insert(space: number, pageHi: number, pageLo: number, shift: number): number {
+    const present = this.#match(space, highTag(pageHi, shift), lowTag(pageLo, shift));
+    if (present === NONE) return this.add(space, pageHi, pageLo, shift);
+    this.words[present + USED] = this.#use();
+    return present;
+  }
+
+  /** As `insert`, for a page of which nothing is here: a look-up has just missed it. */
+  add(space: number, pageHi: number, pageLo: number, shift: number): number {
+    const { words } = this;
+    const lo = lowTag(pageLo, shift);
+    const hi = highTag(pageHi, shift);
+    if (this.#uses < 0 || this.#uses > MANY_USES) this.#renumber();
+    const i = this.#victim(this.#setOf(space, lo, shift));
+    if (words[i + SHIFT] !== 0) this.#unlink(i);
+    const bucket = this.#bucket(space, hi, lo);
+    words[i + PAGE_LO] = lo;
+    words[i + PAGE_HI] = hi;
+    words[i + SPACE] = space;
+    words[i + SHIFT] = shift;
+    words[i + USED] = this.#use();
+    words[i + NEXT] = this.#buckets[bucket]!;
+    this.#buckets[bucket] = i;
+    if (shift !== SMALL_SHIFT && this.#population[shift]!++ === 0) this.#shifts[this.#shiftCount++] = shift;
+    return i;
+  }
+
+  /** Says what the entry translates to. */
+  fill(entry: number, frameHi: number, frameLo: number, flags: number, domain: number): void {
+    const { words } = this;
+    words[entry + FRAME_HI] = frameHi;
+    words[entry + FRAME_LO] = frameLo;
+    words[entry + FLAGS] = flags;
+    words[entry + DOMAIN] = domain;
+  }
+
+  clear(): void {
+    this.words.fill(0);
+    this.#buckets.fill(NONE);
+    this.#population.fill(0);
+    this.#shiftCount = 0;
+    this.#uses = NEVER;
+  }
+
+  /** Removes every entry of a domain; gives the number of entries removed. */
+  removeDomain(domain: number): number {
+    return this.#removeWhere((i) => this.words[i + DOMAIN] === domain);
+  }
+
+  /** Removes the entries of a domain that overlap the `2^order` pages around the given page. */
+  removePages(domain: number, pageHi: number, pageLo: number, order: number): number {
+    const { words } = this;
+    return this.#removeWhere((i) => {
+      // Two aligned ranges overlap exactly when they agree above the larger one's size.
+      const shift = Math.max(words[i + SHIFT]!, order + 12);
+      return (
+        words[i + DOMAIN] === domain &&
+        lowTag(words[i + PAGE_LO]!, shift) === lowTag(pageLo, shift) &&
+        highTag(words[i + PAGE_HI]!, shift) === highTag(pageHi, shift)
+      );
+    });
+  }
+
+  /** Removes what `select` accepts. */
+  removeWhere(select: (entry: IotlbEntry) => boolean): number {
+    return this.#removeWhere((i) => select(this.entry(i)));
+  }
+
+  entry(i: number): IotlbEntry {
+    const { words } = this;
+    const pageHi = words[i + PAGE_HI]! & PAGE_HI_MASK;
+    return {
+      space: words[i + SPACE]!,
+      page: pageHi * 2 ** 32 + (words[i + PAGE_LO]! >>> 0),
+      shift: words[i + SHIFT]!,
+      frame: (words[i + FRAME_HI]! >>> 0) * 2 ** 32 + (words[i + FRAME_LO]! >>> 0),
+      flags: words[i + FLAGS]!,
+      domain: words[i + DOMAIN]!,
+    };
+  }
+
+  /** All valid entries, for inspection. */
+  entries(): IotlbEntry[] {
+    const found: IotlbEntry[] = [];
+    for (let i = 0; i < this.words.length; i += ENTRY_WORDS) {
+      if (this.words[i + SHIFT] !== 0) found.push(this.entry(i));
+    }
+    return found;
+  }
+
+  #removeWhere(select: (i: number) => boolean): number {
+    let removed = 0;
+    for (let i = 0; i < this.words.length; i += ENTRY_WORDS) {
+      if (this.words[i + SHIFT] === 0 || !select(i)) continue;
+      this.#unlink(i);
+      this.words[i + SHIFT] = 0;
+      this.words[i + USED] = NEVER;
+      removed++;
+    }
+    return removed;
+  }
+
+  /** The least recently used entry of a set; a free one counts as never used. Without a branch that has to be guessed. */
+  #victim(set: number): number {
+    const { words } = this;
+    const first = set * this.spec.ways * ENTRY_WORDS;
+    const end = first + this.spec.ways * ENTRY_WORDS;
+    let victim = first;
+    let least = words[first + USED]!;
+    for (let i = first + ENTRY_WORDS; i < end; i += ENTRY_WORDS) {
+      const used = words[i + USED]!;
+      victim += (i - victim) & ((used - least) >> 31);
+      least = Math.min(least, used);
+    }
+    return victim;
+  }
+
+  #findFurther(space: number, pageHi: number, pageLo: number): number {
+    const i = this.peek(space, pageHi, pageLo);
+    if (i !== NONE) this.words[i + USED] = this.#use();
+    return i;
+  }
+
+  #matchLarge(space: number, pageHi: number, pageLo: number): number {
+    for (let k = 0; k < this.#shiftCount; k++) {
+      const shift = this.#shifts[k]!;
+      const i = this.#match(space, highTag(pageHi, shift), lowTag(pageLo, shift));
+      if (i !== NONE) return i;
+    }
+    return NONE;
+  }
+
+  /** The entry with exactly these tags. */
+  #match(space: number, hi: number, lo: number): number {
+    const { words } = this;
+    for (let i = this.#buckets[this.#bucket(space, hi, lo)]!; i !== NONE; i = words[i + NEXT]!) {
+      if (words[i + PAGE_LO] === lo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) return i;
+    }
+    return NONE;
+  }
+
+  /** Stamp of this use. Whoever compares stamps renews them first when they have become large, in their order. */
+  #use(): number {
+    this.#uses = (this.#uses + 1) | 0;
+    return this.#uses;
+  }
+
+  #renumber(): void {
+    const { words } = this;
+    const order: number[] = [];
+    for (let i = 0; i < words.length; i += ENTRY_WORDS) if (words[i + SHIFT] !== 0) order.push(i);
+    order.sort((a, b) => (words[a + USED]! >>> 0) - (words[b + USED]! >>> 0));
+    order.forEach((i, rank) => {
+      words[i + USED] = NEVER + 1 + rank;
+    });
+    this.#uses = NEVER + order.length;
+  }
+
+  #bucket(space: number, hi: number, lo: number): number {
+    const mixed = Math.imul(lo ^ Math.imul(hi ^ space, SPREAD_SPACE), SPREAD_PAGE);
+    return (mixed ^ (mixed >>> 15)) & this.#bucketMask;
+  }
+
+  /** Neighbouring pages go to neighbouring sets, as in hardware that is indexed by address bits. */
+  #setOf(space: number, lo: number, shift: number): number {
+    const index = shift >= 44 ? 0 : lo >>> (shift - 12);
+    return (index ^ Math.imul(space, SPREAD_SPACE)) & (this.spec.sets - 1);
+  }
+
+  /** Takes an entry out of its bucket and its size out of the count. */
+  #unlink(i: number): void {
+    const { words } = this;
+    const bucket = this.#bucket(words[i + SPACE]!, words[i + PAGE_HI]!, words[i + PAGE_LO]!);
+    if (this.#buckets[bucket] === i) {
+      this.#buckets[bucket] = words[i + NEXT]!;
+    } else {
+      let before = this.#buckets[bucket]!;
+      while (words[before + NEXT] !== i) before = words[before + NEXT]!;
+      words[before + NEXT] = words[i + NEXT]!;
+    }
+    const shift = words[i + SHIFT]!;
+    if (shift !== SMALL_SHIFT && --this.#population[shift]! === 0) {
+      const k = this.#shifts.indexOf(shift);
+      this.#shifts[k] = this.#shifts[--this.#shiftCount]!;
+    }
+  }
+}
+
+function lowTag(pageLo: number, shift: number): number {
+  return shift >= 44 ? 0 : pageLo & (-1 << (shift - 12));
+}
+
+function highTag(pageHi: number, shift: number): number {
+  const high = pageHi & PAGE_HI_MASK;
+  return (shift > 44 ? high & (-1 << (shift - 44)) : high) | (shift << SHIFT_POSITION);
+}

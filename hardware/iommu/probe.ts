@@ -1,0 +1,35 @@
+/**
+ * What an IOMMU tells an observer. A unit holds one probe or `null`; every call stands behind that test, so that an
+ * unobserved unit pays for a comparison and nothing else.
+ */
+
+export interface FaultReport {
+  readonly code: number;
+  /** The specification's name of the condition. */
+  readonly name: string;
+  readonly requester: number;
+  /** -1 without a PASID. */
+  readonly pasid: number;
+  readonly address: bigint;
+  readonly write: boolean;
+  /** False when the condition went unrecorded. */
+  readonly recorded: boolean;
+}
+
+export interface IommuProbe {
+  /** The IOTLB had the translation. */
+  hit(requester: number, address: bigint, hpa: number): void;
+  /** The IOTLB did not have it. */
+  miss(requester: number, address: bigint): void;
+  /** A table entry was fetched. `what` names it as the specification does. */
+  read(what: string, address: number, words: Uint32Array, count: number): void;
+  /** A walk has ended well. */
+  translated(requester: number, address: bigint, hpa: number, pageShift: number): void;
+  fault(report: FaultReport): void;
+  /** A cache was told to drop entries. */
+  invalidated(what: string, detail: Readonly<Record<string, number | bigint | string>>): void;
+  /** Software wrote a register. */
+  registerWritten(offset: number, size: number, value: bigint): void;
+  /** The unit sent an interrupt of its own, or let one of a device's pass. */
+  interrupt(address: bigint, data: number): void;
+}

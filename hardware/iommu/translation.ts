@@ -1,0 +1,97 @@
+/**
+ * One request on its way through an IOMMU, and the answer: reused by its owner, so that nothing is allocated per
+ * request. Several may be under way at once in a timed machine; each has its own.
+ */
+import { MemoryOperation } from '../memory/index.ts';
+import { AddressType, NO_PASID, RIGHTS, Status } from './access.ts';
+
+/** A fault reason as its vendor's specification declares it. */
+export interface FaultReason {
+  readonly code: number;
+  /** The specification's name of the condition, for instance `LGN.2`. */
+  readonly name: string;
+}
+
+/** Where a page lies and what may be done with it. */
+export class Leaf {
+  /** Host address of the page, as halves; the bits below `shift` are 0. */
+  frameHi = 0;
+  frameLo = 0;
+  /** log2 of the page's bytes. */
+  shift = 12;
+  /** Access.READ and Access.WRITE as far as they are allowed. */
+  rights = 0;
+  snoop = false;
+}
+
+export class Translation<Fault extends FaultReason = FaultReason> {
+  requester = 0;
+  pasid = NO_PASID;
+  /** Bits of `Access`. */
+  access = 0;
+  addressType: number = AddressType.UNTRANSLATED;
+  hi = 0;
+  lo = 0;
+  /** False for a question: the answer is the same, and no cache, table, record or counter changes. */
+  effects = true;
+
+  status: number = Status.SUCCESS;
+  hpaHi = 0;
+  hpaLo = 0;
+  /** The access snoops the caches whatever it says itself. */
+  snoop = false;
+  readonly leaf = new Leaf();
+  fault: Fault | null = null;
+  /** False when the specification lets the fault go unrecorded: qualified and disabled, or recoverable. */
+  recorded = false;
+  /** An entry met on the way keeps qualified faults from being recorded. */
+  faultDisable = false;
+  /** The accesses of this request's walk. */
+  readonly memory = new MemoryOperation();
+
+  /** A plain question: untranslated, with effects. */
+  ask(requester: number, pasid: number, access: number, hi: number, lo: number): this {
+    this.requester = requester;
+    this.pasid = pasid;
+    this.access = access;
+    this.hi = hi;
+    this.lo = lo;
+    this.addressType = AddressType.UNTRANSLATED;
+    this.effects = true;
+    return this;
+  }
+
+  /** Forgets the last answer. */
+  begin(): void {
+    this.status = Status.SUCCESS;
+    this.fault = null;
+    this.recorded = false;
+    this.faultDisable = false;
+  }
+
+  /** Answers with the address that `leaf` gives. */
+  succeed(): void {
+    const { frameHi, frameLo, shift } = this.leaf;
+    const offset = shift >= 32 ? -1 : (1 << shift) - 1;
+    this.hpaHi = frameHi;
+    this.hpaLo = frameLo | (this.lo & offset);
+    this.snoop = this.leaf.snoop;
+  }
+
+  /** Answers with the address itself. */
+  pass(): void {
+    this.leaf.frameHi = this.hi;
+    this.leaf.frameLo = this.lo & ~0xfff;
+    this.leaf.shift = 12;
+    this.leaf.rights = RIGHTS;
+    this.leaf.snoop = false;
+    this.snoop = false;
+    this.hpaHi = this.hi;
+    this.hpaLo = this.lo;
+  }
+}
+
+/** True when the address has a bit at or above `bits`, a width from 32 to 64. */
+export function exceeds(hi: number, bits: number): boolean {
+  return bits < 64 && hi >>> (bits - 32) !== 0;
+}

@@ -1,0 +1,28 @@
+/**
+ * What a unit of either vendor offers to the machine around it: the timed agent, the rig and the contract tests know an
+ * IOMMU only through this.
+ */
+import type { InterruptMessage } from './interrupt-message.ts';
+import type { IommuProbe } from './probe.ts';
+import type { FaultReason, Translation } from './translation.ts';
+import type { Walk } from './walk.ts';
+
+export interface IommuUnit<Fault extends FaultReason = FaultReason> {
+  probe: IommuProbe | null;
+  /** Carries out work that the unit starts by itself; at once, unless a timed machine sets it. */
+  run: (walk: Walk) => void;
+  /** Accesses of 4 and 8 bytes to the register page. */
+  read(offset: number, size: number): bigint;
+  write(offset: number, size: number, value: bigint): void;
+  /** Answers a request now, with everything that follows from it. */
+  translate(t: Translation<Fault>): void;
+  /** Answers from the IOTLB alone; false when it cannot, and nothing has changed. */
+  hit(t: Translation<Fault>): boolean;
+  /** The steps of one request. Whoever runs them calls `report` when they end. */
+  walk(t: Translation<Fault>): Walk;
+  report(t: Translation<Fault>): void;
+  /** The steps of one interrupt message, and what follows when it was blocked. */
+  walkInterrupt(message: InterruptMessage<Fault>): Walk;
+  reportInterrupt(message: InterruptMessage<Fault>): void;
+  reset(): void;
+}

@@ -1,0 +1,91 @@
+/**
+ * What VER, CAP, ECAP and the host address width make of a unit: the registers' fields under their own names, and the
+ * values that follow from them. Behaviour asks here and nowhere else what the unit can do.
+ */
+import { highOf, lowOf } from '../bits/index.ts';
+import { CAP, ECAP, VER } from './spec/index.ts';
+
+export interface CapabilityRegisters {
+  readonly ver: bigint;
+  readonly cap: bigint;
+  readonly ecap: bigint;
+}
+
+type FlagName = Exclude<keyof typeof CAP | keyof typeof ECAP, '$'>;
+
+/** Major versions from which behaviour differs (VT-d 11.4.1 and where each names it). */
+const REVISION = {
+  /** IOTLB invalidations always drain; DR and DW are ignored. */
+  ALWAYS_DRAINS: 2,
+  /** Invalidation through registers always fails. */
+  NO_REGISTER_INVALIDATION: 6,
+} as const;
+
+export class Capabilities {
+  readonly registers: CapabilityRegisters;
+  readonly hostAddressWidth: number;
+  readonly major: number;
+  /** Width of a domain id in bits. */
+  readonly domainBits: number;
+  /** Widest guest address in bits. */
+  readonly guestAddressWidth: number;
+  /** Byte offsets in the register page. */
+  readonly faultRecordOffset: number;
+  readonly iotlbRegisterOffset: number;
+  readonly faultRecords: number;
+  /** Largest address mask of a page-selective IOTLB invalidation. */
+  readonly maxAddressMask: number;
+  readonly largePages: number;
+  readonly registerInvalidation: boolean;
+  readonly alwaysDrains: boolean;
+  /** Every field of CAP and ECAP. */
+  readonly #fields: Readonly<Record<string, number>>;
+
+  constructor(registers: CapabilityRegisters, hostAddressWidth: number) {
+    const ver = halves(registers.ver);
+    const cap = halves(registers.cap);
+    const ecap = halves(registers.ecap);
+    this.registers = registers;
+    this.hostAddressWidth = hostAddressWidth;
+    this.#fields = { ...fieldsOf(CAP, cap), ...fieldsOf(ECAP, ecap) };
+    this.major = VER.MAX.get(ver, 0);
+    this.domainBits = 4 + 2 * this.value('ND');
+    this.guestAddressWidth = this.value('MGAW') + 1;
+    this.faultRecordOffset = this.value('FRO') * 16;
+    this.iotlbRegisterOffset = this.value('IRO') * 16;
+    this.faultRecords = this.value('NFR') + 1;
+    this.maxAddressMask = this.value('MAMV');
+    this.largePages = this.value('SSLPS');
+    this.registerInvalidation = this.major < REVISION.NO_REGISTER_INVALIDATION;
+    this.alwaysDrains = this.major >= REVISION.ALWAYS_DRAINS;
+  }
+
+  /** True when a one-bit field of CAP or ECAP is set. */
+  has(name: FlagName): boolean {
+    return this.value(name) !== 0;
+  }
+
+  value(name: FlagName): number {
+    return this.#fields[name]!;
+  }
+
+  /** Levels of the second-stage walk that an address-width code point asks for, or 0 when the unit does not have it. */
+  levelsFor(addressWidth: number): number {
+    const supported = addressWidth >= 1 && addressWidth <= 3 && (this.value('SAGAW') >>> addressWidth) & 1;
+    return supported ? addressWidth + 2 : 0;
+  }
+
+  /** The largest address-width code point that the unit has. */
+  get widest(): number {
+    return 31 - Math.clz32(this.value('SAGAW') & 0b1110);
+  }
+}
+
+function halves(value: bigint): Uint32Array {
+  return new Uint32Array([lowOf(value), highOf(value)]);
+}
+
+function fieldsOf(of: typeof CAP | typeof ECAP, words: Uint32Array): Record<string, number> {
+  const at = -of.$.offset! / 4;
+  return Object.fromEntries(of.$.fields.map((field) => [field.name, field.get(words, at)]));
+}

@@ -1,0 +1,283 @@
+/**
+ * An Intel VT-d remapping hardware unit (VT-d specification, revision 5.10), legacy mode.
+ *
+ * Needs: physical memory; `raiseMsi` for its own interrupts; `run`, which carries a walk out (at once, unless the unit
+ * stands in a timed machine). Offers: its register page (`read`, `write`), `translate` for a request that is answered
+ * at once, `walk` for one that is answered step by step, `report` for the fault of a walked request.
+ *
+ * Not acted on: see the end of spec/index.ts.
+ */
+import { highOf, joinHalves, lowOf, type RegisterFile } from '../bits/index.ts';
+import {
+  Access,
+  AddressType,
+  finish,
+  type InterruptMessage,
+  type IommuProbe,
+  type IommuUnit,
+  NO_PASID,
+  type Translation,
+  type Walk,
+} from '../iommu/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
+import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
+import { EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
+import { FaultRecorder } from './fault-recorder.ts';
+import { InterruptRemapper } from './interrupt-remapper.ts';
+import { Invalidator } from './invalidation.ts';
+import { InvalidationQueue } from './invalidation-queue.ts';
+import { InvalidationRegisters } from './invalidation-registers.ts';
+import { makeRegisterPage } from './register-page.ts';
+import {
+  type Fault,
+  FEADDR,
+  FECTL,
+  FEDATA,
+  FEUADDR,
+  FSTS,
+  GCMD,
+  GSTS,
+  ICS,
+  IEADDR,
+  IECTL,
+  IEDATA,
+  IEUADDR,
+  IQA,
+  IQH,
+  IQT,
+  IRTA,
+  RTADDR,
+} from './spec/index.ts';
+import { Translator, type TranslatorSpec } from './translator.ts';
+
+export interface VtdSpec extends TranslatorSpec {
+  readonly capabilities: CapabilityRegisters;
+  /** Bits of a host physical address. */
+  readonly hostAddressWidth: number;
+  /** Drop a fault whose requester has an unread record. */
+  readonly faultCompression: boolean;
+}
+
+export interface VtdSurroundings {
+  readonly memory: PhysicalMemory;
+  readonly raiseMsi: RaiseMsi;
+}
+
+export class VtdUnit implements IommuUnit<Fault> {
+  readonly spec: VtdSpec;
+  readonly capabilities: Capabilities;
+  readonly registers: RegisterFile;
+  readonly translator: Translator;
+  readonly invalidator: Invalidator;
+  /** Carries out work that the unit starts by itself. */
+  run: (walk: Walk) => void;
+  readonly #memory: PhysicalMemory;
+  readonly #faults: FaultRecorder;
+  readonly #faultEvent: EventInterrupt;
+  readonly #completionEvent: EventInterrupt;
+  readonly #queue: InvalidationQueue;
+  readonly #interrupts: InterruptRemapper;
+  #probe: IommuProbe | null = null;
+
+  constructor(spec: VtdSpec, { memory, raiseMsi }: VtdSurroundings) {
+    const capabilities = new Capabilities(spec.capabilities, spec.hostAddressWidth);
+    const file = makeRegisterPage(capabilities);
+    const raise: RaiseMsi = (hi, lo, data) => {
+      if (this.#probe !== null) this.#probe.interrupt(joinHalves(hi, lo), data);
+      raiseMsi(hi, lo, data);
+    };
+    this.spec = spec;
+    this.capabilities = capabilities;
+    this.registers = file;
+    this.translator = new Translator(capabilities, spec);
+    this.invalidator = new Invalidator(this.translator);
+    this.#interrupts = new InterruptRemapper(capabilities);
+    this.run = (walk) => finish(walk, memory);
+    this.#memory = memory;
+    const faultEvent = { control: FECTL, data: FEDATA, address: FEADDR, upper: FEUADDR };
+    this.#faultEvent = new EventInterrupt(file, faultEvent, raise);
+    const completionEvent = { control: IECTL, data: IEDATA, address: IEADDR, upper: IEUADDR };
+    this.#completionEvent = new EventInterrupt(file, completionEvent, raise);
+    this.#faults = new FaultRecorder(
+      file,
+      {
+        offset: capabilities.faultRecordOffset,
+        records: capabilities.faultRecords,
+        pasid: capabilities.has('PASID'),
+        deviceTlb: capabilities.has('DT'),
+        compression: spec.faultCompression,
+      },
+      this.#faultEvent,
+    );
+    this.#queue = new InvalidationQueue({
+      capabilities,
+      file,
+      invalidator: this.invalidator,
+      faults: this.#faults,
+      completion: this.#completionEvent,
+    });
+    new InvalidationRegisters(file, capabilities, this.invalidator);
+    this.#attachHooks();
+  }
+
+  get probe(): IommuProbe | null {
+    return this.#probe;
+  }
+
+  set probe(probe: IommuProbe | null) {
+    this.#probe = probe;
+    this.translator.observe(probe);
+    this.invalidator.probe = probe;
+    this.#interrupts.probe = probe;
+  }
+
+  /** A read of 4 or 8 bytes of the register page; other sizes give 0. */
+  read(offset: number, size: number): bigint {
+    if (size === 4) return BigInt(this.registers.read32(offset));
+    if (size !== 8) return 0n;
+    return joinHalves(this.registers.read32(offset + 4), this.registers.read32(offset));
+  }
+
+  /** A write of 4 or 8 bytes; when it returns, what it started is done unless the unit stands in a timed machine. */
+  write(offset: number, size: number, value: bigint): void {
+    if (this.#probe !== null) this.#probe.registerWritten(offset, size, value);
+    if (size === 4) this.registers.write32(offset, lowOf(value));
+    else if (size === 8) this.registers.write64(offset, lowOf(value), highOf(value));
+  }
+
+  /** Answers a request now. */
+  translate(t: Translation<Fault>): void {
+    if (this.translator.hit(t) || this.translator.quick(t, this.#memory)) return;
+    finish(this.translator.walk(t), this.#memory);
+    if (t.effects) this.report(t);
+  }
+
+  hit(t: Translation<Fault>): boolean {
+    return this.translator.hit(t);
+  }
+
+  /** The steps of one request; whoever runs them calls `report` at the end. */
+  walk(t: Translation<Fault>): Walk {
+    return this.translator.walk(t);
+  }
+
+  /** Records the fault of an answered request, if it had one. */
+  report(t: Translation<Fault>): void {
+    const { fault } = t;
+    if (fault === null) return;
+    if (this.#probe !== null) {
+      this.#probe.fault({
+        code: fault.code,
+        name: fault.name,
+        requester: t.requester,
+        pasid: t.pasid,
+        address: joinHalves(t.hi, t.lo),
+        write: (t.access & Access.WRITE) !== 0,
+        recorded: t.recorded,
+      });
+    }
+    if (t.recorded) this.#faults.record(fault.code, t);
+  }
+
+  /** The steps of one interrupt message; whoever runs them calls `reportInterrupt` at the end. */
+  walkInterrupt(message: InterruptMessage<Fault>): Walk {
+    return this.#interrupts.walk(message);
+  }
+
+  reportInterrupt(message: InterruptMessage<Fault>): void {
+    const { fault, requester, hi, lo, data, recorded } = message;
+    if (fault === null) {
+      if (this.#probe !== null) this.#probe.interrupt(joinHalves(hi, lo), data);
+      return;
+    }
+    const address = joinHalves(hi, lo);
+    if (this.#probe !== null) {
+      this.#probe.fault({
+        code: fault.code,
+        name: fault.name,
+        requester,
+        pasid: NO_PASID,
+        address,
+        write: true,
+        recorded,
+      });
+    }
+    if (!recorded) return;
+    // The fault information of an interrupt is its index, at the top.
+    const record = { requester, pasid: NO_PASID, access: Access.WRITE, addressType: AddressType.UNTRANSLATED };
+    this.#faults.record(fault.code, { ...record, hi: message.index << 16, lo: 0 });
+  }
+
+  /** Back to the state after power-on. */
+  reset(): void {
+    this.registers.reset();
+    this.invalidator.everything();
+    this.#faults.rewind();
+    this.translator.enabled = false;
+    this.#interrupts.enabled = false;
+    this.#latchRootTable();
+  }
+
+  #attachHooks(): void {
+    const { registers: file } = this;
+    file.onWrite(GCMD.$.offset!, (written) => this.#command(written | 0));
+    file.onWrite(FSTS.$.offset!, () => this.#queue.resume(this.run));
+    if (!this.capabilities.has('QI')) return;
+    file.onWrite(IQT.$.offset!, () => this.#queue.kick(this.run));
+    // A queue beyond the host's addresses is undefined; its base reads back 0.
+    file.onWrite(IQA.$.offset! + 4, () => {
+      if (IQA.IQA.address(file.words) >= 2 ** this.spec.hostAddressWidth) IQA.IQA.set(file.words, 0);
+    });
+    file.onWrite(ICS.$.offset!, () => {
+      if (!ICS.IWC.isSet(file.words)) this.#completionEvent.withdraw();
+    });
+  }
+
+  /** A write to GCMD: one-shot bits act where they are 1, level bits where they differ from the status (VT-d 11.4.4). */
+  #command(written: number): void {
+    const { words } = this.registers;
+    const wanted = (field: (typeof GCMD)['TE']): boolean => (written & field.mask) !== 0;
+    const changes = (field: (typeof GCMD)['TE'], status: (typeof GSTS)['TES']): boolean =>
+      wanted(field) !== status.isSet(words);
+    if (wanted(GCMD.SRTP)) {
+      this.#latchRootTable();
+      if (this.capabilities.has('ESRTPS')) this.invalidator.everything();
+      GSTS.RTPS.set(words, 1);
+    }
+    if (changes(GCMD.TE, GSTS.TES)) {
+      this.translator.enabled = wanted(GCMD.TE);
+      GSTS.TES.set(words, wanted(GCMD.TE) ? 1 : 0);
+      if (!wanted(GCMD.TE) && this.capabilities.has('SMTS')) this.invalidator.everything();
+    }
+    if (this.capabilities.has('QI') && changes(GCMD.QIE, GSTS.QIES)) {
+      GSTS.QIES.set(words, wanted(GCMD.QIE) ? 1 : 0);
+      if (wanted(GCMD.QIE)) this.#queue.kick(this.run);
+      else IQH.QH.set(words, 0);
+    }
+    if (this.capabilities.has('IR')) this.#commandInterrupts(wanted, words);
+    if (!GSTS.TES.isSet(words) && !GSTS.IRES.isSet(words)) this.#faults.rewind();
+  }
+
+  #commandInterrupts(wanted: (field: (typeof GCMD)['TE']) => boolean, words: Uint32Array): void {
+    const interrupts = this.#interrupts;
+    if (wanted(GCMD.SIRTP)) {
+      interrupts.table = IRTA.IRTA.address(words);
+      interrupts.entries = 2 ** (IRTA.S.get(words) + 1);
+      interrupts.extended = this.capabilities.has('EIM') && IRTA.EIME.isSet(words);
+      GSTS.IRTPS.set(words, 1);
+    }
+    interrupts.enabled = wanted(GCMD.IRE);
+    interrupts.compatibilityPasses = wanted(GCMD.CFI);
+    GSTS.IRES.set(words, wanted(GCMD.IRE) ? 1 : 0);
+    GSTS.CFIS.set(words, wanted(GCMD.CFI) ? 1 : 0);
+  }
+
+  #latchRootTable(): void {
+    const { words } = this.registers;
+    this.translator.root = {
+      mode: RTADDR.TTM.get(words),
+      table: RTADDR.RTA.address(words),
+      ioRights: this.capabilities.has('SSIRWS') && RTADDR.SSIRWE.isSet(words),
+    };
+  }
+}

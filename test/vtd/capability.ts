@@ -1,0 +1,94 @@
+/** VER, CAP and ECAP from named fields, with literal bit arithmetic (vtd.md sections 1.3 to 1.5). */
+import type { IntelCapabilities } from '../../hardware/index.ts';
+
+/** The fields of VER, CAP and ECAP that the tests vary. */
+export interface Capability {
+  major?: number;
+  nd?: number;
+  cm?: boolean;
+  sagaw?: number;
+  mgaw?: number;
+  zlr?: boolean;
+  sslps?: number;
+  psi?: boolean;
+  nfr?: number;
+  mamv?: number;
+  esrtps?: boolean;
+  qi?: boolean;
+  dt?: boolean;
+  ir?: boolean;
+  eim?: boolean;
+  pt?: boolean;
+  sc?: boolean;
+  dit?: boolean;
+  pds?: boolean;
+  adms?: boolean;
+  ssirws?: boolean;
+  eimer?: boolean;
+  irreq?: boolean;
+}
+
+/** 48-bit, three and four levels, all page sizes, everything of legacy mode that a unit can have. */
+const USUAL = {
+  major: 1,
+  nd: 6,
+  cm: false,
+  sagaw: 0b00110,
+  mgaw: 48,
+  zlr: true,
+  sslps: 3,
+  psi: true,
+  nfr: 1,
+  mamv: 18,
+  esrtps: false,
+  qi: true,
+  dt: true,
+  ir: true,
+  eim: true,
+  pt: true,
+  sc: true,
+  dit: false,
+  pds: false,
+  adms: false,
+  ssirws: false,
+  eimer: false,
+  irreq: false,
+} satisfies Required<Capability>;
+
+const at = (n: number, on: boolean): bigint => (on ? 1n << BigInt(n) : 0n);
+
+/** FRCD is at 220h and IVA at 0F0h, as in QEMU. `nfr` counts records, `mgaw` bits. */
+export function capabilities(wanted: Capability = {}): IntelCapabilities {
+  const c = { ...USUAL, ...wanted };
+  const cap =
+    BigInt(c.nd) |
+    at(7, c.cm) |
+    (BigInt(c.sagaw) << 8n) |
+    (BigInt(c.mgaw - 1) << 16n) |
+    at(22, c.zlr) |
+    (0x22n << 24n) |
+    (BigInt(c.sslps) << 34n) |
+    at(39, c.psi) |
+    (BigInt(c.nfr - 1) << 40n) |
+    (BigInt(c.mamv) << 48n) |
+    at(54, true) |
+    at(55, true) |
+    at(63, c.esrtps);
+  const ecap =
+    1n |
+    at(1, c.qi) |
+    at(2, c.dt) |
+    at(3, c.ir) |
+    at(4, c.eim) |
+    at(6, c.pt) |
+    at(7, c.sc) |
+    (0xfn << 8n) |
+    (0xfn << 20n) |
+    at(41, c.dit) |
+    at(42, c.pds) |
+    at(52, c.adms) |
+    at(57, c.ssirws) |
+    at(61, c.eimer) |
+    at(62, c.irreq);
+  return { ver: BigInt(c.major) << 4n, cap, ecap };
+}
