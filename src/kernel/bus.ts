@@ -1,0 +1,52 @@
+/**
+ * Everything that the kernel can reach: configuration space, memory-mapped registers, memory, and interrupts, which the
+ * machine delivers through `Kernel.interrupt`. No driver sees a model.
+ */
+import type { Hpa } from '../../hardware/bits/index.ts';
+import type { Script } from '../../hardware/sim/index.ts';
+import type { KernelCosts } from './costs.ts';
+
+export type AccessSize = 1 | 2 | 4 | 8;
+export type ConfigSize = 1 | 2 | 4;
+
+/** Memory as a CPU sees it: an access takes no time of its own, the code around it says what it costs. */
+export interface CpuMemory {
+  read(address: Hpa, length: number): Uint8Array;
+  write(address: Hpa, bytes: Uint8Array): void;
+  read64(address: Hpa): bigint;
+  write64(address: Hpa, value: bigint): void;
+}
+
+export interface Bus {
+  readonly memory: CpuMemory;
+  /** What the kernel's own work costs on this machine. */
+  readonly cost: KernelCosts;
+  /** `rid` is bus, device and function as a 16-bit number. All ones where there is no function. */
+  configRead(rid: number, offset: number, size: ConfigSize): Script<number>;
+  configWrite(rid: number, offset: number, size: ConfigSize, value: number): Script<void>;
+  mmioRead(address: Hpa, size: AccessSize): Script<bigint>;
+  mmioWrite(address: Hpa, size: AccessSize, value: bigint): Script<void>;
+}
+
+/** A sized range: start and length in bytes. */
+export type Range = readonly [start: number, length: number];
+
+/** What firmware says about a remapping unit. */
+export interface RemappingUnit {
+  readonly vendor: 'intel';
+  readonly registerBase: Hpa;
+  readonly segment: 0;
+  /** Requester ids of the functions behind this unit. Without it: all that no other unit names. */
+  readonly scope?: readonly number[];
+}
+
+/** What the kernel is told about the machine; it finds out the rest itself. */
+export interface Firmware {
+  /** RAM that nobody uses yet. */
+  readonly memory: readonly Range[];
+  /** Addresses that the kernel may give to base address registers. */
+  readonly mmio: Range;
+  readonly iommus: readonly RemappingUnit[];
+  /** Bus numbers on which there may be functions. */
+  readonly pciBuses: readonly number[];
+}

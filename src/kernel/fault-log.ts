@@ -1,0 +1,46 @@
+/** Faults that IOMMUs have reported, decoded; the newest last. */
+import type { Instant } from '../../hardware/sim/index.ts';
+import type { KernelLog } from './log.ts';
+
+export type FaultAccess = 'read' | 'write' | 'atomic' | 'page request';
+
+export interface IommuFault {
+  readonly at: Instant;
+  /** The unit that reported it. */
+  readonly unit: string;
+  /** The unit's own number and name for the reason. */
+  readonly code: number;
+  readonly name: string;
+  readonly meaning: string;
+  /** Requester id of the device. */
+  readonly requester: number;
+  /** -1 for a request without PASID. */
+  readonly pasid: number;
+  /** Page that was accessed. */
+  readonly address: bigint;
+  readonly access: FaultAccess;
+}
+
+const LIMIT = 10_000;
+
+export class FaultLog {
+  readonly faults: IommuFault[] = [];
+  /** Sees every fault as it is reported. */
+  probe: ((fault: IommuFault) => void) | null = null;
+  readonly #log: KernelLog;
+
+  constructor(log: KernelLog) {
+    this.#log = log;
+  }
+
+  record(fault: IommuFault): void {
+    if (this.faults.length === LIMIT) this.faults.shift();
+    this.faults.push(fault);
+    this.probe?.(fault);
+  }
+
+  /** Writes a line to the kernel's log. */
+  remark(text: string): void {
+    this.#log.write(text);
+  }
+}

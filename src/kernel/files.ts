@@ -1,0 +1,69 @@
+/** Open files and the table of a process's descriptors. */
+import type { Script } from '../../hardware/sim/index.ts';
+import { type Command, EMFILE } from '../uapi/index.ts';
+import type { Process } from './process.ts';
+
+/** What an open file can do. What it leaves out fails as in Linux: ENOTTY for ioctl, EINVAL for the rest. */
+export interface FileOperations {
+  ioctl?(process: Process, request: number, argument: bigint): Script<number>;
+  pread?(process: Process, address: bigint, length: number, offset: bigint): Script<number>;
+  pwrite?(process: Process, address: bigint, length: number, offset: bigint): Script<number>;
+  /** The command behind a request number: for traces. */
+  command?(request: number): Command | undefined;
+  /** Runs once, when nobody uses the file any more. */
+  release(): Script<void>;
+}
+
+export class OpenFile {
+  readonly path: string;
+  readonly operations: FileOperations;
+  /** The descriptor, and calls that are still under way. */
+  #references = 1;
+
+  constructor(path: string, operations: FileOperations) {
+    this.path = path;
+    this.operations = operations;
+  }
+
+  hold(): void {
+    this.#references++;
+  }
+
+  *drop(): Script {
+    this.#references--;
+    if (this.#references === 0) yield* this.operations.release();
+  }
+}
+
+export class FileTable {
+  readonly #files = new Map<number, OpenFile>();
+  readonly #limit: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Open descriptors in ascending order. */
+  get descriptors(): number[] {
+    return [...this.#files.keys()].sort((a, b) => a - b);
+  }
+
+  get(fd: number): OpenFile | undefined {
+    return this.#files.get(fd);
+  }
+
+  /** Gives `file` the lowest free descriptor, or returns -EMFILE. */
+  install(file: OpenFile): number {
+    let fd = 0;
+    while (this.#files.has(fd)) fd++;
+    if (fd >= this.#limit) return -EMFILE;
+    this.#files.set(fd, file);
+    return fd;
+  }
+
+  remove(fd: number): OpenFile | undefined {
+    const file = this.#files.get(fd);
+    this.#files.delete(fd);
+    return file;
+  }
+}

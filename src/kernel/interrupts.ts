@@ -1,0 +1,85 @@
+/**
+ * Message-signalled interrupts: who gets which vector, what the device must write to reach it, and what runs when it does.
+ *
+ * One CPU (APIC id 0) takes them all. A handler does not interrupt itself: a message that comes while it runs makes it run
+ * once more afterwards.
+ */
+import { encode } from '../../hardware/bits/index.ts';
+import { type Engine, ns, type Script } from '../../hardware/sim/index.ts';
+import {
+  INTERRUPT_IDENTIFIER,
+  COMPATIBILITY_MSI_ADDRESS as MSI_ADDRESS,
+  COMPATIBILITY_MSI_DATA as MSI_DATA,
+} from '../../hardware/vtd/spec/index.ts';
+import { ENOSPC } from '../uapi/index.ts';
+import type { KernelLog } from './log.ts';
+
+/** Vectors 0 to 31 are the CPU's exceptions. */
+const FIRST_VECTOR = 0x20;
+const LAST_VECTOR = 0xef;
+
+/** What a device must write to raise an interrupt. */
+export interface Message {
+  readonly address: number;
+  readonly data: number;
+}
+
+interface Line {
+  readonly name: string;
+  readonly handler: () => Script;
+  running: boolean;
+  again: boolean;
+}
+
+export class Interrupts {
+  readonly #engine: Engine;
+  readonly #log: KernelLog;
+  readonly #latency: number;
+  readonly #lines = new Map<number, Line>();
+
+  constructor(engine: Engine, log: KernelLog, latency: number) {
+    this.#engine = engine;
+    this.#log = log;
+    this.#latency = latency;
+  }
+
+  /** A free vector whose messages run `handler`, or -ENOSPC. */
+  allocate(name: string, handler: () => Script): Message | number {
+    for (let vector = FIRST_VECTOR; vector <= LAST_VECTOR; vector++) {
+      if (this.#lines.has(vector)) continue;
+      this.#lines.set(vector, { name, handler, running: false, again: false });
+      return {
+        address: encode(MSI_ADDRESS, { IDENTIFIER: INTERRUPT_IDENTIFIER, DESTINATION_ID: 0 })[0]!,
+        data: encode(MSI_DATA, { VECTOR: vector })[0]!,
+      };
+    }
+    return -ENOSPC;
+  }
+
+  free(message: Message): void {
+    this.#lines.delete(MSI_DATA.VECTOR.get(Uint32Array.of(message.data)));
+  }
+
+  /** The machine calls this when a message reaches the CPU. */
+  deliver(address: number, data: number): void {
+    const vector = MSI_DATA.VECTOR.get(Uint32Array.of(data));
+    const line = this.#lines.get(vector);
+    if (line === undefined || MSI_ADDRESS.DESTINATION_ID.isSet(Uint32Array.of(address))) {
+      this.#log.write(`interrupt: nobody handles vector ${vector}`);
+    } else if (line.running) {
+      line.again = true;
+    } else {
+      line.running = true;
+      this.#engine.spawn(this.#serve(line), `interrupt ${line.name}`);
+    }
+  }
+
+  *#serve(line: Line): Script {
+    do {
+      line.again = false;
+      yield ns(this.#latency);
+      yield* line.handler();
+    } while (line.again);
+    line.running = false;
+  }
+}

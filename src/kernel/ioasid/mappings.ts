@@ -1,0 +1,57 @@
+/** What is mapped in one I/O address space: disjoint ranges of pages in ascending order. */
+import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { Pinned } from '../address-space.ts';
+
+export interface Mapping {
+  readonly first: PageNumber;
+  readonly pages: number;
+  readonly pinned: Pinned;
+}
+
+export class Mappings {
+  readonly #list: Mapping[] = [];
+
+  get count(): number {
+    return this.#list.length;
+  }
+
+  /** The mappings that have a page in common with a range, in ascending order. */
+  within(first: PageNumber, pages: number): Mapping[] {
+    const found: Mapping[] = [];
+    for (let i = this.#after(first); i < this.#list.length && this.#list[i]!.first < first + pages; i++) {
+      found.push(this.#list[i]!);
+    }
+    return found;
+  }
+
+  overlaps(first: PageNumber, pages: number): boolean {
+    const next = this.#list[this.#after(first)];
+    return next !== undefined && next.first < first + pages;
+  }
+
+  add(mapping: Mapping): void {
+    this.#list.splice(this.#after(mapping.first), 0, mapping);
+  }
+
+  remove(mapping: Mapping): void {
+    this.#list.splice(this.#after(mapping.first), 1);
+  }
+
+  /** Empties the list and returns what was in it. */
+  clear(): Mapping[] {
+    return this.#list.splice(0);
+  }
+
+  /** Index of the first mapping that ends behind `page`. */
+  #after(page: PageNumber): number {
+    let low = 0;
+    let high = this.#list.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const { first, pages } = this.#list[middle]!;
+      if (first + pages <= page) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

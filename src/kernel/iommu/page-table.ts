@@ -1,0 +1,176 @@
+/**
+ * Builds page tables of any format in memory: the kernel's half of what the IOMMU's walker reads.
+ *
+ * Superpages are used where addresses are aligned and the format has the size. A table that becomes empty is unlinked at
+ * once but only freed by the caller, after hardware has forgotten the way to it.
+ */
+import { hex, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import type { PageTableFormat, Protection } from '../../../hardware/formats/index.ts';
+import type { CpuMemory } from '../bus.ts';
+import type { PageAllocator } from '../page-allocator.ts';
+
+/** What an unmap leaves for its flush. */
+export interface Unmapped {
+  readonly first: PageNumber;
+  readonly pages: number;
+  /** Tables that are no longer linked: hardware may still read them until the flush. */
+  readonly tables: PageNumber[];
+  /** Entries that were written. */
+  entries: number;
+}
+
+const PURPOSE = 'I/O page table';
+
+/** Part of a mapping that is still to be entered. */
+interface Run {
+  readonly first: PageNumber;
+  readonly frame: PageNumber;
+  readonly pages: number;
+}
+
+export class PageTable {
+  readonly format: PageTableFormat;
+  /** Frame of the top table. */
+  readonly root: PageNumber;
+  /** Entries and tables written by the last `map`: what it cost. */
+  entries = 0;
+  tables = 0;
+  readonly #allocator: PageAllocator;
+  readonly #memory: CpuMemory;
+  /** Number of entries in use, by the table's frame. */
+  readonly #used = new Map<PageNumber, number>();
+
+  private constructor(format: PageTableFormat, allocator: PageAllocator, memory: CpuMemory, root: PageNumber) {
+    this.format = format;
+    this.root = root;
+    this.#allocator = allocator;
+    this.#memory = memory;
+    this.#used.set(root, 0);
+  }
+
+  /** An empty table, or -ENOMEM. */
+  static create(format: PageTableFormat, allocator: PageAllocator, memory: CpuMemory): PageTable | number {
+    const root = allocator.allocate(PURPOSE);
+    return root < 0 ? root : new PageTable(format, allocator, memory, root);
+  }
+
+  /** 0, or -ENOMEM with a part of the pages mapped. Throws when something is mapped there already: callers know better. */
+  map(first: PageNumber, frame: PageNumber, pages: number, protection: Protection): number {
+    this.entries = 0;
+    this.tables = 0;
+    return this.#fill(this.root, this.format.levels, { first, frame, pages }, protection);
+  }
+
+  /** Clears every mapping in a range. Throws when a superpage reaches beyond it. */
+  unmap(first: PageNumber, pages: number): Unmapped {
+    const unmapped: Unmapped = { first, pages, tables: [], entries: 0 };
+    this.#clear(this.root, this.format.levels, first, first + pages, unmapped);
+    return unmapped;
+  }
+
+  /** Frees tables that are no longer linked. */
+  reclaim(tables: readonly PageNumber[]): void {
+    for (const table of tables) this.#allocator.release(table);
+  }
+
+  /** Keeps tables that are no longer linked until everything is freed: hardware may still read them. */
+  keep(tables: readonly PageNumber[]): void {
+    for (const table of tables) this.#used.set(table, 0);
+  }
+
+  /** Frees every table. */
+  destroy(): void {
+    for (const table of this.#used.keys()) this.#allocator.release(table);
+    this.#used.clear();
+  }
+
+  #fill(table: PageNumber, level: number, { first, frame, pages }: Run, protection: Protection): number {
+    const span = this.#span(level);
+    for (let done = 0; done < pages; ) {
+      const page = first + done;
+      const at = this.#entryAddress(table, level, page);
+      const left = pages - done;
+      if (this.#fits(level, page, frame + done, left)) {
+        this.#expectEmpty(at, level, page);
+        this.#write(at, this.format.leaf(level, (frame + done) * PAGE_SIZE, protection));
+        this.#count(table, 1);
+        done += span;
+      } else {
+        const child = this.#childOf(table, level, at, page);
+        if (child < 0) return child;
+        const part = Math.min(left, span - (page % span));
+        const result = this.#fill(child, level - 1, { first: page, frame: frame + done, pages: part }, protection);
+        if (result < 0) return result;
+        done += part;
+      }
+    }
+    return 0;
+  }
+
+  #clear(table: PageNumber, level: number, first: PageNumber, end: PageNumber, unmapped: Unmapped): void {
+    const span = this.#span(level);
+    for (let page = first; page < end; ) {
+      const next = Math.min(end, (Math.floor(page / span) + 1) * span);
+      const at = this.#entryAddress(table, level, page);
+      const entry = this.format.decode(level, this.#memory.read64(at));
+      if (entry.kind === 'leaf' && next - page !== span) {
+        throw new Error(`page table: unmapping ${hex(page)}-${hex(next)} would cut a page of ${span} × 4 KiB`);
+      }
+      if (entry.kind === 'table') this.#clear(entry.address / PAGE_SIZE, level - 1, page, next, unmapped);
+      const emptied = entry.kind === 'table' && this.#used.get(entry.address / PAGE_SIZE) === 0;
+      if (entry.kind === 'leaf' || emptied) {
+        this.#memory.write64(at, this.format.empty);
+        this.#count(table, -1);
+        unmapped.entries++;
+      }
+      if (entry.kind === 'table' && emptied) {
+        this.#used.delete(entry.address / PAGE_SIZE);
+        unmapped.tables.push(entry.address / PAGE_SIZE);
+      }
+      page = next;
+    }
+  }
+
+  /** The table below an entry, made when there is none; -ENOMEM. */
+  #childOf(table: PageNumber, level: number, at: number, page: PageNumber): PageNumber {
+    const entry = this.format.decode(level, this.#memory.read64(at));
+    if (entry.kind === 'table') return entry.address / PAGE_SIZE;
+    this.#expectEmpty(at, level, page);
+    const child = this.#allocator.allocate(PURPOSE);
+    if (child < 0) return child;
+    this.tables++;
+    this.#used.set(child, 0);
+    this.#write(at, this.format.table(child * PAGE_SIZE));
+    this.#count(table, 1);
+    return child;
+  }
+
+  #fits(level: number, page: PageNumber, frame: PageNumber, left: number): boolean {
+    const span = this.#span(level);
+    return this.format.leafLevels.includes(level) && left >= span && page % span === 0 && frame % span === 0;
+  }
+
+  #expectEmpty(at: number, level: number, page: PageNumber): void {
+    if (this.format.decode(level, this.#memory.read64(at)).kind !== 'empty') {
+      throw new Error(`page table: page ${hex(page)} is mapped already`);
+    }
+  }
+
+  /** Pages that one entry covers. */
+  #span(level: number): number {
+    return 2 ** this.format.pageShift(level) / PAGE_SIZE;
+  }
+
+  #entryAddress(table: PageNumber, level: number, page: PageNumber): number {
+    return table * PAGE_SIZE + this.format.indexOf(page, level) * this.format.entryBytes;
+  }
+
+  #count(table: PageNumber, change: number): void {
+    this.#used.set(table, this.#used.get(table)! + change);
+  }
+
+  #write(at: number, entry: bigint): void {
+    this.#memory.write64(at, entry);
+    this.entries++;
+  }
+}

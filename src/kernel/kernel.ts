@@ -1,0 +1,149 @@
+/**
+ * The kernel: composes its parts, boots, and offers processes. It drives the machine through its `Bus` only.
+ *
+ * Surface: `boot`, `interrupt` (the machine delivers messages here), `process`; `log` and `faults` to look at; `calls`,
+ * `log.probe` and `faultLog.probe` for traces.
+ */
+import type { Engine, Script } from '../../hardware/sim/index.ts';
+import { AddressSpace } from './address-space.ts';
+import type { Bus, Firmware, RemappingUnit } from './bus.ts';
+import { FaultLog, type IommuFault } from './fault-log.ts';
+import type { FileOperations } from './files.ts';
+import { Interrupts } from './interrupts.ts';
+import { IoasidContext } from './ioasid/context.ts';
+import { IoasidFile } from './ioasid/file.ts';
+import type { IommuDriver } from './iommu/driver.ts';
+import { Iommu } from './iommu/iommu.ts';
+import { KernelLog } from './log.ts';
+import { PageAllocator } from './page-allocator.ts';
+import { Pci, type PciDevice } from './pci.ts';
+import { type CallProbe, Process } from './process.ts';
+import { UserPages } from './user-pages.ts';
+import { VfioDevice } from './vfio/device.ts';
+import { VfioFile } from './vfio/file.ts';
+import { VtdDriver } from './vtd/driver.ts';
+
+export interface KernelOptions {
+  /** False leaves out the invalidation after an unmap: a driver bug, for scenarios. */
+  readonly invalidateOnUnmap: boolean;
+  /** RLIMIT_MEMLOCK of new processes, in pages. */
+  readonly lockLimit: number;
+  /** RLIMIT_NOFILE of all processes. */
+  readonly fileLimit: number;
+  /** Mappings that one I/O address space may have: type1's limit. */
+  readonly mappingLimit: number;
+  /** Names for `/dev/vfio/devices/NAME` beside the address, by requester id. */
+  readonly deviceNames: Readonly<Record<number, string>>;
+}
+
+export const DEFAULT_OPTIONS: KernelOptions = {
+  invalidateOnUnmap: true,
+  lockLimit: 2 ** 22,
+  fileLimit: 1024,
+  mappingLimit: 65_535,
+  deviceNames: {},
+};
+
+export class Kernel {
+  readonly log: KernelLog;
+  readonly faultLog: FaultLog;
+  readonly allocator: PageAllocator;
+  readonly pages: UserPages;
+  readonly interrupts: Interrupts;
+  readonly iommu: Iommu;
+  /** Sees every system call. */
+  calls: CallProbe | null = null;
+  readonly #engine: Engine;
+  readonly #bus: Bus;
+  readonly #firmware: Firmware;
+  readonly #options: KernelOptions;
+  readonly #pci: Pci;
+  #devices: readonly PciDevice[] = [];
+  /** What can be opened, by path. */
+  readonly #nodes = new Map<string, () => FileOperations>();
+
+  constructor(engine: Engine, bus: Bus, firmware: Firmware, options: Partial<KernelOptions> = {}) {
+    this.#engine = engine;
+    this.#bus = bus;
+    this.#firmware = firmware;
+    this.#options = { ...DEFAULT_OPTIONS, ...options };
+    this.log = new KernelLog(engine);
+    this.faultLog = new FaultLog(this.log);
+    this.allocator = new PageAllocator(bus.memory, firmware.memory);
+    this.pages = new UserPages(this.allocator);
+    this.interrupts = new Interrupts(engine, this.log, bus.cost.interruptEntry);
+    this.iommu = new Iommu(this.#options);
+    this.#pci = new Pci(bus, this.log, firmware.mmio);
+  }
+
+  /** What IOMMUs reported, decoded; the newest last. */
+  get faults(): readonly IommuFault[] {
+    return this.faultLog.faults;
+  }
+
+  /** Functions that were found, in the order of their requester ids. */
+  get devices(): readonly PciDevice[] {
+    return this.#devices;
+  }
+
+  /** Finds the devices, takes the IOMMUs into service and makes the device files. */
+  *boot(): Script {
+    this.#devices = yield* this.#pci.enumerate(this.#firmware.pciBuses);
+    for (const [index, unit] of this.#firmware.iommus.entries()) yield* this.#startUnit(unit, index);
+    this.#makeNodes();
+  }
+
+  /** A message reached the CPU. */
+  interrupt(address: number, data: number): void {
+    this.interrupts.deliver(address, data);
+  }
+
+  process(name: string): Process {
+    const { lockLimit, fileLimit } = this.#options;
+    const space = new AddressSpace(this.allocator, this.pages, this.#bus.memory, lockLimit);
+    return new Process(name, space, {
+      cost: this.#bus.cost,
+      fileLimit,
+      open: (path) => this.#nodes.get(path)?.(),
+      probe: () => this.calls,
+    });
+  }
+
+  *#startUnit(unit: RemappingUnit, index: number): Script {
+    const driver = this.#driverOf(unit, index);
+    const result = yield* driver.probe();
+    if (result < 0) return;
+    // Every function is a group of its own: nothing here shares a requester id or reaches another function directly.
+    for (const device of this.#devices) if (this.#isServedBy(device, unit)) this.iommu.addGroup(driver, [device]);
+  }
+
+  #driverOf(unit: RemappingUnit, index: number): IommuDriver {
+    const place = { name: `vtd${index}`, registerBase: unit.registerBase, buses: this.#firmware.pciBuses };
+    const services = {
+      engine: this.#engine,
+      bus: this.#bus,
+      log: this.log,
+      faults: this.faultLog,
+      allocator: this.allocator,
+      interrupts: this.interrupts,
+    };
+    return new VtdDriver(services, place);
+  }
+
+  #isServedBy(device: PciDevice, unit: RemappingUnit): boolean {
+    if (unit.scope !== undefined) return unit.scope.includes(device.rid);
+    return !this.#firmware.iommus.some(({ scope }) => scope?.includes(device.rid) === true);
+  }
+
+  #makeNodes(): void {
+    const { iommu, log } = this;
+    const services = { iommu, log, cost: this.#bus.cost, mappingLimit: this.#options.mappingLimit };
+    this.#nodes.set('/dev/ioasid', () => new IoasidFile(new IoasidContext(this.#engine, services)));
+    for (const device of this.#devices) {
+      const vfio = new VfioDevice(device, { engine: this.#engine, bus: this.#bus, pci: this.#pci, iommu });
+      const name = this.#options.deviceNames[device.rid];
+      const names = name === undefined ? [device.address] : [device.address, name];
+      for (const alias of names) this.#nodes.set(`/dev/vfio/devices/${alias}`, () => new VfioFile(vfio));
+    }
+  }
+}

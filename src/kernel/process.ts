@@ -1,0 +1,199 @@
+/**
+ * A process: an address space, descriptors, and the system calls. Each call is a script that returns a number, or a
+ * negative errno; whatever a program passes, it never throws.
+ */
+import { addressOf, hex, PAGE_SIZE, pageOf } from '../../hardware/bits/index.ts';
+import { ns, type Script } from '../../hardware/sim/index.ts';
+import { EBADF, EINVAL, ENOENT, ENOTTY } from '../uapi/index.ts';
+import type { AddressSpace, Placement } from './address-space.ts';
+import type { KernelCosts } from './costs.ts';
+import { type FileOperations, FileTable, OpenFile } from './files.ts';
+
+/** Sees system calls: for traces. */
+export interface CallProbe {
+  enter(process: Process, call: string): void;
+  leave(process: Process, call: string, result: number | bigint): void;
+}
+
+export interface ProcessServices {
+  readonly cost: KernelCosts;
+  /** Opens what a path names; `undefined` when it names nothing. */
+  readonly open: (path: string) => FileOperations | undefined;
+  readonly probe: () => CallProbe | null;
+  /** RLIMIT_NOFILE */
+  readonly fileLimit: number;
+}
+
+export interface MapOptions {
+  /** False: the program may only read; devices cannot be given write access. */
+  readonly writable?: boolean;
+  readonly placement?: Placement;
+}
+
+/** One pread or pwrite moves at most this much. */
+const LONGEST_TRANSFER = 1 << 20;
+/** An hour, in nanoseconds. */
+const LONGEST_SLEEP = 3600e9;
+
+export class Process {
+  readonly name: string;
+  readonly space: AddressSpace;
+  readonly files: FileTable;
+  readonly #services: ProcessServices;
+
+  constructor(name: string, space: AddressSpace, services: ProcessServices) {
+    this.name = name;
+    this.space = space;
+    this.files = new FileTable(services.fileLimit);
+    this.#services = services;
+  }
+
+  get cost(): KernelCosts {
+    return this.#services.cost;
+  }
+
+  /** A descriptor, or -ENOENT, -EMFILE. */
+  open(path: string): Script<number> {
+    return this.#call(`open(${path})`, () => this.#open(path));
+  }
+
+  close(fd: number): Script<number> {
+    return this.#call(`close(${fd})`, () => this.#close(fd));
+  }
+
+  ioctl(fd: number, request: number, argument: bigint): Script<number> {
+    const call = this.#services.probe() === null ? '' : this.#describe(fd, request, argument);
+    return this.#call(call, () =>
+      this.#use(fd, (file) =>
+        file.ioctl === undefined ? atOnce(-ENOTTY) : file.ioctl(this, request >>> 0, BigInt.asUintN(64, argument)),
+      ),
+    );
+  }
+
+  pread(fd: number, address: bigint, length: number, offset: bigint): Script<number> {
+    return this.#call(`pread(${fd}, ${length} bytes at ${hex(offset)})`, () =>
+      this.#use(fd, (file) =>
+        file.pread === undefined || !isLength(length) || offset < 0n
+          ? atOnce(-EINVAL)
+          : file.pread(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER), offset),
+      ),
+    );
+  }
+
+  pwrite(fd: number, address: bigint, length: number, offset: bigint): Script<number> {
+    return this.#call(`pwrite(${fd}, ${length} bytes at ${hex(offset)})`, () =>
+      this.#use(fd, (file) =>
+        file.pwrite === undefined || !isLength(length) || offset < 0n
+          ? atOnce(-EINVAL)
+          : file.pwrite(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER), offset),
+      ),
+    );
+  }
+
+  /** The address of `length` bytes of cleared memory, whole pages, or a negative errno: -EINVAL, -ENOMEM. */
+  mmap(length: number, options: MapOptions = {}): Script<bigint> {
+    return this.#call(`mmap(${length} bytes)`, () => this.#mmap(length, options));
+  }
+
+  /** Gives up what one mmap returned. */
+  munmap(address: bigint, length: number): Script<number> {
+    return this.#call(`munmap(${hex(address)}, ${length} bytes)`, () => this.#munmap(address, length));
+  }
+
+  /** Lets `nanoseconds` pass. */
+  *nanosleep(nanoseconds: number): Script<number> {
+    if (!(nanoseconds >= 0 && nanoseconds <= LONGEST_SLEEP)) return -EINVAL;
+    yield ns(nanoseconds);
+    return 0;
+  }
+
+  /** Closes every descriptor, then gives up the memory. */
+  exit(): Script<number> {
+    return this.#call('exit()', () => this.#exit());
+  }
+
+  /** Loads of the program itself: `undefined` where it has no memory. */
+  load(address: bigint, length: number): Uint8Array | undefined {
+    return this.space.copyFromUser(address, length);
+  }
+
+  /** Stores of the program itself: false where it has no memory. */
+  store(address: bigint, bytes: Uint8Array): boolean {
+    return this.space.copyToUser(address, bytes) === 0;
+  }
+
+  *#open(path: string): Script<number> {
+    const operations = this.#services.open(path);
+    if (operations === undefined) return -ENOENT;
+    const file = new OpenFile(path, operations);
+    const fd = this.files.install(file);
+    if (fd < 0) yield* file.drop();
+    return fd;
+  }
+
+  *#close(fd: number): Script<number> {
+    const file = this.files.remove(fd);
+    if (file === undefined) return -EBADF;
+    yield* file.drop();
+    return 0;
+  }
+
+  *#mmap(length: number, { writable = true, placement = 'heap' }: MapOptions): Script<bigint> {
+    const pages = Math.ceil(length / PAGE_SIZE);
+    const first = this.space.map(pages, writable, placement);
+    if (first < 0) return BigInt(first);
+    yield ns(pages * this.cost.clearPage + this.cost.allocate);
+    return addressOf(first);
+  }
+
+  *#munmap(address: bigint, length: number): Script<number> {
+    yield ns(this.cost.allocate);
+    if (BigInt.asUintN(12, address) !== 0n) return -EINVAL;
+    return this.space.unmap(pageOf(address), Math.ceil(length / PAGE_SIZE));
+  }
+
+  *#exit(): Script<number> {
+    for (const fd of this.files.descriptors) yield* this.#close(fd);
+    this.space.clear();
+    return 0;
+  }
+
+  /** What all system calls have in common. */
+  *#call<R extends number | bigint>(call: string, body: () => Script<R>): Script<R> {
+    this.#services.probe()?.enter(this, call);
+    yield ns(this.cost.systemCall);
+    const result = yield* body();
+    this.#services.probe()?.leave(this, call, result);
+    return result;
+  }
+
+  /** Runs something on an open file, which stays open meanwhile. */
+  *#use(fd: number, body: (file: FileOperations) => Script<number>): Script<number> {
+    const file = this.files.get(fd);
+    if (file === undefined) return -EBADF;
+    file.hold();
+    const result = yield* body(file.operations);
+    yield* file.drop();
+    return result;
+  }
+
+  /** A call as it is written in a trace, with the structure it passes. */
+  #describe(fd: number, request: number, argument: bigint): string {
+    const command = this.files.get(fd)?.operations.command?.(request >>> 0);
+    if (command === undefined) return `ioctl(${fd}, ${hex(request >>> 0)})`;
+    const { name, argument: struct } = command;
+    if (struct === 'none') return `ioctl(${fd}, ${name})`;
+    if (struct === 'value') return `ioctl(${fd}, ${name}, ${argument})`;
+    const bytes = this.space.copyFromUser(argument, struct.bytes);
+    return `ioctl(${fd}, ${name}, ${bytes === undefined ? hex(BigInt.asUintN(64, argument)) : struct.describe(bytes)})`;
+  }
+}
+
+// biome-ignore lint/correctness/useYield: a script like any other, that has nothing to wait for
+function* atOnce(result: number): Script<number> {
+  return result;
+}
+
+function isLength(length: number): boolean {
+  return Number.isSafeInteger(length) && length >= 0;
+}

@@ -1,0 +1,45 @@
+/** How the kernel takes structures from a process and gives them back: the size rules of extensible structures. */
+import { PAGE_SIZE } from '../../hardware/bits/index.ts';
+import {
+  type AnyStruct,
+  E2BIG,
+  EFAULT,
+  EINVAL,
+  type Members,
+  type ObjectOf,
+  type Struct,
+  wordsOf,
+} from '../uapi/index.ts';
+import type { AddressSpace } from './address-space.ts';
+
+/** Size of the `argsz` that every structure begins with. */
+const HEADER_BYTES = 4;
+
+/**
+ * Checks and copies the structure at `address`, or gives the errno: EFAULT when it cannot be read, EINVAL when `argsz` is
+ * smaller than the structure or padding is not 0, E2BIG when there are non-zero bytes behind what the kernel knows or
+ * `argsz` exceeds a page.
+ */
+export function copyStructFromUser(space: AddressSpace, struct: AnyStruct, address: bigint): Uint8Array | number {
+  const header = space.copyFromUser(address, HEADER_BYTES);
+  if (header === undefined) return -EFAULT;
+  const argsz = wordsOf(header, HEADER_BYTES)[0]!;
+  if (argsz < struct.bytes) return -EINVAL;
+  if (argsz > PAGE_SIZE) return -E2BIG;
+  const bytes = space.copyFromUser(address, argsz);
+  if (bytes === undefined) return -EFAULT;
+  if (bytes.subarray(struct.bytes).some((byte) => byte !== 0)) return -E2BIG;
+  const words = wordsOf(bytes, struct.bytes);
+  if (struct.padding.some((field) => field.isSet(words))) return -EINVAL;
+  return bytes.subarray(0, struct.bytes);
+}
+
+/** Writes `value` back to where it was read from; `argsz` stays what the program wrote. */
+export function copyStructToUser<M extends Members>(
+  space: AddressSpace,
+  struct: Struct<M>,
+  address: bigint,
+  value: ObjectOf<M>,
+): number {
+  return space.copyToUser(address + BigInt(HEADER_BYTES), struct.encode(value as object).subarray(HEADER_BYTES));
+}

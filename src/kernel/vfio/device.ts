@@ -1,0 +1,161 @@
+/** A device that processes may drive: which open file controls it, and access to its regions. */
+import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
+import { EBUSY, EFAULT, EINVAL, ENODEV } from '../../uapi/index.ts';
+import type { AccessSize, Bus } from '../bus.ts';
+import type { BoundDevice, IoasidContext } from '../ioasid/context.ts';
+import type { Iommu } from '../iommu/iommu.ts';
+import type { Bar, Pci, PciDevice } from '../pci.ts';
+import type { Process } from '../process.ts';
+
+export interface VfioServices {
+  readonly engine: Engine;
+  readonly bus: Bus;
+  readonly pci: Pci;
+  readonly iommu: Iommu;
+}
+
+/** A file offset is the region's index and, below, the offset in the region. */
+const REGION_SHIFT = 40n;
+
+interface Binding {
+  /** The open file that bound the device: the only one that may use it. */
+  readonly holder: object;
+  readonly context: IoasidContext;
+  readonly bound: BoundDevice;
+}
+
+export class VfioDevice {
+  readonly device: PciDevice;
+  readonly #services: VfioServices;
+  readonly #lock: Semaphore;
+  #binding: Binding | null = null;
+
+  constructor(device: PciDevice, services: VfioServices) {
+    this.device = device;
+    this.#services = services;
+    this.#lock = new Semaphore(services.engine, 1, `vfio ${device.address}`);
+  }
+
+  /** -EBUSY: bound already, or the group is somebody else's; -ENODEV: no IOMMU; -EINVAL: the group is not viable. */
+  bind(holder: object, context: IoasidContext): Script<number> {
+    return this.#locked(() => this.#bind(holder, context));
+  }
+
+  /** Stops the device's DMA, detaches it and lets go of it. -EINVAL when `holder` has not bound it. */
+  unbind(holder: object): Script<number> {
+    return this.#locked(() => this.#unbind(holder));
+  }
+
+  attach(holder: object, ioasid: number): Script<number> {
+    return this.#withBinding(holder, ({ context, bound }) => context.locked(() => context.attach(bound, ioasid)));
+  }
+
+  detach(holder: object, ioasid: number): Script<number> {
+    return this.#withBinding(holder, ({ context, bound }) => context.locked(() => context.detach(bound, ioasid)));
+  }
+
+  isBoundBy(holder: object): boolean {
+    return this.#binding?.holder === holder;
+  }
+
+  /** Place and size of a region; size 0 for one that does not exist. */
+  region(index: number): { readonly offset: bigint; readonly size: number } {
+    return { offset: BigInt(index) << REGION_SHIFT, size: this.device.bars.get(index)?.bytes ?? 0 };
+  }
+
+  /** Reads registers into the process: bytes read, or -EINVAL, -EFAULT. */
+  *read(process: Process, address: bigint, length: number, offset: bigint): Script<number> {
+    const part = this.#part(length, offset);
+    if (part === undefined) return -EINVAL;
+    const bytes = new Uint8Array(part.length);
+    const view = new DataView(bytes.buffer);
+    for (let at = 0; at < part.length; ) {
+      const size = accessSize(part.start + at, part.length - at);
+      const value = yield* this.#services.bus.mmioRead(part.bar.address + part.start + at, size);
+      setValue(view, at, size, value);
+      at += size;
+    }
+    return process.space.copyToUser(address, bytes) < 0 ? -EFAULT : part.length;
+  }
+
+  /** Writes registers from the process: bytes written, or -EINVAL, -EFAULT. */
+  *write(process: Process, address: bigint, length: number, offset: bigint): Script<number> {
+    const part = this.#part(length, offset);
+    if (part === undefined) return -EINVAL;
+    const bytes = process.space.copyFromUser(address, part.length);
+    if (bytes === undefined) return -EFAULT;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at < part.length; ) {
+      const size = accessSize(part.start + at, part.length - at);
+      yield* this.#services.bus.mmioWrite(part.bar.address + part.start + at, size, getValue(view, at, size));
+      at += size;
+    }
+    return part.length;
+  }
+
+  *#bind(holder: object, context: IoasidContext): Script<number> {
+    if (this.#binding !== null) return -EBUSY;
+    const group = this.#services.iommu.groupOf(this.device);
+    if (group === undefined) return -ENODEV;
+    const bound = context.bind(this.device, group);
+    if (typeof bound === 'number') return bound;
+    this.#binding = { holder, context, bound };
+    // The device may issue requests from now on; the IOMMU blocks them until it is attached.
+    yield* this.#services.pci.setBusMaster(this.device, true);
+    return 0;
+  }
+
+  *#unbind(holder: object): Script<number> {
+    const binding = this.#binding;
+    if (binding?.holder !== holder) return -EINVAL;
+    this.#binding = null;
+    yield* this.#services.pci.setBusMaster(this.device, false);
+    const { context, bound } = binding;
+    return yield* context.locked(() => context.unbind(bound));
+  }
+
+  #withBinding(holder: object, body: (binding: Binding) => Script<number>): Script<number> {
+    const device = this;
+    return this.#locked(function* () {
+      const binding = device.#binding;
+      return binding?.holder === holder ? yield* body(binding) : -EINVAL;
+    });
+  }
+
+  *#locked(body: () => Script<number>): Script<number> {
+    yield this.#lock.acquire();
+    const result = yield* body();
+    this.#lock.release();
+    return result;
+  }
+
+  /** What of a transfer lies in the region. */
+  #part(
+    length: number,
+    offset: bigint,
+  ): { readonly bar: Bar; readonly start: number; readonly length: number } | undefined {
+    const index = offset >> REGION_SHIFT;
+    const bar = index <= 0xffn ? this.device.bars.get(Number(index)) : undefined;
+    const start = Number(BigInt.asUintN(Number(REGION_SHIFT), offset));
+    if (bar === undefined || start >= bar.bytes) return undefined;
+    return { bar, start, length: Math.min(length, bar.bytes - start) };
+  }
+}
+
+/** The largest aligned access that fits. */
+function accessSize(offset: number, left: number): AccessSize {
+  return ([8, 4, 2] as const).find((size) => offset % size === 0 && left >= size) ?? 1;
+}
+
+function setValue(view: DataView, at: number, size: AccessSize, value: bigint): void {
+  if (size === 8) view.setBigUint64(at, value, true);
+  else if (size === 4) view.setUint32(at, Number(value), true);
+  else if (size === 2) view.setUint16(at, Number(value), true);
+  else view.setUint8(at, Number(value));
+}
+
+function getValue(view: DataView, at: number, size: AccessSize): bigint {
+  if (size === 8) return view.getBigUint64(at, true);
+  if (size === 4) return BigInt(view.getUint32(at, true));
+  return BigInt(size === 2 ? view.getUint16(at, true) : view.getUint8(at));
+}

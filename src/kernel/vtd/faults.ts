@@ -1,0 +1,112 @@
+/** Reads what a unit recorded about blocked requests (VT-d 7.2, 7.3) and clears it, so that there is room for more. */
+import { hex } from '../../../hardware/bits/index.ts';
+import type { Engine, Script } from '../../../hardware/sim/index.ts';
+import { FaultedAccess, FRCD, FSTS, faultsWithCode } from '../../../hardware/vtd/spec/index.ts';
+import type { FaultAccess, FaultLog } from '../fault-log.ts';
+import { formatRid } from '../pci.ts';
+import type { Registers } from './registers.ts';
+
+const RECORD_BYTES = 16;
+/** The last word of a record holds F. */
+const STATE_WORD = 3;
+/** A unit whose records cannot be cleared would keep the handler for ever. */
+const MOST_ROUNDS = 10_000;
+
+const ACCESS: ReadonlyMap<number, FaultAccess> = new Map([
+  [FaultedAccess.WRITE, 'write'],
+  [FaultedAccess.READ, 'read'],
+  [FaultedAccess.ATOMIC, 'atomic'],
+  [FaultedAccess.PAGE_REQUEST, 'page request'],
+]);
+
+export class FaultReader {
+  readonly #engine: Engine;
+  readonly #registers: Registers;
+  readonly #log: FaultLog;
+  readonly #name: string;
+  /** Byte offset of the first record and number of records. */
+  readonly #place: { readonly offset: number; readonly count: number };
+  #busy = false;
+  /** Somebody asked while the records were being read: what raised that event may have been missed. */
+  #again = false;
+
+  constructor(
+    engine: Engine,
+    registers: Registers,
+    log: FaultLog,
+    name: string,
+    place: { readonly offset: number; readonly count: number },
+  ) {
+    this.#engine = engine;
+    this.#registers = registers;
+    this.#log = log;
+    this.#name = name;
+    this.#place = place;
+  }
+
+  /** Empties the records, from the one that raised the event on. Runs for each fault event. */
+  *read(): Script {
+    this.#again = true;
+    if (this.#busy) return;
+    this.#busy = true;
+    for (let round = 0; round < MOST_ROUNDS && this.#again; round++) {
+      this.#again = false;
+      const status = yield* this.#registers.read(FSTS);
+      if (!FSTS.PPF.isSet(status) && !FSTS.PFO.isSet(status)) continue;
+      this.#again = true;
+      if (FSTS.PPF.isSet(status)) yield* this.#readRecords(FSTS.FRI.get(status));
+      // Only after the records: while they are full, clearing the overflow would let it happen again at once.
+      if (FSTS.PFO.isSet(status)) {
+        this.#log.remark(`${this.#name}: faults were lost, the fault records were full`);
+        yield* this.#registers.write(FSTS, { PFO: 1 });
+      }
+    }
+    this.#busy = false;
+  }
+
+  *#readRecords(first: number): Script {
+    const { count } = this.#place;
+    for (let i = 0; i < count; i++) {
+      if (!(yield* this.#readRecord((first + i) % count))) return;
+    }
+  }
+
+  /** False when the record holds no fault. */
+  *#readRecord(index: number): Script<boolean> {
+    const offset = this.#place.offset + index * RECORD_BYTES;
+    // F is written last and read first: what else is read then belongs to it.
+    const high = yield* this.#registers.readAt(offset + 8, 8);
+    const record = Uint32Array.of(0, 0, high[0]!, high[1]!);
+    if (!FRCD.F.isSet(record)) return false;
+    record.set(yield* this.#registers.readAt(offset, 8));
+    yield* this.#registers.writeAt(offset + STATE_WORD * 4, Uint32Array.of(FRCD.F.mask));
+    this.#report(record);
+    return true;
+  }
+
+  #report(record: Uint32Array): void {
+    const code = FRCD.FR.get(record);
+    const meanings = faultsWithCode(code);
+    const requester = FRCD.SID.get(record);
+    const access = ACCESS.get(FRCD.T1.get(record) * 2 + FRCD.T2.get(record)) ?? 'write';
+    const pasid = FRCD.PP.isSet(record) ? FRCD.PV.get(record) : -1;
+    const address = FRCD.FI.big(record) << 12n;
+    const name = meanings.map((fault) => fault.name).join(' or ') || 'unknown';
+    const meaning = meanings[0]?.meaning ?? 'unknown reason';
+    this.#log.record({
+      at: this.#engine.now,
+      unit: this.#name,
+      code,
+      name,
+      meaning,
+      requester,
+      pasid,
+      address,
+      access,
+    });
+    const who = pasid < 0 ? formatRid(requester) : `${formatRid(requester)} PASID ${hex(pasid)}`;
+    this.#log.remark(
+      `${this.#name}: ${access} by ${who} at ${hex(address)} is blocked: ${meaning} (${name}, ${hex(code, 2)})`,
+    );
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * `/dev/ioasid`: version 1 of the proposal, "[RFC] /dev/ioasid uAPI proposal" (2021-05-27), section 2.1.
+ *
+ * Names, offsets and members are the proposal's. It gives neither the ioctl's type and base, which are those of the code
+ * posted in 2021, nor binary layouts, which follow the rules of struct.ts: `argsz` and `flags` come first.
+ */
+import { command } from './ioctl.ts';
+import { padding, Struct, u32, u64 } from './struct.ts';
+
+export const IOASID_TYPE = ';';
+export const IOASID_BASE = 100;
+
+const REFERENCE = 'RFC v1 2.1';
+const argsz = u32('size of this structure as the caller knows it');
+const noFlags = u32('none is defined');
+const ioasid = u32('an I/O address space of this fd');
+
+/** Extensions that IOASID_CHECK_EXTENSION can be asked about, numbered in the order in which the proposal lists them. */
+export const IoasidExtension = {
+  MAP_TYPE1V2: 1,
+  MAP_NEWTYPE: 2,
+  IOASID_NESTING: 3,
+  USER_PAGE_TABLE: 4,
+  USER_PASID_TABLE: 5,
+  MULTIDEV_GROUP: 6,
+  DMA_NO_SNOOP: 7,
+  DIRTY_TRACKING: 8,
+} as const;
+
+export const IoasidMapFlag = { READ: 1, WRITE: 2 } as const;
+
+/** What an IOASID_INVALIDATE_CACHE covers. */
+export const IoasidGranularity = { ALL: 0, RANGE: 1 } as const;
+
+/** One I/O address space and nothing more: IOASID_FREE, IOASID_GET_INFO and the UNBIND commands. */
+export const IOASID_REFERENCE = new Struct('ioasid_reference', REFERENCE, { argsz, flags: noFlags, ioasid, padding });
+
+export const IOASID_MEMORY = new Struct('ioasid_memory', REFERENCE, {
+  argsz,
+  flags: noFlags,
+  vaddr: u64('start of the range in the process'),
+  size: u64('bytes'),
+});
+
+/** type1's map structure and an ioasid. */
+export const IOASID_DMA_MAP = new Struct('ioasid_dma_map', REFERENCE, {
+  argsz,
+  flags: u32('what devices may do', IoasidMapFlag),
+  ioasid,
+  padding,
+  vaddr: u64('process address; in a nested space an address of the parent'),
+  iova: u64('I/O virtual address'),
+  size: u64('bytes'),
+});
+
+/** type1's unmap structure and an ioasid. */
+export const IOASID_DMA_UNMAP = new Struct('ioasid_dma_unmap', REFERENCE, {
+  argsz,
+  flags: noFlags,
+  ioasid,
+  padding,
+  iova: u64('I/O virtual address'),
+  size: u64('bytes; the kernel writes how many it has unmapped'),
+});
+
+export const IOASID_NESTING = new Struct('ioasid_nesting', REFERENCE, {
+  argsz,
+  flags: noFlags,
+  parent_ioasid: u32('the I/O address space that the new one is nested on'),
+  padding,
+});
+
+export const IOASID_PGTABLE = new Struct('ioasid_pgtable', REFERENCE, {
+  argsz,
+  flags: noFlags,
+  child_ioasid: u32('a nested I/O address space'),
+  vendor: u32('format: whose'),
+  addr: u64('table, an address of the parent space'),
+  address_width: u32('format: bits of input address'),
+  padding,
+});
+
+export const IOASID_PASID_TABLE = new Struct('ioasid_pasid_table', REFERENCE, {
+  argsz,
+  flags: noFlags,
+  child_ioasid: u32('a nested I/O address space'),
+  vendor: u32('format: whose'),
+  addr: u64('table, an address of the parent space'),
+  size: u32('format: size of the table'),
+  padding,
+});
+
+export const IOASID_CACHE = new Struct('ioasid_cache', REFERENCE, {
+  argsz,
+  flags: noFlags,
+  child_ioasid: u32('a nested I/O address space with a user-managed table'),
+  granularity: u32('what is invalidated', IoasidGranularity),
+  iova: u64('start of the range'),
+  size: u64('bytes'),
+});
+
+const at = IOASID_BASE;
+export const IOASID_CHECK_EXTENSION = command('IOASID_CHECK_EXTENSION', IOASID_TYPE, at + 0, 'value');
+export const IOASID_REGISTER_MEMORY = command('IOASID_REGISTER_MEMORY', IOASID_TYPE, at + 1, IOASID_MEMORY);
+export const IOASID_UNREGISTER_MEMORY = command('IOASID_UNREGISTER_MEMORY', IOASID_TYPE, at + 2, IOASID_MEMORY);
+export const IOASID_ALLOC = command('IOASID_ALLOC', IOASID_TYPE, at + 3, 'none');
+export const IOASID_FREE = command('IOASID_FREE', IOASID_TYPE, at + 4, IOASID_REFERENCE);
+export const IOASID_GET_INFO = command('IOASID_GET_INFO', IOASID_TYPE, at + 5, IOASID_REFERENCE);
+export const IOASID_MAP_DMA = command('IOASID_MAP_DMA', IOASID_TYPE, at + 6, IOASID_DMA_MAP);
+export const IOASID_UNMAP_DMA = command('IOASID_UNMAP_DMA', IOASID_TYPE, at + 7, IOASID_DMA_UNMAP);
+export const IOASID_CREATE_NESTING = command('IOASID_CREATE_NESTING', IOASID_TYPE, at + 8, IOASID_NESTING);
+export const IOASID_BIND_PGTABLE = command('IOASID_BIND_PGTABLE', IOASID_TYPE, at + 9, IOASID_PGTABLE);
+export const IOASID_UNBIND_PGTABLE = command('IOASID_UNBIND_PGTABLE', IOASID_TYPE, at + 10, IOASID_REFERENCE);
+export const IOASID_BIND_PASID_TABLE = command('IOASID_BIND_PASID_TABLE', IOASID_TYPE, at + 11, IOASID_PASID_TABLE);
+export const IOASID_UNBIND_PASID_TABLE = command('IOASID_UNBIND_PASID_TABLE', IOASID_TYPE, at + 12, IOASID_REFERENCE);
+export const IOASID_INVALIDATE_CACHE = command('IOASID_INVALIDATE_CACHE', IOASID_TYPE, at + 13, IOASID_CACHE);
+
+/** In ascending order of their numbers. */
+export const IOASID_COMMANDS = [
+  IOASID_CHECK_EXTENSION,
+  IOASID_REGISTER_MEMORY,
+  IOASID_UNREGISTER_MEMORY,
+  IOASID_ALLOC,
+  IOASID_FREE,
+  IOASID_GET_INFO,
+  IOASID_MAP_DMA,
+  IOASID_UNMAP_DMA,
+  IOASID_CREATE_NESTING,
+  IOASID_BIND_PGTABLE,
+  IOASID_UNBIND_PGTABLE,
+  IOASID_BIND_PASID_TABLE,
+  IOASID_UNBIND_PASID_TABLE,
+  IOASID_INVALIDATE_CACHE,
+] as const;

@@ -1,0 +1,29 @@
+/**
+ * What a program can ask its kernel for. A program has no other way to let time pass: it never waits by itself.
+ *
+ * Calls return a number, or a negative errno.
+ */
+
+/** A call under way: a script of the simulation. What it waits for is the kernel's business. */
+// biome-ignore lint/suspicious/noExplicitAny: this room does not know time; a caller's own script gives the type of waits
+export type Blocking<T> = Generator<any, T, any>;
+
+export interface SystemCalls {
+  readonly name: string;
+  open(path: string): Blocking<number>;
+  close(fd: number): Blocking<number>;
+  ioctl(fd: number, request: number, argument: bigint): Blocking<number>;
+  pread(fd: number, address: bigint, length: number, offset: bigint): Blocking<number>;
+  pwrite(fd: number, address: bigint, length: number, offset: bigint): Blocking<number>;
+  mmap(
+    length: number,
+    options?: { readonly writable?: boolean; readonly placement?: 'heap' | 'stack' },
+  ): Blocking<bigint>;
+  munmap(address: bigint, length: number): Blocking<number>;
+  nanosleep(nanoseconds: number): Blocking<number>;
+  exit(): Blocking<number>;
+  /** The program's own loads: `undefined` where it has no memory. */
+  load(address: bigint, length: number): Uint8Array | undefined;
+  /** The program's own stores: false where it has no memory. */
+  store(address: bigint, bytes: Uint8Array): boolean;
+}

@@ -1,0 +1,134 @@
+/**
+ * A program: system calls with objects instead of addresses. Structures go through the process's own memory, as a C
+ * program's do, so that the kernel copies them from there.
+ *
+ * Several scripts may use one program at once; each call under way has a page of its own.
+ */
+import {
+  type Argument,
+  type Blocking,
+  type Command,
+  ENOMEM,
+  type Members,
+  type ObjectOf,
+  type Passed,
+  Struct,
+  type SystemCalls,
+} from '../uapi/index.ts';
+
+const PAGE_BYTES = 4096;
+
+/** What an ioctl returned and the structure as the kernel left it. */
+export interface Exchange<T> {
+  readonly result: number;
+  readonly value: T;
+}
+
+export class Program {
+  readonly system: SystemCalls;
+  /** Pages for arguments that no call uses at the moment. */
+  readonly #scratch: bigint[] = [];
+
+  constructor(system: SystemCalls) {
+    this.system = system;
+  }
+
+  get name(): string {
+    return this.system.name;
+  }
+
+  open(path: string): Blocking<number> {
+    return this.system.open(path);
+  }
+
+  close(fd: number): Blocking<number> {
+    return this.system.close(fd);
+  }
+
+  /** Issues a command: its result, or a negative errno. Members that are left out are 0. */
+  *ioctl<A extends Argument>(fd: number, command: Command<A>, argument?: Passed<A>): Blocking<number> {
+    const struct: Argument = command.argument;
+    if (struct instanceof Struct) {
+      const { result } = yield* this.exchange(fd, { ...command, argument: struct }, (argument ?? {}) as object);
+      return result;
+    }
+    return yield* this.system.ioctl(fd, command.number, BigInt((argument as number | bigint | undefined) ?? 0));
+  }
+
+  /** Issues a command whose structure the kernel also writes. */
+  *exchange<M extends Members>(
+    fd: number,
+    { number, argument: struct }: Command<Struct<M>>,
+    argument: Partial<ObjectOf<M>>,
+  ): Blocking<Exchange<ObjectOf<M>>> {
+    const bytes = struct.encode(argument);
+    const address = yield* this.#take();
+    if (address < 0n) return { result: Number(address), value: struct.decode(bytes) };
+    this.write(address, bytes);
+    const result = yield* this.system.ioctl(fd, number, address);
+    const value = struct.decode(this.read(address, bytes.length));
+    this.#scratch.push(address);
+    return { result, value };
+  }
+
+  /** Up to 4 KiB of a file, or a negative errno. */
+  *pread(fd: number, length: number, offset: bigint): Blocking<Uint8Array | number> {
+    const address = yield* this.#take();
+    if (address < 0n) return Number(address);
+    const count = yield* this.system.pread(fd, address, Math.min(length, PAGE_BYTES), offset);
+    const bytes = count < 0 ? count : this.read(address, count);
+    this.#scratch.push(address);
+    return bytes;
+  }
+
+  /** Writes up to 4 KiB to a file: the number of bytes, or a negative errno. */
+  *pwrite(fd: number, bytes: Uint8Array, offset: bigint): Blocking<number> {
+    const address = yield* this.#take();
+    if (address < 0n) return Number(address);
+    const part = bytes.subarray(0, PAGE_BYTES);
+    this.write(address, part);
+    const count = yield* this.system.pwrite(fd, address, part.length, offset);
+    this.#scratch.push(address);
+    return count;
+  }
+
+  /** The address of fresh memory, or -EINVAL, -ENOMEM. */
+  mmap(length: number, options?: { readonly writable?: boolean }): Blocking<bigint> {
+    return this.system.mmap(length, options);
+  }
+
+  munmap(address: bigint, length: number): Blocking<number> {
+    return this.system.munmap(address, length);
+  }
+
+  sleep(nanoseconds: number): Blocking<number> {
+    return this.system.nanosleep(nanoseconds);
+  }
+
+  /** Ends the process: everything it holds is given up. */
+  exit(): Blocking<number> {
+    return this.system.exit();
+  }
+
+  /** Reads the program's memory. Throws where it has none: a bug in the program. */
+  read(address: bigint, length: number): Uint8Array {
+    const bytes = this.system.load(address, length);
+    if (bytes === undefined) throw this.#segmentationFault('reads', address, length);
+    return bytes;
+  }
+
+  /** Writes the program's memory. Throws where it has none, or may only read. */
+  write(address: bigint, bytes: Uint8Array): void {
+    if (!this.system.store(address, bytes)) throw this.#segmentationFault('writes', address, bytes.length);
+  }
+
+  /** A page for one call's argument, or -ENOMEM. */
+  *#take(): Blocking<bigint> {
+    const address = this.#scratch.pop() ?? (yield* this.system.mmap(PAGE_BYTES, { placement: 'stack' }));
+    return address < 0n ? BigInt(-ENOMEM) : address;
+  }
+
+  #segmentationFault(what: string, address: bigint, length: number): Error {
+    return new Error(`segmentation fault: ${this.name} ${what} ${length} bytes at 0x${address.toString(16)}`);
+  }
+}
