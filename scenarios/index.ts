@@ -1,0 +1,6 @@
+/** The scenarios in the order in which they are meant to be read. */
+import firstDma from './01-first-dma.ts';
+import staleIotlb from './02-stale-iotlb.ts';
+import twoDevicesOneIoasid from './03-two-devices-one-ioasid.ts';
+
+export const scenarios = [firstDma, staleIotlb, twoDevicesOneIoasid];

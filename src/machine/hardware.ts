@@ -1,0 +1,86 @@
+/** The physical part of a machine: memory, root complex, links, devices and an IOMMU, put together from a specification. */
+import { DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
+import { TimedIommu } from '../../hardware/iommu/agent.ts';
+import { MemoryController, PhysicalMemory, type Range } from '../../hardware/memory/index.ts';
+import { type Link, type PcieFunction, ROOT_COMPLEX, RootComplex, requesterId } from '../../hardware/pcie/index.ts';
+import type { Engine } from '../../hardware/sim/index.ts';
+import type { VtdUnit } from '../../hardware/vtd/index.ts';
+import { InputError } from './input-error.ts';
+import type { MachineSpec } from './schema.ts';
+import { buildUnit, type DeliverInterrupt, IOMMU_BYTES } from './unit.ts';
+
+const MIB = 2 ** 20;
+/** RAM ends here at the latest and goes on above 4 GiB: what lies between belongs to registers. */
+const LOW_RAM_END = 0xc000_0000;
+const HIGH_RAM_START = 2 ** 32;
+/** Where firmware lets the kernel place base address registers. */
+export const MMIO_WINDOW: Range = [0xe000_0000, 0x1000_0000];
+/** Register page of the IOMMU. */
+export const IOMMU_BASE = 0xfed9_0000;
+export const IOMMU_NAME = 'iommu0';
+
+export interface Hardware {
+  readonly memory: PhysicalMemory;
+  readonly ram: readonly Range[];
+  readonly controller: MemoryController;
+  readonly rootComplex: RootComplex;
+  readonly links: readonly Link[];
+  readonly devices: ReadonlyMap<string, DmaEngine>;
+  readonly unit: VtdUnit;
+  readonly agent: TimedIommu;
+}
+
+/** `deliver` receives interrupt messages on behalf of the CPU. */
+export function buildHardware(engine: Engine, spec: MachineSpec, deliver: DeliverInterrupt): Hardware {
+  const ram = ramOf(spec);
+  const memory = new PhysicalMemory(ram);
+  const { latency, bytesPerNanosecond } = spec.memory;
+  const controller = new MemoryController(engine, memory, { latency, bytesPerNanosecond }, 'memory');
+  const rootComplex = new RootComplex(engine, controller, { ...ROOT_COMPLEX, ...spec.rootComplex }, 'root');
+  const unit = buildUnit(spec, memory, deliver);
+  rootComplex.onInterrupt = deliver;
+  const { lookup, requests, walkers } = spec.iommu;
+  const agent = new TimedIommu(engine, unit, controller, { lookup, requests, walkers }, IOMMU_NAME);
+  rootComplex.attach(agent);
+  rootComplex.claimMmio(IOMMU_BASE, IOMMU_BYTES, unit);
+  const devices = buildDevices(engine, spec);
+  const links = connect(rootComplex, spec, devices);
+  return { memory, ram, controller, rootComplex, links, devices, unit, agent };
+}
+
+/** Physical ranges of RAM. Throws an InputError when the host address width does not reach its end. */
+function ramOf({ memory, iommu }: MachineSpec): Range[] {
+  const bytes = memory.megabytes * MIB;
+  const low: Range = [0, Math.min(bytes, LOW_RAM_END)];
+  const ram: Range[] = bytes > LOW_RAM_END ? [low, [HIGH_RAM_START, bytes - LOW_RAM_END]] : [low];
+  const [start, length] = ram.at(-1)!;
+  if (start + length > 2 ** iommu.hostAddressWidth) {
+    throw new InputError(
+      `machine.memory.megabytes: expected an amount that ${iommu.hostAddressWidth} address bits ` +
+        `(machine.iommu.hostAddressWidth) reach, got ${memory.megabytes}.`,
+    );
+  }
+  return ram;
+}
+
+function buildDevices(engine: Engine, spec: MachineSpec): Map<string, DmaEngine> {
+  return new Map(
+    spec.devices.map(({ name, at, payloadSupported, tags }) => {
+      const [, device, fn] = /:(..)\.(.)$/.exec(at)!;
+      const requester = requesterId(0, Number.parseInt(device!, 16), Number(fn));
+      return [name, new DmaEngine(engine, { name, requester, payloadSupported, tags })];
+    }),
+  );
+}
+
+/** One link and one root port for all functions of a device number. */
+function connect(rootComplex: RootComplex, spec: MachineSpec, devices: ReadonlyMap<string, DmaEngine>): Link[] {
+  const slots = new Map<number, PcieFunction[]>();
+  for (const { function: fn } of devices.values()) {
+    const slot = fn.spec.requester >>> 3;
+    slots.set(slot, [...(slots.get(slot) ?? []), fn]);
+  }
+  return [...slots.values()].map((functions) =>
+    rootComplex.connect(spec.link, functions, functions.map(({ name }) => name).join('+')),
+  );
+}

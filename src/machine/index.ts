@@ -1,0 +1,22 @@
+export { hex } from '../../hardware/bits/index.ts';
+/** What stories need of simulated time; they import no room below this one. */
+export {
+  after,
+  type Duration,
+  formatTime,
+  type Instant,
+  ms,
+  ns,
+  ps,
+  Random,
+  type Script,
+  START,
+  type Task,
+  us,
+} from '../../hardware/sim/index.ts';
+export { DmaEngineDriver, type DmaResult, Program } from '../user/index.ts';
+export * from './input-error.ts';
+export { buildMachine, Machine } from './machine.ts';
+export * from './presets.ts';
+export type { MachineSpec } from './schema.ts';
+export { type MachineInput, resolveSpec } from './spec.ts';

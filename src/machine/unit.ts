@@ -1,0 +1,47 @@
+/** A VT-d unit from a specification, or one sentence about capability registers that no unit here can have. */
+import { numberOf } from '../../hardware/bits/index.ts';
+import type { PhysicalMemory } from '../../hardware/memory/index.ts';
+import { Capabilities, VtdUnit } from '../../hardware/vtd/index.ts';
+import { InputError } from './input-error.ts';
+import type { MachineSpec } from './schema.ts';
+
+export type DeliverInterrupt = (address: number, data: number) => void;
+
+/** Register page of the IOMMU. */
+export const IOMMU_BYTES = 0x1000;
+const FAULT_RECORD_BYTES = 16;
+/** IVA and IOTLB. */
+const IOTLB_REGISTERS_BYTES = 16;
+
+export function buildUnit({ iommu }: MachineSpec, memory: PhysicalMemory, deliver: DeliverInterrupt): VtdUnit {
+  const { ver, cap, ecap, hostAddressWidth, faultCompression, iotlb, contextCache } = iommu;
+  const registers = { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) };
+  check(new Capabilities(registers, hostAddressWidth));
+  try {
+    return new VtdUnit(
+      { capabilities: registers, hostAddressWidth, faultCompression, iotlb, contextCache },
+      { memory, raiseMsi: (hi, lo, data) => deliver(numberOf(hi, lo), data) },
+    );
+  } catch (error) {
+    // The register file refuses to hold two registers in one place; only CAP.FRO and ECAP.IRO can ask for that.
+    if (!(error instanceof RangeError)) throw error;
+    throw new InputError(`machine.iommu: cap (FRO) and ecap (IRO) place registers over others: ${error.message}.`);
+  }
+}
+
+function check(capabilities: Capabilities): void {
+  const { faultRecordOffset, faultRecords, iotlbRegisterOffset } = capabilities;
+  if (capabilities.has('SMTS')) throw new InputError('machine.iommu.ecap: scalable mode (SMTS) does not exist yet.');
+  if (capabilities.has('PI')) throw new InputError('machine.iommu.cap: posted interrupts (PI) do not exist yet.');
+  if (capabilities.widest < 0) {
+    throw new InputError(
+      'machine.iommu.cap: SAGAW names no number of levels that exists: one of its bits 1 to 3 must be 1.',
+    );
+  }
+  if (faultRecordOffset + faultRecords * FAULT_RECORD_BYTES > IOMMU_BYTES) {
+    throw new InputError('machine.iommu.cap: FRO and NFR place fault records beyond the register page of 4 KiB.');
+  }
+  if (iotlbRegisterOffset + IOTLB_REGISTERS_BYTES > IOMMU_BYTES) {
+    throw new InputError('machine.iommu.ecap: IRO places registers beyond the register page of 4 KiB.');
+  }
+}

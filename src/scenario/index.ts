@@ -1,0 +1,4 @@
+export * from './narration.ts';
+export * from './run.ts';
+export * from './scenario.ts';
+export * from './stage.ts';

@@ -1,0 +1,140 @@
+/**
+ * One scenario on one machine. Time is let pass from outside, one narrated step at a time if so wished; what happens is
+ * recorded; expectations that fail, and a script that throws or never ends, become part of the report.
+ */
+import {
+  after,
+  buildMachine,
+  formatTime,
+  InputError,
+  type Instant,
+  type Machine,
+  type MachineInput,
+  ms,
+  START,
+  type Task,
+} from '../machine/index.ts';
+import { type Counter, Recorder, Statistics } from '../recorder/index.ts';
+import type { Scenario } from './scenario.ts';
+import { type Expectation, Stage } from './stage.ts';
+
+export interface RunOptions {
+  /** Instead of the machine that the scenario names. */
+  readonly machine?: string | MachineInput;
+  /** Edits of the machine, as `path=value`. */
+  readonly settings?: readonly string[];
+}
+
+/** How a run ended, as plain data. */
+export interface Report {
+  readonly scenario: string;
+  readonly title: string;
+  readonly machine: string;
+  readonly seed: number;
+  readonly ok: boolean;
+  readonly expectations: readonly Expectation[];
+  /** Why the script did not come to its end, in one sentence. */
+  readonly error?: string;
+  readonly picoseconds: number;
+  readonly statistics: Readonly<Record<Counter, number>>;
+}
+
+const DEFAULT_LIMIT = ms(1000);
+
+export class Run {
+  readonly scenario: Scenario;
+  readonly machine: Machine;
+  readonly recorder: Recorder;
+  readonly #stage: Stage;
+  readonly #statistics: Statistics;
+  readonly #task: Task<void>;
+  readonly #deadline: Instant;
+  #stepReached = false;
+  #error: string | undefined;
+
+  /** Builds the machine and attaches a recorder; nothing happens before `advance`. Throws an InputError for a wrong machine. */
+  constructor(scenario: Scenario, options: RunOptions = {}) {
+    const machine = buildMachine(machineFor(scenario, options.machine), options.settings);
+    this.scenario = scenario;
+    this.machine = machine;
+    this.recorder = new Recorder(machine.engine, machine.names);
+    this.#statistics = new Statistics(this.recorder);
+    machine.attach(this.recorder);
+    this.#stage = new Stage(machine, this.recorder);
+    this.recorder.on('step', () => {
+      this.#stepReached = true;
+    });
+    this.#deadline = after(START, scenario.limit ?? DEFAULT_LIMIT);
+    this.#task = machine.engine.spawn(play(scenario, machine, this.#stage), scenario.name);
+  }
+
+  /** Lets time pass until the next step has been announced. False when the scenario has ended. */
+  advance(): boolean {
+    const { engine } = this.machine;
+    this.#stepReached = false;
+    try {
+      while (!this.#task.ended && this.#error === undefined) {
+        if (this.#stepReached) return true;
+        if (engine.now > this.#deadline)
+          this.#error = `It has not ended after ${formatTime(engine.now)} of simulated time.`;
+        else if (!engine.step())
+          this.#error = `Nothing is left to happen at ${formatTime(engine.now)}, but ${this.#task.plight}.`;
+      }
+    } catch (error) {
+      this.#error = sentence(error);
+    }
+    return false;
+  }
+
+  /** Lets time pass until the end. */
+  finish(): Report {
+    while (this.advance());
+    return this.report();
+  }
+
+  report(): Report {
+    const { spec, engine } = this.machine;
+    const { expectations } = this.#stage;
+    const error = this.#error;
+    return {
+      scenario: this.scenario.name,
+      title: this.scenario.title,
+      machine: spec.name,
+      seed: spec.seed,
+      ok: error === undefined && expectations.every(({ holds }) => holds),
+      expectations,
+      ...(error === undefined ? {} : { error }),
+      picoseconds: engine.now,
+      statistics: this.#statistics.counts,
+    };
+  }
+}
+
+/** Runs a scenario to its end. */
+export function runScenario(scenario: Scenario, options: RunOptions = {}): Report {
+  return new Run(scenario, options).finish();
+}
+
+/** The machine that was asked for, or else the scenario's own, with the kernel that the story needs. */
+function machineFor(scenario: Scenario, asked: string | MachineInput | undefined): MachineInput {
+  const machine = asked ?? scenario.machine ?? {};
+  const input = typeof machine === 'string' ? { preset: machine } : machine;
+  return scenario.kernel === undefined ? input : { ...input, kernel: { ...input.kernel, ...scenario.kernel } };
+}
+
+function* play(scenario: Scenario, machine: Machine, stage: Stage) {
+  yield* machine.boot();
+  const script = scenario.run(stage) as unknown;
+  if (typeof script !== 'object' || script === null || !(Symbol.iterator in script)) {
+    throw new InputError(`run of scenario "${scenario.name}" is not a generator: write *run(stage) { … }`);
+  }
+  yield* script as ReturnType<Scenario['run']>;
+}
+
+/** What was thrown, as one sentence. */
+function sentence(error: unknown): string {
+  const message = (error instanceof Error ? error.message : String(error)).split('\n')[0]!.trim();
+  const text =
+    message === '' ? 'It threw an error without a message' : `${message[0]!.toUpperCase()}${message.slice(1)}`;
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

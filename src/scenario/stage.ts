@@ -1,0 +1,114 @@
+/** What a scenario's script has at hand: processes, a driver, words for the reader, and expectations. */
+import {
+  DmaEngineDriver,
+  type Instant,
+  type Machine,
+  type MachineInput,
+  Program,
+  Random,
+  type Script,
+} from '../machine/index.ts';
+import type { Recorder } from '../recorder/index.ts';
+import { formatResult } from '../uapi/index.ts';
+import { isSame, show } from './compare.ts';
+
+/** Something that was expected, and whether it came so. */
+export interface Expectation {
+  readonly sentence: string;
+  readonly holds: boolean;
+  /** Picoseconds. */
+  readonly at: number;
+  readonly expected?: string;
+  readonly actual?: string;
+}
+
+/** A blocked request as the kernel's driver read it from the fault registers. */
+export interface StageFault {
+  readonly device: string;
+  readonly access: string;
+  /** Page that was accessed. */
+  readonly address: bigint;
+  /** The specification's number, name and meaning of the reason. */
+  readonly code: number;
+  readonly name: string;
+  readonly meaning: string;
+}
+
+const WHO = 'scenario';
+
+export class Stage {
+  readonly machine: Machine;
+  /** Random numbers that the machine's seed decides. */
+  readonly random: Random;
+  readonly expectations: Expectation[] = [];
+  readonly #recorder: Recorder;
+  #steps = 0;
+  /** Faults that an earlier kernel had read: a reboot starts a new list. */
+  #faultsSeen = 0;
+
+  constructor(machine: Machine, recorder: Recorder) {
+    this.machine = machine;
+    this.random = new Random(machine.spec.seed);
+    this.#recorder = recorder;
+  }
+
+  get now(): Instant {
+    return this.machine.engine.now;
+  }
+
+  /** Announces what happens next. `--step` pauses here. */
+  step(text: string): void {
+    this.#recorder.record('step', WHO, { number: ++this.#steps, text });
+  }
+
+  /** Says something beside the steps. */
+  note(text: string): void {
+    this.#recorder.record('note', WHO, { text });
+  }
+
+  /** Expects a condition. The sentence says what then is true; the story goes on either way. */
+  check(sentence: string, condition: boolean): void {
+    this.#expectation({ sentence, holds: condition, at: this.now });
+  }
+
+  /** Expects a value. Structures and bytes are compared by content. */
+  expect(sentence: string, actual: unknown, expected: unknown): void {
+    const holds = isSame(actual, expected);
+    const values = holds ? {} : { expected: show(expected), actual: show(actual) };
+    this.#expectation({ sentence, holds, at: this.now, ...values });
+  }
+
+  /** A new process. */
+  process(name: string): Program {
+    return new Program(this.machine.kernel.process(name));
+  }
+
+  /** The process's driver for a DMA engine that it has bound. */
+  *dmaEngine(program: Program, fd: number): Script<DmaEngineDriver> {
+    const driver = yield* DmaEngineDriver.open(program, fd);
+    if (typeof driver === 'number') throw new Error(`${program.name} cannot drive fd ${fd}: ${formatResult(driver)}`);
+    return driver;
+  }
+
+  /** The faults that the kernel has read since the last call, oldest first. */
+  faults(): StageFault[] {
+    const { faults } = this.machine.kernel;
+    const fresh = faults.slice(this.#faultsSeen);
+    this.#faultsSeen = faults.length;
+    return fresh.map(({ requester, access, address, code, name, meaning }) => {
+      return { device: this.machine.names.requester(requester), access, address, code, name, meaning };
+    });
+  }
+
+  /** Boots another kernel on the same hardware. */
+  *reboot(kernel: MachineInput['kernel']): Script {
+    this.#faultsSeen = 0;
+    yield* this.machine.reboot(kernel);
+  }
+
+  #expectation(expectation: Expectation): void {
+    this.expectations.push(expectation);
+    const { at: _, ...facts } = expectation;
+    this.#recorder.record('expectation', WHO, facts);
+  }
+}

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { scenarios } from '../../scenarios/index.ts';
+import { buildMachine, presets } from '../../src/machine/index.ts';
+import { formatJson, formatLine, Recorder, type TraceEvent } from '../../src/recorder/index.ts';
+import { Run, type Scenario } from '../../src/scenario/index.ts';
+
+function eventsOf(scenario: Scenario): TraceEvent[] {
+  const run = new Run(scenario);
+  const events: TraceEvent[] = [];
+  run.recorder.on('event', (event) => events.push(event));
+  run.finish();
+  return events;
+}
+
+const jsonOf = (scenario: Scenario): string => eventsOf(scenario).map(formatJson).join('\n');
+
+/** What a person reviews: everything from the first step on. What comes before it is the same in every scenario. */
+function storyOf(scenario: Scenario): string {
+  const events = eventsOf(scenario);
+  const first = events.findIndex(({ kind }) => kind === 'step' || kind === 'note');
+  return `${events.slice(first).map(formatLine).join('\n')}\n`;
+}
+
+describe.each(scenarios)('scenario $name', (scenario) => {
+  it('teaches: it asks a question and says what to look at and what to try next', () => {
+    expect(scenario.title).not.toBe('');
+    expect(scenario.question).toMatch(/\?$/);
+    expect(scenario.look.length).toBeGreaterThan(0);
+    expect(scenario.next.length).toBeGreaterThan(0);
+  });
+
+  it.each(Object.keys(presets))('goes as it expects on machine %s', (machine) => {
+    const report = new Run(scenario, { machine }).finish();
+    expect(report.expectations.filter(({ holds }) => !holds)).toEqual([]);
+    expect(report.error).toBeUndefined();
+    expect(report).toMatchObject({ ok: true, scenario: scenario.name, machine });
+  });
+
+  it('leaves the trace that was reviewed', async () => {
+    await expect(storyOf(scenario)).toMatchFileSnapshot(`../golden/${scenario.name}.txt`);
+  });
+
+  it('leaves the same bytes each time', () => {
+    expect(jsonOf(scenario)).toBe(jsonOf(scenario));
+  });
+
+  it('leaves the same bytes when every other step another machine runs in the same process', () => {
+    const alone = jsonOf(scenario);
+    const others = scenarios.filter((other) => other !== scenario).map((other) => new Run(other));
+    const run = new Run(scenario);
+    const lines: string[] = [];
+    run.recorder.on('event', (event) => lines.push(formatJson(event)));
+    while (run.advance()) for (const other of others) other.advance();
+    expect(lines.join('\n')).toBe(alone);
+  });
+});
+
+describe('the boot of a machine', () => {
+  it('leaves the trace that was reviewed', async () => {
+    const machine = buildMachine('intel-legacy');
+    const lines: string[] = [];
+    const recorder = new Recorder(machine.engine, machine.names);
+    recorder.on('event', (event) => lines.push(formatLine(event)));
+    machine.attach(recorder);
+    machine.engine.runUntilDone(machine.engine.spawn(machine.boot(), 'boot'));
+    await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot('../golden/boot-intel-legacy.txt');
+  });
+});
+
+describe('the list of scenarios', () => {
+  it('has each under a name of its own, in the order of reading', () => {
+    const names = scenarios.map(({ name }) => name);
+    expect(names).toEqual([...new Set(names)].sort());
+  });
+});
