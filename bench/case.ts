@@ -1,0 +1,12 @@
+/** What a benchmark of host speed is: a function that performs a known number of operations per call. */
+export interface BenchCase {
+  readonly name: string;
+  /** What one operation is, in a few words. */
+  readonly operation: string;
+  /** Goal for one core of a quiet host, in nanoseconds per operation. */
+  readonly goalNsPerOp: number;
+  /** Operations per call: at least 10,000, so that the call itself does not count. */
+  readonly operations: number;
+  /** Everything that is not timed happens here. The checksum keeps the work from being optimised away. */
+  make(): () => number;
+}

@@ -1,0 +1,55 @@
+/**
+ * Measures one case in this process: benchmark.js runs the batch, beside the calibration loop before and after it. A
+ * process has one case, because what V8 learns from one case slows the next.
+ */
+import Benchmark from 'benchmark';
+import type { BenchCase } from './case.ts';
+import { calibration } from './cases/calibration.ts';
+
+export interface Measurement {
+  readonly name: string;
+  /** Median over the samples. */
+  readonly nsPerOp: number;
+  readonly bestNsPerOp: number;
+  readonly goalNsPerOp: number;
+  /** Nanoseconds of one round of the calibration loop, measured around the case. */
+  readonly calibrationNs: number;
+}
+
+const SAMPLES = 30;
+
+/** Every call's checksum ends here, where the optimiser cannot see that nobody reads it. */
+export const sink = { sum: 0 };
+
+export function measure(benchCase: BenchCase): Measurement {
+  const before = median(samplesOf(calibration, 10));
+  const samples = samplesOf(benchCase, SAMPLES);
+  const after = median(samplesOf(calibration, 10));
+  return {
+    name: benchCase.name,
+    nsPerOp: median(samples),
+    bestNsPerOp: Math.min(...samples),
+    goalNsPerOp: benchCase.goalNsPerOp,
+    calibrationNs: (before + after) / 2,
+  };
+}
+
+/** Nanoseconds per operation of each sample. */
+function samplesOf(benchCase: Omit<BenchCase, 'goalNsPerOp'>, minSamples: number): number[] {
+  const batch = benchCase.make();
+  // No setup or teardown: benchmark.js would compile the function anew from its text, without what it closes over.
+  const timed = () => {
+    sink.sum += batch();
+  };
+  const bench = new Benchmark(benchCase.name, timed, { minSamples, maxTime: 1.5 });
+  bench.run();
+  // benchmark.js keeps what the function threw to itself.
+  if (bench.error !== undefined) throw bench.error;
+  if (!(bench.hz > 0)) throw new Error(`${benchCase.name}: nothing was measured`);
+  return bench.stats.sample.map((seconds) => (seconds * 1e9) / benchCase.operations);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
