@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/long/**'],
+    setupFiles: ['test/switch-off.ts'],
     // A golden file is written by `npm run golden` only: one that is missing is a failure, not a new truth.
     update: 'none',
     // Several tests start the built CLI, which may have to build itself first.

@@ -1,4 +1,16 @@
 /** The hardware library's front door. */
+export type {
+  CacheView,
+  EntryView,
+  ExplainedFault,
+  Explanation,
+  ExplanationResult,
+  ExplanationStep,
+  FieldView,
+  IommuInspector,
+  Question,
+  TableNode,
+} from './iommu/index.ts';
 export {
   type AmdCapabilities,
   createRig,

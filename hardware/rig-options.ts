@@ -96,9 +96,9 @@ export function checkDma(request: object, call: 'dma' | 'translate'): void {
 
 /** Modes that a unit may announce and that do not exist here. */
 function checkIntel({ cap, ecap }: Readonly<Record<string, bigint>>): void {
-  if ((ecap! >> 43n) & 1n) throw new NotSupported('ECAP.SMTS: scalable mode does not exist yet');
-  if ((cap! >> 59n) & 1n) throw new NotSupported('CAP.PI: posted interrupts do not exist yet');
-  if (((cap! >> 8n) & 0b1110n) === 0n) throw new NotSupported('CAP.SAGAW names no supported depth');
+  if ((ecap! >> 30n) & 1n) throw new NotSupported('ECAP.ERS: execute requests do not exist yet');
+  const hasFirstStage = ((ecap! >> 43n) & (ecap! >> 47n) & 1n) !== 0n;
+  if (((cap! >> 8n) & 0b1110n) === 0n && !hasFirstStage) throw new NotSupported('CAP.SAGAW names no supported depth');
 }
 
 function check(what: string, given: object, rules: Rules): void {

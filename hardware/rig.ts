@@ -11,6 +11,7 @@ import {
   AddressType,
   finish,
   InterruptMessage,
+  type IommuInspector,
   inInterruptRange,
   NO_PASID,
   Status,
@@ -19,7 +20,7 @@ import {
 import { PhysicalMemory, type Range } from './memory/index.ts';
 import { type HostMemory, hostWindow } from './rig-memory.ts';
 import { checkDma, checkOptions, NotSupported } from './rig-options.ts';
-import { VtdUnit } from './vtd/index.ts';
+import { VtdInspector, VtdUnit } from './vtd/index.ts';
 import type { Fault } from './vtd/spec/index.ts';
 
 export { type HostMemory, NotSupported };
@@ -113,12 +114,19 @@ export interface Rig {
   writeMemory(address: bigint, bytes: Uint8Array): void;
   dma(request: DmaRequest): DmaResult;
   translate(request: TranslateRequest): DmaResult;
+  /** Explanations, registers, tables and caches as plain data; asking changes nothing. */
+  inspect(): IommuInspector;
 }
 
 const PAGE = 4096;
 
 /** Sizes of the caches in a rig. Not architectural. */
-const CACHES = { iotlb: { sets: 32, ways: 8 }, contextCache: { sets: 16, ways: 4 } } as const;
+const CACHES = {
+  iotlb: { sets: 32, ways: 8 },
+  contextCache: { sets: 16, ways: 4 },
+  pasidCache: { sets: 16, ways: 4 },
+  interruptEntryCache: { sets: 16, ways: 4 },
+} as const;
 
 /** Makes a rig. Throws a sentence that names a wrong or unknown option, and `NotSupported` for what does not exist. */
 export function createRig(options: RigOptions): Rig {
@@ -144,7 +152,13 @@ class IntelRig implements Rig {
       for (const [start, length] of ranges) this.#memory.map(start, length, hostWindow(options.memory, start));
     }
     this.#unit = new VtdUnit(
-      { capabilities, hostAddressWidth: options.hostAddressWidth ?? 52, faultCompression: true, ...CACHES },
+      {
+        capabilities,
+        hostAddressWidth: options.hostAddressWidth ?? 52,
+        assumeCoherentWalks: options.assumeCoherentWalks ?? false,
+        faultCompression: true,
+        ...CACHES,
+      },
       { memory: this.#memory, raiseMsi: (hi, lo, data) => this.#onMsi(joinHalves(hi, lo), data) },
     );
   }
@@ -179,6 +193,10 @@ class IntelRig implements Rig {
       segments.push(this.#segment(piece.length));
     }
     return { ok: true, segments };
+  }
+
+  inspect(): IommuInspector {
+    return new VtdInspector(this.#unit, this.#memory);
   }
 
   dma(request: DmaRequest): DmaResult {
@@ -248,7 +266,7 @@ class IntelRig implements Rig {
     finish(this.#unit.walkInterrupt(message), this.#memory);
     this.#unit.reportInterrupt(message);
     if (message.fault === null) {
-      this.#onMsi(joinHalves(message.hi, message.lo), message.data);
+      if (message.delivered) this.#onMsi(joinHalves(message.hi, message.lo), message.data);
       return null;
     }
     const { fault, recorded, requester } = message;

@@ -31,6 +31,16 @@ export function bit(n: number, access: Access, doc: string): FieldSpec {
   return { hi: n, lo: n, access, doc };
 }
 
+/**
+ * What is switched off, by the names that the documentation uses: `FSTS_REG.PFO`, `FSTS_REG`, `LGN.2`. A test that claims
+ * to prove such a row has to fail without it. Fields read it when they are declared, so whoever sets it does so before the
+ * first declaration is loaded.
+ */
+export const mutants: { off: ReadonlySet<string> } = { off: new Set() };
+
+/** Fields by which a specification promises software that hardware ignores some bits; the others are acted on or reserved. */
+const PROMISED_IGNORED = /^(IGNORED|AVAIL)/;
+
 export class Field {
   readonly name: string;
   readonly spec: FieldSpec;
@@ -46,13 +56,14 @@ export class Field {
   readonly #scale: number;
   readonly #high: number;
 
-  constructor(name: string, spec: FieldSpec, base = 0) {
+  /** A field that is off reads 0 and takes no value; its bits do not become reserved. */
+  constructor(name: string, spec: FieldSpec, base = 0, isOff = false) {
     const width = spec.hi - spec.lo + 1;
     const shift = spec.lo & 31;
     if (width < 1 || width > 64 || shift + width > 64) {
       throw new RangeError(`${name}: bits ${spec.hi}:${spec.lo} do not fit in two adjacent words`);
     }
-    const inFirst = Math.min(width, 32 - shift);
+    const inFirst = isOff ? 0 : Math.min(width, 32 - shift);
     this.name = name;
     this.spec = spec;
     this.width = width;
@@ -60,7 +71,7 @@ export class Field {
     this.shift = shift;
     this.#low = inFirst === 32 ? 0xffff_ffff : (1 << inFirst) - 1;
     this.#scale = 2 ** inFirst;
-    this.#high = width === inFirst ? 0 : 2 ** (width - inFirst) - 1;
+    this.#high = isOff || width === inFirst ? 0 : 2 ** (width - inFirst) - 1;
     this.mask = this.#low << shift;
   }
 
@@ -176,7 +187,9 @@ function declare<const F extends FieldSpecs>(
 ): Layout<F> {
   const base = (offset ?? 0) / 4;
   if (!Number.isInteger(base) || width % 32 !== 0) throw new RangeError(`${name}: not made of whole words`);
-  const named = Object.entries(specs).map(([key, spec]) => [key, new Field(key, spec, base)] as const);
+  const named = Object.entries(specs).map(
+    ([key, spec]) => [key, new Field(key, spec, base, isOff(name, key))] as const,
+  );
   const fields = named.map(([, field]) => field).sort((a, b) => a.spec.lo - b.spec.lo);
   let next = 0;
   for (const { name: key, spec } of fields) {
@@ -186,6 +199,10 @@ function declare<const F extends FieldSpecs>(
   }
   const info: LayoutInfo = { name, bits: width, words: width / 32, reference, offset, fields };
   return Object.freeze({ ...Object.fromEntries(named), $: info }) as Layout<F>;
+}
+
+function isOff(layout: string, field: string): boolean {
+  return mutants.off.has(layout) || mutants.off.has(`${layout}.${field}`);
 }
 
 /** Values for some fields of a layout, by name. */
@@ -215,9 +232,17 @@ export function maskOf(of: AnyLayout, select: (field: Field) => boolean): Uint32
   return mask;
 }
 
-/** The bits that no field declares. The specifications call them reserved. */
+/**
+ * The bits that no field declares. The specifications call them reserved. To be ignored is all that an ignored field does,
+ * so one that is switched off is reserved.
+ */
 export function undeclared(of: AnyLayout): Uint32Array {
-  return maskOf(of, () => true).map((declared) => ~declared);
+  const reserved = new Uint32Array(of.$.words).fill(0xffff_ffff);
+  for (const { name, spec } of of.$.fields) {
+    if (PROMISED_IGNORED.test(name) && isOff(of.$.name, name)) continue;
+    for (let n = spec.lo; n <= spec.hi; n++) reserved[n >>> 5]! &= ~(1 << (n & 31));
+  }
+  return reserved;
 }
 
 /** True when `words` at `at` has a bit of `mask` set. */

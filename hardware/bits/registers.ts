@@ -2,7 +2,7 @@
  * A page of memory-mapped registers compiled from their layouts. Each 32-bit word keeps one mask per access class, so
  * a write is three bit operations; what hardware does about it is attached as a hook.
  *
- * Offers: 4-byte reads and writes, 8-byte writes, hooks, reset. Accesses that are not aligned to 4 bytes or lie outside
+ * Offers: 4-byte reads and writes, 8-byte writes, hooks, locks, reset. Accesses that are not aligned to 4 bytes or lie outside
  * the page read 0 and change nothing: no specification gives them a meaning, and a guest can issue them.
  */
 import type { Access, AnyLayout, Words } from './layout.ts';
@@ -27,6 +27,10 @@ export class RegisterFile {
   readonly #initial: Uint32Array;
   readonly #writable: Uint32Array;
   readonly #clearable: Uint32Array;
+  /** What software last wrote to each word, write-only fields included. */
+  readonly #written: Uint32Array;
+  /** 1 for a word that takes no write for the time being. */
+  readonly #locked: Uint8Array;
   readonly #hooks: (WriteHook | null)[];
 
   constructor(bytes: number, registers: readonly (AnyLayout | Placement)[]) {
@@ -35,6 +39,8 @@ export class RegisterFile {
     this.#initial = new Uint32Array(count);
     this.#writable = new Uint32Array(count);
     this.#clearable = new Uint32Array(count);
+    this.#written = new Uint32Array(count);
+    this.#locked = new Uint8Array(count);
     this.#hooks = new Array<WriteHook | null>(count).fill(null);
     const taken = new Uint8Array(count);
     for (const item of registers) {
@@ -72,6 +78,22 @@ export class RegisterFile {
       this.#writable[at + i]! &= ~mask;
       this.#clearable[at + i]! &= ~mask;
     });
+  }
+
+  /** Takes write access from bits of the word at `offset`. */
+  withholdBits(offset: number, mask: number): void {
+    this.#writable[offset / 4]! &= ~mask;
+    this.#clearable[offset / 4]! &= ~mask;
+  }
+
+  /** Drops what software writes to the `words` words from `offset` on, hooks included, until they are unlocked. */
+  lock(offset: number, words: number, locked: boolean): void {
+    this.#locked.fill(locked ? 1 : 0, offset / 4, offset / 4 + words);
+  }
+
+  /** What software last wrote to the word at `offset`. Both halves of an 8-byte write stand here before either acts. */
+  written(offset: number): number {
+    return this.#written[offset / 4]!;
   }
 
   /** Sets power-on values that are known as whole words. */
@@ -113,11 +135,14 @@ export class RegisterFile {
   /** Back to power-on values. Hooks stay. */
   reset(): void {
     this.words.set(this.#initial);
+    this.#written.fill(0);
+    this.#locked.fill(0);
   }
 
   #store(offset: number, value: number): boolean {
     const i = offset / 4;
-    if ((offset & 3) !== 0 || i < 0 || i >= this.words.length) return false;
+    if ((offset & 3) !== 0 || i < 0 || i >= this.words.length || this.#locked[i] !== 0) return false;
+    this.#written[i] = value;
     const writable = this.#writable[i]!;
     const cleared = value & this.#clearable[i]!;
     this.words[i] = (this.words[i]! & ~writable & ~cleared) | (value & writable);

@@ -1,2 +1,3 @@
 export * from './format.ts';
 export * from './vtd-second-stage.ts';
+export * from './x86.ts';

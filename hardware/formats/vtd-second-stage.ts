@@ -14,6 +14,8 @@ const RIGHTS = {
 const ACCESSED = bit(8, 'RW', 'Accessed, when the PASID-table entry enables accessed and dirty bits; else ignored');
 const SOFTWARE = bits(60, 52, 'RW', 'Ignored');
 const IR = bit(61, 'RW', 'I/O read permission when SSIRWE is 1; else ignored');
+/** Reserved unless SSIRWE is 1, when it is the I/O write permission. */
+const IW = 62;
 const IGNORED_63 = bit(63, 'RW', 'Ignored');
 
 /** A leaf's fields except its frame. */
@@ -77,6 +79,8 @@ export function isSecondStageLeaf(level: number, lo: number): boolean {
 
 /** What decides which bits are reserved. */
 export interface SecondStageRules {
+  /** RTADDR.SSIRWE: the I/O rights in bits 61 and 62 count instead of R and W. */
+  readonly ioRights?: boolean;
   /** Host address width in bits. */
   readonly hostAddressWidth: number;
   /** CAP.SSLPS: bit 0 allows 2 MiB, bit 1 allows 1 GiB pages. */
@@ -100,6 +104,7 @@ export function secondStageReserved(rules: SecondStageRules): ReservedMasks {
     const mask = undeclared(of);
     for (let n = rules.hostAddressWidth; n <= 51; n++) mask[n >>> 5]! |= 1 << (n & 31);
     for (const n of extra) mask[n >>> 5]! |= 1 << (n & 31);
+    if (rules.ioRights === true) mask[IW >>> 5]! &= ~(1 << (IW & 31));
     lo[index] = mask[0]!;
     hi[index] = mask[1]!;
   };

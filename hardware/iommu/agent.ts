@@ -64,6 +64,8 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
   answers: (request: TranslationRequest) => void = () => {
     throw new Error(`${this.name}: an answer is ready and nobody asked`);
   };
+  /** Set by the root complex; without one, every interrupt's turn has come. */
+  inTurn: (request: TranslationRequest, go: () => void) => void = (_, go) => go();
   readonly #engine: Engine;
   readonly #controller: MemoryController;
   readonly #lookup: Duration;
@@ -72,6 +74,7 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
   #walkers: Semaphore;
   #accepted = 0;
   #answered: Gate;
+  #turns: Gate;
   #release: () => void = () => {};
 
   constructor(engine: Engine, unit: IommuUnit, controller: MemoryController, spec = TIMED_IOMMU, name = 'iommu') {
@@ -83,6 +86,7 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     this.#lookup = ns(spec.lookup);
     this.#walkers = new Semaphore(engine, spec.walkers, `${name}: a free walker`);
     this.#answered = new Gate(engine, `${name}: requests under way`);
+    this.#turns = new Gate(engine, `${name}: an interrupt's turn`);
     this.#slots = Array.from({ length: spec.requests }, () => ({
       translation: new Translation(),
       message: new InterruptMessage(),
@@ -129,6 +133,7 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     this.requests.reset();
     this.#walkers = new Semaphore(this.#engine, this.spec.walkers, `${this.name}: a free walker`);
     this.#answered = new Gate(this.#engine, `${this.name}: requests under way`);
+    this.#turns = new Gate(this.#engine, `${this.name}: an interrupt's turn`);
     for (const slot of this.#slots) slot.request = null;
     this.#free.splice(0, this.#free.length, ...this.#slots.keys());
     this.#accepted = 0;
@@ -145,12 +150,13 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
   }
 
   *#remap(slot: number, request: TranslationRequest, message: InterruptMessage): Script {
-    yield* this.#timed(this.unit.walkInterrupt(message));
+    yield* this.#timed(this.unit.walkInterrupt(message), request);
     this.unit.reportInterrupt(message);
     request.status = message.status;
     request.hpaHi = message.hi;
     request.hpaLo = message.lo;
     request.data = message.data;
+    request.absorbed = !message.delivered;
     this.#finish(slot, request);
   }
 
@@ -174,14 +180,26 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     yield* this.#timed(walk);
   }
 
-  /** Runs a walk with the time that its accesses take. */
-  *#timed(walk: Walk): Script {
+  /** Runs a walk with the time that its accesses take; one of an interrupt waits for its turn, not for all requests. */
+  *#timed(walk: Walk, interrupt: TranslationRequest | null = null): Script {
     for (;;) {
       const step = walk.next();
       if (step.done === true) return;
-      if (step.value.kind === OperationKind.BARRIER) yield* this.#drain(step.value);
-      else yield* this.#controller.access(step.value);
+      if (step.value.kind !== OperationKind.BARRIER) yield* this.#controller.access(step.value);
+      else if (interrupt === null) yield* this.#drain(step.value);
+      else yield* this.#awaitTurn(interrupt, step.value);
     }
+  }
+
+  /** Waits until what the device sent before has taken effect (VT-d 5.2.4). */
+  *#awaitTurn(request: TranslationRequest, barrier: MemoryOperation): Script {
+    let come = false;
+    this.inTurn(request, () => {
+      come = true;
+      this.#turns.notify();
+    });
+    while (!come) yield this.#turns.wait();
+    barrier.ok = true;
   }
 
   /** Waits until every request that was accepted before has been answered: its access is then in memory's queue. */

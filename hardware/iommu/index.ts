@@ -1,9 +1,11 @@
 export * from './access.ts';
 export * from './agent.ts';
 export * from './entry-cache.ts';
+export * from './inspection.ts';
 export * from './interrupt-message.ts';
 export * from './iotlb.ts';
 export * from './probe.ts';
+export { REPLACEMENT_POLICIES, type ReplacementPolicy } from './replacement.ts';
 export * from './translation.ts';
 export * from './unit.ts';
 export * from './walk.ts';

@@ -11,6 +11,8 @@ export class InterruptMessage<Fault extends FaultReason = FaultReason> {
   data = 0;
 
   status: number = Status.SUCCESS;
+  /** False when nothing is left to deliver: the interrupt was recorded in memory, and nobody has to be told. */
+  delivered = true;
   fault: Fault | null = null;
   recorded = false;
   /** Index of the remapping table entry, once it is known. */
@@ -23,6 +25,7 @@ export class InterruptMessage<Fault extends FaultReason = FaultReason> {
     this.lo = lo;
     this.data = data;
     this.status = Status.SUCCESS;
+    this.delivered = true;
     this.fault = null;
     this.recorded = false;
     this.index = 0;

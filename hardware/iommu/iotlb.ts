@@ -1,20 +1,23 @@
 /**
- * A set-associative IOTLB. An entry is found through a hash of its tags, so that a look-up costs the same for any number
- * of ways; within a set the least recently used entry is replaced. Pages of several sizes live side by side: a look-up
- * probes each size that is present.
+ * A set-associative cache of translations: the IOTLB, and with the address of a table for that of a page the
+ * paging-structure caches. An entry is found through a hash of its tags, so that a look-up costs the same for any number
+ * of ways. Ranges of several sizes live side by side: a look-up probes each size that is present, the smallest first.
  *
- * Tags: an integer `space` (whose translations these are: the requester, or requester and PASID) and the page. Beside the
- * tags each entry keeps a `domain`, by which the vendors' commands invalidate.
+ * Tags: whose translations these are (`space`, with up to 6 further bits above bit 25 of `pageHi`) and the page. Beside
+ * the tags each entry keeps a `domain` and a `pasid`, by which the vendors' commands invalidate.
  *
  * Page numbers come as two halves: 20 upper bits, 32 lower bits. An entry is named by the index of its first word in
  * `words`; nothing here allocates after construction.
  */
+import { Dice, oldest, type ReplacementPolicy, treeVictim } from './replacement.ts';
 
 /** Not architectural. */
 export interface IotlbSpec {
   /** Number of sets, a power of two. */
   readonly sets: number;
   readonly ways: number;
+  /** Which entry of a full set gives way; least recently used if not said. */
+  readonly policy?: ReplacementPolicy;
 }
 
 /** One entry as plain data. */
@@ -28,6 +31,8 @@ export interface IotlbEntry {
   readonly frame: number;
   readonly flags: number;
   readonly domain: number;
+  /** -1 where nothing is invalidated by PASID. */
+  readonly pasid: number;
 }
 
 // What stands at which word of an entry. One array, because each further one costs a look-up more.
@@ -47,13 +52,19 @@ export const SHIFT = 7;
 const USED = 8;
 /** Next entry with the same hash. */
 const NEXT = 9;
-const ENTRY_WORDS = 10;
+export const PASID = 10;
+/** When the entry was entered. */
+const ENTERED = 11;
+const ENTRY_WORDS = 12;
 
 const NONE = -1;
+const NO_PASID = -1;
 const SPREAD_PAGE = 0x9e37_79b1;
 const SPREAD_SPACE = 0x85eb_ca6b;
 const SHIFT_POSITION = 20;
-const PAGE_HI_MASK = (1 << SHIFT_POSITION) - 1;
+const PAGE_MASK = (1 << SHIFT_POSITION) - 1;
+/** The page's upper bits and those of the space. */
+const PAGE_HI_MASK = PAGE_MASK | (-1 << 26);
 /** 4 KiB pages are looked up first, and without counting them. */
 const SMALL_SHIFT = 12;
 const SMALL = SMALL_SHIFT << SHIFT_POSITION;
@@ -70,6 +81,8 @@ export class Iotlb {
   readonly #shifts = new Int32Array(64);
   #shiftCount = 0;
   #uses = NEVER;
+  readonly #policy: ReplacementPolicy;
+  readonly #dice = new Dice();
 
   constructor(spec: IotlbSpec) {
     const entries = spec.sets * spec.ways;
@@ -78,6 +91,7 @@ export class Iotlb {
     }
     const buckets = 2 ** (33 - Math.clz32(entries));
     this.spec = spec;
+    this.#policy = spec.policy ?? 'lru';
     this.words = new Int32Array(entries * ENTRY_WORDS);
     this.#buckets = new Int32Array(buckets).fill(NONE);
     this.#bucketMask = buckets - 1;
@@ -89,7 +103,7 @@ export class Iotlb {
     const hi = (pageHi & PAGE_HI_MASK) | SMALL;
     // Nearly every hit is a small page at the head of its bucket; the rest is elsewhere, so that this stays inlined.
     const i = this.#buckets[this.#bucket(space, hi, pageLo)]!;
-    if (words[i + PAGE_LO] === pageLo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) {
+    if (i >= 0 && words[i + PAGE_LO] === pageLo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) {
       this.#uses = (this.#uses + 1) | 0;
       words[i + USED] = this.#uses;
       return i;
@@ -125,19 +139,21 @@ export class Iotlb {
     words[i + SPACE] = space;
     words[i + SHIFT] = shift;
     words[i + USED] = this.#use();
+    words[i + ENTERED] = this.#uses;
     words[i + NEXT] = this.#buckets[bucket]!;
     this.#buckets[bucket] = i;
-    if (shift !== SMALL_SHIFT && this.#population[shift]!++ === 0) this.#shifts[this.#shiftCount++] = shift;
+    if (shift !== SMALL_SHIFT && this.#population[shift]!++ === 0) this.#addSize(shift);
     return i;
   }
 
-  /** Says what the entry translates to. */
-  fill(entry: number, frameHi: number, frameLo: number, flags: number, domain: number): void {
+  /** Says what the entry translates to, and by which PASID it is invalidated if by any. */
+  fill(entry: number, frameHi: number, frameLo: number, flags: number, domain: number, pasid = NO_PASID): void {
     const { words } = this;
     words[entry + FRAME_HI] = frameHi;
     words[entry + FRAME_LO] = frameLo;
     words[entry + FLAGS] = flags;
     words[entry + DOMAIN] = domain;
+    words[entry + PASID] = pasid;
   }
 
   clear(): void {
@@ -146,6 +162,7 @@ export class Iotlb {
     this.#population.fill(0);
     this.#shiftCount = 0;
     this.#uses = NEVER;
+    this.#dice.reset();
   }
 
   /** Removes every entry of a domain; gives the number of entries removed. */
@@ -155,16 +172,12 @@ export class Iotlb {
 
   /** Removes the entries of a domain that overlap the `2^order` pages around the given page. */
   removePages(domain: number, pageHi: number, pageLo: number, order: number): number {
-    const { words } = this;
-    return this.#removeWhere((i) => {
-      // Two aligned ranges overlap exactly when they agree above the larger one's size.
-      const shift = Math.max(words[i + SHIFT]!, order + 12);
-      return (
-        words[i + DOMAIN] === domain &&
-        lowTag(words[i + PAGE_LO]!, shift) === lowTag(pageLo, shift) &&
-        highTag(words[i + PAGE_HI]!, shift) === highTag(pageHi, shift)
-      );
-    });
+    return this.#removeWhere((i) => this.words[i + DOMAIN] === domain && this.#overlaps(i, pageHi, pageLo, order));
+  }
+
+  /** Removes entries that `select` accepts, of those that overlap the `2^order` pages around the given page. */
+  removeOverlapping(pageHi: number, pageLo: number, order: number, select: (entry: IotlbEntry) => boolean): number {
+    return this.#removeWhere((i) => this.#overlaps(i, pageHi, pageLo, order) && select(this.entry(i)));
   }
 
   /** Removes what `select` accepts. */
@@ -174,7 +187,7 @@ export class Iotlb {
 
   entry(i: number): IotlbEntry {
     const { words } = this;
-    const pageHi = words[i + PAGE_HI]! & PAGE_HI_MASK;
+    const pageHi = words[i + PAGE_HI]! & PAGE_MASK;
     return {
       space: words[i + SPACE]!,
       page: pageHi * 2 ** 32 + (words[i + PAGE_LO]! >>> 0),
@@ -182,6 +195,7 @@ export class Iotlb {
       frame: (words[i + FRAME_HI]! >>> 0) * 2 ** 32 + (words[i + FRAME_LO]! >>> 0),
       flags: words[i + FLAGS]!,
       domain: words[i + DOMAIN]!,
+      pasid: words[i + PASID]!,
     };
   }
 
@@ -206,19 +220,26 @@ export class Iotlb {
     return removed;
   }
 
-  /** The least recently used entry of a set; a free one counts as never used. Without a branch that has to be guessed. */
+  /** Two aligned ranges overlap exactly when they agree above the larger one's size. */
+  #overlaps(i: number, pageHi: number, pageLo: number, order: number): boolean {
+    const { words } = this;
+    const shift = Math.max(words[i + SHIFT]!, order + 12);
+    if (lowTag(words[i + PAGE_LO]!, shift) !== lowTag(pageLo, shift)) return false;
+    const mask = shift > 44 ? PAGE_MASK & (-1 << (shift - 44)) : PAGE_MASK;
+    return ((words[i + PAGE_HI]! ^ pageHi) & mask) === 0;
+  }
+
+  /** The entry of a set that gives way; a free one, which counts as never used, before all others. */
   #victim(set: number): number {
     const { words } = this;
-    const first = set * this.spec.ways * ENTRY_WORDS;
-    const end = first + this.spec.ways * ENTRY_WORDS;
-    let victim = first;
-    let least = words[first + USED]!;
-    for (let i = first + ENTRY_WORDS; i < end; i += ENTRY_WORDS) {
-      const used = words[i + USED]!;
-      victim += (i - victim) & ((used - least) >> 31);
-      least = Math.min(least, used);
-    }
-    return victim;
+    const { ways } = this.spec;
+    const first = set * ways * ENTRY_WORDS;
+    const end = first + ways * ENTRY_WORDS;
+    const least = oldest(words, first, end, ENTRY_WORDS, USED);
+    if (this.#policy === 'lru' || words[least + SHIFT] === 0) return least;
+    if (this.#policy === 'fifo') return oldest(words, first, end, ENTRY_WORDS, ENTERED);
+    if (this.#policy === 'random') return first + this.#dice.below(ways) * ENTRY_WORDS;
+    return treeVictim({ words, first, ways, stride: ENTRY_WORDS, used: USED });
   }
 
   #findFurther(space: number, pageHi: number, pageLo: number): number {
@@ -259,7 +280,19 @@ export class Iotlb {
     order.forEach((i, rank) => {
       words[i + USED] = NEVER + 1 + rank;
     });
+    // An entry was entered no later than it was used: the order of entering among those that stay is kept apart.
+    const entered = [...order].sort((a, b) => (words[a + ENTERED]! >>> 0) - (words[b + ENTERED]! >>> 0));
+    entered.forEach((i, rank) => {
+      words[i + ENTERED] = NEVER + 1 + rank;
+    });
     this.#uses = NEVER + order.length;
+  }
+
+  /** Sizes are kept in ascending order. */
+  #addSize(shift: number): void {
+    let k = this.#shiftCount++;
+    for (; k > 0 && this.#shifts[k - 1]! > shift; k--) this.#shifts[k] = this.#shifts[k - 1]!;
+    this.#shifts[k] = shift;
   }
 
   #bucket(space: number, hi: number, lo: number): number {
@@ -287,7 +320,7 @@ export class Iotlb {
     const shift = words[i + SHIFT]!;
     if (shift !== SMALL_SHIFT && --this.#population[shift]! === 0) {
       const k = this.#shifts.indexOf(shift);
-      this.#shifts[k] = this.#shifts[--this.#shiftCount]!;
+      this.#shifts.copyWithin(k, k + 1, this.#shiftCount--);
     }
   }
 }

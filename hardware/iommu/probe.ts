@@ -16,11 +16,14 @@ export interface FaultReport {
   readonly recorded: boolean;
 }
 
+/** `hit`, `miss`, `translated` and `fault` tell of real requests only; `cache` and `read` also of questions without effects. */
 export interface IommuProbe {
   /** The IOTLB had the translation. */
   hit(requester: number, address: bigint, hpa: number): void;
   /** The IOTLB did not have it. */
   miss(requester: number, address: bigint): void;
+  /** A cache was looked up. `what` names it: IOTLB, context cache, PASID cache, …; `detail` says what was found or for what. */
+  cache(what: string, hit: boolean, detail: string): void;
   /** A table entry was fetched. `what` names it as the specification does. */
   read(what: string, address: number, words: Uint32Array, count: number): void;
   /** A walk has ended well. */

@@ -22,6 +22,18 @@ export class Leaf {
   /** Access.READ and Access.WRITE as far as they are allowed. */
   rights = 0;
   snoop = false;
+  /** A write needs no flag to be set in memory: none is kept, or it is set. */
+  dirty = true;
+
+  /** A page that is not there: nothing may be done with it. */
+  clear(): void {
+    this.frameHi = 0;
+    this.frameLo = 0;
+    this.shift = 12;
+    this.rights = 0;
+    this.snoop = false;
+    this.dirty = true;
+  }
 }
 
 export class Translation<Fault extends FaultReason = FaultReason> {
@@ -35,11 +47,18 @@ export class Translation<Fault extends FaultReason = FaultReason> {
   /** False for a question: the answer is the same, and no cache, table, record or counter changes. */
   effects = true;
 
+  /** When the walk began, in invalidations. */
+  era = 0;
+  /** The request acts with supervisor privilege. */
+  privileged = false;
+
   status: number = Status.SUCCESS;
   hpaHi = 0;
   hpaLo = 0;
   /** The access snoops the caches whatever it says itself. */
   snoop = false;
+  /** After a walk that succeeded: the address came through as it was, without tables. */
+  passed = false;
   readonly leaf = new Leaf();
   fault: Fault | null = null;
   /** False when the specification lets the fault go unrecorded: qualified and disabled, or recoverable. */
@@ -67,6 +86,7 @@ export class Translation<Fault extends FaultReason = FaultReason> {
     this.fault = null;
     this.recorded = false;
     this.faultDisable = false;
+    this.privileged = false;
   }
 
   /** Answers with the address that `leaf` gives. */
@@ -76,6 +96,7 @@ export class Translation<Fault extends FaultReason = FaultReason> {
     this.hpaHi = frameHi;
     this.hpaLo = frameLo | (this.lo & offset);
     this.snoop = this.leaf.snoop;
+    this.passed = false;
   }
 
   /** Answers with the address itself. */
@@ -88,6 +109,7 @@ export class Translation<Fault extends FaultReason = FaultReason> {
     this.snoop = false;
     this.hpaHi = this.hi;
     this.hpaLo = this.lo;
+    this.passed = true;
   }
 }
 

@@ -13,10 +13,12 @@ import type { RootComplexSpec, RootComplexState } from './root-complex.ts';
 import type { RootPort } from './root-port.ts';
 import type { Routes } from './routes.ts';
 import { AddressType, CompletionStatus } from './spec.ts';
-import { CreditClass, NO_PASID, type Tlp, TlpKind } from './tlp.ts';
+import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 import {
   Access,
+  completionStatus,
   inInterruptRange,
+  isInterrupt,
   type TranslationAgent,
   type TranslationRequest,
   TranslationStatus,
@@ -56,6 +58,7 @@ export class Arrivals {
   attach(agent: TranslationAgent): void {
     this.agent = agent;
     agent.answers = (request) => this.#answered(request);
+    agent.inTurn = (request, go) => this.#awaitTurn(request, go);
     agent.requests.onFree = () => {
       while (this.#waiting.length > 0 && agent.requests.canSend) agent.requests.send(this.#waiting.shift()!.request);
     };
@@ -78,6 +81,8 @@ export class Arrivals {
     inbound.tlp = tlp;
     inbound.answered = false;
     inbound.finished = false;
+    inbound.turn = null;
+    inbound.inTurn = false;
     inbound.behind = port.arrived;
     if (tlp.creditClass === CreditClass.POSTED) {
       port.arrived++;
@@ -157,8 +162,16 @@ export class Arrivals {
     const inbound = request.owner as Inbound;
     if (inbound.owner === null) return;
     inbound.answered = true;
+    if (inbound.inTurn) this.#deliver(inbound);
     if (inbound.tlp.kind === TlpKind.MEMORY_WRITE) this.#advance(inbound.port);
     else this.#proceed(inbound);
+  }
+
+  #awaitTurn(request: TranslationRequest, go: () => void): void {
+    const inbound = request.owner as Inbound;
+    if (inbound.owner === null) return;
+    inbound.turn = go;
+    this.#advance(inbound.port);
   }
 
   /** Goes on with a read or completion when it is answered and its turn has come. */
@@ -188,16 +201,17 @@ export class Arrivals {
   /** Starts the posted request whose turn it is; false when it must wait. */
   #issue(port: RootPort, inbound: Inbound): boolean {
     const { request, tlp } = inbound;
-    if (!inbound.answered) return false;
-    if (request.status !== TranslationStatus.SUCCESS) {
+    if (!inbound.answered && inbound.turn === null) return false;
+    // Who takes the interrupt looks for the data that was written before it.
+    if (request.interrupt && port.issued > 0) return false;
+    if (inbound.turn !== null) {
+      inbound.inTurn = true;
+      inbound.turn();
+    } else if (request.interrupt) {
+      this.#deliver(inbound);
+    } else if (request.status !== TranslationStatus.SUCCESS) {
       this.#state.refused++;
       inbound.finished = true;
-    } else if (request.interrupt) {
-      // Who takes the interrupt looks for the data that was written before it.
-      if (port.issued > 0) return false;
-      this.#state.interrupts++;
-      inbound.finished = true;
-      this.onInterrupt(numberOf(request.hpaHi, request.hpaLo), request.data);
     } else if (!this.#reachesMemory(request)) {
       this.#state.refused++;
       inbound.finished = true;
@@ -205,6 +219,14 @@ export class Arrivals {
       this.#engine.schedule(this.#controller.reserve(tlp.length), inbound, Step.PERFORM);
     }
     return true;
+  }
+
+  #deliver(inbound: Inbound): void {
+    const { request } = inbound;
+    const passed = request.status === TranslationStatus.SUCCESS;
+    inbound.finished = true;
+    this.#state[passed ? 'interrupts' : 'refused']++;
+    if (passed && !request.absorbed) this.onInterrupt(numberOf(request.hpaHi, request.hpaLo), request.data);
   }
 
   /** Takes finished requests off the front of the queue; true when there were any. */
@@ -268,23 +290,6 @@ const NO_MEANING = new Uint8Array(1);
 /** A memory request that crosses no 4 KiB boundary. */
 function wellFormed(tlp: Tlp): boolean {
   return tlp.isMemoryRequest && (tlp.addressLo & (PAGE_SIZE - 1)) + tlp.length <= PAGE_SIZE;
-}
-
-function isInterrupt(tlp: Tlp): boolean {
-  return (
-    tlp.kind === TlpKind.MEMORY_WRITE &&
-    tlp.length === 4 &&
-    (tlp.addressLo & 3) === 0 &&
-    tlp.pasid === NO_PASID &&
-    tlp.addressType === AddressType.UNTRANSLATED &&
-    inInterruptRange(tlp.addressHi, tlp.addressLo)
-  );
-}
-
-function completionStatus(status: number): number {
-  return status === TranslationStatus.COMPLETER_ABORT
-    ? CompletionStatus.COMPLETER_ABORT
-    : CompletionStatus.UNSUPPORTED_REQUEST;
 }
 
 function ignore(): void {}

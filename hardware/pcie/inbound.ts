@@ -18,6 +18,9 @@ export class Inbound implements Handler {
   behind = 0;
   answered = false;
   finished = false;
+  /** An interrupt that the agent will record in memory when its turn comes; then its answer is all that is missing. */
+  turn: (() => void) | null = null;
+  inTurn = false;
   /** Null after a reset, when what is still scheduled for it means nothing. */
   owner: Arrivals | null;
 

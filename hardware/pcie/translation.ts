@@ -3,7 +3,8 @@
  * and reuses. Addresses are int32 halves and results integers, because they cross the hot path.
  */
 import type { Port } from '../sim/index.ts';
-import { NO_PASID } from './tlp.ts';
+import { AddressType, CompletionStatus } from './spec.ts';
+import { NO_PASID, type Tlp, TlpKind } from './tlp.ts';
 
 /** Bits of an access. A fetch-and-add or compare-and-swap is READ | WRITE. */
 export const Access = {
@@ -17,6 +18,13 @@ export const Access = {
 
 /** How a request ended. */
 export const TranslationStatus = { SUCCESS: 0, UNSUPPORTED_REQUEST: 1, COMPLETER_ABORT: 2 } as const;
+
+/** What the completion of a refused read says. */
+export function completionStatus(status: number): number {
+  return status === TranslationStatus.COMPLETER_ABORT
+    ? CompletionStatus.COMPLETER_ABORT
+    : CompletionStatus.UNSUPPORTED_REQUEST;
+}
 
 export class TranslationRequest {
   // The question. It never crosses a 4 KiB boundary.
@@ -40,6 +48,8 @@ export class TranslationRequest {
   hpaLo = 0;
   /** False where the translation asks for accesses that do not snoop the CPU's caches. */
   snoop = true;
+  /** For an interrupt: the agent has recorded it in memory, and nothing is left to deliver. */
+  absorbed = false;
 
   /** For who asks: what the request is part of. */
   readonly owner: unknown;
@@ -54,6 +64,7 @@ export class TranslationRequest {
     this.hpaHi = this.addressHi;
     this.hpaLo = this.addressLo;
     this.snoop = true;
+    this.absorbed = false;
   }
 }
 
@@ -64,6 +75,11 @@ export interface TranslationAgent {
   readonly requests: Port<TranslationRequest>;
   /** Set by the root complex. */
   answers: (request: TranslationRequest) => void;
+  /**
+   * Set by the root complex, for an agent that records interrupts in memory: calls `go` when everything has taken effect
+   * that came through the same port before `request`. The answer does not come from within `go`.
+   */
+  inTurn?: (request: TranslationRequest, go: () => void) => void;
 }
 
 const INTERRUPT_RANGE = 0xfee;
@@ -71,4 +87,16 @@ const INTERRUPT_RANGE = 0xfee;
 /** 0xFEE0_0000 to 0xFEEF_FFFF: writes here are interrupts, not memory accesses. */
 export function inInterruptRange(hi: number, lo: number): boolean {
   return hi === 0 && lo >>> 20 === INTERRUPT_RANGE;
+}
+
+/** A DWORD write without PASID into the interrupt range. */
+export function isInterrupt(tlp: Tlp): boolean {
+  return (
+    tlp.kind === TlpKind.MEMORY_WRITE &&
+    tlp.length === 4 &&
+    (tlp.addressLo & 3) === 0 &&
+    tlp.pasid === NO_PASID &&
+    tlp.addressType === AddressType.UNTRANSLATED &&
+    inInterruptRange(tlp.addressHi, tlp.addressLo)
+  );
 }

@@ -17,8 +17,12 @@ type FlagName = Exclude<keyof typeof CAP | keyof typeof ECAP, '$'>;
 const REVISION = {
   /** IOTLB invalidations always drain; DR and DW are ignored. */
   ALWAYS_DRAINS: 2,
+  /** Protected memory regions block what is remapped too (11.4.8.1). */
+  PROTECTS_REMAPPED: 2,
   /** Invalidation through registers always fails. */
   NO_REGISTER_INVALIDATION: 6,
+  /** A request that asks for execution is refused before any table is read. */
+  REFUSES_EXECUTE: 8,
 } as const;
 
 export class Capabilities {
@@ -36,8 +40,12 @@ export class Capabilities {
   /** Largest address mask of a page-selective IOTLB invalidation. */
   readonly maxAddressMask: number;
   readonly largePages: number;
+  /** Largest PASID that a request may carry. */
+  readonly lastPasid: number;
   readonly registerInvalidation: boolean;
   readonly alwaysDrains: boolean;
+  readonly refusesExecute: boolean;
+  readonly protectsRemapped: boolean;
   /** Every field of CAP and ECAP. */
   readonly #fields: Readonly<Record<string, number>>;
 
@@ -56,8 +64,11 @@ export class Capabilities {
     this.faultRecords = this.value('NFR') + 1;
     this.maxAddressMask = this.value('MAMV');
     this.largePages = this.value('SSLPS');
+    this.lastPasid = 2 ** (this.value('PSS') + 1) - 1;
     this.registerInvalidation = this.major < REVISION.NO_REGISTER_INVALIDATION;
     this.alwaysDrains = this.major >= REVISION.ALWAYS_DRAINS;
+    this.refusesExecute = this.major >= REVISION.REFUSES_EXECUTE;
+    this.protectsRemapped = this.major >= REVISION.PROTECTS_REMAPPED;
   }
 
   /** True when a one-bit field of CAP or ECAP is set. */

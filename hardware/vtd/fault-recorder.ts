@@ -4,7 +4,7 @@
  * Offers: `record` for a fault of a request, `raise` for the queue errors that share the event, and what happens when
  * software clears status bits.
  */
-import type { RegisterFile } from '../bits/index.ts';
+import { numberOf, type RegisterFile } from '../bits/index.ts';
 import { Access, NO_PASID } from '../iommu/index.ts';
 import type { EventInterrupt } from './event-interrupt.ts';
 import { FRCD, FSTS } from './spec/index.ts';
@@ -103,8 +103,7 @@ export class FaultRecorder {
     const { words } = this.#file;
     const { access, pasid } = request;
     words.fill(0, at, at + RECORD_BYTES / 4);
-    words[at] = request.lo & ~0xfff;
-    words[at + 1] = request.hi;
+    FRCD.FI.setAddress(words, numberOf(request.hi, request.lo & ~0xfff), at);
     FRCD.SID.set(words, request.requester, at);
     FRCD.FR.set(words, reason, at);
     FRCD.T1.set(words, (access & Access.READ) !== 0 ? 1 : 0, at);

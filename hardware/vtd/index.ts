@@ -1,3 +1,5 @@
 export { Capabilities, type CapabilityRegisters } from './capabilities.ts';
+export { entryLayout } from './inspect/entries.ts';
+export { VtdInspector } from './inspect/inspector.ts';
 export * as spec from './spec/index.ts';
 export { type VtdSpec, type VtdSurroundings, VtdUnit } from './unit.ts';

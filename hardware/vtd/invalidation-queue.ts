@@ -5,26 +5,14 @@
  * Offers: `process`, the unit's work as a walk; `kick` to start it. At most one run is under way; a run ends when the
  * queue is empty or stopped by an error, so that the work of one kick is bounded by the ring.
  */
-import { anySet, maskOf, type RegisterFile, undeclared } from '../bits/index.ts';
+import { anySet } from '../bits/index.ts';
 import type { Walk } from '../iommu/index.ts';
 import { MemoryOperation } from '../memory/index.ts';
-import type { Capabilities } from './capabilities.ts';
-import type { EventInterrupt } from './event-interrupt.ts';
-import type { FaultRecorder } from './fault-recorder.ts';
-import type { Invalidator } from './invalidation.ts';
-import type { Capability } from './spec/capability.ts';
+import { QueueCommands, type QueueSurroundings, type Refusal } from './queue-commands.ts';
 import {
-  CONTEXT_CACHE_INVALIDATE,
   DESCRIPTOR_HEADER,
-  DESCRIPTORS,
-  type DescriptorInfo,
-  type DescriptorName,
   FSTS,
   GSTS,
-  ICS,
-  INVALIDATION_WAIT,
-  IOTLB_INVALIDATE,
-  IotlbGranularity,
   IQA,
   IQERCD,
   IQH,
@@ -34,24 +22,6 @@ import {
   TranslationTableMode,
 } from './spec/index.ts';
 
-/** A descriptor is refused with a code of IQERCD.IQEI. */
-type Refusal = number;
-/** Carries a descriptor out; only one that touches memory is a walk. */
-type Run = (words: Uint32Array) => Refusal | Walk<Refusal>;
-
-interface Handler {
-  readonly reserved: Uint32Array;
-  readonly run: Run;
-}
-
-export interface QueueSurroundings {
-  readonly capabilities: Capabilities;
-  readonly file: RegisterFile;
-  readonly invalidator: Invalidator;
-  readonly faults: FaultRecorder;
-  readonly completion: EventInterrupt;
-}
-
 /** A descriptor has 128 bits; in a queue of 256-bit entries each is followed by 128 bits of 0 (VT-d 6.5.2). */
 const DESCRIPTOR_WORDS = 4;
 const WIDEST_WORDS = 8;
@@ -60,21 +30,24 @@ const STILL_REFUSED = -1;
 
 export class InvalidationQueue {
   readonly #unit: QueueSurroundings;
-  readonly #handlers: ReadonlyMap<number, Handler>;
   readonly #memory = new MemoryOperation();
+  readonly #commands: QueueCommands;
   readonly #descriptor = new Uint32Array(WIDEST_WORDS);
   /** The descriptor at the head that was refused, if one was. */
   #refused: Uint32Array | null = null;
+  /** What was wrong with the queue's settings, as long as it still is. */
+  #complaint: Refusal = Iqei.NONE;
   #running = false;
 
   constructor(unit: QueueSurroundings) {
     this.#unit = unit;
-    this.#handlers = this.#makeHandlers();
+    this.#commands = new QueueCommands(unit, this.#memory);
   }
 
   /** Software moved the tail or switched the queue on: gives the work, if there is any, to `run`. */
   kick(run: (walk: Walk) => void): void {
     this.#refused = null;
+    this.#complaint = Iqei.NONE;
     this.resume(run);
   }
 
@@ -118,6 +91,8 @@ export class InvalidationQueue {
     const { words } = this.#unit.file;
     // 1. The queue's own settings.
     const wrong = this.#checkSettings();
+    if (wrong !== Iqei.NONE && wrong === this.#complaint) return STILL_REFUSED;
+    this.#complaint = wrong;
     if (wrong !== Iqei.NONE) return wrong;
     // 2. Fetch.
     const memory = this.#memory;
@@ -129,14 +104,15 @@ export class InvalidationQueue {
     descriptor.set(memory.words.subarray(0, count));
     if (this.#refused?.every((word, i) => word === descriptor[i]) === true) return STILL_REFUSED;
     // 3. Type, then reserved bits.
-    const handler = this.#handlers.get(
-      (DESCRIPTOR_HEADER.TYPE_HIGH.get(descriptor) << DESCRIPTOR_HEADER.TYPE.width) |
-        DESCRIPTOR_HEADER.TYPE.get(descriptor),
-    );
-    if (handler === undefined) return Iqei.INVALID_TYPE;
-    if (anySet(descriptor, handler.reserved) || anySet(descriptor, PADDING)) return Iqei.RESERVED_FIELD;
+    const { TYPE, TYPE_HIGH } = DESCRIPTOR_HEADER;
+    const type = (TYPE_HIGH.get(descriptor) << TYPE.width) | TYPE.get(descriptor);
+    const command = this.#commands.find(type, RTADDR.TTM.get(words));
+    if (command === undefined) return Iqei.INVALID_TYPE;
+    const isShort = command.reserved.length === DESCRIPTOR_WORDS;
+    if (anySet(descriptor, command.reserved) || (isShort && anySet(descriptor, PADDING))) return Iqei.RESERVED_FIELD;
+    if (!isShort && count === DESCRIPTOR_WORDS) return Iqei.INVALID_TYPE;
     // 4. Carry it out.
-    const done = handler.run(descriptor);
+    const done = command.run(descriptor);
     return typeof done === 'number' ? done : yield* done;
   }
 
@@ -157,91 +133,7 @@ export class InvalidationQueue {
     if (wide && tail % (WIDEST_WORDS * 4) !== 0) return Iqei.UNALIGNED_TAIL;
     return tail >= 2 ** (IQA.QS.get(words) + 12) ? Iqei.INVALID_TAIL : Iqei.NONE;
   }
-
-  #makeHandlers(): Map<number, Handler> {
-    const { capabilities } = this.#unit;
-    const runs: Partial<Record<DescriptorName, Run>> = {
-      CONTEXT_CACHE_INVALIDATE: (words) => this.#invalidateContexts(words),
-      IOTLB_INVALIDATE: (words) => this.#invalidateIotlb(words),
-      DEVICE_TLB_INVALIDATE: nothingHeld,
-      INTERRUPT_ENTRY_CACHE_INVALIDATE: nothingHeld,
-      INVALIDATION_WAIT: (words) => this.#wait(words),
-    };
-    const handlers = new Map<number, Handler>();
-    for (const descriptor of DESCRIPTORS) {
-      const run = runs[descriptor.name];
-      if (run === undefined || !descriptor.modes.includes('legacy')) continue;
-      if (!descriptor.needs.every((capability) => capabilities.has(capability))) continue;
-      handlers.set(descriptor.type, { reserved: reservedBits(descriptor, capabilities), run });
-    }
-    return handlers;
-  }
-
-  #invalidateContexts(words: Uint32Array): Refusal {
-    const { G, DID, SID, FM } = CONTEXT_CACHE_INVALIDATE;
-    const done = this.#unit.invalidator.contexts({
-      granularity: G.get(words),
-      domain: DID.get(words),
-      requester: SID.get(words),
-      functionMask: FM.get(words),
-    });
-    return done ? Iqei.NONE : Iqei.INVALID_TYPE;
-  }
-
-  #invalidateIotlb(words: Uint32Array): Refusal {
-    const { G, DID, AM } = IOTLB_INVALIDATE;
-    const { capabilities, invalidator } = this.#unit;
-    const granularity = G.get(words);
-    const order = AM.get(words);
-    const tooWide =
-      granularity === IotlbGranularity.PAGE && capabilities.has('PSI') && order > capabilities.maxAddressMask;
-    if (tooWide) return Iqei.RESERVED_FIELD;
-    const done = invalidator.iotlb({
-      granularity,
-      domain: DID.get(words),
-      addressHi: words[3]! | 0,
-      addressLo: words[2]! & ~0xfff,
-      order,
-    });
-    return done ? Iqei.NONE : Iqei.INVALID_TYPE;
-  }
-
-  /** Everything before has completed by now except requests in flight; the barrier waits for those. */
-  *#wait(words: Uint32Array): Walk<Refusal> {
-    const { SW, IF, STATUS_DATA } = INVALIDATION_WAIT;
-    const memory = this.#memory;
-    yield memory.barrier();
-    if (SW.isSet(words)) {
-      const width = this.#unit.capabilities.hostAddressWidth;
-      const upper = words[3]! % 2 ** (width - 32);
-      memory.words[0] = STATUS_DATA.get(words);
-      yield memory.write(upper * 2 ** 32 + ((words[2]! & ~3) >>> 0), 1);
-    }
-    if (IF.isSet(words)) this.#complete();
-    return Iqei.NONE;
-  }
-
-  /** A completed wait descriptor with IF set: an event, unless the last one has not been acknowledged. */
-  #complete(): void {
-    const { file, completion } = this.#unit;
-    if (ICS.IWC.isSet(file.words)) return;
-    ICS.IWC.set(file.words, 1);
-    completion.signal();
-  }
 }
 
 const PADDING = new Uint32Array([0, 0, 0, 0, ~0, ~0, ~0, ~0]);
 const RESERVED_TTM = 0b10;
-
-/** Nothing that these descriptors name is cached by this unit. */
-function nothingHeld(): Refusal {
-  return Iqei.NONE;
-}
-
-/** What no field declares, and the fields that a missing capability reserves. */
-function reservedBits({ layout, reservedWithout }: DescriptorInfo, capabilities: Capabilities): Uint32Array {
-  const missing = Object.entries(reservedWithout).filter(([name]) => !capabilities.has(name as Capability));
-  const fields = new Set(missing.flatMap(([, names]) => names));
-  const never = undeclared(layout);
-  return maskOf(layout, (field) => fields.has(field.name)).map((bits, i) => bits | never[i]!);
-}

@@ -79,8 +79,9 @@ export class InvalidationRegisters {
         granularity,
         domain: IOTLB_REG.DID.get(words, at),
         addressHi: raw[1]! | 0,
-        addressLo: raw[0]! & ~0xfff,
+        addressLo: raw[0]! & IVA.ADDR.mask,
         order: IVA.AM.get(raw),
+        leavesOnly: IVA.IH.isSet(raw),
       });
     IOTLB_REG.IAIG.set(words, done ? granularity : IGNORED, at);
     IOTLB_REG.IVT.set(words, 0, at);

@@ -1,10 +1,12 @@
 /**
- * What an invalidation removes (VT-d 6.5.2, 6.5.1), whichever way it was asked for: by a descriptor in the queue or by
- * a register. Each operation removes exactly what the specification names and nothing more.
+ * What an invalidation removes (VT-d 6.5.2, tables 23 and 24), whichever way it was asked for: by a descriptor in the
+ * queue or by a register. Each operation removes exactly what the specification names and nothing more.
  */
 import { joinHalves } from '../bits/index.ts';
-import type { IommuProbe } from '../iommu/index.ts';
-import { ContextGranularity, FunctionMask, IotlbGranularity } from './spec/index.ts';
+import type { IommuProbe, Iotlb, IotlbEntry } from '../iommu/index.ts';
+import { kindOf } from './iotlb-entry.ts';
+import { Kind } from './space.ts';
+import { ContextGranularity, FunctionMask, Granularity, IotlbGranularity, TranslationTableMode } from './spec/index.ts';
 import type { Translator } from './translator.ts';
 
 export interface ContextInvalidation {
@@ -14,6 +16,12 @@ export interface ContextInvalidation {
   readonly functionMask: number;
 }
 
+export interface PasidInvalidation {
+  readonly granularity: number;
+  readonly domain: number;
+  readonly pasid: number;
+}
+
 export interface IotlbInvalidation {
   readonly granularity: number;
   readonly domain: number;
@@ -21,6 +29,12 @@ export interface IotlbInvalidation {
   readonly addressLo: number;
   /** The range has 2^order pages. */
   readonly order: number;
+  /** IH: only leaf entries have changed, so that paging structures may stay. */
+  readonly leavesOnly: boolean;
+}
+
+export interface PasidIotlbInvalidation extends IotlbInvalidation {
+  readonly pasid: number;
 }
 
 /** Bits of a requester id that a function mask leaves out. */
@@ -41,17 +55,20 @@ export class Invalidator {
 
   /** Removes context-cache entries; false for a reserved granularity. */
   contexts({ granularity, domain, requester, functionMask }: ContextInvalidation): boolean {
-    const { contexts } = this.#translator;
+    const { legacy, scalable, root } = this.#translator;
     const did = this.#domain(domain);
     const significant = ~(MASKED[functionMask] ?? 0);
-    if (granularity === ContextGranularity.GLOBAL) {
-      contexts?.clear();
+    const isRequester = (sid: number): boolean => (sid & significant) === (requester & significant);
+    // In scalable mode the cache has no domain ids: a domain-selective command acts as a global one.
+    const isScalable = root.mode === TranslationTableMode.SCALABLE;
+    if (granularity === ContextGranularity.GLOBAL || (granularity === ContextGranularity.DOMAIN && isScalable)) {
+      legacy.cache?.clear();
+      scalable.contexts?.clear();
     } else if (granularity === ContextGranularity.DOMAIN) {
-      contexts?.removeWhere((_, context) => context.domain === did);
+      legacy.cache?.removeWhere((_, context) => context.domain === did);
     } else if (granularity === ContextGranularity.DEVICE) {
-      contexts?.removeWhere(
-        (sid, context) => context.domain === did && (sid & significant) === (requester & significant),
-      );
+      legacy.cache?.removeWhere((sid, context) => (isScalable || context.domain === did) && isRequester(sid));
+      scalable.contexts?.removeWhere(isRequester);
     } else {
       return false;
     }
@@ -59,30 +76,74 @@ export class Invalidator {
     return true;
   }
 
-  /** Removes IOTLB entries; false for a reserved granularity or one that the unit does not have. */
-  iotlb({ granularity, domain, addressHi, addressLo, order }: IotlbInvalidation): boolean {
-    const { iotlb, capabilities } = this.#translator;
+  /** Removes PASID-cache entries; false for a reserved granularity. */
+  pasids({ granularity, domain, pasid }: PasidInvalidation): boolean {
+    const { pasids } = this.#translator.scalable;
+    const { DOMAIN, PASID, GLOBAL } = Granularity.PASID_CACHE;
     const did = this.#domain(domain);
+    if (granularity === GLOBAL) pasids?.clear();
+    else if (granularity === DOMAIN) pasids?.removeWhere((_, space) => space.domain === did);
+    else if (granularity === PASID) {
+      pasids?.removeWhere((_, space) => space.pasid === pasid && (space.domain === did || space.fault !== null));
+    } else return false;
+    this.#done('PASID cache', { granularity, domain: did, pasid });
+    return true;
+  }
+
+  /** Removes what `iotlb_inv_dsc` names; false for a granularity that is reserved or that the unit does not have. */
+  iotlb(what: IotlbInvalidation): boolean {
+    const { iotlb, firstStage, secondStage, capabilities } = this.#translator;
+    const { granularity, order, addressHi, addressLo } = what;
+    const domain = this.#domain(what.domain);
     if (granularity === IotlbGranularity.GLOBAL) {
-      iotlb?.clear();
+      for (const cache of [iotlb, firstStage.structures, secondStage.structures]) cache?.clear();
     } else if (granularity === IotlbGranularity.DOMAIN) {
-      iotlb?.removeDomain(did);
+      for (const cache of [iotlb, firstStage.structures, secondStage.structures]) cache?.removeDomain(domain);
     } else if (granularity === IotlbGranularity.PAGE && capabilities.has('PSI')) {
       if (order > capabilities.maxAddressMask) return false;
       // Address bits at and above MGAW are ignored.
       const hi = addressHi & (2 ** (capabilities.guestAddressWidth - 32) - 1);
-      iotlb?.removePages(did, hi >>> 12, (addressLo >>> 12) | (hi << 20), order);
+      const [pageHi, pageLo] = [hi >>> 12, (addressLo >>> 12) | (hi << 20)];
+      // What a first stage takes part in is not found by a second-stage address: the whole domain goes.
+      iotlb?.removeWhere((entry) => entry.domain === domain && usesFirstStage(entry));
+      iotlb?.removePages(domain, pageHi, pageLo, order);
+      firstStage.structures?.removeDomain(domain);
+      if (!what.leavesOnly) secondStage.structures?.removePages(domain, pageHi, pageLo, order);
     } else {
       return false;
     }
-    this.#done('IOTLB', { granularity, domain: did, address: joinHalves(addressHi, addressLo), order });
+    this.#done('IOTLB', { granularity, domain, address: joinHalves(addressHi, addressLo), order });
+    return true;
+  }
+
+  /** Removes what `p_iotlb_inv_dsc` names; false for a reserved granularity. */
+  pasidIotlb(what: PasidIotlbInvalidation): boolean {
+    const { iotlb, firstStage } = this.#translator;
+    const { granularity, pasid, order, addressHi, addressLo } = what;
+    const domain = this.#domain(what.domain);
+    const isOwn = (entry: IotlbEntry): boolean => entry.domain === domain && entry.pasid === pasid;
+    if (granularity === Granularity.PASID_IOTLB.PASID) {
+      iotlb?.removeWhere(isOwn);
+      firstStage.structures?.removeWhere(isOwn);
+    } else if (granularity === Granularity.PASID_IOTLB.PAGE) {
+      const [pageHi, pageLo] = [addressHi >>> 12, (addressLo >>> 12) | (addressHi << 20)];
+      const remove = (cache: Iotlb | null, select: (entry: IotlbEntry) => boolean): void => {
+        cache?.removeOverlapping(pageHi, pageLo, order, select);
+      };
+      remove(iotlb, (entry) => isOwn(entry) && usesFirstStage(entry));
+      if (!what.leavesOnly) remove(firstStage.structures, isOwn);
+    } else {
+      return false;
+    }
+    this.#done('PASID IOTLB', { granularity, domain, pasid, address: joinHalves(addressHi, addressLo), order });
     return true;
   }
 
   /** Empties every cache of DMA remapping. */
   everything(): void {
-    this.#translator.contexts?.clear();
-    this.#translator.iotlb?.clear();
+    const { legacy, scalable, iotlb, firstStage, secondStage } = this.#translator;
+    for (const cache of [legacy.cache, scalable.contexts, scalable.pasids]) cache?.clear();
+    for (const cache of [iotlb, firstStage.structures, secondStage.structures]) cache?.clear();
     this.#done('all caches', {});
   }
 
@@ -92,7 +153,12 @@ export class Invalidator {
   }
 
   #done(what: string, detail: Readonly<Record<string, number | bigint>>): void {
-    this.#translator.era++;
+    this.#translator.era.end();
     if (this.probe !== null) this.probe.invalidated(what, detail);
   }
+}
+
+function usesFirstStage({ flags }: IotlbEntry): boolean {
+  const kind = kindOf(flags);
+  return kind === Kind.FIRST_STAGE || kind === Kind.NESTED;
 }

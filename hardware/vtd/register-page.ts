@@ -4,6 +4,7 @@
  */
 import { type AnyLayout, highOf, lowOf, type Placement, RegisterFile } from '../bits/index.ts';
 import type { Capabilities } from './capabilities.ts';
+import { PERFORMANCE, PerformanceRegisters, type PerformanceSpec } from './performance-registers.ts';
 import type { Capability } from './spec/capability.ts';
 import {
   CAP,
@@ -15,6 +16,7 @@ import {
   IRTA,
   IRTA_RESERVED_WITHOUT,
   IVA,
+  PERFINTRUADDR,
   PEUADDR,
   POWER_ON,
   REGISTERS,
@@ -33,20 +35,43 @@ const CONDITIONAL: readonly (readonly [AnyLayout, Readonly<Partial<Record<Capabi
   [FEUADDR, { EIM: ['MUA'] }],
   [IEUADDR, { EIM: ['MUA'] }],
   [PEUADDR, { EIM: ['MUA'] }],
+  [PERFINTRUADDR, { EIM: ['MUA'] }],
 ];
 
-export function makeRegisterPage(capabilities: Capabilities): RegisterFile {
-  const groups = presentGroups(capabilities);
-  const fixed: readonly AnyLayout[] = groups.flatMap((group) => [...REGISTERS[group]]);
+/** Every register that a unit with these capabilities has, and where. */
+export function registersOf(capabilities: Capabilities, performance = PERFORMANCE): Placement[] {
+  return [...usual(capabilities), ...(performanceRegisters(capabilities, performance)?.placements ?? [])];
+}
+
+/** The registers of performance monitoring, behind all others; `null` without them. */
+export function performanceRegisters(
+  capabilities: Capabilities,
+  spec: PerformanceSpec = PERFORMANCE,
+): PerformanceRegisters | null {
+  return capabilities.has('PMS') ? new PerformanceRegisters(spec, capabilities, endOf(usual(capabilities))) : null;
+}
+
+function endOf(placed: readonly Placement[]): number {
+  return Math.max(...placed.map(({ layout, offset }) => offset + layout.$.words * 4));
+}
+
+function usual(capabilities: Capabilities): Placement[] {
+  const fixed: readonly AnyLayout[] = presentGroups(capabilities).flatMap((group) => [...REGISTERS[group]]);
   const placed: Placement[] = [
+    ...fixed.map((layout) => ({ layout, offset: layout.$.offset! })),
     { layout: IVA, offset: capabilities.iotlbRegisterOffset },
     { layout: IOTLB_REG, offset: capabilities.iotlbRegisterOffset + 8 },
   ];
   for (let n = 0; n < capabilities.faultRecords; n++) {
     placed.push({ layout: FRCD, offset: capabilities.faultRecordOffset + n * 16 });
   }
-  const end = Math.max(...placed.map(({ layout, offset }) => offset + layout.$.words * 4));
-  const file = new RegisterFile(Math.ceil(end / PAGE) * PAGE, [...fixed, ...placed]);
+  return placed;
+}
+
+export function makeRegisterPage(capabilities: Capabilities, performance = PERFORMANCE): RegisterFile {
+  const groups = presentGroups(capabilities);
+  const placed = registersOf(capabilities, performance);
+  const file = new RegisterFile(Math.ceil(endOf(placed) / PAGE) * PAGE, placed);
   for (const group of groups) {
     for (const { register, values } of POWER_ON[group] ?? []) file.initial(register, values);
   }

@@ -3,7 +3,7 @@
  * for the one case that matters for speed, a clean translation in memory at hand. `quick` reads the same masks, decides
  * nothing that is not plain success, and leaves everything else to `walk`; a test holds both against each other.
  */
-import { highHalf, lowHalf, maskOf } from '../bits/index.ts';
+import { highHalf, joinHalves, lowHalf, maskOf, numberOf } from '../bits/index.ts';
 import {
   isSecondStageLeaf,
   LEAF_MASKS,
@@ -14,19 +14,39 @@ import {
   secondStageLayout,
   secondStageReserved,
 } from '../formats/index.ts';
-import { type IommuProbe, type Leaf, RIGHTS, type Walk } from '../iommu/index.ts';
-import type { MemoryOperation, PhysicalMemory } from '../memory/index.ts';
+import {
+  Access,
+  FLAGS,
+  FRAME_HI,
+  FRAME_LO,
+  type IommuProbe,
+  Iotlb,
+  type IotlbSpec,
+  type Leaf,
+  RIGHTS,
+  SHIFT,
+  type Translation,
+  type Walk,
+} from '../iommu/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
+import type { Era } from './era.ts';
+import { setFlags, UpdateEnd } from './flag-update.ts';
+import type { SecondStageTable } from './space.ts';
+import type { Fault } from './spec/index.ts';
 
 /** How a walk ended. */
 export const WalkEnd = {
   /** A leaf was found; `Leaf.rights` says what all levels together allow. */
   LEAF: 0,
-  /** An entry grants neither read nor write. */
+  /** An entry grants neither read nor write, or nothing is left of what the levels grant. */
   NOT_PRESENT: 1,
   RESERVED_BITS: 2,
   /** The access to the topmost entry, or to a lower one, resulted in an error. */
   TOP_READ_ERROR: 3,
   READ_ERROR: 4,
+  /** An accessed or dirty flag would have to be set, but walks are not snooped, or it could not be set. */
+  NOT_SNOOPED: 5,
+  UPDATE_FAILED: 6,
 } as const;
 
 /** Byte offset of the entry for an address in its table at `level`, with the address as halves. */
@@ -46,86 +66,151 @@ export function entryOffset(level: number, hi: number, lo: number): number {
 }
 
 const LEVEL_NAMES = ['', 'SS-PTE', 'SS-PDE', 'SS-PDPE', 'SS-PML4E', 'SS-PML5E'] as const;
+const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;
+const A = SS_PTE.A.mask;
+const D = SS_PTE.D.mask;
+/** IR and IW stand in bits 61 and 62 as R and W do in 0 and 1. */
+const IO_RIGHTS_SHIFT = SS_PTE.IR.shift;
 const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(SS_PTE, (field) => field === SS_PTE.ADDR);
-
-/** Where a walk begins, in the form that `quick` wants. */
-export interface Tables {
-  readonly tableHi: number;
-  readonly tableLo: number;
-  readonly levels: number;
-}
 
 export class SecondStage {
   probe: IommuProbe | null = null;
+  /** RTADDR.SSIRWE as latched: IR and IW count instead of R and W. */
+  ioRights = false;
+  /** Tables by address prefix: what points to them need not be read again. */
+  readonly structures: Iotlb | null;
+  readonly #era: Era;
   readonly #reserved: ReservedMasks;
+  readonly #reservedWithIo: ReservedMasks;
 
-  constructor(rules: SecondStageRules) {
+  constructor(rules: SecondStageRules, era: Era, structures: IotlbSpec | null = null) {
+    this.structures = structures === null ? null : new Iotlb(structures);
+    this.#era = era;
     this.#reserved = secondStageReserved(rules);
+    this.#reservedWithIo = secondStageReserved({ ...rules, ioRights: true });
   }
 
-  /** Walks from the table at `top` and fills `leaf`. */
-  *walk(memory: MemoryOperation, leaf: Leaf, top: number, levels: number, hi: number, lo: number): Walk<number> {
-    let table = top;
-    let rights = RIGHTS;
-    for (let level = levels; ; level--) {
+  /** Translates the address with these halves for `t` and fills `leaf`. `write` asks for the dirty flag. */
+  *walk(
+    t: Translation<Fault>,
+    leaf: Leaf,
+    stage: SecondStageTable,
+    address: { readonly hi: number; readonly lo: number },
+    write: boolean,
+  ): Walk<number> {
+    const { memory } = t;
+    const { hi, lo } = address;
+    const reserved = this.ioRights ? this.#reservedWithIo : this.#reserved;
+    let { table, level, rights } = this.#start(t, stage, hi, lo);
+    for (;;) {
       // 1. Fetch the entry.
-      yield memory.read(table + entryOffset(level, hi, lo), 2);
-      if (!memory.ok) return level === levels ? WalkEnd.TOP_READ_ERROR : WalkEnd.READ_ERROR;
-      if (this.probe !== null) this.probe.read(LEVEL_NAMES[level]!, memory.address, memory.words, 2);
+      const at = table + entryOffset(level, hi, lo);
+      yield memory.read(at, 2);
+      if (!memory.ok) return level === stage.levels ? WalkEnd.TOP_READ_ERROR : WalkEnd.READ_ERROR;
+      if (this.probe !== null) this.probe.read(LEVEL_NAMES[level]!, at, memory.words, 2);
       const entryLo = memory.words[0]! | 0;
       const entryHi = memory.words[1]! | 0;
-      // 2. An entry without R and W is not present; nothing else of it is looked at.
-      if ((entryLo & RIGHTS) === 0) return WalkEnd.NOT_PRESENT;
+      // 2. An entry without rights is not present; nothing else of it is looked at.
+      const granted = (this.ioRights ? entryHi >>> IO_RIGHTS_SHIFT : entryLo) & RIGHTS;
+      if (granted === 0) return WalkEnd.NOT_PRESENT;
       // 3. Reserved bits of the kind of entry that this one is.
       const isLeaf = isSecondStageLeaf(level, entryLo);
       const kind = isLeaf ? LEAF_MASKS + level : level;
-      if (((entryLo & this.#reserved.lo[kind]!) | (entryHi & this.#reserved.hi[kind]!)) !== 0) {
-        return WalkEnd.RESERVED_BITS;
-      }
+      if (((entryLo & reserved.lo[kind]!) | (entryHi & reserved.hi[kind]!)) !== 0) return WalkEnd.RESERVED_BITS;
       // 4. Rights are what every level grants.
-      rights &= entryLo;
-      const address = secondStageLayout(level, entryLo).ADDR.address(memory.words);
+      const left = rights & granted;
+      const target = secondStageLayout(level, entryLo).ADDR.address(memory.words);
+      // 5. Accessed flag in every entry that is used, dirty flag in a leaf that is written through.
+      if (stage.flags) {
+        const wanted = A | (isLeaf && write && (left & Access.WRITE) !== 0 ? D : 0);
+        const update = yield* setFlags(t, at, entryLo, entryHi, wanted, stage.coherent);
+        if (update === UpdateEnd.CHANGED) continue;
+        if (update === UpdateEnd.NOT_SNOOPED) return WalkEnd.NOT_SNOOPED;
+        if (update === UpdateEnd.FAILED) return WalkEnd.UPDATE_FAILED;
+        leaf.dirty = ((entryLo | wanted) & D) !== 0;
+      } else {
+        leaf.dirty = true;
+      }
+      rights = left;
       if (isLeaf) {
-        leaf.frameHi = highHalf(address);
-        leaf.frameLo = lowHalf(address);
+        leaf.frameHi = highHalf(target);
+        leaf.frameLo = lowHalf(target);
         leaf.shift = radixShift(level);
         leaf.rights = rights;
         leaf.snoop = (entryLo & SNP) !== 0;
         return WalkEnd.LEAF;
       }
-      table = address;
+      if (this.structures !== null && this.#era.mayFill(t)) this.#keep(stage.domain, hi, lo, level, target, rights);
+      table = target;
+      level--;
     }
   }
 
   /** True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. */
-  quick(memory: PhysicalMemory, leaf: Leaf, tables: Tables, wanted: number, hi: number, lo: number): boolean {
+  quick(memory: PhysicalMemory, leaf: Leaf, stage: SecondStageTable, wanted: number, hi: number, lo: number): boolean {
+    if (this.ioRights || this.structures !== null) return false;
     const { lo: reservedLo, hi: reservedHi } = this.#reserved;
     const { pool } = memory;
-    let { tableHi, tableLo } = tables;
+    const flags = stage.flags ? A : 0;
+    let { tableHi, tableLo } = stage;
     let rights = RIGHTS;
-    for (let level = tables.levels; ; level--) {
+    for (let level = stage.levels; ; level--) {
       const at = memory.locate(tableHi, tableLo | entryOffset(level, hi, lo));
       if (at < 0) return false;
       const entryLo = pool[at]!;
       const entryHi = pool[at + 1]!;
       const isLeaf = isSecondStageLeaf(level, entryLo);
       const kind = isLeaf ? LEAF_MASKS + level : level;
-      const denied = wanted & ~entryLo;
-      if ((denied | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
+      const missing = (wanted | flags) & ~entryLo;
+      if ((missing | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
       rights &= entryLo;
       // Address bits that the host does not have are reserved, so that a clean entry holds none of them.
       tableHi = entryHi & ADDRESS_HI;
       tableLo = entryLo & ADDRESS_LO;
       if (isLeaf) {
+        if (flags !== 0 && (wanted & Access.WRITE) !== 0 && (entryLo & D) === 0) return false;
         const shift = radixShift(level);
         leaf.frameHi = tableHi;
         leaf.frameLo = tableLo & (-1 << shift);
         leaf.shift = shift;
         leaf.rights = rights;
         leaf.snoop = (entryLo & SNP) !== 0;
+        leaf.dirty = flags === 0 || (entryLo & D) !== 0;
         return true;
       }
     }
   }
+
+  /** Where a walk begins: at the lowest table that the paging-structure cache knows, or at the top. */
+  #start(t: Translation<Fault>, stage: SecondStageTable, hi: number, lo: number): Start {
+    const { structures } = this;
+    if (structures !== null) {
+      const pageLo = (lo >>> 12) | (hi << 20);
+      const i = t.effects
+        ? structures.find(stage.domain, hi >>> 12, pageLo)
+        : structures.peek(stage.domain, hi >>> 12, pageLo);
+      if (this.probe !== null) this.probe.cache(CACHE_NAME, i >= 0, `domain ${stage.domain}, ${joinHalves(hi, lo)}`);
+      if (i >= 0) {
+        const { words } = structures;
+        const level = (words[i + SHIFT]! - 12) / 9;
+        const table = numberOf(words[i + FRAME_HI]!, words[i + FRAME_LO]!);
+        if (level < stage.levels) return { table, level, rights: words[i + FLAGS]! };
+      }
+    }
+    return { table: stage.table, level: stage.levels, rights: RIGHTS };
+  }
+
+  /** Remembers where the entry at `level` led to. */
+  #keep(domain: number, hi: number, lo: number, level: number, target: number, rights: number): void {
+    const cache = this.structures!;
+    const i = cache.insert(domain, hi >>> 12, (lo >>> 12) | (hi << 20), radixShift(level));
+    cache.fill(i, highHalf(target), lowHalf(target), rights, domain);
+  }
+}
+
+interface Start {
+  readonly table: number;
+  readonly level: number;
+  readonly rights: number;
 }

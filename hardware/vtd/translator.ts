@@ -1,15 +1,13 @@
 /**
- * Translation of DMA requests in legacy mode (VT-d 3.4, 3.7, 7.1.3): root table, context table, second stage.
+ * Translation of requests (VT-d chapters 3 and 4, conditions of 7.1.3) in legacy, scalable and abort-DMA mode.
  *
- * Needs: memory at hand for `quick`, operations answered for `walk`. Offers: `quick` for what can be answered at once
- * without a fault, `walk` for every request. State that software controls is set by the unit: `enabled` and
- * `root`.
+ * Needs: memory at hand for `quick`, operations answered for `walk`. Offers: `hit` and `quick` for what can be answered
+ * at once without a fault, `walk` for every request. What software controls is set by the unit: `enabled` and `root`.
  */
 import { joinHalves, numberOf } from '../bits/index.ts';
 import {
   Access,
   AddressType,
-  EntryCache,
   type EntryCacheSpec,
   exceeds,
   FLAGS,
@@ -19,7 +17,6 @@ import {
   Iotlb,
   type IotlbSpec,
   inInterruptRange,
-  type Leaf,
   NO_PASID,
   RIGHTS,
   SHIFT,
@@ -29,32 +26,28 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import { ContextFormat, type LegacyContext } from './context.ts';
+import { Era } from './era.ts';
+import { FirstStage } from './first-stage.ts';
+import { HostPermissionTable } from './host-permission.ts';
+import { entryFlags, NEEDS_NO_FLAG, ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';
+import { LegacyTables } from './legacy-tables.ts';
+import { PasidFormat } from './pasid-format.ts';
+import { ScalableTables } from './scalable-tables.ts';
 import { SecondStage, WalkEnd } from './second-stage.ts';
-import {
-  type Answer,
-  CONTEXT_ENTRY,
-  FAULTS,
-  type Fault,
-  ROOT_ENTRY,
-  TranslationTableMode,
-  TranslationType,
-} from './spec/index.ts';
+import { Kind, LEGACY, type Reasons, SCALABLE, type Space } from './space.ts';
+import { type Answer, FAULTS, type Fault, TranslationTableMode } from './spec/index.ts';
 
-/** Sizes of the caches; `null` switches a cache off. Not architectural. */
+/** Sizes of the caches; a cache that is `null` or not named is switched off. Not architectural. */
 export interface TranslatorSpec {
   readonly iotlb: IotlbSpec | null;
   readonly contextCache: EntryCacheSpec | null;
+  readonly pasidCache?: EntryCacheSpec | null;
+  /** Paging-structure caches, each for all levels of its stage. */
+  readonly firstStageCache?: IotlbSpec | null;
+  readonly secondStageCache?: IotlbSpec | null;
+  /** The platform's promise that walks are coherent, whatever the entries say. */
+  readonly assumeCoherentWalks?: boolean;
 }
-
-// Flags of an IOTLB entry. The low two bits are the rights that a hit may use without a closer look: none where the page
-// meets the interrupt range.
-const SNOOP = 4;
-const FAULT_DISABLE = 8;
-const RIGHTS_SHIFT = 4;
-
-/** Domain under which a faulting context entry is cached when CAP.CM is 1 (VT-d 6.2.2). */
-const FAULTING_DOMAIN = 0;
 
 /** What SRTP takes over from RTADDR. */
 export interface RootPointer {
@@ -66,49 +59,63 @@ export interface RootPointer {
 
 export class Translator {
   readonly capabilities: Capabilities;
-  readonly contexts: EntryCache<LegacyContext> | null;
   readonly iotlb: Iotlb | null;
-  /** Counts invalidations: a walk that began before one must not fill a cache after it. */
-  era = 0;
+  readonly legacy: LegacyTables;
+  readonly scalable: ScalableTables;
+  readonly firstStage: FirstStage;
+  readonly secondStage: SecondStage;
+  readonly era = new Era();
   probe: IommuProbe | null = null;
+  readonly #permissions: HostPermissionTable;
   /** The last `hit` found nothing, and that alone kept it from answering. */
   #missed = false;
   /** GSTS.TES. */
   #enabled = false;
-  /** RTADDR as SRTP latched it; legacy mode does not allow I/O rights. */
   #root: RootPointer = { mode: TranslationTableMode.LEGACY, table: 0, ioRights: false };
-  /** The IOTLB while it can answer by itself: remapping is on, in legacy mode. */
+  /** The IOTLB while it can answer by itself: remapping is on, in a mode that translates. */
   #plain: Iotlb | null = null;
-  readonly #format: ContextFormat;
-  readonly #secondStage: SecondStage;
 
   constructor(capabilities: Capabilities, spec: TranslatorSpec) {
-    this.capabilities = capabilities;
-    this.contexts = spec.contextCache === null ? null : new EntryCache(spec.contextCache);
-    this.iotlb = spec.iotlb === null ? null : new Iotlb(spec.iotlb);
-    this.#format = new ContextFormat(capabilities);
-    this.#secondStage = new SecondStage({
+    const { era } = this;
+    const rules = {
       hostAddressWidth: capabilities.hostAddressWidth,
       largePages: capabilities.largePages,
       snoopControl: capabilities.has('SC'),
-    });
+    };
+    const caches = { contexts: spec.contextCache, pasids: spec.pasidCache ?? null };
+    const format = new PasidFormat(capabilities, spec.assumeCoherentWalks ?? false);
+    this.capabilities = capabilities;
+    this.iotlb = spec.iotlb === null ? null : new Iotlb(spec.iotlb);
+    this.secondStage = new SecondStage(rules, era, spec.secondStageCache ?? null);
+    this.firstStage = new FirstStage(capabilities, this.secondStage, era, spec.firstStageCache ?? null);
+    this.legacy = new LegacyTables(capabilities, spec.contextCache, era);
+    this.scalable = new ScalableTables(capabilities, caches, era, format);
+    this.#permissions = new HostPermissionTable(capabilities);
   }
 
   set enabled(enabled: boolean) {
     this.#enabled = enabled;
-    const isLegacy = this.#root.mode === TranslationTableMode.LEGACY && !this.#root.ioRights;
-    this.#plain = enabled && isLegacy ? this.iotlb : null;
+    const { mode, ioRights } = this.#root;
+    const translates = mode === TranslationTableMode.SCALABLE || (mode === TranslationTableMode.LEGACY && !ioRights);
+    this.#plain = enabled && translates && this.#modeExists() ? this.iotlb : null;
+  }
+
+  get root(): RootPointer {
+    return this.#root;
   }
 
   set root(root: RootPointer) {
     this.#root = root;
+    this.secondStage.ioRights = root.ioRights;
     this.enabled = this.#enabled;
   }
 
   /** Table entries as they are fetched are reported only while somebody observes. */
   observe(probe: IommuProbe | null): void {
+    for (const part of [this.legacy, this.scalable, this.firstStage, this.secondStage, this.#permissions]) {
+      part.probe = probe;
+    }
     this.probe = probe;
-    this.#secondStage.probe = probe;
   }
 
   /** Answers a plain request from the IOTLB; false when that needs more. */
@@ -137,39 +144,57 @@ export class Translator {
   }
 
   /**
-   * Answers the request that `hit` has just missed from a cached context entry and tables that lie clean in memory;
-   * false when the request needs the whole procedure.
+   * Answers the request that `hit` has just missed from a cached context entry and second-stage tables that lie clean in
+   * memory; false when the request needs the whole procedure.
    */
   quick(t: Translation<Fault>, memory: PhysicalMemory): boolean {
-    const { contexts } = this;
-    if (!this.#missed || this.probe !== null || contexts === null) return false;
+    if (!this.#missed || this.probe !== null || this.#root.mode !== TranslationTableMode.LEGACY) return false;
+    const context = this.legacy.cache?.find(t.requester) ?? null;
+    if (context === null || context.fault !== null || context.kind !== Kind.SECOND_STAGE) return false;
     const { access, hi, lo, leaf } = t;
-    const context = contexts.find(t.requester);
-    if (context === null || context.fault !== null || exceeds(hi, context.addressBits)) return false;
-    if (context.translationType === TranslationType.PASS_THROUGH) return false;
-    if (!this.#secondStage.quick(memory, leaf, context, access, hi, lo)) return false;
+    const second = context.second!;
+    if (exceeds(hi, second.addressBits)) return false;
+    if (!this.secondStage.quick(memory, leaf, second, access, hi, lo)) return false;
     t.succeed();
     if (inInterruptRange(t.hpaHi, t.hpaLo)) return false;
     t.status = Status.SUCCESS;
     t.fault = null;
-    this.#fill(t, leaf, context, true);
+    t.faultDisable = context.faultDisable;
+    this.#fill(t, context, true);
     return true;
-  }
-
-  #tellHit(t: Translation<Fault>): void {
-    this.probe?.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
   }
 
   /** The whole procedure for one request; the answer is in `t`. */
   *walk(t: Translation<Fault>): Walk {
     t.begin();
+    this.era.begin(t);
     const fault = yield* this.#procedure(t);
     if (fault !== null) this.#block(t, fault);
   }
 
+  /** What a fault that another part of the unit has found makes of a request. */
+  block(t: Translation<Fault>, fault: Fault): void {
+    this.#block(t, fault);
+  }
+
+  /** The condition that the translation table mode puts in a request's way (VT-d 7.1.3, RTA). */
+  checkMode(t: Translation<Fault>): Fault | null {
+    const { mode, ioRights } = this.#root;
+    switch (mode) {
+      case TranslationTableMode.LEGACY:
+        if (ioRights) return FAULTS.RTA_1_4;
+        return t.pasid === NO_PASID ? null : FAULTS.RTA_2;
+      case TranslationTableMode.SCALABLE:
+        return this.#modeExists() ? null : FAULTS.RTA_1_3;
+      case TranslationTableMode.ABORT_DMA:
+        return this.#modeExists() ? FAULTS.RTA_4 : FAULTS.RTA_1_1;
+      default:
+        return FAULTS.RTA_1_2;
+    }
+  }
+
   /** The numbered steps. Ends with the condition that blocks the request, or `null` when `t` holds the answer. */
   *#procedure(t: Translation<Fault>): Walk<Fault | null> {
-    const { era } = this;
     // 1. Remapping is off: untranslated requests pass, all others are unsupported.
     if (!this.#enabled) {
       if (t.addressType === AddressType.UNTRANSLATED) t.pass();
@@ -186,147 +211,135 @@ export class Translator {
       return null;
     }
     // 3. The translation table mode.
-    const modeFault = this.#checkMode(t);
+    const modeFault = this.checkMode(t);
     if (modeFault !== null) return modeFault;
-    // 4. The IOTLB, looked up by requester and page.
-    if (t.addressType !== AddressType.TRANSLATED && this.#lookUp(t)) return this.#judge(t);
-    // 5. Root and context entry.
-    const context = yield* this.#context(t, era);
-    if ('code' in context) return context;
-    t.faultDisable = context.faultDisable;
-    if (context.fault !== null) return context.fault;
-    // 6. What the translation type lets through.
-    if (t.addressType !== AddressType.UNTRANSLATED && context.translationType !== TranslationType.DEVICE_TLB) {
-      return FAULTS.LCT_5;
+    if (this.capabilities.refusesExecute && t.pasid !== NO_PASID && (t.access & Access.EXECUTE) !== 0) {
+      return FAULTS.RTA_5;
     }
-    if (t.addressType === AddressType.TRANSLATED) return this.#checkTranslated(t);
-    if (context.translationType === TranslationType.PASS_THROUGH) return this.#passThrough(t, context);
-    // 7. The address fits the tables.
-    if (exceeds(t.hi, context.addressBits)) return FAULTS.LGN_1_1;
-    // 8. The second stage.
-    const { memory, leaf } = t;
-    const end = yield* this.#secondStage.walk(memory, leaf, context.table, context.levels, t.hi, t.lo);
-    if (end === WalkEnd.TOP_READ_ERROR) return FAULTS.LCT_4_3;
-    if (end === WalkEnd.READ_ERROR) return FAULTS.LSS_1;
-    if (end === WalkEnd.RESERVED_BITS) return FAULTS.LSS_2;
-    if (end === WalkEnd.NOT_PRESENT) nothing(leaf);
+    const reasons = this.#root.mode === TranslationTableMode.LEGACY ? LEGACY : SCALABLE;
+    // 4. The IOTLB, looked up by requester, PASID and page.
+    if (t.addressType !== AddressType.TRANSLATED && this.#lookUp(t)) return this.#judge(t, reasons);
+    // 5. to 7. Root, context and PASID tables.
+    const space = yield* this.#find(t);
+    if (space === null) return this.#passTranslated(t, reasons);
+    if ('code' in space) return space;
+    if (t.addressType === AddressType.TRANSLATED) {
+      const refused = this.#checkTranslated(t, reasons);
+      if (refused !== null || space.permissions === null) return refused ?? this.#passTranslated(t, reasons);
+      return (yield* this.#permissions.check(t, space.permissions)) ?? this.#passTranslated(t, reasons);
+    }
+    // 8. The tables of the space.
+    if (space.kind === Kind.PASS_THROUGH) return this.#passThrough(t, space);
+    const fault = yield* this.#translate(t, space);
+    if (fault !== null) return fault;
     // 9. The result may be cached, and so may its absence in caching mode; either is judged as if it had been cached.
-    const fault = this.#judge(t);
-    //    A translation request finds the absence of a page without a fault.
-    const cacheable = leaf.rights === 0 ? this.capabilities.has('CM') : fault === null;
-    if (cacheable && t.effects && era === this.era) this.#fill(t, leaf, context, false);
-    if (fault === null && this.probe !== null && t.effects) {
-      this.probe.translated(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo), leaf.shift);
-    }
-    return fault;
+    const judged = this.#judge(t, space.reasons);
+    const isAbsent = t.leaf.rights === 0;
+    const mayCache = isAbsent ? this.capabilities.has('CM') && space.first === null : judged === null;
+    if (mayCache && this.era.mayFill(t)) this.#fill(t, space, false);
+    if (judged === null) this.#tellTranslated(t);
+    return judged;
   }
 
-  /** Fills `t.leaf` from the IOTLB; false when it does not have the page. */
+  #find(t: Translation<Fault>): Walk<Space | Fault | null> {
+    const { mode, table } = this.#root;
+    return mode === TranslationTableMode.LEGACY ? this.legacy.find(t, table) : this.scalable.find(t, table);
+  }
+
+  /** 8. Walks the stages of a space and fills `t.leaf`. */
+  *#translate(t: Translation<Fault>, space: Space): Walk<Fault | null> {
+    const write = (t.access & Access.WRITE) !== 0;
+    if (space.first !== null) return yield* this.firstStage.walk(t, space, write);
+    const second = space.second!;
+    const { reasons } = space;
+    if (exceeds(t.hi, second.addressBits)) return reasons.outOfRange;
+    const end = yield* this.secondStage.walk(t, t.leaf, second, t, write);
+    t.leaf.snoop ||= space.pageSnoop;
+    switch (end) {
+      case WalkEnd.LEAF:
+        return t.leaf.rights === 0 ? reasons.notPresent : null;
+      case WalkEnd.NOT_PRESENT:
+        if (reasons.notPresent !== null) return reasons.notPresent;
+        t.leaf.clear();
+        return null;
+      case WalkEnd.RESERVED_BITS:
+        return reasons.reserved;
+      case WalkEnd.TOP_READ_ERROR:
+        return reasons.topReadError;
+      case WalkEnd.READ_ERROR:
+        return reasons.readError;
+      case WalkEnd.NOT_SNOOPED:
+        return FAULTS.SSS_5;
+      default:
+        return FAULTS.SSS_6;
+    }
+  }
+
+  /** Fills `t.leaf` from the IOTLB; false when it does not have the page, or a write has to set a flag first. */
   #lookUp(t: Translation<Fault>): boolean {
     const { iotlb } = this;
     if (iotlb === null) return false;
+    const [owner, pageHi] = [ownerOf(t), pageHiOf(t)];
     const pageLo = (t.lo >>> 12) | (t.hi << 20);
-    const i = t.effects ? iotlb.find(t.requester, t.hi >>> 12, pageLo) : iotlb.peek(t.requester, t.hi >>> 12, pageLo);
-    if (i < 0) {
-      if (this.probe !== null && t.effects) this.probe.miss(t.requester, joinHalves(t.hi, t.lo));
-      return false;
-    }
-    const { leaf } = t;
-    const { words } = iotlb;
-    const flags = words[i + FLAGS]!;
-    leaf.frameHi = words[i + FRAME_HI]!;
-    leaf.frameLo = words[i + FRAME_LO]!;
-    leaf.shift = words[i + SHIFT]!;
-    leaf.rights = (flags >>> RIGHTS_SHIFT) & RIGHTS;
-    leaf.snoop = (flags & SNOOP) !== 0;
-    t.faultDisable = (flags & FAULT_DISABLE) !== 0;
-    if (this.probe !== null && t.effects) {
-      this.probe.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(leaf.frameHi, leaf.frameLo));
-    }
-    return true;
+    const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
+    const found = i >= 0 && ((t.access & Access.WRITE) === 0 || (iotlb.words[i + FLAGS]! & NEEDS_NO_FLAG) !== 0);
+    if (this.probe !== null) this.#tellLookUp(t, found);
+    if (found) unpack(iotlb, i, t);
+    return found;
   }
 
   /** Enters a translation into the IOTLB; `isNew` if a look-up has just missed it. */
-  #fill(t: Translation<Fault>, leaf: Leaf, context: LegacyContext, isNew: boolean): void {
+  #fill(t: Translation<Fault>, space: Space, isNew: boolean): void {
     const { iotlb } = this;
     if (iotlb === null) return;
-    const plain = meetsInterruptRange(leaf) ? 0 : leaf.rights;
-    const qualities = (leaf.snoop ? SNOOP : 0) | (context.faultDisable ? FAULT_DISABLE : 0);
-    const flags = plain | qualities | (leaf.rights << RIGHTS_SHIFT);
+    const { leaf } = t;
+    const [owner, pageHi] = [ownerOf(t), pageHiOf(t)];
     const pageLo = (t.lo >>> 12) | (t.hi << 20);
-    const i = isNew
-      ? iotlb.add(t.requester, t.hi >>> 12, pageLo, leaf.shift)
-      : iotlb.insert(t.requester, t.hi >>> 12, pageLo, leaf.shift);
-    iotlb.fill(i, leaf.frameHi, leaf.frameLo, flags, context.domain);
+    const i = isNew ? iotlb.add(owner, pageHi, pageLo, leaf.shift) : iotlb.insert(owner, pageHi, pageLo, leaf.shift);
+    iotlb.fill(i, leaf.frameHi, leaf.frameLo, entryFlags(t, space.kind), space.domain, space.pasid);
   }
 
-  #checkMode(t: Translation<Fault>): Fault | null {
-    switch (this.#root.mode) {
-      case TranslationTableMode.LEGACY:
-        if (this.#root.ioRights) return FAULTS.RTA_1_4;
-        return t.pasid === NO_PASID ? null : FAULTS.RTA_2;
-      case TranslationTableMode.SCALABLE:
-        return FAULTS.RTA_1_3;
-      case TranslationTableMode.ABORT_DMA:
-        return this.capabilities.has('ADMS') ? FAULTS.RTA_4 : FAULTS.RTA_1_1;
-      default:
-        return FAULTS.RTA_1_2;
-    }
+  #modeExists(): boolean {
+    const { mode } = this.#root;
+    if (mode === TranslationTableMode.SCALABLE) return this.capabilities.has('SMTS');
+    return mode === TranslationTableMode.LEGACY || this.capabilities.has('ADMS');
   }
 
-  /** The context entry of the requester, from the cache or from memory, or what kept it from being found. */
-  *#context(t: Translation<Fault>, era: number): Walk<LegacyContext | Fault> {
-    const cached = this.contexts?.find(t.requester, !t.effects) ?? null;
-    if (cached !== null) return cached;
-    const { memory } = t;
-    // 5a. Root entry of the bus.
-    yield memory.read(this.#root.table + (t.requester >>> 8) * ROOT_ENTRY.$.words * 4, ROOT_ENTRY.$.words);
-    if (!memory.ok) return FAULTS.LRT_1;
-    if (this.probe !== null) this.probe.read(ROOT_ENTRY.$.name, memory.address, memory.words, ROOT_ENTRY.$.words);
-    if (!ROOT_ENTRY.P.isSet(memory.words)) return FAULTS.LRT_2;
-    if (this.#format.rootIsReserved(memory.words)) return FAULTS.LRT_3;
-    // 5b. Context entry of device and function.
-    const table = ROOT_ENTRY.CTP.address(memory.words);
-    yield memory.read(table + (t.requester & 0xff) * CONTEXT_ENTRY.$.words * 4, CONTEXT_ENTRY.$.words);
-    if (!memory.ok) return FAULTS.LCT_1;
-    if (this.probe !== null) this.probe.read(CONTEXT_ENTRY.$.name, memory.address, memory.words, CONTEXT_ENTRY.$.words);
-    const context = this.#format.decode(memory.words);
-    // 5c. An entry that is in order may be cached; in caching mode any may, a faulting one under domain 0.
-    if (this.contexts !== null && t.effects && era === this.era) {
-      if (context.fault === null) this.contexts.insert(t.requester, context);
-      else if (this.capabilities.has('CM')) this.contexts.insert(t.requester, { ...context, domain: FAULTING_DOMAIN });
-    }
-    return context;
+  #checkTranslated(t: Translation<Fault>, reasons: Reasons): Fault | null {
+    if (exceeds(t.hi, this.capabilities.hostAddressWidth)) return reasons.translatedOutOfRange;
+    return inInterruptRange(t.hi, t.lo) ? reasons.interruptOutput[AddressType.TRANSLATED] : null;
   }
 
-  #checkTranslated(t: Translation<Fault>): Fault | null {
-    if (exceeds(t.hi, this.capabilities.hostAddressWidth)) return FAULTS.LGN_1_2;
-    if (inInterruptRange(t.hi, t.lo)) return FAULTS.LGN_4;
+  #passTranslated(t: Translation<Fault>, reasons: Reasons): Fault | null {
+    const fault = this.#checkTranslated(t, reasons);
+    if (fault === null) t.pass();
+    return fault;
+  }
+
+  #passThrough(t: Translation<Fault>, space: Space): Fault | null {
+    if (exceeds(t.hi, space.addressBits)) return space.reasons.passThroughOutOfRange;
     t.pass();
-    return null;
-  }
-
-  #passThrough(t: Translation<Fault>, context: LegacyContext): Fault | null {
-    if (exceeds(t.hi, context.addressBits)) return FAULTS.LGN_1_3;
-    t.pass();
-    if (this.probe !== null && t.effects) {
-      this.probe.translated(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo), t.leaf.shift);
+    t.snoop = space.pageSnoop;
+    if (t.addressType === AddressType.UNTRANSLATED && inInterruptRange(t.hi, t.lo)) {
+      return space.reasons.interruptOutput[AddressType.UNTRANSLATED];
     }
+    this.#tellTranslated(t);
     return null;
   }
 
   /** Answers from `t.leaf`, unless the page's rights or its place stand in the way. */
-  #judge(t: Translation<Fault>): Fault | null {
+  #judge(t: Translation<Fault>, reasons: Reasons): Fault | null {
     const { access, leaf } = t;
     t.succeed();
     if (t.addressType !== AddressType.TRANSLATION) {
       const denied = access & RIGHTS & ~leaf.rights;
-      if ((denied & Access.WRITE) !== 0) return FAULTS.LGN_2;
+      if ((denied & Access.WRITE) !== 0) return reasons.noWrite;
       // A read of length 0 may use a page that can only be written, if the unit says so.
       const excused = (access & Access.ZERO_LENGTH) !== 0 && leaf.rights !== 0 && this.capabilities.has('ZLR');
-      if ((denied & Access.READ) !== 0 && !excused) return FAULTS.LGN_3;
+      if ((denied & Access.READ) !== 0 && !excused) return reasons.noRead;
     }
-    return leaf.rights !== 0 && inInterruptRange(t.hpaHi, t.hpaLo) ? FAULTS.LGN_4 : null;
+    if (leaf.rights === 0 || !inInterruptRange(t.hpaHi, t.hpaLo)) return null;
+    return reasons.interruptOutput[t.addressType === AddressType.TRANSLATION ? 1 : 0];
   }
 
   /** Ends the request with the answer that the specification gives for a fault. */
@@ -337,23 +350,23 @@ export class Translator {
     t.leaf.rights = 0;
     t.status = STATUS[answer] ?? Status.SUCCESS;
   }
-}
 
-/** Some byte of the page lies in 0xFEEx_xxxx. */
-function meetsInterruptRange({ frameHi, frameLo, shift }: Leaf): boolean {
-  return frameHi === 0 && (frameLo ^ INTERRUPT_BASE) >>> Math.max(shift, INTERRUPT_SHIFT) === 0;
-}
+  #tellHit(t: Translation<Fault>): void {
+    this.probe?.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
+  }
 
-const INTERRUPT_BASE = 0xfee0_0000;
-const INTERRUPT_SHIFT = 20;
+  #tellLookUp(t: Translation<Fault>, found: boolean): void {
+    const address = joinHalves(t.hi, t.lo);
+    this.probe?.cache('IOTLB', found, `requester ${t.requester}, ${address}`);
+    if (!t.effects) return;
+    if (found) this.probe?.hit(t.requester, address, numberOf(t.leaf.frameHi, t.leaf.frameLo));
+    else this.probe?.miss(t.requester, address);
+  }
 
-/** A page that is not there: nothing may be done with it. */
-function nothing(leaf: Leaf): void {
-  leaf.frameHi = 0;
-  leaf.frameLo = 0;
-  leaf.shift = 12;
-  leaf.rights = 0;
-  leaf.snoop = false;
+  #tellTranslated(t: Translation<Fault>): void {
+    if (this.probe === null || !t.effects) return;
+    this.probe.translated(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo), t.leaf.shift);
+  }
 }
 
 const STATUS: Readonly<Partial<Record<Answer, number>>> = {

@@ -1,5 +1,5 @@
 /**
- * An Intel VT-d remapping hardware unit (VT-d specification, revision 5.10), legacy mode.
+ * An Intel VT-d remapping hardware unit (VT-d specification, revision 5.10).
  *
  * Needs: physical memory; `raiseMsi` for its own interrupts; `run`, which carries a walk out (at once, unless the unit
  * stands in a timed machine). Offers: its register page (`read`, `write`), `translate` for a request that is answered
@@ -21,12 +21,14 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
+import { DeviceMessages } from './device-messages.ts';
 import { EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
-import { InterruptRemapper } from './interrupt-remapper.ts';
+import { InterruptRemapper, type InterruptRemapperSpec } from './interrupt-remapper.ts';
 import { Invalidator } from './invalidation.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
 import { InvalidationRegisters } from './invalidation-registers.ts';
+import type { PerformanceEvents } from './performance-events.ts';
 import { makeRegisterPage } from './register-page.ts';
 import {
   type Fault,
@@ -45,12 +47,12 @@ import {
   IQA,
   IQH,
   IQT,
-  IRTA,
   RTADDR,
 } from './spec/index.ts';
 import { Translator, type TranslatorSpec } from './translator.ts';
+import { Watch, type WatchSpec } from './watch.ts';
 
-export interface VtdSpec extends TranslatorSpec {
+export interface VtdSpec extends TranslatorSpec, InterruptRemapperSpec, WatchSpec {
   readonly capabilities: CapabilityRegisters;
   /** Bits of a host physical address. */
   readonly hostAddressWidth: number;
@@ -69,6 +71,8 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly registers: RegisterFile;
   readonly translator: Translator;
   readonly invalidator: Invalidator;
+  /** What the unit sends to devices. */
+  readonly devices = new DeviceMessages();
   /** Carries out work that the unit starts by itself. */
   run: (walk: Walk) => void;
   readonly #memory: PhysicalMemory;
@@ -77,11 +81,14 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly #completionEvent: EventInterrupt;
   readonly #queue: InvalidationQueue;
   readonly #interrupts: InterruptRemapper;
+  readonly #watch: Watch;
+  /** `#watch` while it has something to do. */
+  #watching: Watch | null = null;
   #probe: IommuProbe | null = null;
 
   constructor(spec: VtdSpec, { memory, raiseMsi }: VtdSurroundings) {
     const capabilities = new Capabilities(spec.capabilities, spec.hostAddressWidth);
-    const file = makeRegisterPage(capabilities);
+    const file = makeRegisterPage(capabilities, spec.performance);
     const raise: RaiseMsi = (hi, lo, data) => {
       if (this.#probe !== null) this.#probe.interrupt(joinHalves(hi, lo), data);
       raiseMsi(hi, lo, data);
@@ -91,7 +98,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.registers = file;
     this.translator = new Translator(capabilities, spec);
     this.invalidator = new Invalidator(this.translator);
-    this.#interrupts = new InterruptRemapper(capabilities);
+    this.#interrupts = new InterruptRemapper(capabilities, spec);
     this.run = (walk) => finish(walk, memory);
     this.#memory = memory;
     const faultEvent = { control: FECTL, data: FEDATA, address: FEADDR, upper: FEUADDR };
@@ -113,11 +120,25 @@ export class VtdUnit implements IommuUnit<Fault> {
       capabilities,
       file,
       invalidator: this.invalidator,
+      interrupts: this.#interrupts,
+      devices: this.devices,
       faults: this.#faults,
       completion: this.#completionEvent,
     });
     new InvalidationRegisters(file, capabilities, this.invalidator);
+    this.#watch = new Watch(spec, {
+      file,
+      capabilities,
+      raise,
+      start: (walk) => this.run(walk),
+      changed: () => this.#watchChanged(),
+    });
     this.#attachHooks();
+  }
+
+  /** Whom to tell of performance events; `null` while nobody counts. */
+  get counters(): PerformanceEvents | null {
+    return this.#watch.counters;
   }
 
   get probe(): IommuProbe | null {
@@ -147,18 +168,22 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   /** Answers a request now. */
   translate(t: Translation<Fault>): void {
-    if (this.translator.hit(t) || this.translator.quick(t, this.#memory)) return;
-    finish(this.translator.walk(t), this.#memory);
+    if (this.hit(t)) return;
+    if (this.#watching === null && this.translator.quick(t, this.#memory)) return;
+    finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);
   }
 
   hit(t: Translation<Fault>): boolean {
-    return this.translator.hit(t);
+    if (!this.translator.hit(t)) return false;
+    if (this.#watching !== null) this.#watching.answered(t, true);
+    return true;
   }
 
   /** The steps of one request; whoever runs them calls `report` at the end. */
   walk(t: Translation<Fault>): Walk {
-    return this.translator.walk(t);
+    const walk = this.translator.walk(t);
+    return this.#watching === null ? walk : this.#watching.walk(t, walk);
   }
 
   /** Records the fault of an answered request, if it had one. */
@@ -181,13 +206,14 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   /** The steps of one interrupt message; whoever runs them calls `reportInterrupt` at the end. */
   walkInterrupt(message: InterruptMessage<Fault>): Walk {
-    return this.#interrupts.walk(message);
+    const walk = this.#interrupts.walk(message);
+    return this.#watching === null ? walk : this.#watching.count(walk);
   }
 
   reportInterrupt(message: InterruptMessage<Fault>): void {
     const { fault, requester, hi, lo, data, recorded } = message;
     if (fault === null) {
-      if (this.#probe !== null) this.#probe.interrupt(joinHalves(hi, lo), data);
+      if (this.#probe !== null && message.delivered) this.#probe.interrupt(joinHalves(hi, lo), data);
       return;
     }
     const address = joinHalves(hi, lo);
@@ -211,19 +237,27 @@ export class VtdUnit implements IommuUnit<Fault> {
   /** Back to the state after power-on. */
   reset(): void {
     this.registers.reset();
+    this.#watch.reset();
     this.invalidator.everything();
     this.#faults.rewind();
     this.translator.enabled = false;
-    this.#interrupts.enabled = false;
+    this.#interrupts.reset();
     this.#latchRootTable();
+  }
+
+  /** Work of the unit, whose memory accesses are counted while something is. */
+  readonly #start = (walk: Walk): void => this.run(this.#watching === null ? walk : this.#watching.count(walk));
+
+  #watchChanged(): void {
+    this.#watching = this.#watch.isIdle ? null : this.#watch;
   }
 
   #attachHooks(): void {
     const { registers: file } = this;
     file.onWrite(GCMD.$.offset!, (written) => this.#command(written | 0));
-    file.onWrite(FSTS.$.offset!, () => this.#queue.resume(this.run));
+    file.onWrite(FSTS.$.offset!, () => this.#queue.resume(this.#start));
     if (!this.capabilities.has('QI')) return;
-    file.onWrite(IQT.$.offset!, () => this.#queue.kick(this.run));
+    file.onWrite(IQT.$.offset!, () => this.#queue.kick(this.#start));
     // A queue beyond the host's addresses is undefined; its base reads back 0.
     file.onWrite(IQA.$.offset! + 4, () => {
       if (IQA.IQA.address(file.words) >= 2 ** this.spec.hostAddressWidth) IQA.IQA.set(file.words, 0);
@@ -251,7 +285,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     }
     if (this.capabilities.has('QI') && changes(GCMD.QIE, GSTS.QIES)) {
       GSTS.QIES.set(words, wanted(GCMD.QIE) ? 1 : 0);
-      if (wanted(GCMD.QIE)) this.#queue.kick(this.run);
+      if (wanted(GCMD.QIE)) this.#queue.kick(this.#start);
       else IQH.QH.set(words, 0);
     }
     if (this.capabilities.has('IR')) this.#commandInterrupts(wanted, words);
@@ -261,12 +295,10 @@ export class VtdUnit implements IommuUnit<Fault> {
   #commandInterrupts(wanted: (field: (typeof GCMD)['TE']) => boolean, words: Uint32Array): void {
     const interrupts = this.#interrupts;
     if (wanted(GCMD.SIRTP)) {
-      interrupts.table = IRTA.IRTA.address(words);
-      interrupts.entries = 2 ** (IRTA.S.get(words) + 1);
-      interrupts.extended = this.capabilities.has('EIM') && IRTA.EIME.isSet(words);
+      interrupts.setTable(this.registers);
       GSTS.IRTPS.set(words, 1);
     }
-    interrupts.enabled = wanted(GCMD.IRE);
+    interrupts.setEnabled(wanted(GCMD.IRE));
     interrupts.compatibilityPasses = wanted(GCMD.CFI);
     GSTS.IRES.set(words, wanted(GCMD.IRE) ? 1 : 0);
     GSTS.CFIS.set(words, wanted(GCMD.CFI) ? 1 : 0);

@@ -6,6 +6,8 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { scenarios } from '../../scenarios/index.ts';
 import { InputError, quote, suggest } from '../machine/index.ts';
+import { explainCommand } from './explain/index.ts';
+import { inspectCommand } from './inspect/index.ts';
 import { listCommand, machinesCommand } from './list-commands.ts';
 import { replayCommand } from './replay-command.ts';
 import { ExitCode, runCommand } from './run-command.ts';
@@ -38,6 +40,8 @@ function build(terminal: Terminal, exit: (code: number) => void): Command {
     .addCommand(listCommand(scenarios, terminal))
     .addCommand(machinesCommand(terminal))
     .addCommand(runCommand(scenarios, terminal, exit))
+    .addCommand(explainCommand(scenarios, terminal))
+    .addCommand(inspectCommand(scenarios, terminal))
     .addCommand(replayCommand(terminal, exit));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().showSuggestionAfterError(false);

@@ -31,22 +31,16 @@ export interface Bus {
 /** A sized range: start and length in bytes. */
 export type Range = readonly [start: number, length: number];
 
-/** What firmware says about a remapping unit. */
-export interface RemappingUnit {
-  readonly vendor: 'intel';
-  readonly registerBase: Hpa;
-  readonly segment: 0;
-  /** Requester ids of the functions behind this unit. Without it: all that no other unit names. */
-  readonly scope?: readonly number[];
-}
-
-/** What the kernel is told about the machine; it finds out the rest itself. */
+/** What the kernel is told about the machine; it finds out the rest itself, in configuration space and ACPI tables. */
 export interface Firmware {
   /** RAM that nobody uses yet. */
   readonly memory: readonly Range[];
+  /** RAM that firmware keeps: its tables, and what it shares with devices. */
+  readonly reserved: readonly Range[];
+  /** Where ACPI's root pointer stands. */
+  readonly rsdp: Hpa;
   /** Addresses that the kernel may give to base address registers. */
   readonly mmio: Range;
-  readonly iommus: readonly RemappingUnit[];
   /** Bus numbers on which there may be functions. */
   readonly pciBuses: readonly number[];
 }

@@ -5,15 +5,17 @@
  * `log.probe` and `faultLog.probe` for traces.
  */
 import type { Engine, Script } from '../../hardware/sim/index.ts';
+import { formatResult } from '../uapi/index.ts';
+import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
 import { AddressSpace } from './address-space.ts';
-import type { Bus, Firmware, RemappingUnit } from './bus.ts';
+import type { Bus, Firmware } from './bus.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
 import type { FileOperations } from './files.ts';
 import { Interrupts } from './interrupts.ts';
 import { IoasidContext } from './ioasid/context.ts';
 import { IoasidFile } from './ioasid/file.ts';
 import type { IommuDriver } from './iommu/driver.ts';
-import { Iommu } from './iommu/iommu.ts';
+import { attachDirect, Iommu, type PageRun } from './iommu/iommu.ts';
 import { KernelLog } from './log.ts';
 import { PageAllocator } from './page-allocator.ts';
 import { Pci, type PciDevice } from './pci.ts';
@@ -89,7 +91,8 @@ export class Kernel {
   /** Finds the devices, takes the IOMMUs into service and makes the device files. */
   *boot(): Script {
     this.#devices = yield* this.#pci.enumerate(this.#firmware.pciBuses);
-    for (const [index, unit] of this.#firmware.iommus.entries()) yield* this.#startUnit(unit, index);
+    const units = discoverUnits({ memory: this.#bus.memory, firmware: this.#firmware, log: this.log }, this.#devices);
+    for (const [index, unit] of units.entries()) yield* this.#startUnit(unit, index);
     this.#makeNodes();
   }
 
@@ -111,10 +114,23 @@ export class Kernel {
 
   *#startUnit(unit: RemappingUnit, index: number): Script {
     const driver = this.#driverOf(unit, index);
-    const result = yield* driver.probe();
-    if (result < 0) return;
+    if ((yield* driver.probe()) < 0) return;
+    for (const [device, memory] of unit.reserved) yield* this.#keepReaching(driver, device, memory);
+    if ((yield* driver.enable()) < 0) return;
     // Every function is a group of its own: nothing here shares a requester id or reaches another function directly.
-    for (const device of this.#devices) if (this.#isServedBy(device, unit)) this.iommu.addGroup(driver, [device]);
+    for (const device of unit.devices) this.iommu.addGroup(driver, [device], unit.reserved.has(device));
+  }
+
+  /** Firmware goes on using this device with this memory, and it with nothing else. */
+  *#keepReaching(driver: IommuDriver, device: PciDevice, memory: readonly PageRun[]): Script {
+    const result = yield* attachDirect(driver, device, memory);
+    if (result === 0) yield* this.#pci.setBusMaster(device, true);
+    const pages = memory.reduce((sum, run) => sum + run.pages, 0);
+    this.log.write(
+      result === 0
+        ? `${driver.name}: ${device.address} keeps ${pages} pages of reserved memory and stays with firmware`
+        : `${driver.name}: ${device.address} loses its reserved memory: ${formatResult(result)}`,
+    );
   }
 
   #driverOf(unit: RemappingUnit, index: number): IommuDriver {
@@ -128,11 +144,6 @@ export class Kernel {
       interrupts: this.interrupts,
     };
     return new VtdDriver(services, place);
-  }
-
-  #isServedBy(device: PciDevice, unit: RemappingUnit): boolean {
-    if (unit.scope !== undefined) return unit.scope.includes(device.rid);
-    return !this.#firmware.iommus.some(({ scope }) => scope?.includes(device.rid) === true);
   }
 
   #makeNodes(): void {

@@ -2,15 +2,21 @@
  * The composition root: one machine from one plain specification. Models, kernel and user space meet here and nowhere
  * else; everything hangs from the `Machine`, so that two of them in one process share nothing.
  *
- * Surface: `boot`; `kernel`; `attach` and `detach` a recorder; `snapshot` shows every component as plain data; `reset`.
+ * Surface: `boot`; `kernel`; `attach` and `detach` a recorder; `onRequest` for each DMA request that reaches the IOMMU;
+ * `snapshot` and `inspect` show every component as plain data; `reset`.
  */
-import { hex } from '../../hardware/bits/index.ts';
+import { hex, joinHalves } from '../../hardware/bits/index.ts';
+import type { IommuInspector } from '../../hardware/index.ts';
+import { Access, type TranslationRequest } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
-import { type Firmware, Kernel } from '../kernel/index.ts';
+import { VtdInspector } from '../../hardware/vtd/index.ts';
+import { Kernel } from '../kernel/index.ts';
 import type { Names, Recorder } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
 import { MachineBus } from './bus.ts';
-import { buildHardware, type Hardware, IOMMU_BASE, IOMMU_NAME, MMIO_WINDOW } from './hardware.ts';
+import { digestOf } from './digest.ts';
+import { installFirmware } from './firmware/index.ts';
+import { buildHardware, type Hardware, IOMMU_NAME } from './hardware.ts';
 import { namesOf } from './names.ts';
 import { packetText } from './packets.ts';
 import type { MachineSpec } from './schema.ts';
@@ -18,14 +24,22 @@ import { type MachineInput, merge, resolveSpec } from './spec.ts';
 
 type KernelSpec = MachineSpec['kernel'];
 
-/** The first MiB stays with firmware. */
-const FIRMWARE_BYTES = 2 ** 20;
+/** A DMA request as it reaches the IOMMU. */
+export interface ArrivingRequest {
+  readonly requester: number;
+  /** -1 without a PASID. */
+  readonly pasid: number;
+  readonly address: bigint;
+  readonly write: boolean;
+}
 
 export class Machine {
   readonly spec: MachineSpec;
   readonly engine = new Engine();
   /** What a recorder calls what it sees. */
   readonly names: Names;
+  /** Hears of each DMA request that reaches the IOMMU, before it is looked up; interrupts are none. */
+  onRequest: ((request: ArrivingRequest) => void) | null = null;
   readonly #hardware: Hardware;
   #kernel: Kernel;
   #recorder: Recorder | null = null;
@@ -38,6 +52,7 @@ export class Machine {
     const names = [...devices.values()].map((device) => [device.spec.requester, device.name] as const);
     this.names = namesOf(new Map(names), unit.capabilities);
     this.#kernel = this.#loadKernel(spec.kernel);
+    this.#tapRequests();
   }
 
   /** The kernel that runs now: a reset loads a new one. */
@@ -68,16 +83,27 @@ export class Machine {
 
   /** Every component's state as plain data, by name. */
   snapshot(): Readonly<Record<string, unknown>> {
-    const { controller, rootComplex, links, devices, unit } = this.#hardware;
+    const { controller, rootComplex, links, devices, unit, agent } = this.#hardware;
     const parts = {
       [controller.name]: controller.state,
       [rootComplex.name]: rootComplex.state,
       ...Object.fromEntries(links.map((link) => [`link ${link.name}`, link.state])),
       ...Object.fromEntries([...devices].map(([name, device]) => [name, device.state])),
-      [IOMMU_NAME]: { iotlb: unit.translator.iotlb?.entries() ?? [] },
+      [IOMMU_NAME]: { ...agent.state, iotlb: unit.translator.iotlb?.entries() ?? [] },
     };
     // A copy: what a component goes on changing must not change in the reader's hand.
     return JSON.parse(JSON.stringify(parts)) as Readonly<Record<string, unknown>>;
+  }
+
+  /** The IOMMU's registers, tables and caches, and what it would do; asking changes nothing. */
+  inspect(): IommuInspector {
+    return new VtdInspector(this.#hardware.unit, this.#hardware.memory);
+  }
+
+  /** A text that differs as soon as the state differs: memory, registers, caches, components, what is scheduled. */
+  digest(): string {
+    const { now, pending } = this.engine;
+    return digestOf(this.#hardware, { now, pending, parts: this.snapshot(), caches: this.inspect().caches() });
   }
 
   /** Resets the hardware and boots a kernel that differs by `kernel`; memory keeps what it holds. Nothing may be under way. */
@@ -98,19 +124,24 @@ export class Machine {
     this.#watchKernel();
   }
 
+  /** A tap on the channel to the IOMMU. */
+  #tapRequests(): void {
+    const { requests } = this.#hardware.agent;
+    const receive = requests.receive;
+    requests.receive = (request, release) => {
+      if (this.onRequest !== null && !request.interrupt) this.onRequest(arriving(request));
+      receive(request, release);
+    };
+  }
+
   #resetHardware(): void {
     const { controller, rootComplex, agent, devices } = this.#hardware;
     for (const part of [controller, rootComplex, agent, ...devices.values()]) part.reset();
   }
 
   #loadKernel({ invalidate, costs }: KernelSpec): Kernel {
-    const { memory, ram, rootComplex, devices } = this.#hardware;
-    const firmware: Firmware = {
-      memory: ram.map(([start, length]) => (start === 0 ? [FIRMWARE_BYTES, length - FIRMWARE_BYTES] : [start, length])),
-      mmio: MMIO_WINDOW,
-      iommus: [{ vendor: 'intel', registerBase: IOMMU_BASE, segment: 0 }],
-      pciBuses: [0],
-    };
+    const { memory, rootComplex, devices } = this.#hardware;
+    const firmware = installFirmware(this.spec, this.#hardware);
     const deviceNames = Object.fromEntries([...devices].map(([name, { spec }]) => [spec.requester, name]));
     const options = { invalidateOnUnmap: invalidate === 'strict', deviceNames };
     return new Kernel(this.engine, new MachineBus(rootComplex, memory, costs), firmware, options);
@@ -125,6 +156,10 @@ export class Machine {
       leave: ({ name }, call, result) => recorder.record('call', name, { call, result: resultText(result) }),
     };
   }
+}
+
+function arriving({ requester, pasid, access, addressHi, addressLo }: TranslationRequest): ArrivingRequest {
+  return { requester, pasid, address: joinHalves(addressHi, addressLo), write: (access & Access.WRITE) !== 0 };
 }
 
 /** Addresses in hexadecimal, failures by name. */

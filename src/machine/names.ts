@@ -1,17 +1,9 @@
 /** Names for what a recorder sees as numbers: requesters, registers, table entries. */
-import type { AnyLayout, Words } from '../../hardware/bits/index.ts';
-import { secondStageLayout } from '../../hardware/formats/index.ts';
+import type { AnyLayout } from '../../hardware/bits/index.ts';
 import { formatRequester } from '../../hardware/pcie/index.ts';
-import type { Capabilities } from '../../hardware/vtd/capabilities.ts';
-import { CONTEXT_ENTRY, FRCD, IOTLB_REG, IVA, REGISTERS, ROOT_ENTRY } from '../../hardware/vtd/spec/index.ts';
+import { type Capabilities, entryLayout } from '../../hardware/vtd/index.ts';
+import { FRCD, IOTLB_REG, IVA, REGISTERS } from '../../hardware/vtd/spec/index.ts';
 import type { Names } from '../recorder/index.ts';
-
-const ENTRIES: Readonly<Record<string, AnyLayout>> = {
-  [ROOT_ENTRY.$.name]: ROOT_ENTRY,
-  [CONTEXT_ENTRY.$.name]: CONTEXT_ENTRY,
-};
-/** Second-stage entries by level, as the walker calls them. */
-const LEVELS = ['', 'SS-PTE', 'SS-PDE', 'SS-PDPE', 'SS-PML4E', 'SS-PML5E'];
 
 /** `devices` are names by requester id. */
 export function namesOf(devices: ReadonlyMap<number, string>, capabilities: Capabilities): Names {
@@ -19,10 +11,7 @@ export function namesOf(devices: ReadonlyMap<number, string>, capabilities: Capa
   return {
     requester: (rid) => devices.get(rid) ?? formatRequester(rid),
     register: (offset) => registers.get(offset) ?? `register 0x${offset.toString(16)}`,
-    layout: (what: string, words: Words) => {
-      const level = LEVELS.indexOf(what);
-      return level > 0 ? secondStageLayout(level, words[0]! | 0) : ENTRIES[what];
-    },
+    layout: entryLayout,
   };
 }
 

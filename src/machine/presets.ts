@@ -1,6 +1,7 @@
 /** Machines that are ready to run, by name. Each is complete; a machine file or a setting changes what it names. */
 import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
 import { DEFAULT_COSTS } from '../kernel/costs.ts';
+import { type CapabilitySet, intelCapabilities } from './capabilities.ts';
 import type { MachineSpec } from './schema.ts';
 
 /**
@@ -20,6 +21,7 @@ const INTEL_LEGACY: MachineSpec = {
     hostAddressWidth: 48,
     iotlb: { sets: 1, ways: 128 },
     contextCache: { sets: 16, ways: 4 },
+    interruptEntryCache: { sets: 16, ways: 4 },
     faultCompression: true,
     lookup: 2,
     requests: 64,
@@ -32,8 +34,59 @@ const INTEL_LEGACY: MachineSpec = {
     { name: 'dma1', model: 'dma-engine', at: '00:02.0', ...DMA_ENGINE },
     { name: 'dma2', model: 'dma-engine', at: '00:03.0', ...DMA_ENGINE },
   ],
+  firmware: { reservedMemory: [] },
   kernel: { invalidate: 'strict', costs: DEFAULT_COSTS },
 };
+
+const LIKE_LEGACY = 'Like intel-legacy';
+
+/** The same machine around another unit; one that cannot be built yet is data in capabilities.ts only. */
+function withUnit(name: string, description: string, unit: CapabilitySet): MachineSpec {
+  return { ...INTEL_LEGACY, name, description, iommu: { ...INTEL_LEGACY.iommu, ...unit } };
+}
+
+const WITH_UNIT: readonly MachineSpec[] = [
+  withUnit(
+    'intel-device-tlb',
+    `${LIKE_LEGACY}, with device TLBs and address translation services announced.`,
+    intelCapabilities['qemu-device-tlb'],
+  ),
+  withUnit(
+    'intel-snoop-control',
+    `${LIKE_LEGACY}, with snoop control: mappings can force DMA to be coherent.`,
+    intelCapabilities['qemu-snoop-control'],
+  ),
+  withUnit(
+    'intel-sandy-bridge-ep',
+    "A Xeon E5's unit (2012): 8 fault records, 256 domains, tables that are not snooped.",
+    intelCapabilities['sandy-bridge-ep'],
+  ),
+  withUnit(
+    'intel-ivy-bridge-ep',
+    "A Xeon E5 v2's unit (2013): 65,536 domains, tables that are not snooped.",
+    intelCapabilities['ivy-bridge-ep'],
+  ),
+  withUnit(
+    'intel-haswell-ep',
+    "A Xeon E5 v3's unit (2014): the same with snooped tables.",
+    intelCapabilities['haswell-ep'],
+  ),
+  withUnit(
+    'intel-haswell-e3',
+    "A Xeon E3 v3's unit (2013): 39-bit addresses in tables of four levels, no large pages, no device TLBs.",
+    intelCapabilities['haswell-e3'],
+  ),
+  withUnit(
+    'intel-broadwell-ep',
+    "A Xeon E5 v4's unit (2016), also of Xeon Scalable up to Cascade Lake: with posted interrupts.",
+    intelCapabilities['broadwell-ep'],
+  ),
+  withUnit(
+    'intel-alder-lake',
+    'The unit of 12th generation Core chips (2021): version 5.0, 39-bit addresses, every page size.',
+    intelCapabilities['alder-lake'],
+  ),
+];
 
 export const presets: Readonly<Record<string, MachineSpec>> = {
   'intel-legacy': INTEL_LEGACY,
@@ -50,4 +103,5 @@ export const presets: Readonly<Record<string, MachineSpec>> = {
       'The same with caching mode: entries that are not present may be cached too, as virtual IOMMUs ask for.',
     iommu: { ...INTEL_LEGACY.iommu, cap: '0x80d2008c222f0686' },
   },
+  ...Object.fromEntries(WITH_UNIT.map((machine) => [machine.name, machine])),
 };

@@ -104,6 +104,8 @@ export const MACHINE = section({
     /** Not architectural: 1 set means fully associative. */
     iotlb: CACHE,
     contextCache: CACHE,
+    /** `null`: every interrupt fetches its entry. */
+    interruptEntryCache: CACHE.nullable(),
     /** Drop a fault whose requester has an unread record. */
     faultCompression: z.boolean({ error: 'true or false' }),
     /** Nanoseconds for a look-up in the IOTLB. */
@@ -154,6 +156,21 @@ export const MACHINE = section({
         });
       });
     }),
+  firmware: section({
+    /** RAM that firmware goes on using together with devices (RMRR): the kernel maps it for them one to one. */
+    reservedMemory: z
+      .array(
+        section({
+          start: word(64),
+          /** Of 4 KiB. */
+          pages: whole(1, 2 ** 20),
+          /** By name. */
+          devices: z.array(text(), { error: 'a list of names of devices' }),
+        }),
+        { error: 'a list of ranges, each with the fields start, pages, devices' },
+      )
+      .default([]),
+  }).default({ reservedMemory: [] }),
   kernel: section({
     /** When an unmap drops what the IOMMU has cached: before it returns, or (wrongly) never. */
     invalidate: oneOf(['strict', 'none']),

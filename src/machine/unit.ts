@@ -14,12 +14,12 @@ const FAULT_RECORD_BYTES = 16;
 const IOTLB_REGISTERS_BYTES = 16;
 
 export function buildUnit({ iommu }: MachineSpec, memory: PhysicalMemory, deliver: DeliverInterrupt): VtdUnit {
-  const { ver, cap, ecap, hostAddressWidth, faultCompression, iotlb, contextCache } = iommu;
+  const { ver, cap, ecap, hostAddressWidth, faultCompression, iotlb, contextCache, interruptEntryCache } = iommu;
   const registers = { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) };
   check(new Capabilities(registers, hostAddressWidth));
   try {
     return new VtdUnit(
-      { capabilities: registers, hostAddressWidth, faultCompression, iotlb, contextCache },
+      { capabilities: registers, hostAddressWidth, faultCompression, iotlb, contextCache, interruptEntryCache },
       { memory, raiseMsi: (hi, lo, data) => deliver(numberOf(hi, lo), data) },
     );
   } catch (error) {
@@ -32,7 +32,6 @@ export function buildUnit({ iommu }: MachineSpec, memory: PhysicalMemory, delive
 function check(capabilities: Capabilities): void {
   const { faultRecordOffset, faultRecords, iotlbRegisterOffset } = capabilities;
   if (capabilities.has('SMTS')) throw new InputError('machine.iommu.ecap: scalable mode (SMTS) does not exist yet.');
-  if (capabilities.has('PI')) throw new InputError('machine.iommu.cap: posted interrupts (PI) do not exist yet.');
   if (capabilities.widest < 0) {
     throw new InputError(
       'machine.iommu.cap: SAGAW names no number of levels that exists: one of its bits 1 to 3 must be 1.',

@@ -60,6 +60,8 @@ export class Recorder extends EventEmitter<RecorderEvents> {
         this.record('hit', who, { requester: names.requester(rid), address, to }),
       miss: (rid: number, address: bigint): void =>
         this.record('miss', who, { requester: names.requester(rid), address }),
+      // A trace tells of the IOTLB by hits and misses; look-ups in the other caches are for an explanation.
+      cache: (): void => {},
       read: (what: string, address: number, words: Uint32Array, count: number): void => {
         const copy = words.slice(0, count);
         const layout = names.layout(what, copy);

@@ -3,6 +3,7 @@
  * recorded; expectations that fail, and a script that throws or never ends, become part of the report.
  */
 import {
+  type ArrivingRequest,
   after,
   buildMachine,
   formatTime,
@@ -50,6 +51,7 @@ export class Run {
   readonly #task: Task<void>;
   readonly #deadline: Instant;
   #stepReached = false;
+  #endedAt: Instant | null = null;
   #error: string | undefined;
 
   /** Builds the machine and attaches a recorder; nothing happens before `advance`. Throws an InputError for a wrong machine. */
@@ -65,25 +67,43 @@ export class Run {
       this.#stepReached = true;
     });
     this.#deadline = after(START, scenario.limit ?? DEFAULT_LIMIT);
-    this.#task = machine.engine.spawn(play(scenario, machine, this.#stage), scenario.name);
+    this.#task = machine.engine.spawn(this.#play(), scenario.name);
+  }
+
+  /** When the script came to its end; `null` while it has not. */
+  get endedAt(): Instant | null {
+    return this.#endedAt;
   }
 
   /** Lets time pass until the next step has been announced. False when the scenario has ended. */
   advance(): boolean {
-    const { engine } = this.machine;
     this.#stepReached = false;
+    return this.#goOn(() => this.#stepReached);
+  }
+
+  /**
+   * Lets time pass until the `n`-th DMA request from now on has reached the IOMMU, and has not been looked up yet. Gives
+   * the request, or how many there were when the scenario ended before.
+   */
+  advanceToRequest(n: number): ArrivingRequest | number {
+    let seen = 0;
+    let last: ArrivingRequest | null = null;
+    this.machine.onRequest = (request) => {
+      if (++seen === n) last = request;
+    };
+    const reached = this.#goOn(() => seen >= n);
+    this.machine.onRequest = null;
+    return reached && last !== null ? last : seen;
+  }
+
+  /** Lets time pass until instant `t`. False when the script has ended before. */
+  advanceTo(t: Instant): boolean {
     try {
-      while (!this.#task.ended && this.#error === undefined) {
-        if (this.#stepReached) return true;
-        if (engine.now > this.#deadline)
-          this.#error = `It has not ended after ${formatTime(engine.now)} of simulated time.`;
-        else if (!engine.step())
-          this.#error = `Nothing is left to happen at ${formatTime(engine.now)}, but ${this.#task.plight}.`;
-      }
+      this.machine.engine.runUntil(t);
     } catch (error) {
       this.#error = sentence(error);
     }
-    return false;
+    return this.#error === undefined && (this.#endedAt === null || this.#endedAt >= t);
   }
 
   /** Lets time pass until the end. */
@@ -107,6 +127,28 @@ export class Run {
       picoseconds: engine.now,
       statistics: this.#statistics.counts,
     };
+  }
+
+  /** Fires events until `reached`; false when the scenario has ended. */
+  #goOn(reached: () => boolean): boolean {
+    const { engine } = this.machine;
+    try {
+      while (!this.#task.ended && this.#error === undefined) {
+        if (reached()) return true;
+        if (engine.now > this.#deadline)
+          this.#error = `It has not ended after ${formatTime(engine.now)} of simulated time.`;
+        else if (!engine.step())
+          this.#error = `Nothing is left to happen at ${formatTime(engine.now)}, but ${this.#task.plight}.`;
+      }
+    } catch (error) {
+      this.#error = sentence(error);
+    }
+    return false;
+  }
+
+  *#play() {
+    yield* play(this.scenario, this.machine, this.#stage);
+    this.#endedAt = this.machine.engine.now;
   }
 }
 

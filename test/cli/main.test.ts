@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { presets } from '../../src/machine/index.ts';
 import { ioasim } from './capture.ts';
 
 let folder: string;
@@ -16,7 +17,8 @@ describe('ioasim', () => {
   it('explains itself when nothing is asked', async () => {
     const { code, out } = await ioasim();
     expect(code).toBe(0);
-    for (const command of ['list', 'machines', 'run', 'replay']) expect(out).toMatch(new RegExp(`^ +${command} `, 'm'));
+    for (const command of ['list', 'machines', 'run', 'explain', 'inspect', 'replay'])
+      expect(out).toMatch(new RegExp(`^ +${command} `, 'm'));
   });
 
   it('tells its version, which is the package’s', async () => {
@@ -33,7 +35,8 @@ describe('ioasim', () => {
 
   it('lists the machines and prints one as JSON that it accepts again', async () => {
     const { out } = await ioasim('machines');
-    expect(out.match(/^\S+/gm)).toEqual(['intel-legacy', 'intel-legacy-39', 'intel-caching-mode']);
+    expect(out.match(/^\S+/gm)).toEqual(Object.keys(presets));
+    expect(out.trim().split('\n')).toHaveLength(Object.keys(presets).length);
     const { out: json } = await ioasim('machines', 'intel-legacy-39');
     writeFileSync(at('mine.json'), json);
     expect(await ioasim('run', '01-first-dma', '--quiet', '--machine', at('mine.json'))).toMatchObject({
@@ -108,7 +111,10 @@ describe('ioasim run', () => {
 describe('ioasim, asked for something that does not exist', () => {
   it.each([
     [['rnu'], 'There is no command "rnu"; did you mean "run"?'],
-    [['frobnicate'], 'There is no command "frobnicate"; expected one of "list", "machines", "run", "replay", "help".'],
+    [
+      ['frobnicate'],
+      'There is no command "frobnicate"; expected one of "list", "machines", "run", "explain", "inspect", "replay", "help".',
+    ],
     [['help', 'rnu'], 'There is no command "rnu"; did you mean "run"?'],
     [['run', '--quite'], 'There is no option "--quite"; did you mean "--quiet"?'],
     [['run', '--machine'], "Option '-m, --machine <name|file.json>' argument missing."],
@@ -116,7 +122,9 @@ describe('ioasim, asked for something that does not exist', () => {
     [['list', 'more'], "Too many arguments for 'list'. Expected 0 arguments but got 1."],
     [
       ['machines', 'intel'],
-      'There is no machine "intel"; did you mean "intel-legacy" or "intel-legacy-39" or "intel-caching-mode"?',
+      `There is no machine "intel"; did you mean ${Object.keys(presets)
+        .map((name) => JSON.stringify(name))
+        .join(' or ')}?`,
     ],
     [['run', 'first-dma'], 'There is no scenario "first-dma"; did you mean "01-first-dma"?'],
     [

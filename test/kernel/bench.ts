@@ -6,8 +6,11 @@ import { MEMORY_CONTROLLER, MemoryController, PhysicalMemory } from '../../hardw
 import { LINK, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
 import { VtdUnit } from '../../hardware/vtd/index.ts';
+import type { DmarTable } from '../../hardware/vtd/spec/dmar.ts';
 import { CAP, ECAP, VER } from '../../hardware/vtd/spec/index.ts';
 import { type Bus, DEFAULT_COSTS, Kernel, type KernelOptions } from '../../src/kernel/index.ts';
+import { buildDmar } from '../../src/machine/firmware/dmar.ts';
+import { buildRsdp, buildXsdt } from '../../src/machine/firmware/table.ts';
 import {
   formatResult,
   IOASID_ALLOC,
@@ -43,7 +46,33 @@ const FULL_CAP: Values<typeof CAP> = {
 };
 const FULL_ECAP: Values<typeof ECAP> = { C: 1, QI: 1, SC: 1, IRO: 0xf0 / 16 };
 
+const RSDP = 0xe_0000;
+const XSDT = 0xe_0040;
+const DMAR = 0xe_1000;
+/** RAM that firmware keeps. */
+const TABLES = [RSDP, 0x2_0000] as const;
+const ONE_UNIT: DmarTable = {
+  hostAddressWidth: 46,
+  interruptRemapping: false,
+  x2apicOptOut: false,
+  dmaControlOptIn: false,
+  structures: [{ type: 'DRHD', includePciAll: true, size: 0, segment: 0, base: BigInt(UNIT_BASE), scope: [] }],
+};
+
+/** What firmware leaves in memory, by address. */
+export type Tables = readonly (readonly [at: number, bytes: readonly number[]])[];
+
+/** A chain of tables that ends with this DMAR table. */
+export function chainTo(dmar: readonly number[]): Tables {
+  return [
+    [RSDP, buildRsdp(XSDT)],
+    [XSDT, buildXsdt([DMAR])],
+    [DMAR, dmar],
+  ];
+}
+
 export interface BenchOptions {
+  readonly tables?: Tables;
   readonly cap?: Values<typeof CAP>;
   readonly ecap?: Values<typeof ECAP>;
   readonly version?: number;
@@ -65,7 +94,14 @@ export class Bench {
   readTap: ((offset: number, value: bigint) => bigint) | null = null;
   readonly #rootComplex: RootComplex;
 
-  constructor({ cap, ecap, version = 4, ramBytes = RAM_BYTES, kernel }: BenchOptions = {}) {
+  constructor({
+    cap,
+    ecap,
+    version = 4,
+    ramBytes = RAM_BYTES,
+    tables = chainTo(buildDmar(ONE_UNIT)),
+    kernel,
+  }: BenchOptions = {}) {
     const { engine } = this;
     this.memory = new PhysicalMemory([[0, ramBytes]]);
     const controller = new MemoryController(engine, this.memory, MEMORY_CONTROLLER);
@@ -98,10 +134,12 @@ export class Bench {
     });
     this.devices = RIDS.map((requester, i) => new DmaEngine(engine, { ...DMA_ENGINE, name: `dev${i}`, requester }));
     for (const device of this.devices) this.#rootComplex.connect(LINK, [device.function]);
+    for (const [at, bytes] of tables) this.memory.write(at, Uint8Array.from(bytes));
     const firmware = {
       memory: [[MIB, ramBytes - MIB]] as const,
       mmio: [0xe000_0000, 0x1000_0000] as const,
-      iommus: [{ vendor: 'intel', registerBase: UNIT_BASE, segment: 0 }] as const,
+      reserved: [TABLES],
+      rsdp: RSDP,
       pciBuses: [0],
     };
     const deviceNames = Object.fromEntries(RIDS.map((rid, i) => [rid, `dev${i}`]));

@@ -38,7 +38,7 @@ describe('rules about register and memory reads', () => {
 
   it('are all used by the slice, but for what only scalable mode shows', () => {
     const used = new Set(found.map((check) => explain(check)?.number));
-    for (const { number } of checkRules) if (number !== 6) expect(used).toContain(number);
+    for (const { number } of checkRules) if (![2, 6, 18].includes(number)) expect(used).toContain(number);
   });
 
   it('explain no other value of ours', () => {

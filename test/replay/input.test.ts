@@ -103,7 +103,13 @@ describe('ioasim replay with files that cannot be used', () => {
   });
 
   it('prints each failure with case, step, wanted and got, and ends with 1', async () => {
-    const wrong = text.replace(
+    // Without contested steps beside it, so that nothing but the change fails: scalable cases are left out.
+    const legacyOnly = text
+      .split('\n')
+      .filter((line) => !/"profile":"s[12]_/.test(line))
+      .join('\n')
+      .replace(/,(\s*\]\s*\}\s*)$/, '$1');
+    const wrong = legacyOnly.replace(
       /("id":"intel-\d+-np","title":"[^"]*","profile":"legacy48".*?"fresh":\{"ok":false,"reason":)\d+/,
       '$199',
     );

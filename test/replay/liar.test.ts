@@ -20,6 +20,7 @@ function liar(lies: (rig: Rig) => Partial<Rig>): MakeRig {
       writeMemory: (address, bytes) => rig.writeMemory(address, bytes),
       dma: (request) => rig.dma(request),
       translate: (request) => rig.translate(request),
+      inspect: () => rig.inspect(),
     };
     return { ...truth, ...lies(rig) };
   };

@@ -5,11 +5,13 @@ import { Access, AddressType, NO_PASID, Status, Translation } from '../../hardwa
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
 import { VtdUnit } from '../../hardware/vtd/index.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';
+import { proves } from '../proves.ts';
 import { type Capability, capabilities } from './capability.ts';
 import { Bench, BOTH, CONTEXT, DATA, outcome, PS, REG, ROOT, SPARE, SRTP, TE, tableAt, WRITE } from './tables.ts';
 
 describe('SRTP', () => {
   it('takes over RTADDR, and no other write does.', () => {
+    proves('RTADDR_REG.RTA', 'GCMD_REG.SRTP', 'GSTS_REG.RTPS');
     const bench = new Bench().usual().enable();
     bench.set(REG.RTADDR, SPARE, 8);
     expect(bench.get(REG.RTADDR, 8)).toBe(SPARE);
@@ -23,6 +25,7 @@ describe('SRTP', () => {
     { esrtps: true, seen: '02h' },
     { esrtps: false, seen: DATA },
   ])('with ESRTPS $esrtps flushes every cache of DMA remapping or none.', ({ esrtps, seen }) => {
+    if (esrtps) proves('CAP_REG.ESRTPS');
     const bench = new Bench({ esrtps })
       .usual()
       .entry(1, 1, DATA | BOTH)
@@ -35,6 +38,7 @@ describe('SRTP', () => {
   });
 
   it('need not come again for remapping to be switched off and on, which flushes nothing while SMTS is 0.', () => {
+    proves('GCMD_REG.TE', 'GSTS_REG.TES');
     const bench = new Bench().usual().enable();
     bench.read(0n);
     bench.context(0n, 0n);
@@ -175,6 +179,7 @@ describe('A translation request', () => {
   });
 
   it('that meets an error in a table is aborted and recorded with AT=01.', () => {
+    proves('FRCD_REG.AT');
     const one = unit({}, 1n);
     const aborted = { status: Status.COMPLETER_ABORT, recorded: true };
     expect(ask(one, 0x4000)).toMatchObject({ ...aborted, fault: 'LSS.2' });
@@ -201,6 +206,7 @@ describe('A translation request', () => {
   });
 
   it('for a page that is not present may leave that in the IOTLB while CM is 1, as here.', () => {
+    proves('CAP_REG.CM');
     const one = unit({ cm: true }, 1n);
     expect(ask(one, 0x1000)).toEqual(granted(0));
     put(tableAt(1) + 8n, DATA | BOTH);

@@ -5,6 +5,9 @@ import type { IntelCapabilities } from '../../hardware/index.ts';
 export interface Capability {
   major?: number;
   nd?: number;
+  plmr?: boolean;
+  phmr?: boolean;
+  ecmds?: boolean;
   cm?: boolean;
   sagaw?: number;
   mgaw?: number;
@@ -13,15 +16,21 @@ export interface Capability {
   psi?: boolean;
   nfr?: number;
   mamv?: number;
+  pi?: boolean;
+  esirtps?: boolean;
   esrtps?: boolean;
   qi?: boolean;
   dt?: boolean;
   ir?: boolean;
   eim?: boolean;
+  mhmv?: number;
   pt?: boolean;
   sc?: boolean;
   dit?: boolean;
   pds?: boolean;
+  pasid?: boolean;
+  vcs?: boolean;
+  pms?: boolean;
   adms?: boolean;
   ssirws?: boolean;
   eimer?: boolean;
@@ -32,6 +41,9 @@ export interface Capability {
 const USUAL = {
   major: 1,
   nd: 6,
+  plmr: false,
+  phmr: false,
+  ecmds: false,
   cm: false,
   sagaw: 0b00110,
   mgaw: 48,
@@ -40,15 +52,21 @@ const USUAL = {
   psi: true,
   nfr: 1,
   mamv: 18,
+  pi: false,
+  esirtps: false,
   esrtps: false,
   qi: true,
   dt: true,
   ir: true,
   eim: true,
+  mhmv: 15,
   pt: true,
   sc: true,
   dit: false,
   pds: false,
+  pasid: false,
+  vcs: false,
+  pms: false,
   adms: false,
   ssirws: false,
   eimer: false,
@@ -62,6 +80,8 @@ export function capabilities(wanted: Capability = {}): IntelCapabilities {
   const c = { ...USUAL, ...wanted };
   const cap =
     BigInt(c.nd) |
+    at(5, c.plmr) |
+    at(6, c.phmr) |
     at(7, c.cm) |
     (BigInt(c.sagaw) << 8n) |
     (BigInt(c.mgaw - 1) << 16n) |
@@ -73,6 +93,9 @@ export function capabilities(wanted: Capability = {}): IntelCapabilities {
     (BigInt(c.mamv) << 48n) |
     at(54, true) |
     at(55, true) |
+    at(59, c.pi) |
+    at(61, c.ecmds) |
+    at(62, c.esirtps) |
     at(63, c.esrtps);
   const ecap =
     1n |
@@ -83,9 +106,12 @@ export function capabilities(wanted: Capability = {}): IntelCapabilities {
     at(6, c.pt) |
     at(7, c.sc) |
     (0xfn << 8n) |
-    (0xfn << 20n) |
+    (BigInt(c.mhmv) << 20n) |
     at(41, c.dit) |
     at(42, c.pds) |
+    at(40, c.pasid) |
+    at(44, c.vcs) |
+    at(51, c.pms) |
     at(52, c.adms) |
     at(57, c.ssirws) |
     at(61, c.eimer) |

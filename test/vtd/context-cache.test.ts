@@ -1,6 +1,7 @@
 /** The context cache: what fills it, and what each invalidation removes (vtd.md sections 1.8, 5.2, 7.1, 7.2). */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { proves } from '../proves.ts';
 import { contextDevice, contextDomain, contextGlobal, type Descriptor, iotlbGlobal } from './descriptors.ts';
 import { Bench, type BenchOptions, BOTH, DATA, outcome, REG, tableAt } from './tables.ts';
 
@@ -171,6 +172,7 @@ describe('Caching mode', () => {
   });
 
   it('1: a faulting context entry is cached under domain 0.', () => {
+    proves('cc_inv_dsc.G', 'cc_inv_dsc.DID', 'cc_inv_dsc.SID', 'cc_inv_dsc.FM', 'CAP_REG.CM');
     for (const [descriptor, helps] of [
       [contextGlobal(), true],
       [contextDomain(0), true],

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
 import { VtdUnit } from '../../hardware/vtd/index.ts';
+import { proves } from '../proves.ts';
 import { capabilities } from './capability.ts';
 import { Bench, IRE, MESSAGE, QIE, QUEUE, REG, SRTP, TE } from './tables.ts';
 
@@ -27,6 +28,7 @@ const fault = (bench: Bench, n: number) => bench.read(BigInt(n) << 12n, 4, 0x100
 
 describe('Fault recording', () => {
   it('goes from register to register, and back to the first.', () => {
+    proves('FRCD_REG.F', 'FRCD_REG.SID', 'FRCD_REG.FI', 'CAP_REG.NFR', 'CAP_REG.FRO', 'FSTS_REG.PPF');
     const bench = ready({ nfr: 4 });
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < 4; n++) {
@@ -45,6 +47,7 @@ describe('Fault recording', () => {
   });
 
   it('shows in FRI the record that made PPF 1.', () => {
+    proves('FSTS_REG.FRI');
     const bench = ready({ nfr: 4 });
     fault(bench, 0);
     bench.acknowledge(0);
@@ -61,6 +64,7 @@ describe('Fault recording', () => {
   });
 
   it('without a free register sets PFO, and records nothing more until PFO is cleared.', () => {
+    proves('FSTS_REG.PFO');
     const bench = ready({ nfr: 2 });
     fault(bench, 0);
     fault(bench, 1);
@@ -133,6 +137,7 @@ describe('Fault recording', () => {
 
 describe('The fault event', () => {
   it('comes with the first fault, and not again before every status bit was clear.', () => {
+    proves('FEADDR_REG.MA', 'FEDATA_REG.IMD');
     const bench = ready({ nfr: 2 });
     fault(bench, 0);
     expect(bench.messages).toEqual([event]);
@@ -149,6 +154,7 @@ describe('The fault event', () => {
   });
 
   it('is masked after reset: it waits in IP, and is sent when IM is cleared.', () => {
+    proves('FECTL_REG.IM', 'FECTL_REG.IP');
     const bench = ready({ masked: true });
     expect(bench.get(REG.FECTL)).toBe(IM);
     fault(bench, 0);
@@ -196,6 +202,7 @@ describe('The fault event', () => {
   });
 
   it('goes to a 64-bit address.', () => {
+    proves('FEUADDR_REG.MUA');
     const bench = ready();
     bench.set(REG.FEUADDR, 0x1200n);
     fault(bench, 0);

@@ -1,6 +1,7 @@
 /** What leaves the IOTLB, and what stays, when software invalidates (vtd.md sections 1.8, 5.2, 5.3, 7.1). */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { proves } from '../proves.ts';
 import { type Descriptor, iotlbDomain, iotlbGlobal, iotlbPages } from './descriptors.ts';
 import { Bench, type BenchOptions, BOTH, DATA, outcome, PS, REG, tableAt } from './tables.ts';
 
@@ -133,6 +134,14 @@ describe('An IOTLB invalidation', () => {
   it.each([9, 18])(
     'with AM %i removes the large page that covers the range, wherever in it the address lies.',
     (am) => {
+      proves(
+        'iotlb_inv_dsc.G',
+        'iotlb_inv_dsc.DID',
+        'iotlb_inv_dsc.AM',
+        'iotlb_inv_dsc.ADDR',
+        'context entry.DID',
+        'CAP_REG.PSI',
+      );
       const bench = filled().enableQueue();
       const address = am === 9 ? MIB2 + 0x5_5000n : GIB1 + 0x2345_6000n;
       bench.submit(iotlbPages(1, address, am));
@@ -181,6 +190,7 @@ describe('IOTLB_REG', () => {
     refuse({}, () => {}, { ...global, granularity: 0 as 1 });
   });
   it('reports 0 and removes nothing for AM above MAMV.', () => {
+    proves('CAP_REG.MAMV', 'IVA_REG.AM');
     refuse({ mamv: 9 }, () => {}, { ...pages, am: 10 });
     const bench = filled({ mamv: 9 });
     expect(byRegister(bench, { ...pages, am: 9 }, 8)).toBe(3);
@@ -189,9 +199,11 @@ describe('IOTLB_REG', () => {
     refuse({}, (bench) => bench.enableQueue(), global);
   });
   it.each([6, 7, 15])('reports 0 and removes nothing with major version %i.', (major) => {
+    proves('VER_REG.MAX');
     refuse({ major }, () => {}, global);
   });
   it('works with major version 5, and while TES is 0.', () => {
+    proves('IOTLB_REG.IIRG', 'IOTLB_REG.IVT', 'IOTLB_REG.IAIG', 'ECAP_REG.IRO');
     const bench = filled({ major: 5 });
     bench.stop(0x8000_0000n);
     expect(byRegister(bench, global, 8)).toBe(1);

@@ -1,5 +1,6 @@
 /** Every fault reason of legacy mode (vtd.md section 4.1), each condition through registers, tables and DMA alone. */
 import { describe, expect, it } from 'vitest';
+import { proves } from '../proves.ts';
 import {
   Bench,
   type BenchOptions,
@@ -33,6 +34,8 @@ interface Condition {
   readonly request?: { readonly pasid?: number; readonly addressType?: 'translated'; readonly length?: number };
   readonly only?: 'read' | 'write';
   readonly unqualified?: true;
+  /** What the condition rests on beside its own row. */
+  readonly rows?: readonly string[];
 }
 
 const context =
@@ -132,7 +135,14 @@ const CONDITIONS: readonly Condition[] = [
     request: { length: 8 },
     unqualified: true,
   },
-  { fr: 0x30, name: 'RTA.1.1: TTM is 11 and ADMS is 0', set: withFpd, rtaddr: ROOT | 0xc00n, unqualified: true },
+  {
+    fr: 0x30,
+    name: 'RTA.1.1: TTM is 11 and ADMS is 0',
+    set: withFpd,
+    rtaddr: ROOT | 0xc00n,
+    unqualified: true,
+    rows: ['RTADDR_REG.TTM'],
+  },
   { fr: 0x30, name: 'RTA.1.2: TTM is 10', set: withFpd, rtaddr: ROOT | 0x800n, unqualified: true },
   { fr: 0x30, name: 'RTA.1.3: TTM is 01 and SMTS is 0', set: withFpd, rtaddr: ROOT | 0x400n, unqualified: true },
   {
@@ -142,6 +152,7 @@ const CONDITIONS: readonly Condition[] = [
     set: withFpd,
     rtaddr: ROOT | 0x80n,
     unqualified: true,
+    rows: ['RTADDR_REG.SSIRWE', 'ECAP_REG.SSIRWS'],
   },
   { fr: 0x31, name: 'RTA.2: a request with PASID', set: withFpd, request: { pasid: 5 }, unqualified: true },
   {
@@ -151,6 +162,7 @@ const CONDITIONS: readonly Condition[] = [
     set: withFpd,
     rtaddr: ROOT | 0xc00n,
     unqualified: true,
+    rows: ['ECAP_REG.ADMS'],
   },
 ];
 
@@ -176,7 +188,8 @@ function attempt(bench: Bench, one: (typeof cases)[number]) {
 }
 
 describe('A blocked request in legacy mode', () => {
-  it.each(cases)('is answered and recorded: $title.', (one) => {
+  it.each(cases)('is answered and recorded: $title', (one) => {
+    proves(one.name.slice(0, one.name.indexOf(':')), ...(one.rows ?? []));
     const bench = arrange(one, 0n);
     const address = one.address ?? 0x123n;
     const result = attempt(bench, one);
@@ -200,7 +213,8 @@ describe('A blocked request in legacy mode', () => {
     expect(bench.read64(DATA + 0x120n)).toBe(0n);
   });
 
-  it.each(cases)('is recorded under FPD only when the fault is not qualified: $title.', (one) => {
+  it.each(cases)('is recorded under FPD only when the fault is not qualified: $title', (one) => {
+    if (one.unqualified !== true) proves('context entry.FPD');
     const bench = arrange(one, FPD);
     const result = attempt(bench, one);
     const recorded = one.unqualified === true;
@@ -227,6 +241,7 @@ describe('Reserved bits', () => {
   });
 
   it.each([39, 48, 52])('of a context entry are 11:4, 71, 127:88 and those from HAW on, with HAW %i.', (haw) => {
+    proves('context entry.IGNORED_70_67');
     const bench = new Bench({ haw, mgaw: 57, ram: RAM }).usual().enable();
     for (let n = 4; n < 128; n++) {
       if (n >= 64 && n <= 66) continue;
@@ -248,6 +263,7 @@ describe('Reserved bits', () => {
   });
 
   it.each([0, 1, 2, 3, 4, 5, 6])('of DID are those above 4 + 2 * ND bits, with ND %i.', (nd) => {
+    if (nd > 0) proves('CAP_REG.ND');
     const bench = new Bench({ nd }).usual().enable();
     for (let n = 0; n < 16; n++) {
       bench.context(tableAt(4) | 1n, 2n | (1n << BigInt(8 + n)));

@@ -1,5 +1,6 @@
 /** What stops the invalidation queue, and how it goes on (vtd.md sections 1.11, 5.1, 5.2, 5.6). */
 import { describe, expect, it } from 'vitest';
+import { proves } from '../proves.ts';
 import {
   contextGlobal,
   type Descriptor,
@@ -31,6 +32,7 @@ function verdict(descriptor: Descriptor, options: BenchOptions = {}): number {
 
 describe('A descriptor', () => {
   it('is of types 1 to 5 in legacy mode; every other type is invalid (IQEI 3).', () => {
+    proves('descriptor.TYPE', 'descriptor.TYPE_HIGH');
     for (let type = 0; type < 128; type++) {
       const lo = BigInt(type & 0xf) | (BigInt(type >>> 4) << 9n);
       const granularity = type === 1 || type === 2 ? 0x10n : 0n;
@@ -84,6 +86,7 @@ describe('A descriptor', () => {
 
 describe('A queue error', () => {
   it('stops the queue at the bad descriptor, after those before it were carried out.', () => {
+    proves('FSTS_REG.IQE');
     const bench = new Bench().enableQueue();
     bench.submit(wait(SW, 1, STATUS), bad, wait(SW, 2, STATUS));
     expect(bench.get(REG.IQH)).toBe(0x10n);
@@ -142,6 +145,7 @@ describe('A queue error', () => {
   });
 
   it('by a queue where nothing is is IQEI 2.', () => {
+    proves('IQERCD_REG.IQEI');
     const bench = new Bench({ ram: [[0n, 0x20_0000n]] });
     bench.set(REG.IQA, 0x4000_0000n, 8).command(QIE).set(REG.IQT, 0x10n, 8);
     expect(bench.get(REG.FSTS)).toBe(IQE);
@@ -167,6 +171,7 @@ describe('A queue error', () => {
   });
 
   it('by 256-bit descriptors without scalable and abort-DMA mode is IQEI 5.', () => {
+    proves('IQA_REG.DW');
     const bench = new Bench()
       .set(REG.IQA, QUEUE | 0x800n, 8)
       .command(QIE)

@@ -1,6 +1,7 @@
 /** The invalidation queue's mechanics: ring, wait descriptors, completion event, enabling (vtd.md sections 1.11, 5.1, 5.5). */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { proves } from '../proves.ts';
 import { contextGlobal, type Descriptor, FN, IF, iotlbGlobal, iotlbPages, SW, wait } from './descriptors.ts';
 import { Bench, BOTH, DATA, MESSAGE, outcome, QIE, QUEUE, REG, STATUS } from './tables.ts';
 
@@ -28,6 +29,8 @@ describe('A wait descriptor', () => {
     { flags: FN | SW | IF, name: 'FN, SW and IF' },
     { flags: 0x80n | FN | SW | IF, name: 'PD, FN, SW and IF' },
   ])('with $name writes its status and raises its event exactly when asked.', ({ flags }) => {
+    if (flags & SW) proves('inv_wait_dsc.SW', 'inv_wait_dsc.STATUS_DATA', 'inv_wait_dsc.STATUS_ADDRESS');
+    if (flags & IF) proves('inv_wait_dsc.IF', 'IECTL_REG.IM', 'IEADDR_REG.MA', 'IEDATA_REG.IMD', 'ICS_REG.IWC');
     const bench = ready();
     bench.submit(wait(flags, 0x1234_5678, STATUS), iotlbGlobal());
     expect(bench.get(REG.IQH)).toBe(0x20n);
@@ -71,6 +74,7 @@ describe('A wait descriptor', () => {
 
 describe('The invalidation completion event', () => {
   it('is held back while IM is 1, shown by IP, and sent when IM is cleared.', () => {
+    proves('IECTL_REG.IM', 'IECTL_REG.IP');
     const bench = ready({ masked: true });
     bench.submit(wait(IF));
     expect(bench.messages).toEqual([]);
@@ -102,6 +106,7 @@ describe('The invalidation completion event', () => {
   });
 
   it('goes to the whole address of IEADDR and IEUADDR, which has an upper half only with EIM.', () => {
+    proves('IEUADDR_REG.MUA', 'ECAP_REG.EIM');
     for (const eim of [true, false]) {
       const bench = new Bench({ eim }).enableQueue();
       bench.set(REG.IEDATA, 0xabcd_0041n).set(REG.IEADDR, 0xfee0_1003n).set(REG.IEUADDR, 0x12_3456_00n);
@@ -121,6 +126,7 @@ describe('The invalidation completion event', () => {
 
 describe('The ring', () => {
   it('is empty when head and tail are equal, and fetches nothing before QIE is set.', () => {
+    proves('GCMD_REG.QIE', 'GSTS_REG.QIES', 'IQH_REG.QH', 'IQT_REG.QT', 'IQA_REG.IQA', 'ECAP_REG.QI');
     const bench = new Bench();
     bench.write64(QUEUE, ...wait(SW, 5, STATUS));
     bench.set(REG.IQA, QUEUE, 8).set(REG.IQT, 0x10n, 8);
@@ -139,6 +145,7 @@ describe('The ring', () => {
   });
 
   it.each([0, 1, 3, 7])('has 2^(QS + 8) descriptors, with QS %i, and goes on at its start after the last.', (qs) => {
+    if (qs > 0) proves('IQA_REG.QS');
     const bench = new Bench().set(REG.IQA, 0x100_0000n | BigInt(qs), 8).command(QIE);
     const entries = 256 << qs;
     const base = 0x100_0000n;

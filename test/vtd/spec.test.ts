@@ -134,7 +134,7 @@ describe('Structures of VT-d', () => {
     expect(inMemory.map(([name]) => name).filter((name) => !vectors.has(name))).toEqual([]);
   });
 
-  it.each(qemuMasks)('$layout reserves what QEMU checks, except for $more.', ({ layout, masks, more }) => {
+  it.each(qemuMasks)('$layout reserves what QEMU checks, except for $more', ({ layout, masks, more }) => {
     const of = layoutOf(layout);
     const ours = undeclared(of).slice(0, masks.length * 2);
     const more32 = wordsOf(of, more ?? masks.map(() => '0x0'));

@@ -2,9 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { highHalf, highOf, lowHalf, lowOf } from '../../hardware/bits/index.ts';
-import { finish, Leaf } from '../../hardware/iommu/index.ts';
-import { MemoryOperation, PhysicalMemory } from '../../hardware/memory/index.ts';
+import { finish, Leaf, Translation } from '../../hardware/iommu/index.ts';
+import { PhysicalMemory } from '../../hardware/memory/index.ts';
+import { Era } from '../../hardware/vtd/era.ts';
 import { SecondStage, WalkEnd } from '../../hardware/vtd/second-stage.ts';
+import type { SecondStageTable } from '../../hardware/vtd/space.ts';
+import type { Fault } from '../../hardware/vtd/spec/index.ts';
 import { judge, type Rules, walk } from './second-reading.ts';
 import { Bench, outcome, PS, tableAt } from './tables.ts';
 
@@ -78,14 +81,24 @@ describe('The two second-stage walkers', () => {
         fc.array(address, { minLength: 6, maxLength: 6 }),
         (rule, entries, levels, wanted, addresses) => {
           put(entries, (at, value) => memory.write64(Number(at), value));
-          const stage = new SecondStage({ hostAddressWidth: rule.haw, largePages: rule.sslps, snoopControl: rule.sc });
+          const rules = { hostAddressWidth: rule.haw, largePages: rule.sslps, snoopControl: rule.sc };
+          const stage = new SecondStage(rules, new Era());
           const top = Number(tableAt(levels));
-          const start = { tableHi: highHalf(top), tableLo: lowHalf(top), levels };
+          const start: SecondStageTable = {
+            table: top,
+            tableHi: highHalf(top),
+            tableLo: lowHalf(top),
+            levels,
+            addressBits: 12 + 9 * levels,
+            flags: false,
+            coherent: true,
+            domain: 1,
+          };
           for (const whole of addresses) {
             const iova = whole & ((1n << BigInt(12 + 9 * levels)) - 1n);
             const [slow, fast] = [new Leaf(), new Leaf()];
             const [hi, lo] = [highOf(iova), lowOf(iova)];
-            const end = finish(stage.walk(new MemoryOperation(), slow, top, levels, hi, lo), memory);
+            const end = finish(stage.walk(new Translation<Fault>(), slow, start, { hi, lo }, false), memory);
             const quick = stage.quick(memory, fast, start, wanted, hi, lo);
             const expected = walk(fetch, rule, BigInt(top), levels, iova);
             expect(KINDS[end as keyof typeof KINDS]).toBe(expected.kind);

@@ -1,5 +1,6 @@
 /** The second-stage walk of legacy mode (vtd.md sections 2.2, 3.1, 3.3, 3.5) through the rig. */
 import { describe, expect, it } from 'vitest';
+import { proves } from '../proves.ts';
 import { judge, type Rules, walk } from './second-reading.ts';
 import { Bench, type BenchOptions, BOTH, CONTEXT, DATA, outcome, PS, READ, SPARE, tableAt, WRITE } from './tables.ts';
 
@@ -11,6 +12,10 @@ describe('A second-stage walk', () => {
     { levels: 4, address: 0x0000_8765_4321_0fedn },
     { levels: 5, address: 0x0123_4567_89ab_cdefn },
   ])('of $levels levels takes 9 bits of the address at each level.', ({ levels, address }) => {
+    proves('root entry.P', 'root entry.CTP', 'context entry.P', 'context entry.SSPTPTR', 'context entry.AW');
+    proves('CAP_REG.SAGAW', 'CAP_REG.MGAW', 'SS-PTE.ADDR', 'SS-PDE.ADDR', 'SS-PDPE.ADDR');
+    if (levels >= 4) proves('SS-PML4E.ADDR');
+    if (levels >= 5) proves('SS-PML5E.ADDR');
     const bench = new Bench({ sagaw: 0b1110, mgaw: 57 }).usual({ levels }).enable();
     const index = (level: number) => Number((address >> BigInt(12 + 9 * (level - 1))) & 0x1ffn);
     for (let level = levels; level > 1; level--) bench.entry(level, index(level), tableAt(level - 1) | BOTH);
@@ -22,7 +27,11 @@ describe('A second-stage walk', () => {
   it.each([
     { size: '2 MiB', level: 2, frame: 0x1_2340_0000n, offset: 0x1f_fff0n },
     { size: '1 GiB', level: 3, frame: 0x2_4000_0000n, offset: 0x3fff_fff0n },
-  ])('may end in a page of $size.', ({ level, frame, offset }) => {
+  ])('may end in a page of $size', ({ level, frame, offset }) => {
+    proves(
+      ...(level === 2 ? ['SS-PDE (2 MiB page).ADDR', 'SS-PDE.PS'] : ['SS-PDPE (1 GiB page).ADDR']),
+      'CAP_REG.SSLPS',
+    );
     const bench = new Bench().usual().enable();
     bench.entry(level, 0, frame | BOTH | PS);
     expect(outcome(bench.read(offset))).toBe(frame + offset);
@@ -68,7 +77,7 @@ describe('Rights', () => {
     { levels: 4, leaf: 2 },
     { levels: 4, leaf: 3 },
   ])(
-    'to read need R, rights to write need W in every one of $levels levels, down to level $leaf.',
+    'to read need R, rights to write need W in every one of $levels levels, down to level $leaf',
     ({ levels, leaf }) => {
       for (const zlr of [false, true]) {
         const bench = new Bench({ zlr, cm: false }).usual({ levels }).enable();
@@ -91,6 +100,7 @@ describe('Rights', () => {
   );
 
   it('that are missing are found in the IOTLB as they are in the tables.', () => {
+    proves('FRCD_REG.T1', 'FRCD_REG.FR', 'CAP_REG.ZLR');
     const bench = new Bench({ zlr: true }).usual({ leaf: DATA | WRITE }).enable();
     expect(outcome(bench.write(0n))).toBe(DATA);
     expect(outcome(bench.read(0n))).toBe('06h');
@@ -115,8 +125,19 @@ describe('Each single bit of an entry', () => {
     [39, 48, 52].flatMap((haw) =>
       [false, true].flatMap((sc) => [0, 1, 3].map((sslps): Rules => ({ haw, sc, sslps, zlr: true }))),
     ),
-  )('is reserved as the table says, or not: HAW $haw, SC $sc, SSLPS $sslps.', (rules) => {
+  )('is reserved as the table says, or not: HAW $haw, SC $sc, SSLPS $sslps', (rules) => {
     const { haw, sc, sslps } = rules;
+    if (haw === 48 && sc && sslps === 3) {
+      for (const table of ['SS-PML5E', 'SS-PML4E', 'SS-PDPE', 'SS-PDE']) {
+        for (const field of ['IGNORED_2', 'IGNORED_6_3', 'IGNORED_10_9', 'IGNORED_60_52', 'IGNORED_63']) {
+          proves(`${table}.${field}`);
+        }
+      }
+      for (const leaf of ['SS-PDPE (1 GiB page)', 'SS-PDE (2 MiB page)', 'SS-PTE']) {
+        for (const field of ['IGNORED_2', 'IGNORED_10', 'IGNORED_60_52', 'IGNORED_63']) proves(`${leaf}.${field}`);
+      }
+      proves('SS-PTE.IGNORED_7', 'ECAP_REG.SC');
+    }
     const bench = new Bench({ haw, sc, sslps, sagaw: 0b1110, mgaw: 57 }).usual({ levels: 5 }).enable();
     const fetch = (address: bigint) => bench.read64(address);
     for (const { name, level, flags, next } of kinds) {
@@ -223,6 +244,7 @@ describe('The interrupt range', () => {
 
 describe('AW and TT of a context entry', () => {
   it.each([1, 2, 3, 4, 5, 6, 7])('are held against SAGAW (here %i times 2), PT and DT.', (depths) => {
+    proves('context entry.TT', 'ECAP_REG.PT', 'ECAP_REG.DT');
     for (const pt of [false, true]) {
       for (const dt of [false, true]) {
         const bench = new Bench({ sagaw: depths << 1, mgaw: 57, pt, dt }).usual().enable();

@@ -4,7 +4,7 @@
  * The type has seven bits in two places: TYPE and, above, TYPE_HIGH. Undeclared bits are reserved and must be 0. A
  * descriptor of 128 bits in a queue of 256-bit descriptors is followed by 128 bits of 0.
  */
-import { type AnyLayout, layout } from '../../bits/index.ts';
+import { type AnyLayout, layout, mutants } from '../../bits/index.ts';
 import type { Capability, Needs, ReservedWithout } from './capability.ts';
 import { field, flag } from './in-memory.ts';
 import { ContextGranularity, FunctionMask, IotlbGranularity } from './registers/invalidation.ts';
@@ -211,7 +211,7 @@ function narrow(
   needs: readonly Capability[] = [],
   reservedWithout: ReservedWithout = {},
 ): DescriptorInfo {
-  const modes: readonly QueueMode[] = ['legacy', 'scalable', 'abort-DMA'];
+  const modes = validIn(of, ['legacy', 'scalable', 'abort-DMA']);
   return { type: DescriptorType[name], name, layout: of, bits: 128, needs, modes, reservedWithout };
 }
 
@@ -221,6 +221,11 @@ function wide(
   needs: readonly Capability[] = [],
   reservedWithout: ReservedWithout = {},
 ): DescriptorInfo {
-  const modes: readonly QueueMode[] = ['scalable', 'abort-DMA'];
+  const modes = validIn(of, ['scalable', 'abort-DMA']);
   return { type: DescriptorType[name], name, layout: of, bits: 256, needs, modes, reservedWithout };
+}
+
+/** A descriptor that is switched off is valid nowhere. */
+function validIn(of: AnyLayout, modes: readonly QueueMode[]): readonly QueueMode[] {
+  return mutants.off.has(of.$.name) ? [] : modes;
 }

@@ -5,6 +5,7 @@
  *
  * X in an address limit is the smaller of CAP.MGAW + 1 and the entry's address width; HAW is the host address width.
  */
+import { mutants } from '../../bits/index.ts';
 
 /** What the sender of a request gets. */
 export type Answer =
@@ -279,11 +280,12 @@ export function faultsWithCode(code: number): readonly Fault[] {
   return Object.values<Fault>(FAULTS).filter((fault) => fault.code === code);
 }
 
+/** Of a condition that is switched off the code is lost. */
 function rowsOf(mode: FaultMode, stage: FaultStage) {
   const row =
     (qualified: boolean) =>
     (code: number, name: string, answer: Answers, meaning: string): Fault => ({
-      code,
+      code: mutants.off.has(name) ? 0 : code,
       name,
       meaning,
       qualified,

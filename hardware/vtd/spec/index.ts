@@ -6,6 +6,7 @@
 export type { Capability, FieldName, IgnoredFor, Needs, ReservedWithout } from './capability.ts';
 export * from './descriptors.ts';
 export * from './entries/index.ts';
+export * from './fault-hints.ts';
 export * from './faults.ts';
 export * from './not-acted-on.ts';
 export * from './registers/index.ts';

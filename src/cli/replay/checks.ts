@@ -75,7 +75,44 @@ const ACCESSED = 0x20n;
 const DIRTY = 0x40n;
 const ECAP_DT = 1n << 2n;
 
+const IRTA = 0xb8;
+const EIME = 1n << 11n;
+const ECAP_EIM = 1n << 4n;
+const CAP_FRO = [33, 24] as const;
+const CAP_NFR = [47, 40] as const;
+const REASON = [39, 32] as const;
+/** Scalable-mode conditions and the legacy codes under which the recorder reports them (its deviation 2). */
+const LEGACY_CODES: Readonly<Record<number, readonly number[]>> = {
+  57: [0x1],
+  58: [0xa],
+  65: [0x2],
+  66: [0xb],
+  121: [0x5, 0x6],
+  122: [0xc],
+  123: [0x3],
+  131: [0x4],
+  132: [0x4],
+  133: [0x5],
+  134: [0x6],
+};
+
+/** True when `check` reads the upper half of a fault recording register. */
+function readsFaultRecord(check: Check): boolean {
+  const first = Number(field(check.cap, ...CAP_FRO)) * 16 + 8;
+  const records = Number(field(check.cap, ...CAP_NFR)) + 1;
+  return Array.from({ length: records }, (_, n) => first + n * 16).some((offset) => reads(check, offset));
+}
+
 const intel: readonly Omit<CheckRule, 'vendor'>[] = [
+  {
+    number: 2,
+    sentence: 'legacy fault codes are recorded in scalable mode',
+    explains: (check) => {
+      const [ours, recorder] = [field(check.ours, ...REASON), field(check.recorder, ...REASON)];
+      const rest = (check.ours ^ check.recorder) & ~(0xffn << BigInt(REASON[1]));
+      return readsFaultRecord(check) && rest === 0n && LEGACY_CODES[Number(ours)]?.includes(Number(recorder)) === true;
+    },
+  },
   {
     number: 6,
     sentence: 'a write sets the first-stage D bit neither where A is already set nor on an IOTLB hit',
@@ -131,6 +168,15 @@ const intel: readonly Omit<CheckRule, 'vendor'>[] = [
       reads(check, IEDATA) &&
       check.recorder === lastWritten(check, IEDATA) &&
       check.ours === (check.recorder & 0xffffn),
+  },
+  {
+    number: 18,
+    sentence: 'IRTA keeps EIME without ECAP.EIM (VT-d 11.4.10: reserved)',
+    explains: (check) =>
+      reads(check, IRTA) &&
+      (check.ecap & ECAP_EIM) === 0n &&
+      (check.recorder ^ check.ours) === EIME &&
+      (check.ours & EIME) === 0n,
   },
 ];
 

@@ -35,7 +35,7 @@ export function judge(step: DmaStep, seen: Observation, context: RequestContext)
   const fail = (got: string): Judgement => ({ verdict: 'fail', wanted: wish(step, context), got });
   if (seen.flaws.length > 0) return fail(seen.flaws.join('; '));
 
-  const second = step.fresh2 === undefined ? [] : [step.fresh2];
+  const second = step.fresh2 === undefined ? [] : [withAlternatives(step.fresh2)];
   const fits = (reading: Reading) => difference([reading, ...second], step, seen, context) === null;
   if (fits(step.fresh)) {
     if (step.cls !== 'deviates') return { verdict: step.fresh.kind === 'open' ? 'contested' : 'agree' };
@@ -51,6 +51,16 @@ export function judge(step: DmaStep, seen: Observation, context: RequestContext)
     difference([step.fresh, ...second], step, seen, context) ??
       `that, but no known deviation of the recorder explains its ${outcome(step)}`,
   );
+}
+
+/** No right left in a second-stage walk, in scalable mode: the readings name it as alternative to the missing right. */
+const NO_RIGHT_LEFT = 0x79;
+const RIGHT_MISSING = [0x85, 0x86];
+
+/** The reading of a second piece leaves out the alternatives that those of first pieces have. */
+function withAlternatives(reading: Reading): Reading {
+  if (reading.kind !== 'blocked' || !reading.codes.some((code) => RIGHT_MISSING.includes(code))) return reading;
+  return { ...reading, codes: [...reading.codes, NO_RIGHT_LEFT] };
 }
 
 /** How `seen` differs from the readings of the access' pieces, or `null` when it does not. */
@@ -83,7 +93,10 @@ function difference(
   if (evidence.records.length > 1 || (record === undefined ? expected && !optional : !expected)) return got;
   // The answer may keep quiet about a fault that went unrecorded, but what it says must be so.
   if (reported === null) return record === undefined ? null : `${got}, of which the rig's answer says nothing`;
-  if (!wanted.codes.includes(reported.code) || reported.recorded !== wanted.recorded) return got;
+  if (reported.recorded !== wanted.recorded) return got;
+  // Reasons are compared through records. Of a fault that leaves none, nothing but the block can be seen.
+  if (!wanted.recorded) return null;
+  if (!wanted.codes.includes(reported.code)) return got;
   if (record === undefined) return null;
   const at = step.iova + BigInt(piecesOf(step)[stop]!.offset);
   const exact =

@@ -9,7 +9,7 @@ import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EDEADLK, EEXIST, EINVAL, EIO, ENOSPC } from '../../uapi/index.ts';
 import type { AddressSpace, Pinned } from '../address-space.ts';
 import type { KernelCosts } from '../costs.ts';
-import type { IommuDomain } from '../iommu/driver.ts';
+import { type IommuDomain, isPermitted } from '../iommu/driver.ts';
 import type { Iommu } from '../iommu/iommu.ts';
 import type { KernelLog } from '../log.ts';
 import type { BoundDevice } from './context.ts';
@@ -97,7 +97,7 @@ export class Ioasid {
     const { iommu, cost, mappingLimit } = this.#services;
     if (this.mappings.overlaps(first, pages)) return -EEXIST;
     if (this.mappings.count >= mappingLimit) return -ENOSPC;
-    if (!isPermitted(domain, first, pages)) return -EINVAL;
+    if (!isPermitted(domain.geometry, first, pages)) return -EINVAL;
     const pinned = space.pin(source, pages, write);
     if (typeof pinned === 'number') return pinned;
     yield ns(pages * cost.pinPage);
@@ -138,10 +138,4 @@ export class Ioasid {
     const bytes = mappings.reduce((sum, { pages }) => sum + pages * PAGE_SIZE, 0);
     this.#services.log.write(`ioasid ${this.id}: hardware may still reach ${bytes} bytes, which are never used again`);
   }
-}
-
-function isPermitted({ geometry }: IommuDomain, first: PageNumber, pages: number): boolean {
-  const last = first + pages - 1;
-  if (last > geometry.last) return false;
-  return geometry.reserved.every(([start, end]) => last < start || first > end);
 }

@@ -13,8 +13,10 @@ import type { Unmapped } from './page-table.ts';
 
 export interface IommuDriver {
   readonly name: string;
-  /** Takes the hardware into service. Until a device is attached, its DMA is blocked. */
+  /** Finds the hardware and makes it ready: from now on there can be domains, and devices can be attached to them. */
   probe(): Script<number>;
+  /** Takes the hardware into service. From now on the DMA of devices that are not attached is blocked. */
+  enable(): Script<number>;
   allocateDomain(): Script<IommuDomain | number>;
 }
 
@@ -23,6 +25,13 @@ export interface Geometry {
   readonly last: PageNumber;
   /** First and last page of ranges that devices cannot use for DMA. */
   readonly reserved: readonly (readonly [first: PageNumber, last: PageNumber])[];
+}
+
+/** True when a range of pages can be mapped. */
+export function isPermitted(geometry: Geometry, first: PageNumber, pages: number): boolean {
+  const last = first + pages - 1;
+  if (last > geometry.last) return false;
+  return geometry.reserved.every(([start, end]) => last < start || first > end);
 }
 
 /** One I/O page table and the devices that go through it. */

@@ -5,26 +5,39 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { EBUSY, EINVAL } from '../../uapi/index.ts';
+import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
 import type { PciDevice } from '../pci.ts';
-import type { IommuDomain, IommuDriver } from './driver.ts';
+import { type IommuDomain, type IommuDriver, isPermitted } from './driver.ts';
+
+/** Consecutive pages. */
+export interface PageRun {
+  readonly first: PageNumber;
+  readonly pages: number;
+}
 
 /** The smallest set of devices that can be isolated from the rest. Its DMA is blocked while nobody has attached it. */
 export class IommuGroup {
   readonly id: number;
   readonly driver: IommuDriver;
   readonly devices: readonly PciDevice[];
+  /** Firmware uses the device together with some memory: the group stays with the kernel. */
+  readonly isFirmware: boolean;
   #owner: object | null = null;
   #claims = 0;
 
-  constructor(id: number, driver: IommuDriver, devices: readonly PciDevice[]) {
+  constructor(id: number, driver: IommuDriver, devices: readonly PciDevice[], isFirmware: boolean) {
     this.id = id;
     this.driver = driver;
     this.devices = devices;
+    this.isFirmware = isFirmware;
   }
 
-  /** Makes the group `owner`'s, one claim per device: -EINVAL unless it has one device, -EBUSY when another owns it. */
+  /**
+   * Makes the group `owner`'s, one claim per device: -EINVAL when it is firmware's or has not one device, -EBUSY when
+   * another owns it.
+   */
   claim(owner: object): number {
+    if (this.isFirmware) return -EINVAL;
     // Groups of several devices come with their own rules; until then such a group is not viable for user space.
     if (this.devices.length !== 1) return -EINVAL;
     if (this.#owner !== null && this.#owner !== owner) return -EBUSY;
@@ -54,8 +67,8 @@ export class Iommu {
   }
 
   /** Puts devices that cannot be told apart behind `driver` into one group. */
-  addGroup(driver: IommuDriver, devices: readonly PciDevice[]): void {
-    const group = new IommuGroup(this.groups.length, driver, devices);
+  addGroup(driver: IommuDriver, devices: readonly PciDevice[], isFirmware = false): void {
+    const group = new IommuGroup(this.groups.length, driver, devices, isFirmware);
     this.groups.push(group);
     for (const device of devices) this.#groupOf.set(device, group);
   }
@@ -90,6 +103,25 @@ export class Iommu {
     if (result === 0) domain.reclaim(unmapped);
     return result;
   }
+}
+
+/**
+ * Maps memory one to one for a device that has to go on using it and attaches the device, for good: 0, -EINVAL when the
+ * memory cannot be mapped there, or what the driver answers. Done before `driver.enable`, it leaves no gap.
+ */
+export function* attachDirect(driver: IommuDriver, device: PciDevice, memory: readonly PageRun[]): Script<number> {
+  const domain = yield* driver.allocateDomain();
+  if (typeof domain === 'number') return domain;
+  let result = 0;
+  for (const { first, pages } of memory) {
+    if (result === 0) result = isPermitted(domain.geometry, first, pages) ? 0 : -EINVAL;
+    if (result === 0) result = yield* domain.map(first, first, pages, { read: true, write: true });
+    if (result === 0) result = yield* domain.mapped(first, pages);
+  }
+  if (result === 0) result = yield* domain.attach(device);
+  // With -EIO nobody knows what hardware still reads.
+  if (result < 0 && result !== -EIO) yield* domain.destroy();
+  return result;
 }
 
 /** Number of consecutive frames from index `start` on. */

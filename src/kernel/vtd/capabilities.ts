@@ -1,5 +1,5 @@
 /** What a unit can do, as its driver needs to know it (VT-d 11.4.2, 11.4.3). */
-import { PAGE_SHIFT, type PageNumber } from '../../../hardware/bits/index.ts';
+import { type AnyLayout, PAGE_SHIFT, type PageNumber } from '../../../hardware/bits/index.ts';
 import { AddressWidth, CAP, ECAP, VER } from '../../../hardware/vtd/spec/index.ts';
 import type { Draining } from './invalidation.ts';
 
@@ -53,6 +53,7 @@ interface Read {
 
 /** The capabilities, or why the unit cannot be used. */
 export function readCapabilities({ ver, cap, ecap }: Read): Capabilities | string {
+  if (isAllOnes(CAP, cap) && isAllOnes(ECAP, ecap)) return 'nothing answers at its address';
   const sagaw = CAP.SAGAW.get(cap);
   const depth = DEPTHS.find(({ addressWidth }) => (sagaw & (1 << addressWidth)) !== 0);
   if (depth === undefined) return 'it supports no depth of second-stage tables';
@@ -79,4 +80,9 @@ export function readCapabilities({ ver, cap, ecap }: Read): Capabilities | strin
     faultRecords: CAP.NFR.get(cap) + 1,
     protectedMemory: CAP.PLMR.isSet(cap) || CAP.PHMR.isSet(cap),
   };
+}
+
+/** What a read gives where there is no register. */
+function isAllOnes({ $ }: AnyLayout, words: Uint32Array): boolean {
+  return words.subarray($.offset! / 4).every((word) => word === 0xffff_ffff);
 }

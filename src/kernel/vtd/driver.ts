@@ -106,10 +106,13 @@ export class VtdDriver implements IommuDriver {
     if (result === 0) result = yield* this.#turnOff();
     if (result === 0) result = yield* this.#setRoot();
     if (result === 0) result = yield* this.#enableFaults(reader);
-    if (result === 0) result = yield* registers.command(GCMD.TE, true, GSTS.TES, true);
+    return this.#reported(result);
+  }
+
+  *enable(): Script<number> {
+    let result = yield* this.#registers.command(GCMD.TE, true, GSTS.TES, true);
     if (result === 0) result = yield* this.#openProtectedMemory();
-    if (result < 0) this.#services.log.write(`${this.name}: could not be taken into service`);
-    return result;
+    return this.#reported(result);
   }
 
   *allocateDomain(): Script<IommuDomain | number> {
@@ -205,6 +208,11 @@ export class VtdDriver implements IommuDriver {
     yield* this.#registers.write(FEUADDR, { MUA: 0 });
     yield* this.#registers.write(FECTL, { IM: 0 });
     return 0;
+  }
+
+  #reported(result: number): number {
+    if (result < 0) this.#services.log.write(`${this.name}: could not be taken into service`);
+    return result;
   }
 
   /** Firmware may have closed memory to DMA; remapping protects it now. */

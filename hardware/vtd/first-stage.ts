@@ -1,0 +1,271 @@
+/**
+ * The first-stage walk (VT-d 3.6, 9.7), alone or nested in a second stage (VT-d 3.8), where every table of the first
+ * stage is itself found through the second.
+ */
+import { highHalf, joinHalves, lowHalf, numberOf } from '../bits/index.ts';
+import {
+  FS_PTE,
+  firstStageLayout,
+  firstStageReserved,
+  isFirstStageLeaf,
+  LEAF_MASKS,
+  type ReservedMasks,
+  radixShift,
+} from '../formats/index.ts';
+import {
+  Access,
+  FLAGS,
+  FRAME_HI,
+  FRAME_LO,
+  type IommuProbe,
+  Iotlb,
+  type IotlbSpec,
+  Leaf,
+  RIGHTS,
+  SHIFT,
+  type Translation,
+  type Walk,
+} from '../iommu/index.ts';
+import type { Capabilities } from './capabilities.ts';
+import type { Era } from './era.ts';
+import { setFlags, UpdateEnd } from './flag-update.ts';
+import { entryOffset, type SecondStage, WalkEnd } from './second-stage.ts';
+import type { FirstStageTable, Space } from './space.ts';
+import { FAULTS, type Fault } from './spec/index.ts';
+
+const LEVEL_NAMES = ['', 'FS-PTE', 'FS-PDE', 'FS-PDPE', 'FS-PML4E', 'FS-PML5E'] as const;
+const CACHE_NAME = 'first-stage paging-structure cache';
+const P = FS_PTE.P.mask;
+const RW = FS_PTE.RW.mask;
+const US = FS_PTE.US.mask;
+const A = FS_PTE.A.mask;
+const D = FS_PTE.D.mask;
+const EA = FS_PTE.EA.mask;
+
+/** What the levels so far grant: RW and US of all of them. */
+const EVERYTHING = RW | US;
+
+interface Place {
+  readonly hi: number;
+  readonly lo: number;
+}
+
+export class FirstStage {
+  probe: IommuProbe | null = null;
+  readonly structures: Iotlb | null;
+  readonly #second: SecondStage;
+  readonly #era: Era;
+  readonly #reserved: ReservedMasks;
+
+  constructor(capabilities: Capabilities, second: SecondStage, era: Era, structures: IotlbSpec | null) {
+    this.structures = structures === null ? null : new Iotlb(structures);
+    this.#second = second;
+    this.#era = era;
+    this.#reserved = firstStageReserved({
+      hostAddressWidth: capabilities.hostAddressWidth,
+      gigabytePages: capabilities.has('FS1GP'),
+    });
+  }
+
+  /** Translates the request's address and fills `t.leaf`; gives the condition that blocks it, or `null`. */
+  *walk(t: Translation<Fault>, space: Space, write: boolean): Walk<Fault | null> {
+    const first = space.first!;
+    const { hi, lo, memory, leaf } = t;
+    if (!isCanonical(first.levels, hi)) return FAULTS.SGN_1;
+    const inner = new Leaf();
+    let { table, level, granted } = this.#start(t, space);
+    for (;;) {
+      // 1. Where the entry is. When nested the table's address is a guest's, and reading it needs the second stage.
+      const isTop = level === first.levels;
+      let at = table + entryOffset(level, hi, lo);
+      inner.rights = RIGHTS;
+      if (space.second !== null) {
+        const fault = yield* this.#locateTable(t, space, inner, at, isTop);
+        if (fault !== null) return fault;
+        at = hostAddress(inner, at);
+      }
+      // 2. Fetch the entry.
+      yield memory.read(at, 2);
+      if (!memory.ok) return isTop ? FAULTS.SFS_4 : FAULTS.SFS_1;
+      if (this.probe !== null) this.probe.read(LEVEL_NAMES[level]!, at, memory.words, 2);
+      const entryLo = memory.words[0]! | 0;
+      const entryHi = memory.words[1]! | 0;
+      // 3. Presence, reserved bits, and whom the entry is for.
+      if ((entryLo & P) === 0) return FAULTS.SFS_2;
+      const isLeaf = isFirstStageLeaf(level, entryLo);
+      const kind = isLeaf ? LEAF_MASKS + level : level;
+      if (((entryLo & this.#reserved.lo[kind]!) | (entryHi & this.#reserved.hi[kind]!)) !== 0) return FAULTS.SFS_3;
+      const left = granted & entryLo;
+      if (!t.privileged && (left & US) === 0) return FAULTS.SGN_2;
+      const target = firstStageLayout(level, entryLo).ADDR.address(memory.words);
+      if (space.second !== null && target >= 2 ** space.second.addressBits) return FAULTS.SFS_5;
+      // 4. Accessed flags in every entry that is used.
+      const entry = { at, entryLo, entryHi, tableRights: inner.rights };
+      const used = A | (first.extendedAccessed ? EA : 0);
+      if (!isLeaf) {
+        const update = yield* this.#update(t, first, entry, used);
+        if (update === 'changed') continue;
+        if (update !== null) return update;
+        granted = left;
+        if (this.structures !== null && this.#era.mayFill(t)) this.#keep(t, space, level, target, granted);
+        table = target;
+        level--;
+        continue;
+      }
+      // 5. The page: what the first stage grants, and when nested what the second stage makes of it.
+      const rights = Access.READ | ((left & RW) !== 0 || (t.privileged && !first.writeProtect) ? Access.WRITE : 0);
+      const fault = yield* this.#finish(t, space, { target, shift: radixShift(level), rights }, write);
+      if (fault !== null) return fault;
+      // 6. Accessed and dirty flags of the leaf, once the request is known to pass.
+      const isWritten = write && (leaf.rights & Access.WRITE) !== 0;
+      const update = yield* this.#update(t, first, entry, used | (isWritten ? D : 0));
+      if (update === 'changed') continue;
+      if (update !== null) return update;
+      leaf.dirty &&= isWritten || (entryLo & D) !== 0;
+      return null;
+    }
+  }
+
+  /** Finds the host address of the table at guest address `at` through the second stage. */
+  *#locateTable(t: Translation<Fault>, space: Space, inner: Leaf, at: number, isTop: boolean): Walk<Fault | null> {
+    const second = space.second!;
+    // A read of a table counts as a write while the second stage keeps dirty flags (VT-d 3.8).
+    const end = yield* this.#second.walk(t, inner, second, placeOf(at), second.flags);
+    const fault = structural(end);
+    if (fault !== null) return fault;
+    const wanted = second.flags ? RIGHTS : Access.READ;
+    if ((inner.rights & wanted) === wanted) return null;
+    return isTop ? FAULTS.SFS_6 : FAULTS.SFS_7;
+  }
+
+  /** Fills `t.leaf` from the page that the first stage names. */
+  *#finish(t: Translation<Fault>, space: Space, page: Page, write: boolean): Walk<Fault | null> {
+    const { leaf, lo } = t;
+    const { target, shift, rights } = page;
+    if (space.second === null) {
+      leaf.frameHi = highHalf(target);
+      leaf.frameLo = lowHalf(target);
+      leaf.shift = shift;
+      leaf.rights = rights;
+      leaf.snoop = space.pageSnoop;
+      leaf.dirty = true;
+      return null;
+    }
+    const offset = (lo & ((1 << shift) - 1)) >>> 0;
+    const guest = placeOf(target + offset);
+    const end = yield* this.#second.walk(t, leaf, space.second, guest, write && (rights & Access.WRITE) !== 0);
+    const fault = structural(end);
+    if (fault !== null) return fault;
+    leaf.rights &= rights;
+    leaf.snoop ||= space.pageSnoop;
+    // The smaller of the two pages is what the pair translates.
+    if (leaf.shift > shift) {
+      const inPage = guest.lo & ((1 << leaf.shift) - 1) & (-1 << shift);
+      leaf.frameLo |= inPage;
+      leaf.shift = shift;
+    }
+    return null;
+  }
+
+  /** Sets flags of a first-stage entry; 'changed' when it must be read again. */
+  *#update(t: Translation<Fault>, first: FirstStageTable, entry: Entry, flags: number): Walk<Fault | 'changed' | null> {
+    const { at, entryLo, entryHi, tableRights } = entry;
+    if ((entryLo & flags) === flags) return null;
+    if ((tableRights & Access.WRITE) === 0) return FAULTS.SFS_8;
+    const end = yield* setFlags(t, at, entryLo, entryHi, flags, first.coherent);
+    if (end === UpdateEnd.NOT_SNOOPED) return FAULTS.SFS_9;
+    if (end === UpdateEnd.FAILED) return FAULTS.SFS_10;
+    return end === UpdateEnd.CHANGED ? 'changed' : null;
+  }
+
+  /** Where a walk begins: at the lowest table that the paging-structure cache knows, or at the top. */
+  #start(t: Translation<Fault>, space: Space): Start {
+    const { structures } = this;
+    const { levels, table } = space.first!;
+    if (structures !== null) {
+      const pageLo = (t.lo >>> 12) | (t.hi << 20);
+      const [owner, pageHi] = [ownerOf(space), pageHiOf(space, t.hi)];
+      const i = t.effects ? structures.find(owner, pageHi, pageLo) : structures.peek(owner, pageHi, pageLo);
+      const what = `PASID ${space.pasid}, ${joinHalves(t.hi, t.lo)}`;
+      if (this.probe !== null) this.probe.cache(CACHE_NAME, i >= 0, what);
+      if (i >= 0) {
+        const { words } = structures;
+        const level = (words[i + SHIFT]! - 12) / 9;
+        const cached = numberOf(words[i + FRAME_HI]!, words[i + FRAME_LO]!);
+        if (level < levels) return { table: cached, level, granted: words[i + FLAGS]! };
+      }
+    }
+    return { table, level: levels, granted: EVERYTHING };
+  }
+
+  #keep(t: Translation<Fault>, space: Space, level: number, target: number, granted: number): void {
+    const cache = this.structures!;
+    const pageLo = (t.lo >>> 12) | (t.hi << 20);
+    const i = cache.insert(ownerOf(space), pageHiOf(space, t.hi), pageLo, radixShift(level));
+    cache.fill(i, highHalf(target), lowHalf(target), granted & EVERYTHING, space.domain, space.pasid);
+  }
+}
+
+interface Start {
+  readonly table: number;
+  readonly level: number;
+  readonly granted: number;
+}
+
+interface Page {
+  readonly target: number;
+  readonly shift: number;
+  readonly rights: number;
+}
+
+interface Entry {
+  readonly at: number;
+  readonly entryLo: number;
+  readonly entryHi: number;
+  readonly tableRights: number;
+}
+
+/** Bits 63:47 (4 levels) or 63:56 (5 levels) of a canonical address are equal. */
+function isCanonical(levels: number, hi: number): boolean {
+  const sign = levels === 5 ? hi >> 24 : hi >> 15;
+  return sign === 0 || sign === -1;
+}
+
+function placeOf(address: number): Place {
+  return { hi: highHalf(address), lo: lowHalf(address) };
+}
+
+/** The host address of a byte of the page that `leaf` holds. */
+function hostAddress(leaf: Leaf, address: number): number {
+  const offset = address % 2 ** leaf.shift;
+  return numberOf(leaf.frameHi, leaf.frameLo) + offset;
+}
+
+/** Conditions of the second stage that are reported under their own names wherever they are met. */
+function structural(end: number): Fault | null {
+  switch (end) {
+    case WalkEnd.NOT_PRESENT:
+      return FAULTS.SSS_2;
+    case WalkEnd.RESERVED_BITS:
+      return FAULTS.SSS_3;
+    case WalkEnd.TOP_READ_ERROR:
+      return FAULTS.SSS_4;
+    case WalkEnd.READ_ERROR:
+      return FAULTS.SSS_1;
+    case WalkEnd.NOT_SNOOPED:
+      return FAULTS.SSS_5;
+    case WalkEnd.UPDATE_FAILED:
+      return FAULTS.SSS_6;
+    default:
+      return null;
+  }
+}
+
+/** First-stage structures belong to a domain and PASID: the tags of the cache have room for both. */
+function ownerOf({ domain, pasid }: Space): number {
+  return domain | (pasid << 16);
+}
+
+function pageHiOf({ pasid }: Space, hi: number): number {
+  return (hi >>> 12) | ((pasid >>> 16) << 26);
+}

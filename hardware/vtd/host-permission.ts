@@ -1,0 +1,78 @@
+/**
+ * Host permission tables (VT-d 4.2.4, 9.12): whether a translated request may touch the host page that it names. Each
+ * level may end the walk with a permission for a part of its range, or lead to the next lower table.
+ */
+import { anySet } from '../bits/index.ts';
+import { Access, type IommuProbe, RIGHTS, type Translation, type Walk } from '../iommu/index.ts';
+import type { Capabilities } from './capabilities.ts';
+import { reserve, reservedBits } from './reserved-bits.ts';
+import type { HostPermissions } from './space.ts';
+import { FAULTS, type Fault, HPTL1E, HPTL2E, HPTL3E, HPTL3E_RESERVED_WITHOUT, HPTL4E } from './spec/index.ts';
+
+/** One level: its entry, and which address bits choose the entry and the permission within it. */
+interface Level {
+  readonly layout: typeof HPTL4E;
+  readonly indexShift: number;
+  /** Permissions per entry; 0 where the level has none. */
+  readonly permissions: number;
+  readonly permissionShift: number;
+  /** The level below, or `null` at the lowest, where an entry holds permissions alone. */
+  readonly hasNext: boolean;
+}
+
+const LEVELS: readonly Level[] = [
+  { layout: HPTL4E, indexShift: 41, permissions: 0, permissionShift: 0, hasNext: true },
+  { layout: HPTL3E, indexShift: 33, permissions: 8, permissionShift: 30, hasNext: true },
+  { layout: HPTL2E, indexShift: 25, permissions: 16, permissionShift: 21, hasNext: true },
+  { layout: HPTL1E as unknown as typeof HPTL4E, indexShift: 17, permissions: 32, permissionShift: 12, hasNext: false },
+];
+const TABLE_ENTRIES = 256;
+const ENTRY_WORDS = 4;
+
+export class HostPermissionTable {
+  probe: IommuProbe | null = null;
+  readonly #reserved: readonly Uint32Array[];
+
+  constructor(capabilities: Capabilities) {
+    this.#reserved = LEVELS.map(({ layout, hasNext }, i) => {
+      const mask = reservedBits(layout, capabilities, i === 1 ? HPTL3E_RESERVED_WITHOUT : {});
+      return hasNext ? reserve(mask, 64 + capabilities.hostAddressWidth, 64 + 51) : mask;
+    });
+  }
+
+  /** The condition that blocks the request, or `null` when it may go on. */
+  *check(t: Translation<Fault>, { table: top, addressBits }: HostPermissions): Walk<Fault | null> {
+    const address = (t.hi >>> 0) * 2 ** 32 + (t.lo >>> 0);
+    if (address >= 2 ** addressBits) return FAULTS.SPT_9;
+    const { memory } = t;
+    let table = top;
+    for (const [i, level] of LEVELS.entries()) {
+      const isTop = i === 0;
+      const entries = isTop ? 2 ** (addressBits - level.indexShift) : TABLE_ENTRIES;
+      const index = Math.floor(address / 2 ** level.indexShift) % entries;
+      yield memory.read(table + index * ENTRY_WORDS * 4, ENTRY_WORDS);
+      if (!memory.ok) return isTop ? FAULTS.HPT_3 : FAULTS.HPT_1;
+      if (this.probe !== null) this.probe.read(level.layout.$.name, memory.address, memory.words, ENTRY_WORDS);
+      if (anySet(memory.words, this.#reserved[i]!)) return FAULTS.HPT_2;
+      const granted = permissionOf(memory.words, level, address);
+      const goesOn = granted === 0 && level.hasNext && level.layout.AV.isSet(memory.words);
+      if (!goesOn) return judge(t.access, granted);
+      table = level.layout.ADDRESS.address(memory.words);
+    }
+    return null;
+  }
+}
+
+/** Read and write permission of the page, 0 where this level says nothing about it. */
+function permissionOf(words: Uint32Array, { permissions, permissionShift }: Level, address: number): number {
+  if (permissions === 0) return 0;
+  const i = Math.floor(address / 2 ** permissionShift) % permissions;
+  return (words[i >>> 3]! >>> ((i & 7) * 4)) & RIGHTS;
+}
+
+function judge(access: number, granted: number): Fault | null {
+  if ((access & Access.ZERO_LENGTH) !== 0) return granted === 0 ? FAULTS.HPT_4 : null;
+  const denied = access & RIGHTS & ~granted;
+  if ((denied & Access.WRITE) !== 0) return FAULTS.HPT_5;
+  return (denied & Access.READ) !== 0 ? FAULTS.HPT_6 : null;
+}

@@ -1,0 +1,28 @@
+/** The layout of a table entry or descriptor by the name under which a walk reports it, and its value. */
+import type { AnyLayout, Words } from '../../bits/index.ts';
+import { firstStageLayout, secondStageLayout } from '../../formats/index.ts';
+import * as spec from '../spec/index.ts';
+
+/** Levels from 1 upward, as walks call them. */
+export const SECOND_STAGE_NAMES = ['', 'SS-PTE', 'SS-PDE', 'SS-PDPE', 'SS-PML4E', 'SS-PML5E'] as const;
+export const FIRST_STAGE_NAMES = ['', 'FS-PTE', 'FS-PDE', 'FS-PDPE', 'FS-PML4E', 'FS-PML5E'] as const;
+
+const BY_NAME: Readonly<Record<string, AnyLayout>> = Object.fromEntries(
+  [
+    spec.ROOT_ENTRY,
+    spec.CONTEXT_ENTRY,
+    spec.SCALABLE_ROOT_ENTRY,
+    spec.SCALABLE_CONTEXT_ENTRY,
+    spec.PASID_DIRECTORY_ENTRY,
+    spec.PASID_ENTRY,
+  ].map((of: AnyLayout) => [of.$.name, of]),
+);
+
+export function entryLayout(what: string, words: Words): AnyLayout | undefined {
+  const lo = words[0]! | 0;
+  const secondStage = SECOND_STAGE_NAMES.indexOf(what as (typeof SECOND_STAGE_NAMES)[number]);
+  if (secondStage > 0) return secondStageLayout(secondStage, lo);
+  const firstStage = FIRST_STAGE_NAMES.indexOf(what as (typeof FIRST_STAGE_NAMES)[number]);
+  if (firstStage > 0) return firstStageLayout(firstStage, lo);
+  return Object.hasOwn(BY_NAME, what) ? BY_NAME[what] : undefined;
+}

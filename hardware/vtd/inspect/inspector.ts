@@ -1,0 +1,115 @@
+/** What a VT-d unit shows to somebody who asks. Asking changes nothing: no table, cache, register, record or count. */
+import { highOf, joinHalves, lowOf } from '../../bits/index.ts';
+import {
+  Access,
+  type CacheView,
+  type EntryView,
+  Explainer,
+  type Explanation,
+  type ExplanationResult,
+  type ExplanationStep,
+  finish,
+  type IommuInspector,
+  inInterruptRange,
+  NO_PASID,
+  type Question,
+  Status,
+  type TableNode,
+  Translation,
+} from '../../iommu/index.ts';
+import type { PhysicalMemory } from '../../memory/index.ts';
+import { FAULT_HINTS, FAULTS, type Fault, type FaultName, GSTS, RTADDR } from '../spec/index.ts';
+import type { VtdUnit } from '../unit.ts';
+import { cacheViews } from './caches.ts';
+import { entryLayout } from './entries.ts';
+import { registerViews } from './registers.ts';
+import { TableReader } from './tables.ts';
+
+export class VtdInspector implements IommuInspector {
+  readonly #unit: VtdUnit;
+  readonly #memory: PhysicalMemory;
+
+  constructor(unit: VtdUnit, memory: PhysicalMemory) {
+    this.#unit = unit;
+    this.#memory = memory;
+  }
+
+  explain(question: Question): Explanation {
+    const unit = this.#unit;
+    const { requester, pasid, address, write } = question;
+    const t = new Translation<Fault>();
+    t.ask(requester, pasid, write ? Access.WRITE : Access.READ, highOf(address), lowOf(address));
+    t.effects = false;
+    const explainer = new Explainer(entryLayout);
+    const before = unit.probe;
+    unit.probe = explainer;
+    try {
+      finish(unit.walk(t), this.#memory);
+    } finally {
+      unit.probe = before;
+    }
+    return { question, steps: [...this.#circumstances(t), ...explainer.steps], result: resultOf(t) };
+  }
+
+  registers(): EntryView[] {
+    return registerViews(this.#unit.registers, this.#unit.capabilities);
+  }
+
+  tables(requester?: number, pasid?: number): TableNode {
+    const { capabilities, translator } = this.#unit;
+    const reader = new TableReader(capabilities, (address, length) => this.#memory.read(address, length));
+    const { mode, table: root, ioRights } = translator.root;
+    return reader.tree({ mode, root, ioRights, requester, pasid });
+  }
+
+  caches(): CacheView[] {
+    return cacheViews(this.#unit.translator);
+  }
+
+  /** What decides before any table is looked at. */
+  #circumstances({ hi, lo, pasid, access }: Translation<Fault>): ExplanationStep[] {
+    const { words } = this.#unit.registers;
+    const isOn = GSTS.TES.isSet(words);
+    const shown = isOn ? [GSTS.$.name, RTADDR.$.name] : [GSTS.$.name];
+    const steps = this.registers()
+      .filter(({ what }) => shown.includes(what))
+      .sort((a, b) => a.address - b.address)
+      .map((view): ExplanationStep => ({ kind: 'register', ...view }));
+    if (!isOn) steps.push({ kind: 'note', text: 'DMA remapping is off: addresses pass as they are.' });
+    if (inInterruptRange(hi, lo) && pasid === NO_PASID && (access & Access.WRITE) !== 0) {
+      const text = 'A write of one DWORD here would be an interrupt and take the way of interrupt remapping.';
+      steps.push({ kind: 'note', text: `${text} What follows is what becomes of any other write.` });
+    }
+    return steps;
+  }
+}
+
+function resultOf(t: Translation<Fault>): ExplanationResult {
+  if (t.fault === null && t.status === Status.SUCCESS) {
+    const { rights, shift } = t.leaf;
+    return {
+      ok: true,
+      address: joinHalves(t.hpaHi, t.hpaLo),
+      pageBytes: 2 ** shift,
+      read: (rights & Access.READ) !== 0,
+      write: (rights & Access.WRITE) !== 0,
+      snoop: t.snoop,
+    };
+  }
+  const isWrite = (t.access & Access.WRITE) !== 0;
+  const answer = isWrite ? 'none: the write is dropped' : (ANSWERS[t.status] ?? 'no permission');
+  const { fault, recorded } = t;
+  if (fault === null) return { ok: false, answer, fault: null };
+  const { code, name, meaning, stage } = fault;
+  return { ok: false, answer, fault: { code, name, meaning, stage, hint: hintFor(fault), recorded } };
+}
+
+const ANSWERS: Readonly<Record<number, string>> = {
+  [Status.UNSUPPORTED_REQUEST]: 'Unsupported Request',
+  [Status.COMPLETER_ABORT]: 'Completer Abort',
+};
+
+function hintFor(fault: Fault): string {
+  const row = Object.entries<Fault>(FAULTS).find(([, declared]) => declared === fault)?.[0];
+  return row === undefined ? '' : FAULT_HINTS[row as FaultName];
+}

@@ -1,0 +1,67 @@
+/** What the VT-d unit keeps in an IOTLB entry: the tags of VT-d 6.2.4 and the qualities of a translation. */
+import {
+  Access,
+  FLAGS,
+  FRAME_HI,
+  FRAME_LO,
+  type Iotlb,
+  type Leaf,
+  NO_PASID,
+  RIGHTS,
+  SHIFT,
+  type Translation,
+} from '../iommu/index.ts';
+
+// Flags. The low two bits are the rights that a hit may use without a closer look: none where the page meets the
+// interrupt range, and no write where a dirty flag has to be set first.
+export const SNOOP = 1 << 2;
+const FAULT_DISABLE = 1 << 3;
+const RIGHTS_SHIFT = 4;
+/** A write needs no dirty flag to be set. */
+export const NEEDS_NO_FLAG = 1 << 6;
+const KIND_SHIFT = 8;
+
+const INTERRUPT_BASE = 0xfee0_0000;
+const INTERRUPT_SHIFT = 20;
+
+/** Requester and low part of the PASID. Requests without PASID are looked up apart from all others. */
+export function ownerOf({ requester, pasid }: Translation): number {
+  return pasid === NO_PASID ? requester : requester | (pasid << 16);
+}
+
+/** Upper page bits; above them the upper part of the PASID, that there is one, and the privilege. */
+export function pageHiOf({ hi, pasid, access }: Translation): number {
+  if (pasid === NO_PASID) return hi >>> 12;
+  const privileged = (access & Access.PRIVILEGED) !== 0 ? 0b10_0000 : 0;
+  return (hi >>> 12) | ((0b01_0000 | (pasid >>> 16) | privileged) << 26);
+}
+
+export function entryFlags({ leaf, snoop, faultDisable }: Translation, kind: number): number {
+  const clean = leaf.dirty ? RIGHTS : Access.READ;
+  const plain = meetsInterruptRange(leaf) ? 0 : leaf.rights & clean;
+  const qualities = (snoop ? SNOOP : 0) | (faultDisable ? FAULT_DISABLE : 0) | (leaf.dirty ? NEEDS_NO_FLAG : 0);
+  return plain | qualities | (leaf.rights << RIGHTS_SHIFT) | (kind << KIND_SHIFT);
+}
+
+/** PGTT of the space that the entry belongs to. */
+export function kindOf(flags: number): number {
+  return flags >>> KIND_SHIFT;
+}
+
+/** Fills `t` from an entry. */
+export function unpack({ words }: Iotlb, i: number, t: Translation): void {
+  const flags = words[i + FLAGS]!;
+  const { leaf } = t;
+  leaf.frameHi = words[i + FRAME_HI]!;
+  leaf.frameLo = words[i + FRAME_LO]!;
+  leaf.shift = words[i + SHIFT]!;
+  leaf.rights = (flags >>> RIGHTS_SHIFT) & RIGHTS;
+  leaf.snoop = (flags & SNOOP) !== 0;
+  leaf.dirty = (flags & NEEDS_NO_FLAG) !== 0;
+  t.faultDisable = (flags & FAULT_DISABLE) !== 0;
+}
+
+/** Some byte of the page lies in 0xFEEx_xxxx. */
+function meetsInterruptRange({ frameHi, frameLo, shift }: Leaf): boolean {
+  return frameHi === 0 && (frameLo ^ INTERRUPT_BASE) >>> Math.max(shift, INTERRUPT_SHIFT) === 0;
+}

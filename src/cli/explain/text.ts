@@ -1,0 +1,96 @@
+/** An explanation as numbered steps for a reader. */
+import type { EntryView, Explanation, ExplanationResult, ExplanationStep, FieldView } from '../../../hardware/index.ts';
+import { hex } from '../../machine/index.ts';
+import { sizeText } from '../../recorder/index.ts';
+
+const WIDTH = 110;
+
+/** `who` is the requester as it is called here. */
+export function explanationLines(title: string, who: string, { question, steps, result }: Explanation): string[] {
+  const { pasid, address, write } = question;
+  const withPasid = pasid < 0 ? '' : ` with PASID ${pasid}`;
+  const numbered = steps.flatMap((step, i) => numberedLines(i + 1, stepLines(step)));
+  return [
+    title,
+    `${who} ${write ? 'writes' : 'reads'} ${hex(address)}${withPasid}`,
+    '',
+    ...numbered,
+    ...numberedLines(steps.length + 1, resultLines(question.address, result)),
+  ];
+}
+
+/** The entry and under it its fields: bits, name, value, meaning. Ignored fields that are 0 are left out. */
+export function entryLines({ what, address, value, fields }: EntryView, place = 'at'): string[] {
+  const shown = fields.filter(({ name, value: bits }) => bits !== 0n || !name.startsWith('IGNORED'));
+  const nameWidth = Math.max(0, ...shown.map(({ name }) => name.length));
+  const textWidth = Math.max(0, ...shown.map(({ text }) => text.length));
+  return [
+    `${what} ${place} ${hex(address)} = ${hex(value)}`,
+    ...shown.map(
+      ({ bits, name, text, meaning }) =>
+        `${bits.padStart(9)}  ${name.padEnd(nameWidth)}  ${text.padEnd(textWidth)}  ${meaning}`,
+    ),
+  ];
+}
+
+/** Fields that are not 0, on one line; of a flag that is set, the name says all. `named`: those whose 0 has a name too. */
+export function fieldsText(fields: readonly FieldView[], named = false): string {
+  return fields
+    .filter(({ value, text }) => value !== 0n || (named && text.includes('(')))
+    .map(({ name, bits, text }) => (bits.includes(':') ? `${name}=${text}` : name))
+    .join(' ');
+}
+
+function stepLines(step: ExplanationStep): string[] {
+  switch (step.kind) {
+    case 'register':
+      return [`${step.what} = ${hex(step.value)}: ${fieldsText(step.fields, true)}`];
+    case 'read':
+      return entryLines(step).map((line, i) => (i === 0 ? `reads ${line}` : line));
+    case 'cache':
+      return [`${step.cache}: ${step.hit ? 'hit' : 'miss'} (${inHex(step.detail)})`];
+    case 'note':
+      return wrap(step.text);
+  }
+}
+
+/** Numbers in a text as everything else is written here. */
+function inHex(text: string): string {
+  return text.replace(/\b\d{2,}\b/g, (digits) => hex(BigInt(digits)));
+}
+
+function resultLines(asked: bigint, result: ExplanationResult): string[] {
+  if (result.ok) {
+    const { address, pageBytes, read, write, snoop } = result;
+    const rights = [read ? 'read' : '', write ? 'write' : ''].filter((right) => right !== '').join(' and ');
+    return [
+      `Translated: ${hex(asked)} is ${hex(address)}, in a page of ${sizeText(pageBytes)}; ` +
+        `allowed: ${rights === '' ? 'nothing' : rights}${snoop ? '; snoops whatever the request says' : ''}.`,
+    ];
+  }
+  const { fault, answer } = result;
+  if (fault === null) return [`Blocked without a fault. Answer to the device: ${answer}.`];
+  const { code, name, meaning, stage, hint, recorded } = fault;
+  return [
+    `Blocked: fault ${hex(code)} ${name} (${stage}): ${meaning}.`,
+    `Answer to the device: ${answer}. ${recorded ? 'The fault is recorded.' : 'The fault is not recorded.'}`,
+    ...wrap(`Check: ${hint}${/[.?!]$/.test(hint) ? '' : '.'}`),
+  ];
+}
+
+function numberedLines(number: number, lines: readonly string[]): string[] {
+  return lines.map((line, i) => (i === 0 ? `${String(number).padStart(2)}. ${line}` : `    ${line}`));
+}
+
+function wrap(text: string): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = '';
+    }
+    line += line === '' ? word : ` ${word}`;
+  }
+  return [...lines, line];
+}

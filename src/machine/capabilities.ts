@@ -1,0 +1,127 @@
+/**
+ * What VER, CAP and ECAP of remapping units read: real machines, recorded virtual ones, and one that has everything.
+ * A set says what a unit can do; whether a unit with all of that exists here yet, `buildMachine` knows.
+ */
+import { encode, hex, joinHalves } from '../../hardware/bits/index.ts';
+import { CAP, ECAP, VER } from '../../hardware/vtd/spec/index.ts';
+
+export interface CapabilitySet {
+  readonly ver: string;
+  readonly cap: string;
+  readonly ecap: string;
+  /** Bits of a host physical address; the DMAR table says it, no register does. */
+  readonly hostAddressWidth: number;
+}
+
+/**
+ * Intel units by the machine that has them. CAP and ECAP of the Xeon E3 and E5 generations are those of the machines in
+ * the pcie-bench data set (sys-dmesg.txt of each measurement, github.com/pcie-bench/data). VER 1.0, and where no other
+ * source is named the host address width, are from kernel logs that report the same CAP and ECAP.
+ */
+export const intelCapabilities = {
+  /** Xeon E5, Sandy Bridge (2012): pcie-bench. Host address width: logs of such units (`DMAR: Host address width 46`). */
+  'sandy-bridge-ep': { ver: '0x10', cap: '0xd2078c106f0462', ecap: '0xf020fe', hostAddressWidth: 46 },
+  /** Xeon E5 v2, Ivy Bridge (2013): pcie-bench. VER and host address width as in the generations before and after. */
+  'ivy-bridge-ep': { ver: '0x10', cap: '0xd2078c106f0466', ecap: '0xf020de', hostAddressWidth: 46 },
+  /** Xeon E5 v3, Haswell (2014): pcie-bench. Host address width: logs of such units. */
+  'haswell-ep': { ver: '0x10', cap: '0xd2078c106f0466', ecap: '0xf020df', hostAddressWidth: 46 },
+  /** Xeon E3 v3, Haswell (2013): pcie-bench. VER and host address width as of other client chips, CAP.MGAW being 39. */
+  'haswell-e3': { ver: '0x10', cap: '0xd2008020660462', ecap: '0xf010da', hostAddressWidth: 39 },
+  /**
+   * Xeon E5 v4, Broadwell (2016), and the Xeon Scalable generations up to Cascade Lake: pcie-bench; kernel logs of a Xeon
+   * Gold 6146 and in github.com/utcs-scea/LAKE issue 10.
+   */
+  'broadwell-ep': { ver: '0x10', cap: '0x8d2078c106f0466', ecap: '0xf020df', hostAddressWidth: 46 },
+  /** Core, 12th generation and later, the unit of everything but graphics: `ver 5:0` in kernel logs with 39 address bits. */
+  'alder-lake': { ver: '0x50', cap: '0xd2008c40660462', ecap: '0xf050da', hostAddressWidth: 39 },
+  /** The same chips' graphics unit, `ver 4:0` in those logs: scalable mode without page requests. */
+  'alder-lake-graphics': { ver: '0x40', cap: '0x1c0000c40660462', ecap: '0x29a00f0505e', hostAddressWidth: 39 },
+  /**
+   * A server of 2023 with scalable mode, `ver 6:0` in a kernel log (README.md of a public repository called
+   * x86_ir_table, which does not name the chip). Host address width: not in the log, chosen.
+   */
+  'scalable-server': { ver: '0x60', cap: '0x9ed008c40780466', ecap: '0x3ee9e86f050df', hostAddressWidth: 52 },
+
+  /** QEMU 11.1 `intel-iommu`, profile legacy48 of the recorded corpus. Host address width = CAP.MGAW in all profiles. */
+  'qemu-legacy': { ver: '0x10', cap: '0x80d2008c222f0606', ecap: '0xf00f4a', hostAddressWidth: 48 },
+  /** `aw-bits=39`, profile legacy39. */
+  'qemu-legacy-39': { ver: '0x10', cap: '0x80d2008c22260206', ecap: '0xf00f4a', hostAddressWidth: 39 },
+  /** `caching-mode=on`, profile legacy48cm. */
+  'qemu-caching-mode': { ver: '0x10', cap: '0x80d2008c222f0686', ecap: '0xf00f4a', hostAddressWidth: 48 },
+  /** `device-iotlb=on`, profile legacy48dt. */
+  'qemu-device-tlb': { ver: '0x10', cap: '0x80d2008c222f0606', ecap: '0xf00f4e', hostAddressWidth: 48 },
+  /** `snoop-control=on`, profile legacy48sc. */
+  'qemu-snoop-control': { ver: '0x10', cap: '0x80d2008c222f0606', ecap: '0xf00fca', hostAddressWidth: 48 },
+  /** `scalable-mode=on`, profile s2_48: second stage only. */
+  'qemu-second-stage': { ver: '0x10', cap: '0x80d2008c222f0606', ecap: '0x480080f00f4a', hostAddressWidth: 48 },
+  /** `scalable-mode=on,aw-bits=39`, profile s2_39. */
+  'qemu-second-stage-39': { ver: '0x10', cap: '0x80d2008c22260206', ecap: '0x480080f00f4a', hostAddressWidth: 39 },
+  /** `scalable-mode=on,fsts=on`, profile s1_48: first stage only. */
+  'qemu-first-stage': { ver: '0x10', cap: '0x81d2008c222f0606', ecap: '0x880000f00f4a', hostAddressWidth: 48 },
+
+  /**
+   * No machine: what the specification offers a unit for shared virtual memory (revision 5.10, 11.4.2 and 11.4.3).
+   * Scalable mode with PASIDs of 20 bits, nesting, page requests, both stages with 5 levels and every page size, accessed
+   * and dirty flags at both, posted interrupts. Without host permission tables, enhanced commands, and what only exists
+   * beside a CPU (memory types, TDX, RDT).
+   */
+  modern: {
+    ver: hex(encode(VER, { MAX: 6 })[0]!),
+    cap: quad(
+      encode(CAP, {
+        ND: 6,
+        SAGAW: 0b01100,
+        MGAW: 56,
+        ZLR: 1,
+        FRO: 0x400 / 16,
+        SSLPS: 0b11,
+        PSI: 1,
+        NFR: 7,
+        MAMV: 18,
+        DWD: 1,
+        DRD: 1,
+        FS1GP: 1,
+        PI: 1,
+        FS5LP: 1,
+        ESIRTPS: 1,
+        ESRTPS: 1,
+      }),
+    ),
+    ecap: quad(
+      encode(ECAP, {
+        C: 1,
+        QI: 1,
+        DT: 1,
+        IR: 1,
+        EIM: 1,
+        PT: 1,
+        SC: 1,
+        IRO: 0x500 / 16,
+        MHMV: 15,
+        NEST: 1,
+        PRS: 1,
+        SRS: 1,
+        NWFS: 1,
+        EAFS: 1,
+        PSS: 19,
+        PASID: 1,
+        DIT: 1,
+        PDS: 1,
+        SMTS: 1,
+        SSADS: 1,
+        SSTS: 1,
+        FSTS: 1,
+        SMPWCS: 1,
+        RPS: 1,
+        ADMS: 1,
+        RPRIVS: 1,
+        SMS: 1,
+      }),
+    ),
+    hostAddressWidth: 52,
+  },
+} as const satisfies Readonly<Record<string, CapabilitySet>>;
+
+function quad(words: Uint32Array): string {
+  return hex(joinHalves(words[1]!, words[0]!));
+}

@@ -1,0 +1,31 @@
+/**
+ * How a test says what it proves. `docs/vtd.md` calls a row acted on only where the tests that claim it fail when the row
+ * is switched off; `npm run prove` finds out, and reads the claims of a run from the meta data of its tests.
+ */
+import { TestRunner } from 'vitest';
+import { layoutsOf, rowName } from '../hardware/bits/index.ts';
+import * as formats from '../hardware/formats/index.ts';
+import * as vtd from '../hardware/vtd/spec/index.ts';
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** Rows that the test claims to prove. */
+    proves?: string[];
+  }
+}
+
+const ROWS: ReadonlySet<string> = new Set([
+  ...[...layoutsOf(vtd), ...layoutsOf(formats)].flatMap((of) => [
+    of.$.name,
+    ...of.$.fields.map((field) => rowName(of, field, vtd.DESCRIPTOR_HEADER)),
+  ]),
+  ...Object.values<vtd.Fault>(vtd.FAULTS).map((fault) => fault.name),
+]);
+
+/** The running test fails when one of these registers, structures, NAME.FIELDs or fault reasons is switched off. */
+export function proves(...rows: readonly string[]): void {
+  for (const row of rows) if (!ROWS.has(row)) throw new Error(`nothing that is declared is called ${row}`);
+  const test = TestRunner.getCurrentTest();
+  if (test === undefined) throw new Error('proves() stands inside a test');
+  test.meta.proves = [...(test.meta.proves ?? []), ...rows];
+}
