@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/long/**'],
+    // Titles made from a row's values are whole, so that each test has a name of its own.
+    chaiConfig: { truncateThreshold: 200 },
     setupFiles: ['test/switch-off.ts'],
     // A golden file is written by `npm run golden` only: one that is missing is a failure, not a new truth.
     update: 'none',

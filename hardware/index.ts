@@ -8,6 +8,7 @@ export type {
   ExplanationStep,
   FieldView,
   IommuInspector,
+  Qualifier,
   Question,
   TableNode,
 } from './iommu/index.ts';
@@ -19,9 +20,14 @@ export {
   type HostMemory,
   type IntelCapabilities,
   NotSupported,
+  type PageRequestMessage,
   type Rig,
   type RigFault,
   type RigOptions,
   type Segment,
   type TranslateRequest,
+  type TranslationCompletion,
+  type TranslationRequest,
+  type TranslationResult,
 } from './rig.ts';
+export type { DeviceMessage } from './vtd/index.ts';

@@ -3,6 +3,8 @@
 //   node scripts/prove.mjs               all claims; writes docs/evidence/vtd-proofs.json, then run `npm run docs`
 //   node scripts/prove.mjs --check       all claims; fails where the file says something else
 //   node scripts/prove.mjs --sample 5    some rows of the file, chosen anew every time
+//   node scripts/prove.mjs --new         the claims of rows that the file does not have; adds them, and drops what is not
+//                                        claimed any more
 //   node scripts/prove.mjs --only FSTS   the claims of rows whose name contains FSTS; writes nothing
 import { fork } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,8 +15,8 @@ import { createVitest } from 'vitest/node';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const EVIDENCE = 'docs/evidence/vtd-proofs.json';
 const WORKERS = 2;
-/** A row without which a test never ends is proven as well: whoever waits for it is stopped after this time. */
-const PATIENCE_MS = 30_000;
+/** A row without which a test never ends is proven as well. A busy machine is slow too, so it gets a second, longer try. */
+const PATIENCE_MS = [45_000, 120_000];
 const FAILS = 'fails when switched off';
 const HANGS = 'does not end when switched off';
 const PASSES = 'passes when switched off';
@@ -27,7 +29,15 @@ const say = (text) => process.stderr.write(`prove: ${text}\n`);
 async function openVitest() {
   return await createVitest(
     'test',
-    { root, config: join(root, 'vitest.config.ts'), watch: false, reporters: [{}], pool: 'threads', maxWorkers: 1 },
+    {
+      root,
+      config: join(root, 'vitest.config.ts'),
+      watch: false,
+      reporters: [{}],
+      pool: 'threads',
+      maxWorkers: 1,
+      includeTaskLocation: true,
+    },
     { clearScreen: false, logLevel: 'error' },
   );
 }
@@ -39,13 +49,15 @@ async function runTests(vitest, files, names) {
     names === undefined ? undefined : { testNamePattern: new RegExp(`^(?:${names.map(literal).join('|')})$`) };
   const specifications = files.map((file) => project.createSpecification(join(root, file), options));
   const { testModules } = await vitest.runTestSpecifications(specifications, false);
-  return testModules.flatMap((module) => {
+  const inOrder = testModules.toSorted((a, b) => (a.moduleId < b.moduleId ? -1 : 1));
+  return inOrder.flatMap((module) => {
     const file = relative(root, module.moduleId).replaceAll('\\', '/');
     const tests = [...module.children.allTests()].filter((test) => test.result().state !== 'skipped');
     return tests.map((test) => ({
       file,
       name: test.fullName.replaceAll(' > ', ' '),
       passed: test.result().state === 'passed',
+      line: test.location?.line,
       proves: test.meta().proves ?? [],
     }));
   });
@@ -79,9 +91,12 @@ async function judge(jobs) {
     let worker;
     while (next < jobs.length) {
       const n = next++;
-      worker ??= await startWorker();
-      verdicts[n] = await ask(worker, jobs[n]);
-      if (verdicts[n].includes(HANGS)) worker = undefined;
+      for (const patience of PATIENCE_MS) {
+        worker ??= await startWorker();
+        verdicts[n] = await ask(worker, jobs[n], patience);
+        if (!verdicts[n].includes(HANGS)) break;
+        worker = undefined;
+      }
       done++;
       if (done % 25 === 0) say(`${done} of ${jobs.length}`);
     }
@@ -102,12 +117,12 @@ function startWorker() {
   });
 }
 
-function ask(worker, job) {
+function ask(worker, job, patience) {
   const lost = job.names.map(() => HANGS);
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       worker.kill('SIGKILL');
-    }, PATIENCE_MS);
+    }, patience);
     const end = (verdicts) => {
       clearTimeout(timer);
       worker.removeAllListeners();
@@ -131,29 +146,42 @@ function filesWithClaims(folder = 'test') {
     .sort();
 }
 
-/** What the tests claim: row, file, names. A structure is claimed by the first test that claims one of its fields. */
-async function collectClaims(only) {
+/** What the tests claim: row, file, names, and for each name the line where its test begins. */
+async function collectClaims() {
   const vitest = await openVitest();
   const tests = await runTests(vitest, filesWithClaims());
   await vitest.close();
   const broken = tests.filter((test) => !test.passed && test.proves.length > 0);
   if (broken.length > 0) throw new Complaint(`these tests fail already:\n${list(broken.map((test) => test.name))}`);
+  const names = tests.map(({ file, name }) => `${file}: ${name}`);
+  const twice = names.filter((name, i) => names.indexOf(name) !== i && tests[i].proves.length > 0);
+  if (twice.length > 0) throw new Complaint(`these tests have the name of another one:\n${list(twice)}`);
   const claims = new Map();
-  const claim = (row, { file, name }) => {
+  const claim = (row, { file, name, line }) => {
     const key = JSON.stringify([row, file]);
-    if (!claims.has(key)) claims.set(key, { row, file, names: [] });
-    const { names } = claims.get(key);
-    if (!names.includes(name)) names.push(name);
+    if (!claims.has(key)) claims.set(key, { row, file, names: [], lines: [] });
+    const { names, lines } = claims.get(key);
+    if (names.includes(name)) return;
+    names.push(name);
+    lines.push(line);
   };
-  for (const test of tests) for (const row of test.proves) if (row.includes(only)) claim(row, test);
-  const claimed = new Set([...claims.values()].map(({ row }) => row));
-  for (const { row, file, names } of [...claims.values()]) {
-    const structure = row.slice(0, row.lastIndexOf('.'));
-    if (!row.includes('.') || claimed.has(structure) || /\.\d+$/.test(row)) continue;
-    claimed.add(structure);
-    claim(structure, { file, name: names[0] });
+  for (const test of tests) for (const row of test.proves) claim(row, test);
+  return [...claims.values(), ...claimsOfStructures(claims)];
+}
+
+/** A structure that no test claims itself is proven by one of the tests that claim its fields: a few of them are tried. */
+function claimsOfStructures(claims) {
+  const structures = new Map();
+  for (const { row, file, names } of claims.values()) {
+    const name = row.slice(0, row.lastIndexOf('.'));
+    if (!row.includes('.') || /\.\d+$/.test(row)) continue;
+    const known = structures.get(name) ?? { row: name, file, names: [], isImplied: true };
+    const isClaimed = [...claims.values()].some((claim) => claim.row === name);
+    if (!isClaimed && known.file === file && known.names.length < 3 && !known.names.includes(names[0])) {
+      structures.set(name, { ...known, names: [...known.names, names[0]] });
+    }
   }
-  return [...claims.values()];
+  return [...structures.values()];
 }
 
 function readEvidence() {
@@ -161,15 +189,23 @@ function readEvidence() {
   return JSON.parse(readFileSync(join(root, EVIDENCE), 'utf8'));
 }
 
-/** The rows of which every claim fails, each with its first claim; and the claims that do not hold. */
+/**
+ * The rows of which every claim holds, each with the first test that fails; and the claims that do not hold. A table of
+ * cases (it.each) is one test: it fails when one of its cases does.
+ */
 function evidenceOf(jobs, verdicts) {
   const rows = {};
   const untrue = [];
-  jobs.forEach(({ row, file, names }, n) => {
+  jobs.forEach(({ row, file, names, lines = names, isImplied }, n) => {
+    const holds = (verdict) => verdict === FAILS || verdict === HANGS;
+    const held = new Set(lines.filter((_, i) => holds(verdicts[n][i])));
     names.forEach((test, i) => {
       const verdict = verdicts[n][i];
-      if (verdict === FAILS || verdict === HANGS) rows[row] ??= { file, test, verdict };
-      else untrue.push({ row, text: `${row}: "${test}" (${file}) ${verdict}` });
+      if (holds(verdict)) rows[row] ??= { file, test, verdict };
+      else if (isImplied !== true && !held.has(lines[i])) {
+        untrue.push({ row, text: `${row}: "${test}" (${file}) ${verdict}` });
+        held.add(lines[i]);
+      }
     });
   });
   for (const { row } of untrue) delete rows[row];
@@ -177,7 +213,13 @@ function evidenceOf(jobs, verdicts) {
   return { rows: sorted, untrue: untrue.map(({ text }) => text) };
 }
 
-const list = (lines) => lines.map((line) => `  ${line}`).join('\n');
+const claimsIn = (rows) => JSON.stringify(Object.entries(rows).map(([row, { file, test }]) => [row, file, test]));
+
+const LISTED = 30;
+const list = (lines) => {
+  const more = lines.length > LISTED ? [`and ${lines.length - LISTED} more`] : [];
+  return [...lines.slice(0, LISTED), ...more].map((line) => `  ${line}`).join('\n');
+};
 
 class Complaint extends Error {}
 
@@ -187,7 +229,8 @@ function refuse(untrue) {
 
 async function sample(count) {
   const { rows } = readEvidence();
-  const left = Object.entries(rows);
+  // To wait for a test that does not end takes too long here.
+  const left = Object.entries(rows).filter(([, { verdict }]) => verdict === FAILS);
   const jobs = [];
   while (jobs.length < count && left.length > 0) {
     const [[row, { file, test }]] = left.splice(Math.floor(Math.random() * left.length), 1);
@@ -198,28 +241,60 @@ async function sample(count) {
   say(`proven again: ${jobs.map(({ row }) => row).join(', ')}`);
 }
 
-async function proveAll({ check, only }) {
-  const started = Date.now();
-  const jobs = await collectClaims(only);
-  say(`${jobs.length} runs`);
-  const { rows, untrue } = evidenceOf(jobs, await judge(jobs));
-  say(`${Object.keys(rows).length} rows proven in ${Math.round((Date.now() - started) / 1000)} s`);
-  const about = 'Written by `npm run prove`: for each row a test that passes, and that fails without the row.';
-  const text = `${JSON.stringify({ about, rows }, null, 2)}\n`;
-  if (only === '' && !check) {
-    mkdirSync(dirname(join(root, EVIDENCE)), { recursive: true });
-    writeFileSync(join(root, EVIDENCE), text);
-  }
+async function proveAll() {
+  const { rows, untrue } = await prove(await collectClaims());
+  writeEvidence(rows);
   refuse(untrue);
-  if (check && JSON.stringify(readEvidence().rows) !== JSON.stringify(rows)) {
+}
+
+async function checkAll() {
+  const { rows, untrue } = await prove(await collectClaims());
+  refuse(untrue);
+  if (claimsIn(readEvidence().rows) !== claimsIn(rows)) {
     throw new Complaint(`${EVIDENCE} is out of date: npm run prove, then npm run docs.`);
   }
+}
+
+async function proveNew() {
+  const known = readEvidence().rows;
+  const claims = await collectClaims();
+  const isKnown = ({ row, file, names }) => known[row]?.file === file && names.includes(known[row].test);
+  const standing = new Set(claims.filter(isKnown).map(({ row }) => row));
+  const { rows, untrue } = await prove(claims.filter(({ row }) => !standing.has(row)));
+  writeEvidence({ ...Object.fromEntries([...standing].map((row) => [row, known[row]])), ...rows });
+  refuse(untrue);
+}
+
+async function proveOnly(part) {
+  const claims = await collectClaims();
+  const { rows, untrue } = await prove(claims.filter(({ row }) => row.includes(part)));
+  say(Object.keys(rows).join(', '));
+  refuse(untrue);
+}
+
+async function prove(jobs) {
+  const started = Date.now();
+  say(`${jobs.length} runs`);
+  const found = evidenceOf(jobs, await judge(jobs));
+  say(`${Object.keys(found.rows).length} rows proven in ${Math.round((Date.now() - started) / 1000)} s`);
+  return found;
+}
+
+function writeEvidence(rows) {
+  const about = 'Written by `npm run prove`: for each row a test that passes, and that fails without the row.';
+  const sorted = Object.fromEntries(Object.entries(rows).sort(([a], [b]) => (a < b ? -1 : 1)));
+  mkdirSync(dirname(join(root, EVIDENCE)), { recursive: true });
+  writeFileSync(join(root, EVIDENCE), `${JSON.stringify({ about, rows: sorted }, null, 2)}\n`);
 }
 
 async function main([option, value]) {
   if (option === '--worker') await work();
   else if (option === '--sample') await sample(Number(value));
-  else await proveAll({ check: option === '--check', only: option === '--only' ? value : '' });
+  else if (option === '--only') await proveOnly(value);
+  else if (option === '--new') await proveNew();
+  else if (option === '--check') await checkAll();
+  else if (option === undefined) await proveAll();
+  else throw new Complaint('say nothing, or one of --check, --new, --sample N, --only NAME.');
 }
 
 main(process.argv.slice(2)).catch((error) => {

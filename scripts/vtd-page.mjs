@@ -14,7 +14,7 @@ const CHAPTERS = [
 ];
 
 /** `text`, and the names in `proven` that are no row of the page. */
-export function vtdPage({ bits, formats, vtd, proven }) {
+export function vtdPage({ vtd, rows, proven }) {
   const unknown = new Set(Object.keys(proven));
   const counts = new Map();
   let kind = '';
@@ -26,16 +26,13 @@ export function vtdPage({ bits, formats, vtd, proven }) {
     counts.set(kind, of.set(row, found));
     return found;
   };
-  const layouts = [...new Set([...bits.layoutsOf(vtd), ...bits.layoutsOf(formats)])].filter((of) =>
-    of.$.reference.startsWith('VT-d'),
-  );
-  const left = new Set(layouts);
+  const left = new Set(rows.LAYOUTS);
   const chapters = CHAPTERS.flatMap(({ title, sections }) => {
     const here = [...left].filter((of) => sections.some((section) => sectionOf(of).startsWith(section)));
     for (const of of here) left.delete(of);
     kind = title;
     if (here.length === 0) return [];
-    return [`## ${title}`, '', ...here.sort(inOrder).flatMap((of) => structure(of, { bits, vtd, state }))];
+    return [`## ${title}`, '', ...here.sort(inOrder).flatMap((of) => structure(of, rows, state))];
   });
   kind = 'Fault reasons';
   const faults = ['## Fault reasons', '', ...faultTable(vtd, state)];
@@ -76,23 +73,23 @@ function inOrder(a, b) {
   return sectionOf(a).localeCompare(sectionOf(b), 'en', { numeric: true }) || (a.$.name < b.$.name ? -1 : 1);
 }
 
-function structure(of, { bits, vtd, state }) {
+function structure(of, { rowOf }, state) {
   const { name, offset, reference, fields } = of.$;
   const isRegister = sectionOf(of).startsWith('11.');
   const place = offset !== undefined ? `at ${hexadecimal(offset, 3)}h, ` : isRegister ? 'at a place of its own, ' : '';
-  const rows = fields.map((field) => [
+  const lines = fields.map((field) => [
     field.spec.hi === field.spec.lo ? field.spec.hi : `${field.spec.hi}:${field.spec.lo}`,
     isRegister ? field.spec.access : '',
     field.name,
     meaning(field.spec.doc, field.spec.values, field.width <= 4 ? 2 : 10),
-    state(bits.rowName(of, field, vtd.DESCRIPTOR_HEADER)),
+    state(rowOf(of, field)),
   ]);
   return [
     `### ${name}`,
     '',
     `${place}${of.$.bits} bits, ${reference}: ${state(name)}.`.replace(/^a/, 'A'),
     '',
-    ...table(['Bits', 'Access', 'Name', 'Meaning', 'State'], rows),
+    ...table(['Bits', 'Access', 'Name', 'Meaning', 'State'], lines),
   ];
 }
 

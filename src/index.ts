@@ -1,11 +1,13 @@
 /** The front door: what scenarios, studies and other people's programs import. */
 export {
   buildMachine,
+  type CapabilitySet,
   DmaEngineDriver,
   type DmaResult,
   type Duration,
   InputError,
   type Instant,
+  intelCapabilities,
   type Machine,
   type MachineInput,
   type MachineSpec,

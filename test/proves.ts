@@ -3,9 +3,7 @@
  * is switched off; `npm run prove` finds out, and reads the claims of a run from the meta data of its tests.
  */
 import { TestRunner } from 'vitest';
-import { layoutsOf, rowName } from '../hardware/bits/index.ts';
-import * as formats from '../hardware/formats/index.ts';
-import * as vtd from '../hardware/vtd/spec/index.ts';
+import { ROWS } from '../hardware/vtd/rows.ts';
 
 declare module 'vitest' {
   interface TaskMeta {
@@ -13,14 +11,6 @@ declare module 'vitest' {
     proves?: string[];
   }
 }
-
-const ROWS: ReadonlySet<string> = new Set([
-  ...[...layoutsOf(vtd), ...layoutsOf(formats)].flatMap((of) => [
-    of.$.name,
-    ...of.$.fields.map((field) => rowName(of, field, vtd.DESCRIPTOR_HEADER)),
-  ]),
-  ...Object.values<vtd.Fault>(vtd.FAULTS).map((fault) => fault.name),
-]);
 
 /** The running test fails when one of these registers, structures, NAME.FIELDs or fault reasons is switched off. */
 export function proves(...rows: readonly string[]): void {

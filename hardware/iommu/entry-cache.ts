@@ -12,7 +12,7 @@ export interface EntryCacheSpec {
 
 export class EntryCache<T> {
   readonly spec: EntryCacheSpec;
-  readonly #keys: Int32Array;
+  readonly #keys: Float64Array;
   readonly #values: (T | null)[];
   /** When each entry was last used, counted in uses of this cache. */
   readonly #used: Float64Array;
@@ -27,7 +27,7 @@ export class EntryCache<T> {
       throw new RangeError(`a cache of ${spec.sets} sets and ${spec.ways} ways: sets must be a power of two`);
     }
     this.spec = spec;
-    this.#keys = new Int32Array(entries);
+    this.#keys = new Float64Array(entries);
     this.#values = new Array<T | null>(entries).fill(null);
     this.#used = new Float64Array(entries);
   }

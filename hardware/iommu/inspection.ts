@@ -3,6 +3,7 @@
  * tables as a tree, its caches. Plain data; asking changes nothing.
  */
 import { type AnyLayout, type Field, hex, type Words } from '../bits/index.ts';
+import { Access, AddressType } from './access.ts';
 import type { FaultReport, IommuProbe } from './probe.ts';
 
 /** One field of a register or of a table entry. */
@@ -29,12 +30,16 @@ export interface EntryView {
   readonly fields: readonly FieldView[];
 }
 
+export type Qualifier = 'execute' | 'privileged' | 'zero length' | 'translation request' | 'translated';
+
 export interface Question {
   readonly requester: number;
   /** -1 without a PASID. */
   readonly pasid: number;
   readonly address: bigint;
   readonly write: boolean;
+  /** What else the request says of itself. */
+  readonly also?: readonly Qualifier[];
 }
 
 export type ExplanationStep =
@@ -110,8 +115,39 @@ export interface IommuInspector {
   registers(): EntryView[];
   /** The tables of one requester, or of all that have any; with a PASID only what belongs to it. */
   tables(requester?: number, pasid?: number): TableNode;
+  /** The interrupt remapping table, and the queue of commands; `null` when the unit has none. */
+  interrupts(): TableNode | null;
+  queue(): TableNode | null;
   caches(): CacheView[];
 }
+
+/** The words for bits of an access and for an address type. */
+export function qualifiersOf(access: number, addressType: number): Qualifier[] {
+  const ofAccess = Object.entries(ACCESS_WORDS).filter(([, bit]) => (access & bit) !== 0);
+  const ofType = Object.entries(TYPE_WORDS).filter(([, type]) => type === addressType);
+  return [...ofAccess, ...ofType].map(([word]) => word as Qualifier);
+}
+
+/** Bits of an access and the address type for words. */
+export function accessFor({ write, also = [] }: Question): { readonly access: number; readonly addressType: number } {
+  let access: number = write ? Access.WRITE : Access.READ;
+  let addressType: number = AddressType.UNTRANSLATED;
+  for (const word of also) {
+    if (word in ACCESS_WORDS) access |= ACCESS_WORDS[word as keyof typeof ACCESS_WORDS];
+    else addressType = TYPE_WORDS[word as keyof typeof TYPE_WORDS];
+  }
+  return { access, addressType };
+}
+
+const ACCESS_WORDS = {
+  execute: Access.EXECUTE,
+  privileged: Access.PRIVILEGED,
+  'zero length': Access.ZERO_LENGTH,
+} as const satisfies Partial<Record<Qualifier, number>>;
+const TYPE_WORDS = {
+  'translation request': AddressType.TRANSLATION,
+  translated: AddressType.TRANSLATED,
+} as const satisfies Partial<Record<Qualifier, number>>;
 
 /** Decodes the structure that starts at word `at` of `words`. */
 export function entryView(of: AnyLayout, words: Words, address: number, at = 0, what = of.$.name): EntryView {

@@ -203,7 +203,7 @@ export class Arrivals {
     const { request, tlp } = inbound;
     if (!inbound.answered && inbound.turn === null) return false;
     // Who takes the interrupt looks for the data that was written before it.
-    if (request.interrupt && port.issued > 0) return false;
+    if (port.issued > 0 && (request.interrupt || port.posted[0]!.inTurn)) return false;
     if (inbound.turn !== null) {
       inbound.inTurn = true;
       inbound.turn();

@@ -17,6 +17,7 @@ export interface RecordedRequest {
   readonly addressType: number;
   readonly hi: number;
   readonly lo: number;
+  readonly isPageRequest?: boolean;
 }
 
 export interface FaultRecorderSpec {
@@ -106,8 +107,9 @@ export class FaultRecorder {
     FRCD.FI.setAddress(words, numberOf(request.hi, request.lo & ~0xfff), at);
     FRCD.SID.set(words, request.requester, at);
     FRCD.FR.set(words, reason, at);
-    FRCD.T1.set(words, (access & Access.READ) !== 0 ? 1 : 0, at);
-    FRCD.T2.set(words, (access & ATOMIC) === ATOMIC ? 1 : 0, at);
+    const isPageRequest = request.isPageRequest === true;
+    FRCD.T1.set(words, (access & Access.READ) !== 0 && !isPageRequest ? 1 : 0, at);
+    FRCD.T2.set(words, (access & ATOMIC) === ATOMIC || isPageRequest ? 1 : 0, at);
     if (this.#spec.deviceTlb) FRCD.AT.set(words, request.addressType, at);
     if (!this.#spec.pasid || pasid === NO_PASID) return;
     FRCD.PP.set(words, 1, at);

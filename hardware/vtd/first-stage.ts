@@ -28,7 +28,9 @@ import {
 } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Era } from './era.ts';
+import { isCanonical, QuickFirstStage } from './first-stage-quick.ts';
 import { setFlags, UpdateEnd } from './flag-update.ts';
+import { Event, type PerformanceEvents } from './performance-events.ts';
 import { entryOffset, type SecondStage, WalkEnd } from './second-stage.ts';
 import type { FirstStageTable, Space } from './space.ts';
 import { FAULTS, type Fault } from './spec/index.ts';
@@ -52,7 +54,9 @@ interface Place {
 
 export class FirstStage {
   probe: IommuProbe | null = null;
+  counters: PerformanceEvents | null = null;
   readonly structures: Iotlb | null;
+  readonly quick: QuickFirstStage;
   readonly #second: SecondStage;
   readonly #era: Era;
   readonly #reserved: ReservedMasks;
@@ -65,6 +69,7 @@ export class FirstStage {
       hostAddressWidth: capabilities.hostAddressWidth,
       gigabytePages: capabilities.has('FS1GP'),
     });
+    this.quick = new QuickFirstStage(this.#reserved, second);
   }
 
   /** Translates the request's address and fills `t.leaf`; gives the condition that blocks it, or `null`. */
@@ -131,7 +136,7 @@ export class FirstStage {
     const second = space.second!;
     // A read of a table counts as a write while the second stage keeps dirty flags (VT-d 3.8).
     const end = yield* this.#second.walk(t, inner, second, placeOf(at), second.flags);
-    const fault = structural(end);
+    const fault = structural(end, inner);
     if (fault !== null) return fault;
     const wanted = second.flags ? RIGHTS : Access.READ;
     if ((inner.rights & wanted) === wanted) return null;
@@ -154,7 +159,7 @@ export class FirstStage {
     const offset = (lo & ((1 << shift) - 1)) >>> 0;
     const guest = placeOf(target + offset);
     const end = yield* this.#second.walk(t, leaf, space.second, guest, write && (rights & Access.WRITE) !== 0);
-    const fault = structural(end);
+    const fault = structural(end, leaf);
     if (fault !== null) return fault;
     leaf.rights &= rights;
     leaf.snoop ||= space.pageSnoop;
@@ -188,6 +193,7 @@ export class FirstStage {
       const i = t.effects ? structures.find(owner, pageHi, pageLo) : structures.peek(owner, pageHi, pageLo);
       const what = `PASID ${space.pasid}, ${joinHalves(t.hi, t.lo)}`;
       if (this.probe !== null) this.probe.cache(CACHE_NAME, i >= 0, what);
+      if (this.counters !== null && t.effects) this.#count(t, space.domain, i);
       if (i >= 0) {
         const { words } = structures;
         const level = (words[i + SHIFT]! - 12) / 9;
@@ -196,6 +202,13 @@ export class FirstStage {
       }
     }
     return { table, level: levels, granted: EVERYTHING };
+  }
+
+  #count({ requester, pasid }: Translation<Fault>, domain: number, i: number): void {
+    this.counters?.count(Event.FS_NONLEAF_LOOKUP, requester, domain, pasid, 0);
+    if (i < 0) return;
+    const level = (this.structures!.words[i + SHIFT]! - 12) / 9;
+    this.counters?.count(Event.FS_NONLEAF_HIT, requester, domain, pasid, level);
   }
 
   #keep(t: Translation<Fault>, space: Space, level: number, target: number, granted: number): void {
@@ -225,12 +238,6 @@ interface Entry {
   readonly tableRights: number;
 }
 
-/** Bits 63:47 (4 levels) or 63:56 (5 levels) of a canonical address are equal. */
-function isCanonical(levels: number, hi: number): boolean {
-  const sign = levels === 5 ? hi >> 24 : hi >> 15;
-  return sign === 0 || sign === -1;
-}
-
 function placeOf(address: number): Place {
   return { hi: highHalf(address), lo: lowHalf(address) };
 }
@@ -242,8 +249,10 @@ function hostAddress(leaf: Leaf, address: number): number {
 }
 
 /** Conditions of the second stage that are reported under their own names wherever they are met. */
-function structural(end: number): Fault | null {
+function structural(end: number, leaf: Leaf): Fault | null {
   switch (end) {
+    case WalkEnd.LEAF:
+      return leaf.rights === 0 ? FAULTS.SSS_2 : null;
     case WalkEnd.NOT_PRESENT:
       return FAULTS.SSS_2;
     case WalkEnd.RESERVED_BITS:

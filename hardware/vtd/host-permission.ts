@@ -32,8 +32,10 @@ const ENTRY_WORDS = 4;
 export class HostPermissionTable {
   probe: IommuProbe | null = null;
   readonly #reserved: readonly Uint32Array[];
+  readonly #zeroLengthReads: boolean;
 
   constructor(capabilities: Capabilities) {
+    this.#zeroLengthReads = capabilities.has('ZLR');
     this.#reserved = LEVELS.map(({ layout, hasNext }, i) => {
       const mask = reservedBits(layout, capabilities, i === 1 ? HPTL3E_RESERVED_WITHOUT : {});
       return hasNext ? reserve(mask, 64 + capabilities.hostAddressWidth, 64 + 51) : mask;
@@ -56,7 +58,7 @@ export class HostPermissionTable {
       if (anySet(memory.words, this.#reserved[i]!)) return FAULTS.HPT_2;
       const granted = permissionOf(memory.words, level, address);
       const goesOn = granted === 0 && level.hasNext && level.layout.AV.isSet(memory.words);
-      if (!goesOn) return judge(t.access, granted);
+      if (!goesOn) return judge(t.access, granted, this.#zeroLengthReads);
       table = level.layout.ADDRESS.address(memory.words);
     }
     return null;
@@ -70,8 +72,8 @@ function permissionOf(words: Uint32Array, { permissions, permissionShift }: Leve
   return (words[i >>> 3]! >>> ((i & 7) * 4)) & RIGHTS;
 }
 
-function judge(access: number, granted: number): Fault | null {
-  if ((access & Access.ZERO_LENGTH) !== 0) return granted === 0 ? FAULTS.HPT_4 : null;
+function judge(access: number, granted: number, zeroLengthReads: boolean): Fault | null {
+  if (zeroLengthReads && (access & Access.ZERO_LENGTH) !== 0) return granted === 0 ? FAULTS.HPT_4 : null;
   const denied = access & RIGHTS & ~granted;
   if ((denied & Access.WRITE) !== 0) return FAULTS.HPT_5;
   return (denied & Access.READ) !== 0 ? FAULTS.HPT_6 : null;

@@ -48,6 +48,11 @@ export function kindOf(flags: number): number {
   return flags >>> KIND_SHIFT;
 }
 
+/** What the translation grants. */
+export function rightsOf(flags: number): number {
+  return (flags >>> RIGHTS_SHIFT) & RIGHTS;
+}
+
 /** Fills `t` from an entry. */
 export function unpack({ words }: Iotlb, i: number, t: Translation): void {
   const flags = words[i + FLAGS]!;
@@ -55,13 +60,13 @@ export function unpack({ words }: Iotlb, i: number, t: Translation): void {
   leaf.frameHi = words[i + FRAME_HI]!;
   leaf.frameLo = words[i + FRAME_LO]!;
   leaf.shift = words[i + SHIFT]!;
-  leaf.rights = (flags >>> RIGHTS_SHIFT) & RIGHTS;
+  leaf.rights = rightsOf(flags);
   leaf.snoop = (flags & SNOOP) !== 0;
   leaf.dirty = (flags & NEEDS_NO_FLAG) !== 0;
   t.faultDisable = (flags & FAULT_DISABLE) !== 0;
 }
 
 /** Some byte of the page lies in 0xFEEx_xxxx. */
-function meetsInterruptRange({ frameHi, frameLo, shift }: Leaf): boolean {
+export function meetsInterruptRange({ frameHi, frameLo, shift }: Leaf): boolean {
   return frameHi === 0 && (frameLo ^ INTERRUPT_BASE) >>> Math.max(shift, INTERRUPT_SHIFT) === 0;
 }

@@ -14,6 +14,7 @@ import {
 } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Era } from './era.ts';
+import { countContextLookup, type PerformanceEvents } from './performance-events.ts';
 import { anyBut, fieldBits, reserve, reservedBits } from './reserved-bits.ts';
 import { Kind, LEGACY, type Space } from './space.ts';
 import {
@@ -41,6 +42,7 @@ const NOTHING = new Uint32Array(CONTEXT_ENTRY.$.words);
 export class LegacyTables {
   readonly cache: EntryCache<LegacyContext> | null;
   probe: IommuProbe | null = null;
+  counters: PerformanceEvents | null = null;
   readonly #capabilities: Capabilities;
   readonly #era: Era;
   readonly #rootReserved: Uint32Array;
@@ -110,6 +112,7 @@ export class LegacyTables {
   *#context(t: Translation<Fault>, root: number): Walk<LegacyContext | Fault> {
     const cached = this.cache?.find(t.requester, !t.effects) ?? null;
     if (this.probe !== null) this.probe.cache('context cache', cached !== null, `requester ${t.requester}`);
+    if (this.counters !== null && t.effects) countContextLookup(this.counters, t, cached !== null);
     if (cached !== null) return cached;
     const { memory } = t;
     // 5a. Root entry of the bus.

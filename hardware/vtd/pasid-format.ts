@@ -68,15 +68,7 @@ export class PasidFormat {
     const domain = PASID_ENTRY.DID.get(words);
     const coherent = this.#assumeCoherent || (capabilities.has('SMPWCS') && PASID_ENTRY.PWSNP.isSet(words));
     const second = usesSecond ? this.#second(words, coherent, domain) : null;
-    const first = usesFirst
-      ? {
-          table: PASID_ENTRY.FSPTPTR.address(words),
-          levels: PASID_ENTRY.FSPM.get(words) === FirstStagePagingMode.FIVE_LEVEL ? 5 : 4,
-          writeProtect: PASID_ENTRY.WPE.isSet(words),
-          extendedAccessed: capabilities.has('EAFS') && PASID_ENTRY.EAFE.isSet(words),
-          coherent,
-        }
-      : null;
+    const first = usesFirst ? this.#first(words, coherent) : null;
     return {
       fault: this.#check(words, kind, hostPermissions, second?.levels ?? 1, second?.addressBits ?? 64),
       faultDisable: PASID_ENTRY.FPD.isSet(words),
@@ -96,6 +88,19 @@ export class PasidFormat {
           }
         : null,
       reasons: SCALABLE,
+    };
+  }
+
+  #first(words: Uint32Array, coherent: boolean): NonNullable<Space['first']> {
+    const table = PASID_ENTRY.FSPTPTR.address(words);
+    return {
+      table,
+      tableHi: highHalf(table),
+      tableLo: lowHalf(table),
+      levels: PASID_ENTRY.FSPM.get(words) === FirstStagePagingMode.FIVE_LEVEL ? 5 : 4,
+      writeProtect: PASID_ENTRY.WPE.isSet(words),
+      extendedAccessed: this.#capabilities.has('EAFS') && PASID_ENTRY.EAFE.isSet(words),
+      coherent,
     };
   }
 

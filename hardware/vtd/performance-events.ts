@@ -1,6 +1,7 @@
 /**
- * The performance events that this unit counts (VT-d 10.7, table 49), and the interface through which its models tell of
- * them. A model holds `counters: PerformanceEvents | null`, which is `null` unless a counter is enabled and not frozen:
+ * The performance events that this unit counts (VT-d 10.7, table 49: all but those of time and of caches of host
+ * permissions), and the interface through which its models tell of them. A model holds `counters`, which is `null`
+ * unless a counter is enabled and not frozen, and lets questions (`Translation.effects` false) uncounted:
  * `if (this.counters !== null) this.counters.count(Event.IOTLB_HIT, requester, domain, pasid, level)`.
  */
 import type { Capability } from './spec/capability.ts';
@@ -31,12 +32,8 @@ export const Event = {
   SS_NONLEAF_HIT: structures + PerformanceEvent[2].SS_NONLEAF_HIT,
   FS_NONLEAF_LOOKUP: structures + PerformanceEvent[2].FS_NONLEAF_LOOKUP,
   FS_NONLEAF_HIT: structures + PerformanceEvent[2].FS_NONLEAF_HIT,
-  HPT_NONLEAF_LOOKUP: structures + PerformanceEvent[2].HPT_NONLEAF_LOOKUP,
-  HPT_NONLEAF_HIT: structures + PerformanceEvent[2].HPT_NONLEAF_HIT,
   IOTLB_LOOKUP: leaves + PerformanceEvent[3].IOTLB_LOOKUP,
   IOTLB_HIT: leaves + PerformanceEvent[3].IOTLB_HIT,
-  HPT_LEAF_LOOKUP: leaves + PerformanceEvent[3].HPT_LEAF_LOOKUP,
-  HPT_LEAF_HIT: leaves + PerformanceEvent[3].HPT_LEAF_HIT,
   INT_CACHE_LOOKUP: interrupts + PerformanceEvent[4].INT_CACHE_LOOKUP,
   INT_CACHE_HIT_NONPOSTED: interrupts + PerformanceEvent[4].INT_CACHE_HIT_NONPOSTED,
   INT_CACHE_HIT_POSTED: interrupts + PerformanceEvent[4].INT_CACHE_HIT_POSTED,
@@ -82,7 +79,7 @@ const ofType = (event: number, meaning: string, needs: readonly Capability[] = [
 export const EVENTS: readonly EventInfo[] = [
   ofType(Event.IOMMU_REQUESTS, 'an untranslated, translation or translated request has arrived'),
   plain(Event.IOMMU_MRDS, 'the unit reads memory: tables, queues, descriptors', []),
-  plain(Event.IOMMU_ATOMIC_AD_UPDATE, 'a walk sets accessed or dirty bits', [], ['SSADS']),
+  plain(Event.IOMMU_ATOMIC_AD_UPDATE, 'a walk sets accessed or dirty bits', [], ['SMTS']),
   plain(Event.PG_REQ_POSTED, 'a page request was written into the queue', OF_REQUEST, ['PRS']),
   plain(Event.PG_REQ_OVERFLOW, 'the unit answers a page request itself: the queue is full', OF_REQUEST, ['PRS']),
   plain(Event.CTXT_CACHE_LOOKUP, 'a context entry is looked for', ['RID']),
@@ -93,14 +90,8 @@ export const EVENTS: readonly EventInfo[] = [
   atLevel(Event.SS_NONLEAF_HIT, 'and they know; the level is that of the entry found', OF_DOMAIN),
   plain(Event.FS_NONLEAF_LOOKUP, 'a first-stage walk asks its paging-structure caches', OF_DOMAIN, ['FSTS']),
   atLevel(Event.FS_NONLEAF_HIT, 'and they know; the level is that of the entry found', OF_DOMAIN, ['FSTS']),
-  ofType(Event.HPT_NONLEAF_LOOKUP, 'a host permission walk asks its cache of upper entries', ['HPTS']),
-  atLevel(Event.HPT_NONLEAF_HIT, 'and it knows; the level is that of the entry found', OF_REQUEST, ['HPTS']),
   plain(Event.IOTLB_LOOKUP, 'a translation is looked for', OF_REQUEST),
   atLevel(Event.IOTLB_HIT, 'and found in the IOTLB; the level is that of its page size', OF_DOMAIN),
-  plain(Event.HPT_LEAF_LOOKUP, 'a permission is looked for', OF_REQUEST, ['HPTS']),
-  atLevel(Event.HPT_LEAF_HIT, 'and found in the cache of leaves; the level is that of its page size', OF_REQUEST, [
-    'HPTS',
-  ]),
   plain(Event.INT_CACHE_LOOKUP, 'an interrupt remapping entry is looked for', ['RID'], ['IR']),
   plain(Event.INT_CACHE_HIT_NONPOSTED, 'and found in the cache, in remapped format', ['RID'], ['IR']),
   plain(Event.INT_CACHE_HIT_POSTED, 'and found in the cache, in posted format', ['RID'], ['PI']),
@@ -108,3 +99,14 @@ export const EVENTS: readonly EventInfo[] = [
 
 export const groupOf = (event: number): number => Math.floor(event / GROUP);
 export const bitOf = (event: number): number => event % GROUP;
+
+/** A look-up in the context cache. */
+export function countContextLookup(counters: PerformanceEvents, t: Lookup, hit: boolean): void {
+  counters.count(Event.CTXT_CACHE_LOOKUP, t.requester, NO_DOMAIN, t.pasid, 0);
+  if (hit) counters.count(Event.CTXT_CACHE_HIT, t.requester, NO_DOMAIN, t.pasid, 0);
+}
+
+interface Lookup {
+  readonly requester: number;
+  readonly pasid: number;
+}

@@ -133,7 +133,8 @@ export class PerformanceRegisters {
       CWE: writableWhileEnabled ? 1 : 0,
       GFS: 1,
       IOS: 1,
-      CS: Math.log2(COUNTER_STRIDE) - 10,
+      // The stride is 2 ** (CS + 10) bytes.
+      CS: 31 - Math.clz32(COUNTER_STRIDE) - 10,
     });
     file.initialWords(PERFCAP.$.offset!, [capability[0]!, capability[1]! | RESERVED_ONES]);
     file.initial(PERFCFGOFF, { CFGO: this.#configurations });

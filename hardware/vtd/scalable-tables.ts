@@ -18,6 +18,7 @@ import type { Capabilities } from './capabilities.ts';
 import type { Era } from './era.ts';
 import { FAULTING_DOMAIN } from './legacy-tables.ts';
 import type { PasidFormat } from './pasid-format.ts';
+import { countContextLookup, Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
 import { fieldBits, reserve, reservedBits } from './reserved-bits.ts';
 import type { Space } from './space.ts';
 import {
@@ -55,6 +56,7 @@ export class ScalableTables {
   readonly contexts: EntryCache<ScalableContext> | null;
   readonly pasids: EntryCache<Space> | null;
   probe: IommuProbe | null = null;
+  counters: PerformanceEvents | null = null;
   readonly format: PasidFormat;
   readonly #capabilities: Capabilities;
   readonly #era: Era;
@@ -97,9 +99,19 @@ export class ScalableTables {
     if ('code' in space) return space;
     t.faultDisable ||= space.faultDisable;
     if (space.fault !== null) return space.fault;
-    if (t.addressType === AddressType.TRANSLATED) return space;
+    if (t.addressType === AddressType.TRANSLATED || purpose === 'page request') return space;
     if (t.pasid !== NO_PASID && (t.access & Access.EXECUTE) !== 0) return FAULTS.SPT_5;
     if (t.privileged && !space.supervisor) return FAULTS.SPT_6;
+    return space;
+  }
+
+  /** What translates a user's untranslated request, if the caches alone say it and nothing stands in its way. */
+  cached(t: Translation<Fault>): Space | null {
+    const context = this.contexts?.find(t.requester) ?? null;
+    if (context === null || context.fault !== null || this.#gate(t, context, 'access') !== null) return null;
+    if (t.pasid === NO_PASID && context.ridPrivileged) return null;
+    const space = this.pasids?.find(keyOf(t.requester, t.pasid === NO_PASID ? context.ridPasid : t.pasid)) ?? null;
+    if (space !== null) t.faultDisable = context.faultDisable || space.faultDisable;
     return space;
   }
 
@@ -121,6 +133,7 @@ export class ScalableTables {
   *#context(t: Translation<Fault>, root: number): Walk<ScalableContext | Fault> {
     const cached = this.contexts?.find(t.requester, !t.effects) ?? null;
     if (this.probe !== null) this.probe.cache('context cache', cached !== null, `requester ${t.requester}`);
+    if (this.counters !== null && t.effects) countContextLookup(this.counters, t, cached !== null);
     if (cached !== null) return cached;
     const { memory } = t;
     // 5a. The half of the root entry that serves the device.
@@ -170,9 +183,13 @@ export class ScalableTables {
   }
 
   *#pasid(t: Translation<Fault>, context: ScalableContext, pasid: number): Walk<Space | Fault> {
-    const key = t.requester * 2 ** 20 + pasid;
+    const key = keyOf(t.requester, pasid);
     const cached = this.pasids?.find(key, !t.effects) ?? null;
     if (this.probe !== null) this.probe.cache('PASID cache', cached !== null, `PASID ${pasid}`);
+    if (this.counters !== null && t.effects) {
+      this.counters.count(Event.PASID_CACHE_LOOKUP, t.requester, NO_DOMAIN, t.pasid, 0);
+      if (cached !== null) this.counters.count(Event.PASID_CACHE_HIT, t.requester, cached.domain, t.pasid, 0);
+    }
     if (cached !== null) return cached;
     const { memory } = t;
     // 7a. Directory entry.
@@ -201,4 +218,9 @@ export class ScalableTables {
   #tell({ name, words }: { readonly name: string; readonly words: number }, { memory }: Translation<Fault>): void {
     if (this.probe !== null) this.probe.read(name, memory.address, memory.words, words);
   }
+}
+
+/** PASID-cache entries belong to a requester and PASID. */
+function keyOf(requester: number, pasid: number): number {
+  return requester * 2 ** 20 + pasid;
 }

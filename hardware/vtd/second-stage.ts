@@ -31,6 +31,7 @@ import {
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { Era } from './era.ts';
 import { setFlags, UpdateEnd } from './flag-update.ts';
+import { Event, type PerformanceEvents } from './performance-events.ts';
 import type { SecondStageTable } from './space.ts';
 import type { Fault } from './spec/index.ts';
 
@@ -76,6 +77,7 @@ const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(SS_PTE, (field) => field === SS_
 
 export class SecondStage {
   probe: IommuProbe | null = null;
+  counters: PerformanceEvents | null = null;
   /** RTADDR.SSIRWE as latched: IR and IW count instead of R and W. */
   ioRights = false;
   /** Tables by address prefix: what points to them need not be read again. */
@@ -191,6 +193,7 @@ export class SecondStage {
         ? structures.find(stage.domain, hi >>> 12, pageLo)
         : structures.peek(stage.domain, hi >>> 12, pageLo);
       if (this.probe !== null) this.probe.cache(CACHE_NAME, i >= 0, `domain ${stage.domain}, ${joinHalves(hi, lo)}`);
+      if (this.counters !== null && t.effects) this.#count(t, stage.domain, i);
       if (i >= 0) {
         const { words } = structures;
         const level = (words[i + SHIFT]! - 12) / 9;
@@ -199,6 +202,13 @@ export class SecondStage {
       }
     }
     return { table: stage.table, level: stage.levels, rights: RIGHTS };
+  }
+
+  #count({ requester, pasid }: Translation<Fault>, domain: number, i: number): void {
+    this.counters?.count(Event.SS_NONLEAF_LOOKUP, requester, domain, pasid, 0);
+    if (i < 0) return;
+    const level = (this.structures!.words[i + SHIFT]! - 12) / 9;
+    this.counters?.count(Event.SS_NONLEAF_HIT, requester, domain, pasid, level);
   }
 
   /** Remembers where the entry at `level` led to. */

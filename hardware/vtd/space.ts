@@ -23,8 +23,10 @@ export interface SecondStageTable {
 }
 
 export interface FirstStageTable {
-  /** Top table; a guest physical address when nested. */
+  /** Top table, as an address and as halves; a guest physical address when nested. */
   readonly table: number;
+  readonly tableHi: number;
+  readonly tableLo: number;
   readonly levels: number;
   /** WPE and EAFE. */
   readonly writeProtect: boolean;

@@ -8,6 +8,7 @@ import { joinHalves, numberOf } from '../bits/index.ts';
 import {
   Access,
   AddressType,
+  DOMAIN,
   type EntryCacheSpec,
   exceeds,
   FLAGS,
@@ -30,12 +31,17 @@ import { Era } from './era.ts';
 import { FirstStage } from './first-stage.ts';
 import { HostPermissionTable } from './host-permission.ts';
 import { entryFlags, NEEDS_NO_FLAG, ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';
+import { block, checkTranslated, judge, passThrough, passTranslated } from './judgement.ts';
 import { LegacyTables } from './legacy-tables.ts';
 import { PasidFormat } from './pasid-format.ts';
+import { Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
 import { ScalableTables } from './scalable-tables.ts';
 import { SecondStage, WalkEnd } from './second-stage.ts';
-import { Kind, LEGACY, type Reasons, SCALABLE, type Space } from './space.ts';
-import { type Answer, FAULTS, type Fault, TranslationTableMode } from './spec/index.ts';
+import { Kind, LEGACY, SCALABLE, type Space } from './space.ts';
+import { FAULTS, type Fault, TranslationTableMode } from './spec/index.ts';
+
+/** What an access that the IOTLB can answer alone may ask for. */
+const ORDINARY = RIGHTS | Access.PRIVILEGED;
 
 /** Sizes of the caches; a cache that is `null` or not named is switched off. Not architectural. */
 export interface TranslatorSpec {
@@ -66,6 +72,7 @@ export class Translator {
   readonly secondStage: SecondStage;
   readonly era = new Era();
   probe: IommuProbe | null = null;
+  #counters: PerformanceEvents | null = null;
   readonly #permissions: HostPermissionTable;
   /** The last `hit` found nothing, and that alone kept it from answering. */
   #missed = false;
@@ -118,49 +125,74 @@ export class Translator {
     this.probe = probe;
   }
 
-  /** Answers a plain request from the IOTLB; false when that needs more. */
+  /** Whom to tell of performance events; `null` while nobody counts. */
+  set counters(counters: PerformanceEvents | null) {
+    this.#counters = counters;
+    for (const part of [this.legacy, this.scalable, this.firstStage, this.secondStage]) part.counters = counters;
+  }
+
+  /** Answers an ordinary request from the IOTLB; false when that needs more. */
   hit(t: Translation<Fault>): boolean {
     const { access, hi, lo } = t;
     const iotlb = this.#plain;
     this.#missed = false;
+    if (iotlb === null || !t.effects) return false;
     // Plain: untranslated, without PASID, a read or a write, and no interrupt.
-    if (iotlb === null || ((t.pasid - NO_PASID) | t.addressType | (access & ~RIGHTS)) !== 0) return false;
-    if (!t.effects || inInterruptRange(hi, lo)) return false;
-    const i = iotlb.find(t.requester, hi >>> 12, (lo >>> 12) | (hi << 20));
+    if (((t.pasid - NO_PASID) | t.addressType | (access & ~RIGHTS)) !== 0) return this.#hitWithPasid(t, iotlb);
+    if (inInterruptRange(hi, lo)) return false;
+    return this.#answer(t, iotlb, iotlb.find(t.requester, hi >>> 12, (lo >>> 12) | (hi << 20)));
+  }
+
+  /** As `hit`, for a read or write with PASID; the page is looked up under requester, PASID and privilege. */
+  #hitWithPasid(t: Translation<Fault>, iotlb: Iotlb): boolean {
+    const isOrdinary = t.addressType === AddressType.UNTRANSLATED && (t.access & ~ORDINARY) === 0;
+    if (!isOrdinary || t.pasid === NO_PASID || this.#root.mode !== TranslationTableMode.SCALABLE) return false;
+    return this.#answer(t, iotlb, iotlb.find(ownerOf(t), pageHiOf(t), (t.lo >>> 12) | (t.hi << 20)));
+  }
+
+  /** Answers from entry `i`, if there is one and it grants at once what is asked for. */
+  #answer(t: Translation<Fault>, { words }: Iotlb, i: number): boolean {
     if (i < 0) {
       this.#missed = true;
       return false;
     }
-    const { words } = iotlb;
     const flags = words[i + FLAGS]!;
-    if ((flags & access) !== access) return false;
+    const wanted = t.access & RIGHTS;
+    if ((flags & wanted) !== wanted) return false;
     t.status = Status.SUCCESS;
     t.fault = null;
     t.hpaHi = words[i + FRAME_HI]!;
-    t.hpaLo = words[i + FRAME_LO]! | (lo & ((1 << words[i + SHIFT]!) - 1));
+    t.hpaLo = words[i + FRAME_LO]! | (t.lo & ((1 << words[i + SHIFT]!) - 1));
     t.snoop = (flags & SNOOP) !== 0;
     if (this.probe !== null) this.#tellHit(t);
+    if (this.#counters !== null) this.#count(t, i);
     return true;
   }
 
   /**
-   * Answers the request that `hit` has just missed from a cached context entry and second-stage tables that lie clean in
-   * memory; false when the request needs the whole procedure.
+   * Answers the request that `hit` has just missed from cached context and PASID entries and from tables that lie clean
+   * in memory; false when the request needs the whole procedure.
    */
   quick(t: Translation<Fault>, memory: PhysicalMemory): boolean {
-    if (!this.#missed || this.probe !== null || this.#root.mode !== TranslationTableMode.LEGACY) return false;
-    const context = this.legacy.cache?.find(t.requester) ?? null;
-    if (context === null || context.fault !== null || context.kind !== Kind.SECOND_STAGE) return false;
+    if (!this.#missed || this.probe !== null || (t.access & ~RIGHTS) !== 0) return false;
+    const isLegacy = this.#root.mode === TranslationTableMode.LEGACY;
+    const space = isLegacy ? (this.legacy.cache?.find(t.requester) ?? null) : this.scalable.cached(t);
+    if (space === null || space.fault !== null || space.kind === Kind.PASS_THROUGH) return false;
     const { access, hi, lo, leaf } = t;
-    const second = context.second!;
-    if (exceeds(hi, second.addressBits)) return false;
-    if (!this.secondStage.quick(memory, leaf, second, access, hi, lo)) return false;
+    if (space.first === null) {
+      const second = space.second!;
+      if (exceeds(hi, second.addressBits)) return false;
+      if (!this.secondStage.quick(memory, leaf, second, access, hi, lo)) return false;
+    } else if (!this.firstStage.quick.walk(memory, leaf, space, access, hi, lo)) {
+      return false;
+    }
+    leaf.snoop ||= space.pageSnoop;
     t.succeed();
     if (inInterruptRange(t.hpaHi, t.hpaLo)) return false;
     t.status = Status.SUCCESS;
     t.fault = null;
-    t.faultDisable = context.faultDisable;
-    this.#fill(t, context, true);
+    if (isLegacy) t.faultDisable = space.faultDisable;
+    this.#fill(t, space, true);
     return true;
   }
 
@@ -169,12 +201,7 @@ export class Translator {
     t.begin();
     this.era.begin(t);
     const fault = yield* this.#procedure(t);
-    if (fault !== null) this.#block(t, fault);
-  }
-
-  /** What a fault that another part of the unit has found makes of a request. */
-  block(t: Translation<Fault>, fault: Fault): void {
-    this.#block(t, fault);
+    if (fault !== null) block(t, fault);
   }
 
   /** The condition that the translation table mode puts in a request's way (VT-d 7.1.3, RTA). */
@@ -213,27 +240,32 @@ export class Translator {
     // 3. The translation table mode.
     const modeFault = this.checkMode(t);
     if (modeFault !== null) return modeFault;
-    if (this.capabilities.refusesExecute && t.pasid !== NO_PASID && (t.access & Access.EXECUTE) !== 0) {
-      return FAULTS.RTA_5;
-    }
+    const isExecute = t.pasid !== NO_PASID && (t.access & Access.EXECUTE) !== 0;
+    if (this.capabilities.refusesExecute && isExecute) return FAULTS.RTA_5;
     const reasons = this.#root.mode === TranslationTableMode.LEGACY ? LEGACY : SCALABLE;
-    // 4. The IOTLB, looked up by requester, PASID and page.
-    if (t.addressType !== AddressType.TRANSLATED && this.#lookUp(t)) return this.#judge(t, reasons);
+    // 4. The IOTLB, looked up by requester, PASID and page. What asks for execution ends at the PASID-table entry.
+    const mayHit = t.addressType !== AddressType.TRANSLATED && !isExecute;
+    if (mayHit && this.#lookUp(t)) return judge(t, this.capabilities, reasons);
     // 5. to 7. Root, context and PASID tables.
     const space = yield* this.#find(t);
-    if (space === null) return this.#passTranslated(t, reasons);
+    if (space === null) return passTranslated(t, this.capabilities, reasons);
     if ('code' in space) return space;
     if (t.addressType === AddressType.TRANSLATED) {
-      const refused = this.#checkTranslated(t, reasons);
-      if (refused !== null || space.permissions === null) return refused ?? this.#passTranslated(t, reasons);
-      return (yield* this.#permissions.check(t, space.permissions)) ?? this.#passTranslated(t, reasons);
+      const refused = checkTranslated(t, this.capabilities, reasons);
+      if (refused !== null || space.permissions === null)
+        return refused ?? passTranslated(t, this.capabilities, reasons);
+      return (yield* this.#permissions.check(t, space.permissions)) ?? passTranslated(t, this.capabilities, reasons);
     }
     // 8. The tables of the space.
-    if (space.kind === Kind.PASS_THROUGH) return this.#passThrough(t, space);
+    if (space.kind === Kind.PASS_THROUGH) {
+      const fault = passThrough(t, space);
+      if (fault === null) this.#tellTranslated(t);
+      return fault;
+    }
     const fault = yield* this.#translate(t, space);
     if (fault !== null) return fault;
     // 9. The result may be cached, and so may its absence in caching mode; either is judged as if it had been cached.
-    const judged = this.#judge(t, space.reasons);
+    const judged = judge(t, this.capabilities, space.reasons);
     const isAbsent = t.leaf.rights === 0;
     const mayCache = isAbsent ? this.capabilities.has('CM') && space.first === null : judged === null;
     if (mayCache && this.era.mayFill(t)) this.#fill(t, space, false);
@@ -284,6 +316,7 @@ export class Translator {
     const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
     const found = i >= 0 && ((t.access & Access.WRITE) === 0 || (iotlb.words[i + FLAGS]! & NEEDS_NO_FLAG) !== 0);
     if (this.probe !== null) this.#tellLookUp(t, found);
+    if (this.#counters !== null && t.effects) this.#count(t, found ? i : -1);
     if (found) unpack(iotlb, i, t);
     return found;
   }
@@ -305,50 +338,12 @@ export class Translator {
     return mode === TranslationTableMode.LEGACY || this.capabilities.has('ADMS');
   }
 
-  #checkTranslated(t: Translation<Fault>, reasons: Reasons): Fault | null {
-    if (exceeds(t.hi, this.capabilities.hostAddressWidth)) return reasons.translatedOutOfRange;
-    return inInterruptRange(t.hi, t.lo) ? reasons.interruptOutput[AddressType.TRANSLATED] : null;
-  }
-
-  #passTranslated(t: Translation<Fault>, reasons: Reasons): Fault | null {
-    const fault = this.#checkTranslated(t, reasons);
-    if (fault === null) t.pass();
-    return fault;
-  }
-
-  #passThrough(t: Translation<Fault>, space: Space): Fault | null {
-    if (exceeds(t.hi, space.addressBits)) return space.reasons.passThroughOutOfRange;
-    t.pass();
-    t.snoop = space.pageSnoop;
-    if (t.addressType === AddressType.UNTRANSLATED && inInterruptRange(t.hi, t.lo)) {
-      return space.reasons.interruptOutput[AddressType.UNTRANSLATED];
-    }
-    this.#tellTranslated(t);
-    return null;
-  }
-
-  /** Answers from `t.leaf`, unless the page's rights or its place stand in the way. */
-  #judge(t: Translation<Fault>, reasons: Reasons): Fault | null {
-    const { access, leaf } = t;
-    t.succeed();
-    if (t.addressType !== AddressType.TRANSLATION) {
-      const denied = access & RIGHTS & ~leaf.rights;
-      if ((denied & Access.WRITE) !== 0) return reasons.noWrite;
-      // A read of length 0 may use a page that can only be written, if the unit says so.
-      const excused = (access & Access.ZERO_LENGTH) !== 0 && leaf.rights !== 0 && this.capabilities.has('ZLR');
-      if ((denied & Access.READ) !== 0 && !excused) return reasons.noRead;
-    }
-    if (leaf.rights === 0 || !inInterruptRange(t.hpaHi, t.hpaLo)) return null;
-    return reasons.interruptOutput[t.addressType === AddressType.TRANSLATION ? 1 : 0];
-  }
-
-  /** Ends the request with the answer that the specification gives for a fault. */
-  #block(t: Translation<Fault>, fault: Fault): void {
-    const answer = answerTo(t, fault);
-    t.fault = fault;
-    t.recorded = RECORDED.has(answer) && !(fault.qualified && t.faultDisable);
-    t.leaf.rights = 0;
-    t.status = STATUS[answer] ?? Status.SUCCESS;
+  /** A look-up in the IOTLB, which found entry `i` unless that is negative. */
+  #count({ requester, pasid }: Translation<Fault>, i: number): void {
+    this.#counters?.count(Event.IOTLB_LOOKUP, requester, NO_DOMAIN, pasid, 0);
+    if (i < 0) return;
+    const { words } = this.iotlb!;
+    this.#counters?.count(Event.IOTLB_HIT, requester, words[i + DOMAIN]!, pasid, (words[i + SHIFT]! - 12) / 9);
   }
 
   #tellHit(t: Translation<Fault>): void {
@@ -367,16 +362,4 @@ export class Translator {
     if (this.probe === null || !t.effects) return;
     this.probe.translated(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo), t.leaf.shift);
   }
-}
-
-const STATUS: Readonly<Partial<Record<Answer, number>>> = {
-  UR: Status.UNSUPPORTED_REQUEST,
-  CA: Status.COMPLETER_ABORT,
-};
-const RECORDED: ReadonlySet<Answer> = new Set(['UR', 'CA', 'no rights, recorded']);
-
-function answerTo(t: Translation<Fault>, fault: Fault): Answer {
-  const { untranslated, translation, translated } = fault.answer;
-  const answers = [untranslated, translation, translated][t.addressType] ?? untranslated;
-  return answers[t.pasid === NO_PASID ? 0 : 1] ?? 'UR';
 }

@@ -11,6 +11,7 @@ import { highOf, joinHalves, lowOf, type RegisterFile } from '../bits/index.ts';
 import {
   Access,
   AddressType,
+  type EntryCache,
   finish,
   type InterruptMessage,
   type IommuProbe,
@@ -28,6 +29,7 @@ import { InterruptRemapper, type InterruptRemapperSpec } from './interrupt-remap
 import { Invalidator } from './invalidation.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
 import { InvalidationRegisters } from './invalidation-registers.ts';
+import { type PageRequest, PageRequests } from './page-requests.ts';
 import type { PerformanceEvents } from './performance-events.ts';
 import { makeRegisterPage } from './register-page.ts';
 import {
@@ -47,6 +49,10 @@ import {
   IQA,
   IQH,
   IQT,
+  PEADDR,
+  PECTL,
+  PEDATA,
+  PEUADDR,
   RTADDR,
 } from './spec/index.ts';
 import { Translator, type TranslatorSpec } from './translator.ts';
@@ -81,6 +87,7 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly #completionEvent: EventInterrupt;
   readonly #queue: InvalidationQueue;
   readonly #interrupts: InterruptRemapper;
+  readonly #pageRequests: PageRequests;
   readonly #watch: Watch;
   /** `#watch` while it has something to do. */
   #watching: Watch | null = null;
@@ -126,6 +133,16 @@ export class VtdUnit implements IommuUnit<Fault> {
       completion: this.#completionEvent,
     });
     new InvalidationRegisters(file, capabilities, this.invalidator);
+    const pageEvent = { control: PECTL, data: PEDATA, address: PEADDR, upper: PEUADDR };
+    this.#pageRequests = new PageRequests({
+      file,
+      capabilities,
+      translator: this.translator,
+      invalidator: this.invalidator,
+      faults: this.#faults,
+      devices: this.devices,
+      event: new EventInterrupt(file, pageEvent, raise),
+    });
     this.#watch = new Watch(spec, {
       file,
       capabilities,
@@ -204,6 +221,11 @@ export class VtdUnit implements IommuUnit<Fault> {
     if (t.recorded) this.#faults.record(fault.code, t);
   }
 
+  /** The interrupt entry cache, for inspection. */
+  get interruptEntries(): EntryCache<Uint32Array> | null {
+    return this.#interrupts.cache;
+  }
+
   /** The steps of one interrupt message; whoever runs them calls `reportInterrupt` at the end. */
   walkInterrupt(message: InterruptMessage<Fault>): Walk {
     const walk = this.#interrupts.walk(message);
@@ -234,8 +256,14 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.#faults.record(fault.code, { ...record, hi: message.index << 16, lo: 0 });
   }
 
+  /** A device asks for a page. */
+  requestPage(request: PageRequest): void {
+    this.#pageRequests.accept(request, this.#start);
+  }
+
   /** Back to the state after power-on. */
   reset(): void {
+    this.#pageRequests.reset();
     this.registers.reset();
     this.#watch.reset();
     this.invalidator.everything();
@@ -250,6 +278,9 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   #watchChanged(): void {
     this.#watching = this.#watch.isIdle ? null : this.#watch;
+    this.#interrupts.counters = this.counters;
+    this.translator.counters = this.counters;
+    this.#pageRequests.counters = this.counters;
   }
 
   #attachHooks(): void {

@@ -4,6 +4,7 @@
  * Surface: `boot`, `interrupt` (the machine delivers messages here), `process`; `log` and `faults` to look at; `calls`,
  * `log.probe` and `faultLog.probe` for traces.
  */
+import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../hardware/sim/index.ts';
 import { formatResult } from '../uapi/index.ts';
 import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
@@ -34,6 +35,8 @@ export interface KernelOptions {
   readonly fileLimit: number;
   /** Mappings that one I/O address space may have: type1's limit. */
   readonly mappingLimit: number;
+  /** `auto`: an IOMMU works in the newest mode that it has; `legacy`: in its oldest. */
+  readonly iommuMode: 'auto' | 'legacy';
   /** Names for `/dev/vfio/devices/NAME` beside the address, by requester id. */
   readonly deviceNames: Readonly<Record<number, string>>;
 }
@@ -43,6 +46,7 @@ export const DEFAULT_OPTIONS: KernelOptions = {
   lockLimit: 2 ** 22,
   fileLimit: 1024,
   mappingLimit: 65_535,
+  iommuMode: 'auto',
   deviceNames: {},
 };
 
@@ -125,16 +129,21 @@ export class Kernel {
   *#keepReaching(driver: IommuDriver, device: PciDevice, memory: readonly PageRun[]): Script {
     const result = yield* attachDirect(driver, device, memory);
     if (result === 0) yield* this.#pci.setBusMaster(device, true);
-    const pages = memory.reduce((sum, run) => sum + run.pages, 0);
+    const bytes = memory.reduce((sum, { pages }) => sum + pages * PAGE_SIZE, 0);
     this.log.write(
       result === 0
-        ? `${driver.name}: ${device.address} keeps ${pages} pages of reserved memory and stays with firmware`
+        ? `${driver.name}: ${device.address} keeps ${bytes} bytes of reserved memory and stays with firmware`
         : `${driver.name}: ${device.address} loses its reserved memory: ${formatResult(result)}`,
     );
   }
 
   #driverOf(unit: RemappingUnit, index: number): IommuDriver {
-    const place = { name: `vtd${index}`, registerBase: unit.registerBase, buses: this.#firmware.pciBuses };
+    const place = {
+      name: `vtd${index}`,
+      registerBase: unit.registerBase,
+      buses: this.#firmware.pciBuses,
+      legacy: this.#options.iommuMode === 'legacy',
+    };
     const services = {
       engine: this.#engine,
       bus: this.#bus,

@@ -34,11 +34,11 @@ export const intelCapabilities = {
   'broadwell-ep': { ver: '0x10', cap: '0x8d2078c106f0466', ecap: '0xf020df', hostAddressWidth: 46 },
   /** Core, 12th generation and later, the unit of everything but graphics: `ver 5:0` in kernel logs with 39 address bits. */
   'alder-lake': { ver: '0x50', cap: '0xd2008c40660462', ecap: '0xf050da', hostAddressWidth: 39 },
-  /** The same chips' graphics unit, `ver 4:0` in those logs: scalable mode without page requests. */
+  /** The same chips' graphics unit, `ver 4:0` in those logs: with device TLBs, without invalidation by page. */
   'alder-lake-graphics': { ver: '0x40', cap: '0x1c0000c40660462', ecap: '0x29a00f0505e', hostAddressWidth: 39 },
   /**
-   * A server of 2023 with scalable mode, `ver 6:0` in a kernel log (README.md of a public repository called
-   * x86_ir_table, which does not name the chip). Host address width: not in the log, chosen.
+   * A server with scalable mode and nesting, without page requests: `ver 6:0` in a kernel log (README.md of a public
+   * repository called x86_ir_table, which does not name the chip). Host address width: not in the log, chosen.
    */
   'scalable-server': { ver: '0x60', cap: '0x9ed008c40780466', ecap: '0x3ee9e86f050df', hostAddressWidth: 52 },
 

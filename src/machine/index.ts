@@ -17,7 +17,7 @@ export {
 export { DmaEngineDriver, type DmaResult, Program } from '../user/index.ts';
 export { type CapabilitySet, intelCapabilities } from './capabilities.ts';
 export * from './input-error.ts';
-export { type ArrivingRequest, buildMachine, Machine } from './machine.ts';
+export { buildMachine, Machine } from './machine.ts';
 export * from './presets.ts';
 export type { MachineSpec } from './schema.ts';
 export { type MachineInput, resolveSpec } from './spec.ts';

@@ -6,7 +6,8 @@
  * `snapshot` and `inspect` show every component as plain data; `reset`.
  */
 import { hex, joinHalves } from '../../hardware/bits/index.ts';
-import type { IommuInspector } from '../../hardware/index.ts';
+import type { IommuInspector, Question } from '../../hardware/index.ts';
+import { qualifiersOf } from '../../hardware/iommu/index.ts';
 import { Access, type TranslationRequest } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
 import { VtdInspector } from '../../hardware/vtd/index.ts';
@@ -24,22 +25,13 @@ import { type MachineInput, merge, resolveSpec } from './spec.ts';
 
 type KernelSpec = MachineSpec['kernel'];
 
-/** A DMA request as it reaches the IOMMU. */
-export interface ArrivingRequest {
-  readonly requester: number;
-  /** -1 without a PASID. */
-  readonly pasid: number;
-  readonly address: bigint;
-  readonly write: boolean;
-}
-
 export class Machine {
   readonly spec: MachineSpec;
   readonly engine = new Engine();
   /** What a recorder calls what it sees. */
   readonly names: Names;
   /** Hears of each DMA request that reaches the IOMMU, before it is looked up; interrupts are none. */
-  onRequest: ((request: ArrivingRequest) => void) | null = null;
+  onRequest: ((request: Question) => void) | null = null;
   readonly #hardware: Hardware;
   #kernel: Kernel;
   #recorder: Recorder | null = null;
@@ -139,11 +131,11 @@ export class Machine {
     for (const part of [controller, rootComplex, agent, ...devices.values()]) part.reset();
   }
 
-  #loadKernel({ invalidate, costs }: KernelSpec): Kernel {
+  #loadKernel({ invalidate, iommuMode, costs }: KernelSpec): Kernel {
     const { memory, rootComplex, devices } = this.#hardware;
     const firmware = installFirmware(this.spec, this.#hardware);
     const deviceNames = Object.fromEntries([...devices].map(([name, { spec }]) => [spec.requester, name]));
-    const options = { invalidateOnUnmap: invalidate === 'strict', deviceNames };
+    const options = { invalidateOnUnmap: invalidate === 'strict', iommuMode, deviceNames };
     return new Kernel(this.engine, new MachineBus(rootComplex, memory, costs), firmware, options);
   }
 
@@ -158,8 +150,16 @@ export class Machine {
   }
 }
 
-function arriving({ requester, pasid, access, addressHi, addressLo }: TranslationRequest): ArrivingRequest {
-  return { requester, pasid, address: joinHalves(addressHi, addressLo), write: (access & Access.WRITE) !== 0 };
+/** A request as a question, in plain data. */
+function arriving({ requester, pasid, access, addressType, addressHi, addressLo }: TranslationRequest): Question {
+  const also = qualifiersOf(access, addressType);
+  const question = {
+    requester,
+    pasid,
+    address: joinHalves(addressHi, addressLo),
+    write: (access & Access.WRITE) !== 0,
+  };
+  return also.length === 0 ? question : { ...question, also };
 }
 
 /** Addresses in hexadecimal, failures by name. */

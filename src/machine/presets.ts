@@ -21,6 +21,9 @@ const INTEL_LEGACY: MachineSpec = {
     hostAddressWidth: 48,
     iotlb: { sets: 1, ways: 128 },
     contextCache: { sets: 16, ways: 4 },
+    pasidCache: { sets: 16, ways: 4 },
+    firstStageCache: null,
+    secondStageCache: null,
     interruptEntryCache: { sets: 16, ways: 4 },
     faultCompression: true,
     lookup: 2,
@@ -35,7 +38,7 @@ const INTEL_LEGACY: MachineSpec = {
     { name: 'dma2', model: 'dma-engine', at: '00:03.0', ...DMA_ENGINE },
   ],
   firmware: { reservedMemory: [] },
-  kernel: { invalidate: 'strict', costs: DEFAULT_COSTS },
+  kernel: { invalidate: 'strict', iommuMode: 'auto', costs: DEFAULT_COSTS },
 };
 
 const LIKE_LEGACY = 'Like intel-legacy';
@@ -44,6 +47,17 @@ const LIKE_LEGACY = 'Like intel-legacy';
 function withUnit(name: string, description: string, unit: CapabilitySet): MachineSpec {
   return { ...INTEL_LEGACY, name, description, iommu: { ...INTEL_LEGACY.iommu, ...unit } };
 }
+
+const MODERN = withUnit(
+  'intel-scalable',
+  'Intel VT-d in scalable mode: PASIDs, two stages of translation, page requests; caches for tables of every kind.',
+  intelCapabilities.modern,
+);
+const STRUCTURES = { sets: 16, ways: 4 };
+const INTEL_SCALABLE: MachineSpec = {
+  ...MODERN,
+  iommu: { ...MODERN.iommu, firstStageCache: STRUCTURES, secondStageCache: STRUCTURES },
+};
 
 const WITH_UNIT: readonly MachineSpec[] = [
   withUnit(
@@ -86,6 +100,11 @@ const WITH_UNIT: readonly MachineSpec[] = [
     'The unit of 12th generation Core chips (2021): version 5.0, 39-bit addresses, every page size.',
     intelCapabilities['alder-lake'],
   ),
+  withUnit(
+    'intel-alder-lake-graphics',
+    "The same chips' graphics unit: version 4.0, device TLBs, no invalidation by page.",
+    intelCapabilities['alder-lake-graphics'],
+  ),
 ];
 
 export const presets: Readonly<Record<string, MachineSpec>> = {
@@ -103,5 +122,6 @@ export const presets: Readonly<Record<string, MachineSpec>> = {
       'The same with caching mode: entries that are not present may be cached too, as virtual IOMMUs ask for.',
     iommu: { ...INTEL_LEGACY.iommu, cap: '0x80d2008c222f0686' },
   },
+  'intel-scalable': INTEL_SCALABLE,
   ...Object.fromEntries(WITH_UNIT.map((machine) => [machine.name, machine])),
 };

@@ -104,6 +104,11 @@ export const MACHINE = section({
     /** Not architectural: 1 set means fully associative. */
     iotlb: CACHE,
     contextCache: CACHE,
+    /** Entries of PASID tables; only in scalable mode. Here and in the next two `null` means that there is no such cache. */
+    pasidCache: CACHE.nullable().default({ sets: 16, ways: 4 }),
+    /** Paging-structure caches, each for the tables of all levels of its stage. */
+    firstStageCache: CACHE.nullable().default(null),
+    secondStageCache: CACHE.nullable().default(null),
     /** `null`: every interrupt fetches its entry. */
     interruptEntryCache: CACHE.nullable(),
     /** Drop a fault whose requester has an unread record. */
@@ -174,6 +179,8 @@ export const MACHINE = section({
   kernel: section({
     /** When an unmap drops what the IOMMU has cached: before it returns, or (wrongly) never. */
     invalidate: oneOf(['strict', 'none']),
+    /** In which mode IOMMUs work: the newest that they have, or the oldest. */
+    iommuMode: oneOf(['auto', 'legacy']).default('auto'),
     /** What the kernel's own work takes, in nanoseconds. */
     costs: section({
       systemCall: between(0, 1_000_000, 'nanoseconds'),

@@ -14,12 +14,14 @@ const FAULT_RECORD_BYTES = 16;
 const IOTLB_REGISTERS_BYTES = 16;
 
 export function buildUnit({ iommu }: MachineSpec, memory: PhysicalMemory, deliver: DeliverInterrupt): VtdUnit {
-  const { ver, cap, ecap, hostAddressWidth, faultCompression, iotlb, contextCache, interruptEntryCache } = iommu;
+  const { ver, cap, ecap, hostAddressWidth, faultCompression } = iommu;
+  const { iotlb, contextCache, pasidCache, firstStageCache, secondStageCache, interruptEntryCache } = iommu;
+  const caches = { iotlb, contextCache, pasidCache, firstStageCache, secondStageCache, interruptEntryCache };
   const registers = { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) };
   check(new Capabilities(registers, hostAddressWidth));
   try {
     return new VtdUnit(
-      { capabilities: registers, hostAddressWidth, faultCompression, iotlb, contextCache, interruptEntryCache },
+      { capabilities: registers, hostAddressWidth, faultCompression, ...caches },
       { memory, raiseMsi: (hi, lo, data) => deliver(numberOf(hi, lo), data) },
     );
   } catch (error) {
@@ -31,7 +33,12 @@ export function buildUnit({ iommu }: MachineSpec, memory: PhysicalMemory, delive
 
 function check(capabilities: Capabilities): void {
   const { faultRecordOffset, faultRecords, iotlbRegisterOffset } = capabilities;
-  if (capabilities.has('SMTS')) throw new InputError('machine.iommu.ecap: scalable mode (SMTS) does not exist yet.');
+  if (capabilities.has('ERS')) throw new InputError('machine.iommu.ecap: execute requests (ERS) do not exist yet.');
+  if (capabilities.has('PMS')) {
+    throw new InputError(
+      'machine.iommu.ecap: performance monitoring (PMS) has registers beyond the register page of 4 KiB.',
+    );
+  }
   if (capabilities.widest < 0) {
     throw new InputError(
       'machine.iommu.cap: SAGAW names no number of levels that exists: one of its bits 1 to 3 must be 1.',

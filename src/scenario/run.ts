@@ -2,8 +2,8 @@
  * One scenario on one machine. Time is let pass from outside, one narrated step at a time if so wished; what happens is
  * recorded; expectations that fail, and a script that throws or never ends, become part of the report.
  */
+import type { Question } from '../../hardware/index.ts';
 import {
-  type ArrivingRequest,
   after,
   buildMachine,
   formatTime,
@@ -85,9 +85,9 @@ export class Run {
    * Lets time pass until the `n`-th DMA request from now on has reached the IOMMU, and has not been looked up yet. Gives
    * the request, or how many there were when the scenario ended before.
    */
-  advanceToRequest(n: number): ArrivingRequest | number {
+  advanceToRequest(n: number): Question | number {
     let seen = 0;
-    let last: ArrivingRequest | null = null;
+    let last: Question | null = null;
     this.machine.onRequest = (request) => {
       if (++seen === n) last = request;
     };

@@ -28,8 +28,16 @@ describe('ioasim explain', () => {
   });
 
   it('explains a recorded case as it was reviewed', async () => {
-    const out = await explained('explain', '--case', `${CORPUS}#intel-0061-perm:7`);
-    await expect(out).toMatchFileSnapshot('../golden/explain-intel-0061-perm.txt');
+    const out = await explained(
+      'explain',
+      '--case',
+      `${CORPUS}#intel-0318-sctx`,
+      '--requester',
+      'a',
+      '--address',
+      '0x1000',
+    );
+    await expect(out).toMatchFileSnapshot('../golden/explain-intel-0318-sctx.txt');
   });
 
   it('prints what the README shows', async () => {

@@ -80,6 +80,23 @@ describe('ioasim inspect tables', () => {
   });
 });
 
+describe('ioasim inspect interrupts and queue', () => {
+  it('shows the interrupt remapping table', async () => {
+    const out = await inspected('interrupts', ...SECOND_DMA);
+    expect(out).toMatch(
+      /^interrupt remapping table at 0x0 of 2 entries: interrupt remapping is off, no entry is present$/m,
+    );
+  });
+
+  it('shows the descriptors of the invalidation queue, and where head and tail are', async () => {
+    const out = await inspected('queue', '--scenario', '01-first-dma');
+    expect(out).toMatch(/^invalidation queue at 0x[0-9a-f]+ of 256 descriptors of 16 bytes$/m);
+    expect(out).toMatch(/─ iotlb_inv_dsc \[\d+\] at 0x[0-9a-f]+: .*G=\d \(\w+\) .*DID=1/);
+    expect(out).toMatch(/─ inv_wait_dsc \[\d+\] at 0x/);
+    expect(out).toMatch(/: head and tail$/m);
+  });
+});
+
 describe('ioasim inspect caches', () => {
   it('lists what each cache holds, with its size', async () => {
     const out = await inspected('caches', ...SECOND_DMA);
@@ -113,7 +130,8 @@ describe('ioasim inspect, asked for something that does not exist', () => {
     [['regsters'], 'Nothing to inspect is called "regsters"; did you mean "registers"?'],
     [['registers', 'FST'], 'There is no register "FST"; did you mean "FSTS"?'],
     [['registers', '--requester', 'dma0'], '--requester and --pasid choose among tables: inspect tables.'],
-    [['tables', 'dma0'], 'inspect tables takes no name; --requester dma0 shows the tables of one requester.'],
+    [['tables', 'dma0'], 'inspect tables takes no name; --requester B:D.F shows those of one requester.'],
+    [['queue', '3'], 'inspect queue takes no name.'],
     [['caches', 'IOTBL'], 'There is no cache "IOTBL"; did you mean "IOTLB"?'],
     [['state', 'dma4'], 'There is no component "dma4"; did you mean "dma0" or "dma1" or "dma2"?'],
   ])('ioasim inspect %j says one sentence and ends with 2', async (args, sentence) => {

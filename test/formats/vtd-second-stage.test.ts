@@ -76,7 +76,7 @@ describe('Reserved bits of the second stage', () => {
     PML5E: 5,
   } as const;
 
-  it.each(vectors.reserved)('are the literal masks for HAW $haw, SC $sc and SSLPS $sslps.', (vector) => {
+  it.each(vectors.reserved)('are the literal masks for HAW $haw, SC $sc and SSLPS $sslps', (vector) => {
     const { haw: hostAddressWidth, sc: snoopControl, sslps: largePages } = vector;
     const { lo, hi } = secondStageReserved({ hostAddressWidth, snoopControl, largePages });
     for (const [name, index] of Object.entries(KINDS)) {

@@ -24,7 +24,7 @@ import { DmaEngineDriver, Program } from '../../src/user/index.ts';
 
 export const MIB = 2 ** 20;
 export const PAGE = 4096;
-const UNIT_BASE = 0xfed9_0000;
+export const UNIT_BASE = 0xfed9_0000;
 const RAM_BYTES = 64 * MIB;
 export const RIDS = [0x0010, 0x0018] as const;
 export const DEV = ['/dev/vfio/devices/dev0', '/dev/vfio/devices/dev1'] as const;
@@ -46,12 +46,19 @@ const FULL_CAP: Values<typeof CAP> = {
 };
 const FULL_ECAP: Values<typeof ECAP> = { C: 1, QI: 1, SC: 1, IRO: 0xf0 / 16 };
 
-const RSDP = 0xe_0000;
-const XSDT = 0xe_0040;
-const DMAR = 0xe_1000;
+const SCALABLE_CACHES = {
+  pasidCache: { sets: 4, ways: 4 },
+  firstStageCache: { sets: 4, ways: 4 },
+  secondStageCache: { sets: 4, ways: 4 },
+};
+
+/** Where the tables of `chainTo` are. */
+export const RSDP = 0xe_0000;
+export const XSDT = 0xe_0040;
+export const DMAR = 0xe_1000;
 /** RAM that firmware keeps. */
 const TABLES = [RSDP, 0x2_0000] as const;
-const ONE_UNIT: DmarTable = {
+export const ONE_UNIT: DmarTable = {
   hostAddressWidth: 46,
   interruptRemapping: false,
   x2apicOptOut: false,
@@ -92,6 +99,8 @@ export class Bench {
   tap: ((offset: number, value: bigint) => boolean) | null = null;
   /** Replaces what a read of the unit's registers gives. */
   readTap: ((offset: number, value: bigint) => bigint) | null = null;
+  /** What the kernel reaches of the hardware. */
+  readonly bus: Bus;
   readonly #rootComplex: RootComplex;
 
   constructor({
@@ -118,6 +127,7 @@ export class Bench {
         faultCompression: false,
         iotlb: { sets: 16, ways: 4 },
         contextCache: { sets: 4, ways: 4 },
+        ...(ecap?.SMTS === 1 && SCALABLE_CACHES),
       },
       { memory: this.memory, raiseMsi: (hi, lo, data) => this.kernel.interrupt(numberOf(hi, lo), data) },
     );
@@ -143,7 +153,8 @@ export class Bench {
       pciBuses: [0],
     };
     const deviceNames = Object.fromEntries(RIDS.map((rid, i) => [rid, `dev${i}`]));
-    this.kernel = new Kernel(engine, this.#bus(), firmware, { deviceNames, ...kernel });
+    this.bus = this.#bus();
+    this.kernel = new Kernel(engine, this.bus, firmware, { deviceNames, ...kernel });
   }
 
   /** A machine whose kernel is up. */

@@ -67,7 +67,7 @@ describe('a machine', () => {
   });
 
   it.each([
-    [{ ecap: '0x80000f00f4a' }, 'machine.iommu.ecap: scalable mode (SMTS) does not exist yet.'],
+    [{ ecap: '0x40f00f4a' }, 'machine.iommu.ecap: execute requests (ERS) do not exist yet.'],
     [
       { cap: '0x80d2008c222f0006' },
       'machine.iommu.cap: SAGAW names no number of levels that exists: one of its bits 1 to 3 must be 1.',
@@ -75,6 +75,10 @@ describe('a machine', () => {
     [
       { cap: '0x80d2ff8c222f0606' },
       'machine.iommu.cap: FRO and NFR place fault records beyond the register page of 4 KiB.',
+    ],
+    [
+      { ecap: '0x8000000f00f4a' },
+      'machine.iommu.ecap: performance monitoring (PMS) has registers beyond the register page of 4 KiB.',
     ],
     [{ ecap: '0xf3ff4a' }, 'machine.iommu.ecap: IRO places registers beyond the register page of 4 KiB.'],
     [

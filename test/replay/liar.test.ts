@@ -20,6 +20,8 @@ function liar(lies: (rig: Rig) => Partial<Rig>): MakeRig {
       writeMemory: (address, bytes) => rig.writeMemory(address, bytes),
       dma: (request) => rig.dma(request),
       translate: (request) => rig.translate(request),
+      translationRequest: (request) => rig.translationRequest(request),
+      pageRequest: (request) => rig.pageRequest(request),
       inspect: () => rig.inspect(),
     };
     return { ...truth, ...lies(rig) };

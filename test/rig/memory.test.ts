@@ -1,7 +1,7 @@
 /** Memory of a rig: holes, host memory, host memory that fails, compare-and-exchange. */
 import { describe, expect, it } from 'vitest';
 import { MemoryOperation, PhysicalMemory } from '../../hardware/memory/index.ts';
-import { type HostMemory, hostWindow } from '../../hardware/rig-memory.ts';
+import { type HostMemory, hostWindow } from '../../hardware/rig/memory.ts';
 import { iotlbGlobal, SW, wait } from '../vtd/descriptors.ts';
 import { Bench, BOTH, DATA, outcome, QUEUE, REG, SID, STATUS, tableAt } from '../vtd/tables.ts';
 

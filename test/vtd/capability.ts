@@ -33,8 +33,26 @@ export interface Capability {
   pms?: boolean;
   adms?: boolean;
   ssirws?: boolean;
+  nwfs?: boolean;
   eimer?: boolean;
   irreq?: boolean;
+  fs1gp?: boolean;
+  fs5lp?: boolean;
+  nest?: boolean;
+  prs?: boolean;
+  srs?: boolean;
+  eafs?: boolean;
+  pss?: number;
+  smts?: boolean;
+  ssads?: boolean;
+  ssts?: boolean;
+  fsts?: boolean;
+  smpwcs?: boolean;
+  rps?: boolean;
+  rprivs?: boolean;
+  hpts?: boolean;
+  ptrs?: boolean;
+  hpt1gps?: boolean;
 }
 
 /** 48-bit, three and four levels, all page sizes, everything of legacy mode that a unit can have. */
@@ -69,8 +87,26 @@ const USUAL = {
   pms: false,
   adms: false,
   ssirws: false,
+  nwfs: false,
   eimer: false,
   irreq: false,
+  fs1gp: false,
+  fs5lp: false,
+  nest: false,
+  prs: false,
+  srs: false,
+  eafs: false,
+  pss: 0,
+  smts: false,
+  ssads: false,
+  ssts: false,
+  fsts: false,
+  smpwcs: false,
+  rps: false,
+  rprivs: false,
+  hpts: false,
+  ptrs: false,
+  hpt1gps: false,
 } satisfies Required<Capability>;
 
 const at = (n: number, on: boolean): bigint => (on ? 1n << BigInt(n) : 0n);
@@ -93,7 +129,9 @@ export function capabilities(wanted: Capability = {}): IntelCapabilities {
     (BigInt(c.mamv) << 48n) |
     at(54, true) |
     at(55, true) |
+    at(56, c.fs1gp) |
     at(59, c.pi) |
+    at(60, c.fs5lp) |
     at(61, c.ecmds) |
     at(62, c.esirtps) |
     at(63, c.esrtps);
@@ -113,8 +151,31 @@ export function capabilities(wanted: Capability = {}): IntelCapabilities {
     at(44, c.vcs) |
     at(51, c.pms) |
     at(52, c.adms) |
+    at(33, c.nwfs) |
     at(57, c.ssirws) |
     at(61, c.eimer) |
-    at(62, c.irreq);
+    at(62, c.irreq) |
+    scalable(c);
   return { ver: BigInt(c.major) << 4n, cap, ecap };
+}
+
+/** The fields of ECAP that scalable mode brings. */
+function scalable(c: Required<Capability>): bigint {
+  return (
+    at(26, c.nest) |
+    at(29, c.prs) |
+    at(31, c.srs) |
+    at(34, c.eafs) |
+    (BigInt(c.pss) << 35n) |
+    at(43, c.smts) |
+    at(45, c.ssads) |
+    at(46, c.ssts) |
+    at(47, c.fsts) |
+    at(48, c.smpwcs) |
+    at(49, c.rps) |
+    at(53, c.rprivs) |
+    at(55, c.hpts) |
+    at(56, c.ptrs) |
+    at(59, c.hpt1gps)
+  );
 }

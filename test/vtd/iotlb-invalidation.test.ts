@@ -134,14 +134,7 @@ describe('An IOTLB invalidation', () => {
   it.each([9, 18])(
     'with AM %i removes the large page that covers the range, wherever in it the address lies.',
     (am) => {
-      proves(
-        'iotlb_inv_dsc.G',
-        'iotlb_inv_dsc.DID',
-        'iotlb_inv_dsc.AM',
-        'iotlb_inv_dsc.ADDR',
-        'context entry.DID',
-        'CAP_REG.PSI',
-      );
+      proves('iotlb_inv_dsc.G', 'iotlb_inv_dsc.DID', 'iotlb_inv_dsc.ADDR', 'context entry.DID', 'CAP_REG.PSI');
       const bench = filled().enableQueue();
       const address = am === 9 ? MIB2 + 0x5_5000n : GIB1 + 0x2345_6000n;
       bench.submit(iotlbPages(1, address, am));
@@ -157,6 +150,14 @@ describe('An IOTLB invalidation', () => {
     const narrow = filled({ nd: 3 }).enableQueue();
     narrow.submit(iotlbDomain(0xfc01));
     expect(standing(narrow)).toEqual(ENTRIES.filter((entry) => entry.did !== 1).map(nameOf));
+  });
+
+  it('by a descriptor removes 2^AM pages of one domain and no other.', () => {
+    proves('iotlb_inv_dsc.AM', 'iotlb_inv_dsc.ADDR', 'iotlb_inv_dsc.DID', 'iotlb_inv_dsc.G');
+    const bench = filled().enableQueue();
+    bench.submit(iotlbPages(1, 2n * KIB4, 1));
+    expect(standing(bench)).toEqual(remaining({ granularity: 3, did: 1, address: 2n * KIB4, am: 1, ih: 0 }));
+    expect(standing(bench)).toHaveLength(ENTRIES.length - 4);
   });
 
   it('leaves the context cache alone.', () => {

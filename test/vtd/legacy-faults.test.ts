@@ -169,7 +169,7 @@ const CONDITIONS: readonly Condition[] = [
 const cases = CONDITIONS.flatMap((one) =>
   (['read', 'write'] as const)
     .filter((kind) => one.only === undefined || one.only === kind)
-    .map((kind) => ({ ...one, kind, title: `${one.name} (${kind})` })),
+    .map((kind) => [`${one.name} (${kind})`, { ...one, kind }] as const),
 );
 
 function arrange(one: Condition, fpd: bigint): Bench {
@@ -179,7 +179,7 @@ function arrange(one: Condition, fpd: bigint): Bench {
   return bench.enable(one.rtaddr);
 }
 
-function attempt(bench: Bench, one: (typeof cases)[number]) {
+function attempt(bench: Bench, one: (typeof cases)[number][1]) {
   const { length = 4, ...request } = one.request ?? {};
   const address = one.address ?? 0x123n;
   const write = one.kind === 'write';
@@ -188,7 +188,7 @@ function attempt(bench: Bench, one: (typeof cases)[number]) {
 }
 
 describe('A blocked request in legacy mode', () => {
-  it.each(cases)('is answered and recorded: $title', (one) => {
+  it.each(cases)('is answered and recorded: %s.', (_, one) => {
     proves(one.name.slice(0, one.name.indexOf(':')), ...(one.rows ?? []));
     const bench = arrange(one, 0n);
     const address = one.address ?? 0x123n;
@@ -213,7 +213,7 @@ describe('A blocked request in legacy mode', () => {
     expect(bench.read64(DATA + 0x120n)).toBe(0n);
   });
 
-  it.each(cases)('is recorded under FPD only when the fault is not qualified: $title', (one) => {
+  it.each(cases)('is recorded under FPD only when the fault is not qualified: %s.', (_, one) => {
     if (one.unqualified !== true) proves('context entry.FPD');
     const bench = arrange(one, FPD);
     const result = attempt(bench, one);

@@ -2,7 +2,7 @@
  * Writes the tables and registers of VT-d legacy mode with literal bit arithmetic, from vtd.md sections 1, 2 and 3 and
  * not from the layouts under test, and drives a rig with them.
  */
-import { createRig, type DmaResult, type Rig, type RigOptions } from '../../hardware/index.ts';
+import { createRig, type DeviceMessage, type DmaResult, type Rig, type RigOptions } from '../../hardware/index.ts';
 import { type Capability, capabilities } from './capability.ts';
 
 /** Byte offsets of registers, from vtd.md section 1.2. */
@@ -91,6 +91,8 @@ export interface Message {
 export class Bench {
   readonly rig: Rig;
   readonly messages: Message[] = [];
+  /** What the unit sent to devices. */
+  readonly sent: DeviceMessage[] = [];
   #tail = 0n;
 
   constructor({ haw = 48, ram, memory, ...capability }: BenchOptions = {}) {
@@ -99,6 +101,7 @@ export class Bench {
       capabilities: capabilities(capability),
       hostAddressWidth: haw,
       onMsi: (address, data) => this.messages.push({ address, data }),
+      onDeviceMessage: (message) => this.sent.push(message),
       ...(ram === undefined ? {} : { ram }),
       ...(memory === undefined ? {} : { memory }),
     });

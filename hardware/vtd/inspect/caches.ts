@@ -1,8 +1,9 @@
 /** What a unit's caches hold, as rows of words. Every cache that the unit has is listed in `cacheViews`. */
-import { hex } from '../../bits/index.ts';
+import { decode, hex } from '../../bits/index.ts';
 import { Access, type CacheView, type EntryCache, type Iotlb, type IotlbEntry, NO_PASID } from '../../iommu/index.ts';
 import { formatRequester } from '../../pcie/index.ts';
-import { PasidTranslationType } from '../spec/index.ts';
+import { rightsOf } from '../iotlb-entry.ts';
+import { IRTE_POSTED, IRTE_REMAPPED, IrteMode, PasidTranslationType } from '../spec/index.ts';
 import type { Translator } from '../translator.ts';
 import { FIRST_STAGE_NAMES, SECOND_STAGE_NAMES } from './entries.ts';
 
@@ -10,7 +11,10 @@ type Row = Readonly<Record<string, string>>;
 
 const PASID_BITS = 20;
 
-export function cacheViews({ iotlb, legacy, scalable, firstStage, secondStage }: Translator): CacheView[] {
+export function cacheViews(
+  { iotlb, legacy, scalable, firstStage, secondStage }: Translator,
+  interrupts: EntryCache<Uint32Array> | null,
+): CacheView[] {
   const requester = (key: number): Row => ({ requester: formatRequester(key) });
   const pasid = (key: number): Row => ({
     requester: formatRequester(Math.floor(key / 2 ** PASID_BITS)),
@@ -23,6 +27,7 @@ export function cacheViews({ iotlb, legacy, scalable, firstStage, secondStage }:
     entries('PASID cache', scalable.pasids, pasid),
     ranges('first-stage paging-structure cache', firstStage.structures, structure(FIRST_STAGE_NAMES)),
     ranges('second-stage paging-structure cache', secondStage.structures, structure(SECOND_STAGE_NAMES)),
+    interruptEntries(interrupts),
   ];
 }
 
@@ -33,10 +38,11 @@ function ranges(name: string, cache: Iotlb | null, row: (entry: IotlbEntry) => R
   return { name, size: sizeOf(cache), entries: found.map(row) };
 }
 
-/** A page's translation, with the rights that a hit may use without a closer look. */
+/** A page's translation and what it grants. */
 function translation(entry: IotlbEntry): Row {
   const { space, frame, flags } = entry;
-  const access = `${(flags & Access.READ) !== 0 ? 'R' : '-'}${(flags & Access.WRITE) !== 0 ? 'W' : '-'}`;
+  const rights = rightsOf(flags);
+  const access = `${(rights & Access.READ) !== 0 ? 'R' : '-'}${(rights & Access.WRITE) !== 0 ? 'W' : '-'}`;
   return { requester: formatRequester(space & 0xffff), ...extent(entry), to: hex(frame), access, ...owner(entry) };
 }
 
@@ -64,6 +70,22 @@ function entries<T extends object>(name: string, cache: EntryCache<T> | null, ta
     .entries()
     .sort((a, b) => a.key - b.key)
     .map(({ key, value }) => ({ ...tag(key), ...plain(value) }));
+  return { name, size: sizeOf(cache), entries: rows };
+}
+
+/** Entries of the interrupt remapping table as they were fetched, by interrupt index. */
+function interruptEntries(cache: EntryCache<Uint32Array> | null): CacheView {
+  const name = 'interrupt entry cache';
+  if (cache === null) return { name, size: null, entries: [] };
+  const rows = cache
+    .entries()
+    .sort((a, b) => a.key - b.key)
+    .map(({ key, value }) => {
+      const posted = IRTE_POSTED.IM.get(value) === IrteMode.POSTED;
+      const fields = Object.entries(decode(posted ? IRTE_POSTED : IRTE_REMAPPED, value));
+      const shown = fields.map(([field, bits]) => [field, bits > 9n ? hex(bits) : String(bits)]);
+      return { index: hex(key), format: posted ? 'posted' : 'remapped', ...Object.fromEntries(shown) };
+    });
   return { name, size: sizeOf(cache), entries: rows };
 }
 

@@ -2,6 +2,7 @@
 import { highOf, joinHalves, lowOf } from '../../bits/index.ts';
 import {
   Access,
+  accessFor,
   type CacheView,
   type EntryView,
   Explainer,
@@ -22,12 +23,16 @@ import { FAULT_HINTS, FAULTS, type Fault, type FaultName, GSTS, RTADDR } from '.
 import type { VtdUnit } from '../unit.ts';
 import { cacheViews } from './caches.ts';
 import { entryLayout } from './entries.ts';
+import { interruptTable } from './interrupts.ts';
+import type { ReadBytes } from './paging.ts';
+import { invalidationQueue } from './queue.ts';
 import { registerViews } from './registers.ts';
 import { TableReader } from './tables.ts';
 
 export class VtdInspector implements IommuInspector {
   readonly #unit: VtdUnit;
   readonly #memory: PhysicalMemory;
+  readonly #read: ReadBytes = (address, length) => this.#memory.read(address, length);
 
   constructor(unit: VtdUnit, memory: PhysicalMemory) {
     this.#unit = unit;
@@ -36,9 +41,11 @@ export class VtdInspector implements IommuInspector {
 
   explain(question: Question): Explanation {
     const unit = this.#unit;
-    const { requester, pasid, address, write } = question;
+    const { requester, pasid, address } = question;
+    const { access, addressType } = accessFor(question);
     const t = new Translation<Fault>();
-    t.ask(requester, pasid, write ? Access.WRITE : Access.READ, highOf(address), lowOf(address));
+    t.ask(requester, pasid, access, highOf(address), lowOf(address));
+    t.addressType = addressType;
     t.effects = false;
     const explainer = new Explainer(entryLayout);
     const before = unit.probe;
@@ -57,13 +64,23 @@ export class VtdInspector implements IommuInspector {
 
   tables(requester?: number, pasid?: number): TableNode {
     const { capabilities, translator } = this.#unit;
-    const reader = new TableReader(capabilities, (address, length) => this.#memory.read(address, length));
+    const reader = new TableReader(capabilities, this.#read);
     const { mode, table: root, ioRights } = translator.root;
     return reader.tree({ mode, root, ioRights, requester, pasid });
   }
 
+  interrupts(): TableNode | null {
+    const { capabilities, registers } = this.#unit;
+    return capabilities.has('IR') ? interruptTable(registers.words, this.#read) : null;
+  }
+
+  queue(): TableNode | null {
+    const { capabilities, registers } = this.#unit;
+    return capabilities.has('QI') ? invalidationQueue(registers.words, this.#read) : null;
+  }
+
   caches(): CacheView[] {
-    return cacheViews(this.#unit.translator);
+    return cacheViews(this.#unit.translator, this.#unit.interruptEntries);
   }
 
   /** What decides before any table is looked at. */

@@ -32,9 +32,14 @@ export interface Stage {
 
 /** Tables may point to themselves: what a tree may hold has an end. */
 export class Budget {
+  /** Paging structures, and entries of the tables above them, that are looked at. */
   tables = 4096;
+  entries = 65_536;
+  /** Entries that are shown. */
   nodes = 4096;
 }
+
+export const MORE: TableNode = { what: '…', note: 'and more entries than are shown', children: [] };
 
 const TABLE_BYTES = 4096;
 
@@ -77,7 +82,7 @@ export function pagingNodes(
   level = stage.format.levels,
   base = 0n,
 ): TableNode[] {
-  if (budget.tables-- <= 0) return [words('…', 'and more tables than are shown')];
+  if (budget.tables-- <= 0) return [MORE];
   const bytes = read(address, TABLE_BYTES);
   if (bytes === undefined) return [words(stage.names[level]!, `the table at 0x${address.toString(16)} cannot be read`)];
   const view = new DataView(bytes.buffer, bytes.byteOffset);
@@ -87,7 +92,7 @@ export function pagingNodes(
     const raw = view.getBigUint64(i * 8, true);
     const decoded = stage.format.decode(level, raw);
     if (decoded.kind === 'empty') continue;
-    if (budget.nodes-- <= 0) return [...nodes, words('…', 'and more entries than are shown')];
+    if (budget.nodes-- <= 0) return [...nodes, MORE];
     const first = wrapped(stage, base + (BigInt(i) << BigInt(shift)));
     const range = { first, last: first + (1n << BigInt(shift)) - 1n };
     const entry = new Uint32Array([view.getUint32(i * 8, true), view.getUint32(i * 8 + 4, true)]);
@@ -138,7 +143,6 @@ function extend(nodes: TableNode[], range: NonNullable<TableNode['range']>, page
   const goesOn =
     last.range.last + 1n === range.first &&
     to + count * pageBytes === pages.to &&
-    pageBytes === pages.pageBytes &&
     read === pages.read &&
     write === pages.write;
   if (!goesOn) return false;

@@ -18,7 +18,7 @@ import {
   TranslationTableMode,
   TranslationType,
 } from '../spec/index.ts';
-import { Budget, firstStage, lookUp, pagingNodes, type ReadBytes, type Stage, secondStage } from './paging.ts';
+import { Budget, firstStage, lookUp, MORE, pagingNodes, type ReadBytes, type Stage, secondStage } from './paging.ts';
 
 export interface TableQuery {
   /** As SRTP took them over from RTADDR_REG. */
@@ -61,7 +61,7 @@ export class TableReader {
       return { ...head, note: 'requests use no table in this mode', children: [] };
     }
     const buses = requester === undefined ? range(256) : [requester >>> 8];
-    const children = buses.flatMap((bus) => {
+    const children = this.#each(buses, (bus) => {
       const of = isScalable ? SCALABLE_ROOT_ENTRY : ROOT_ENTRY;
       const entry = this.#entry(of, root, bus, `bus ${bus.toString(16).padStart(2, '0')}`);
       if (entry === null) return requester === undefined ? [] : [unreadable(of, root)];
@@ -76,7 +76,7 @@ export class TableReader {
     if (!ROOT_ENTRY.P.isSet(root.words)) return null;
     const table = ROOT_ENTRY.CTP.address(root.words);
     const indices = requester === undefined ? range(256) : [requester & 0xff];
-    return indices.flatMap((index) => {
+    return this.#each(indices, (index) => {
       const entry = this.#entry(CONTEXT_ENTRY, table, index, formatRequester((bus << 8) | index));
       if (entry === null) return requester === undefined && index > 0 ? [] : [unreadable(CONTEXT_ENTRY, table)];
       if (!CONTEXT_ENTRY.P.isSet(entry.words)) return absent(entry, requester === undefined);
@@ -109,7 +109,7 @@ export class TableReader {
     return there.flatMap(({ table, first }) => {
       const at = table.address(root.words);
       const indices = requester === undefined ? range(HALF_BUS) : [requester & (HALF_BUS - 1)];
-      return indices.flatMap((index) => {
+      return this.#each(indices, (index) => {
         const entry = this.#entry(SCALABLE_CONTEXT_ENTRY, at, index, formatRequester((bus << 8) | first | index));
         if (entry === null) return requester === undefined && index > 0 ? [] : [unreadable(SCALABLE_CONTEXT_ENTRY, at)];
         if (!SCALABLE_CONTEXT_ENTRY.P.isSet(entry.words)) return absent(entry, requester === undefined);
@@ -123,7 +123,7 @@ export class TableReader {
     const at = SCALABLE_CONTEXT_ENTRY.PASIDDIRPTR.address(words);
     const indices = pasid === undefined ? range(size) : [pasid >>> 6].filter((index) => index < size);
     if (indices.length === 0) return [{ what: 'PASID directory', note: 'too small for this PASID', children: [] }];
-    return indices.flatMap((index) => {
+    return this.#each(indices, (index) => {
       const first = index * PASID_TABLE_ENTRIES;
       const entry = this.#entry(PASID_DIRECTORY_ENTRY, at, index, `PASIDs ${first}-${first + PASID_TABLE_ENTRIES - 1}`);
       if (entry === null) return pasid === undefined && index > 0 ? [] : [unreadable(PASID_DIRECTORY_ENTRY, at)];
@@ -135,7 +135,7 @@ export class TableReader {
 
   #pasids(table: number, first: number, pasid: number | undefined): TableNode[] {
     const indices = pasid === undefined ? range(PASID_TABLE_ENTRIES) : [pasid % PASID_TABLE_ENTRIES];
-    return indices.flatMap((index) => {
+    return this.#each(indices, (index) => {
       const entry = this.#entry(PASID_ENTRY, table, index, `PASID ${first + index}`);
       if (entry === null) return pasid === undefined && index > 0 ? [] : [unreadable(PASID_ENTRY, table)];
       if (!PASID_ENTRY.P.isSet(entry.words)) return absent(entry, pasid === undefined);
@@ -189,6 +189,18 @@ export class TableReader {
     return nodes.length > 0
       ? nodes
       : [{ what: stage.names[stage.format.levels]!, note: 'nothing is mapped', children: [] }];
+  }
+
+  /** What each entry of a table comes to, as far as the tree has room. */
+  #each(indices: readonly number[], visit: (index: number) => TableNode[]): TableNode[] {
+    const nodes: TableNode[] = [];
+    for (const index of indices) {
+      if (this.#budget.entries-- <= 0 || this.#budget.nodes <= 0) return [...nodes, MORE];
+      const found = visit(index);
+      this.#budget.nodes -= found.length;
+      nodes.push(...found);
+    }
+    return nodes;
   }
 
   /** Entry `index` of the table at `table`, or `null` when nothing is there. */

@@ -7,12 +7,12 @@ const WIDTH = 110;
 
 /** `who` is the requester as it is called here. */
 export function explanationLines(title: string, who: string, { question, steps, result }: Explanation): string[] {
-  const { pasid, address, write } = question;
+  const { pasid, address, write, also = [] } = question;
   const withPasid = pasid < 0 ? '' : ` with PASID ${pasid}`;
   const numbered = steps.flatMap((step, i) => numberedLines(i + 1, stepLines(step)));
   return [
     title,
-    `${who} ${write ? 'writes' : 'reads'} ${hex(address)}${withPasid}`,
+    `${who} ${write ? 'writes' : 'reads'} ${hex(address)}${withPasid}${also.length === 0 ? '' : ` (${also.join(', ')})`}`,
     '',
     ...numbered,
     ...numberedLines(steps.length + 1, resultLines(question.address, result)),

@@ -1,6 +1,6 @@
 /** `ioasim inspect`: what stands in the machine, or in the rig of a recorded case, at a moment. It changes nothing. */
 import { Command } from 'commander';
-import type { EntryView } from '../../../hardware/index.ts';
+import type { EntryView, TableNode } from '../../../hardware/index.ts';
 import { InputError, quote, suggest } from '../../machine/index.ts';
 import type { Scenario } from '../../scenario/index.ts';
 import { toJson } from '../json.ts';
@@ -30,7 +30,14 @@ interface Shown {
 type Show = (moment: Moment, name: string | undefined, options: InspectOptions) => Shown;
 
 const LAST_PASID = 0xf_ffff;
-const VIEWS: Readonly<Record<string, Show>> = { state, registers, tables, caches };
+const VIEWS: Readonly<Record<string, Show>> = { state, registers, tables, interrupts, queue, caches };
+
+/** What is shown as a whole, and how a part of it is had all the same. */
+const NAMELESS: Readonly<Record<string, string>> = {
+  tables: '; --requester B:D.F shows those of one requester',
+  interrupts: '',
+  queue: '',
+};
 
 export function inspectCommand(own: readonly Scenario[], terminal: Terminal): Command {
   return withMomentOptions(new Command('inspect'))
@@ -46,8 +53,8 @@ export function inspectCommand(own: readonly Scenario[], terminal: Terminal): Co
       if (what !== 'tables' && (options.requester ?? options.pasid) !== undefined) {
         throw new InputError('--requester and --pasid choose among tables: inspect tables.');
       }
-      if (what === 'tables' && name !== undefined) {
-        throw new InputError(`inspect tables takes no name; --requester ${name} shows the tables of one requester.`);
+      if (name !== undefined && NAMELESS[what] !== undefined) {
+        throw new InputError(`inspect ${what} takes no name${NAMELESS[what]}.`);
       }
       const moment = await reach(options, own);
       const { data, lines } = VIEWS[what]!(moment, name, options);
@@ -100,6 +107,19 @@ function tables({ iommu, requesters }: Moment, _name: string | undefined, option
   const requester = options.requester === undefined ? undefined : readRequester(options.requester, requesters);
   const pasid = options.pasid === undefined ? undefined : readWhole('--pasid', options.pasid, 0, LAST_PASID);
   const tree = iommu.tables(requester, pasid);
+  return { data: tree, lines: tableLines(tree) };
+}
+
+function interrupts({ iommu }: Moment): Shown {
+  return treeOf(iommu.interrupts(), 'ECAP_REG.IR is 0: this unit has no interrupt remapping.');
+}
+
+function queue({ iommu }: Moment): Shown {
+  return treeOf(iommu.queue(), 'ECAP_REG.QI is 0: this unit has no invalidation queue.');
+}
+
+function treeOf(tree: TableNode | null, otherwise: string): Shown {
+  if (tree === null) throw new InputError(otherwise);
   return { data: tree, lines: tableLines(tree) };
 }
 

@@ -46,12 +46,20 @@ async function start({ scenario: name, machine, set }: MomentOptions, own: reado
   });
 }
 
-function tooFew({ scenario }: Run, count: number): string {
-  if (count === 0) return `Scenario ${scenario.name} lets no DMA request reach the IOMMU.`;
-  return `Scenario ${scenario.name} lets ${count} DMA requests reach the IOMMU: --dma takes 1 to ${count}.`;
+function tooFew(run: Run, count: number): string {
+  const { name } = run.scenario;
+  const requests = count === 0 ? 'no DMA request' : count === 1 ? '1 DMA request' : `${count} DMA requests`;
+  const takes = count === 0 ? '' : `: --dma takes 1 to ${count}`;
+  return `Scenario ${name} lets ${requests} reach the IOMMU${takes}${why(run)}.`;
 }
 
-function tooLate({ scenario, endedAt, machine }: Run): string {
-  const end = formatTime(endedAt ?? machine.engine.now);
-  return `Scenario ${scenario.name} ends at ${end}: --at takes no later time.`;
+function tooLate(run: Run): string {
+  const { scenario, endedAt, machine } = run;
+  return `Scenario ${scenario.name} ends at ${formatTime(endedAt ?? machine.engine.now)}: --at takes no later time${why(run)}.`;
+}
+
+/** A scenario that breaks off says why. */
+function why(run: Run): string {
+  const { error } = run.report();
+  return error === undefined ? '' : `, because it breaks off: ${error.replace(/\.$/, '')}`;
 }

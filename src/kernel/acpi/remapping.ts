@@ -71,7 +71,7 @@ class Discovery {
   units(): RemappingUnit[] {
     const { structures } = this.#table;
     const unknown = structures.filter(({ type }) => type === 'other').length;
-    if (unknown > 0) this.#log.write(`dmar: skips ${unknown} structures of unknown types`);
+    if (unknown > 0) this.#log.write(`dmar: structures of unknown types are skipped: ${unknown}`);
     const served = this.#servedDevices(structures.filter((one) => one.type === 'DRHD'));
     const reserved = this.#reservedMemory(structures.filter((one) => one.type === 'RMRR'));
     const bases = new Set<bigint>();
@@ -94,15 +94,12 @@ class Discovery {
   #servedDevices(units: readonly Drhd[]): Map<Drhd, readonly PciDevice[]> {
     const left = new Set(this.#devices.values());
     const served = new Map<Drhd, readonly PciDevice[]>();
-    const take = (unit: Drhd, devices: readonly PciDevice[]): void => {
-      served.set(
-        unit,
-        devices.filter((device) => left.delete(device)),
-      );
-    };
-    for (const unit of units) take(unit, this.#inScope(unit));
-    for (const unit of units)
-      if (unit.includePciAll && unit.segment === 0) take(unit, [...(served.get(unit) ?? []), ...left]);
+    for (const unit of units) {
+      const devices = this.#inScope(unit).filter((device) => left.delete(device));
+      served.set(unit, devices);
+    }
+    const rest = units.find(({ includePciAll, segment }) => includePciAll && segment === 0);
+    if (rest !== undefined) served.set(rest, [...served.get(rest)!, ...left]);
     return served;
   }
 
@@ -148,9 +145,10 @@ class Discovery {
   }
 
   #deviceOf({ type, startBus, path }: DeviceScope): PciDevice | undefined {
-    if (type !== ScopeType.ENDPOINT && type !== ScopeType.SUB_HIERARCHY) return undefined;
+    const isBridge = type === ScopeType.SUB_HIERARCHY;
+    if (type !== ScopeType.ENDPOINT && !isBridge) return undefined;
     const [hop, ...more] = path;
-    if (more.length > 0 || hop === undefined) {
+    if (isBridge || more.length > 0 || hop === undefined) {
       this.#log.write('dmar: a device scope leads through a bridge and is skipped');
       return undefined;
     }

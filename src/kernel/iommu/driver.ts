@@ -9,15 +9,70 @@ import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { PciDevice } from '../pci.ts';
+import type { AttachmentHandlers, Attachments } from './attachments.ts';
 import type { Unmapped } from './page-table.ts';
 
 export interface IommuDriver {
   readonly name: string;
+  /** What is attached to this unit's domains. */
+  readonly attachments: Attachments;
   /** Finds the hardware and makes it ready: from now on there can be domains, and devices can be attached to them. */
   probe(): Script<number>;
   /** Takes the hardware into service. From now on the DMA of devices that are not attached is blocked. */
   enable(): Script<number>;
-  allocateDomain(): Script<IommuDomain | number>;
+  /** -EOPNOTSUPP when the unit has no such tables; what is left open the driver chooses. */
+  allocateDomain(options?: DomainOptions): Script<IommuDomain | number>;
+  /** A domain that leaves every address as it is. */
+  allocateIdentity(): Script<Translation | number>;
+  /** A domain whose first stage somebody else keeps, in memory that `parent` translates. */
+  allocateNested(nesting: Nesting): Script<NestedDomain | number>;
+  /** Says what a device does beside DMA, before anything is attached for it: 0, -EBUSY, -EOPNOTSUPP. */
+  prepare(device: PciDevice, features: DeviceFeatures): number;
+}
+
+export interface DomainOptions {
+  /** Which of two stages of translation the table is for: the first has the CPU's format. */
+  readonly stage?: 'first' | 'second';
+  /** Of a first stage. */
+  readonly levels?: 4 | 5;
+}
+
+export interface DeviceFeatures {
+  /** It keeps translations, and is told to forget them. */
+  readonly deviceTlb: boolean;
+  /** It may ask for pages that are not there; only with `deviceTlb`. */
+  readonly pageRequests: boolean;
+}
+
+export interface Nesting {
+  readonly parent: IommuDomain;
+  /** Page of the first stage's top table as `parent` translates it. */
+  readonly table: PageNumber;
+  readonly levels: 4 | 5;
+}
+
+export interface AttachOptions extends AttachmentHandlers {
+  /** Left out: the device's requests without PASID. */
+  readonly pasid?: number;
+}
+
+/** Something that devices can be attached to. */
+export interface Translation {
+  readonly driver: IommuDriver;
+  /**
+   * Routes a device's requests into this domain, those with a PASID or those without: 0, -EBUSY when they go somewhere
+   * already, -EINVAL, -EOPNOTSUPP, -ENOMEM, -EIO.
+   */
+  attach(device: PciDevice, options?: AttachOptions): Script<number>;
+  /** Blocks those requests. On success nothing of this domain is cached for them and no page request is left. */
+  detach(device: PciDevice, pasid?: number): Script<number>;
+  /** Frees everything. Nothing may be attached. */
+  destroy(): Script<void>;
+}
+
+export interface NestedDomain extends Translation {
+  /** Makes hardware forget a range of the first stage, or all of it. */
+  forget(range?: { readonly first: PageNumber; readonly pages: number }): Script<number>;
 }
 
 /** I/O virtual pages that can be mapped. */
@@ -35,15 +90,10 @@ export function isPermitted(geometry: Geometry, first: PageNumber, pages: number
 }
 
 /** One I/O page table and the devices that go through it. */
-export interface IommuDomain {
-  readonly driver: IommuDriver;
+export interface IommuDomain extends Translation {
   readonly geometry: Geometry;
   /** True when DMA through this domain is coherent whatever the device asks for. */
   readonly enforcesSnoop: boolean;
-  /** Routes a device's requests without PASID into this domain; it must be in none. */
-  attach(device: PciDevice): Script<number>;
-  /** Blocks the device's DMA. On success nothing of this domain is cached for it. */
-  detach(device: PciDevice): Script<number>;
   /**
    * Maps `pages` pages from `first` on to consecutive frames, with superpages where they fit. Nothing may be mapped there.
    * On -ENOMEM a part may be mapped; unmap then removes it.
@@ -57,6 +107,4 @@ export interface IommuDomain {
   flush(unmapped: Unmapped): Script<number>;
   /** Frees the tables that `unmap` emptied, after `flush`. */
   reclaim(unmapped: Unmapped): void;
-  /** Frees everything. No device may be attached. */
-  destroy(): Script<void>;
 }

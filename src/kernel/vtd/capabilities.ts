@@ -40,6 +40,29 @@ export interface Capabilities {
   readonly faultOffset: number;
   readonly faultRecords: number;
   readonly protectedMemory: boolean;
+  /** `null` without scalable mode, or without what its driver needs. */
+  readonly scalable: ScalableCapabilities | null;
+}
+
+/** What scalable mode offers beside second-stage tables. */
+export interface ScalableCapabilities {
+  readonly firstStage: boolean;
+  readonly secondStage: boolean;
+  readonly nested: boolean;
+  readonly passThrough: boolean;
+  /** First-stage tables may have 5 levels. */
+  readonly fiveLevels: boolean;
+  /** Levels above 1 at which first-stage tables may end. */
+  readonly firstStageSuperpages: readonly (2 | 3)[];
+  /** Bits of a PASID; 0 when requests cannot carry one. */
+  readonly pasidBits: number;
+  /** Walks can be made to snoop. */
+  readonly walkSnoop: boolean;
+  readonly deviceTlb: boolean;
+  /** Device-TLB invalidations name the physical function. */
+  readonly throttles: boolean;
+  readonly pageRequests: boolean;
+  readonly pageRequestDrain: boolean;
 }
 
 /** Registers-based invalidation is gone from this major version on. */
@@ -79,6 +102,28 @@ export function readCapabilities({ ver, cap, ecap }: Read): Capabilities | strin
     faultOffset: CAP.FRO.get(cap) * 16,
     faultRecords: CAP.NFR.get(cap) + 1,
     protectedMemory: CAP.PLMR.isSet(cap) || CAP.PHMR.isSet(cap),
+    scalable: readScalable(cap, ecap),
+  };
+}
+
+/** Scalable mode has no invalidation by register, and is of no use without a stage. */
+function readScalable(cap: Uint32Array, ecap: Uint32Array): ScalableCapabilities | null {
+  const firstStage = ECAP.FSTS.isSet(ecap);
+  const secondStage = ECAP.SSTS.isSet(ecap);
+  if (!ECAP.SMTS.isSet(ecap) || !ECAP.QI.isSet(ecap) || !(firstStage || secondStage)) return null;
+  return {
+    firstStage,
+    secondStage,
+    nested: ECAP.NEST.isSet(ecap) && firstStage && secondStage,
+    passThrough: ECAP.PT.isSet(ecap),
+    fiveLevels: CAP.FS5LP.isSet(cap),
+    firstStageSuperpages: CAP.FS1GP.isSet(cap) ? [2, 3] : [2],
+    pasidBits: ECAP.PASID.isSet(ecap) ? ECAP.PSS.get(ecap) + 1 : 0,
+    walkSnoop: ECAP.SMPWCS.isSet(ecap),
+    deviceTlb: ECAP.DT.isSet(ecap),
+    throttles: ECAP.DIT.isSet(ecap),
+    pageRequests: ECAP.PRS.isSet(ecap),
+    pageRequestDrain: ECAP.PDS.isSet(ecap),
   };
 }
 

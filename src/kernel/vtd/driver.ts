@@ -1,9 +1,9 @@
 /**
- * The driver of an Intel VT-d remapping unit in legacy mode: tables in memory, registers by MMIO, faults by MSI.
+ * The driver of an Intel VT-d remapping unit: tables in memory, registers by MMIO, faults by MSI. In scalable mode where
+ * the unit has it and nobody asks for legacy mode, which has neither PASIDs nor first stages.
  *
- * Not used: interrupt remapping, scalable mode, device TLBs, pass-through.
+ * Not used: interrupt remapping, host permission tables; in legacy mode device TLBs and pass-through.
  */
-import { vtdSecondStage } from '../../../hardware/formats/index.ts';
 import { type Engine, ns, type Script } from '../../../hardware/sim/index.ts';
 import {
   CAP,
@@ -17,24 +17,37 @@ import {
   GSTS,
   PMEN,
   RTADDR,
-  TranslationTableMode,
   VER,
 } from '../../../hardware/vtd/spec/index.ts';
-import { EIO, ENODEV, ENOSPC } from '../../uapi/index.ts';
+import { EINVAL, EIO, ENODEV, ENOSPC, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { FaultLog } from '../fault-log.ts';
 import type { Interrupts } from '../interrupts.ts';
-import type { IommuDomain, IommuDriver } from '../iommu/driver.ts';
-import { PageTable } from '../iommu/page-table.ts';
+import { Attachments } from '../iommu/attachments.ts';
+import type {
+  DeviceFeatures,
+  DomainOptions,
+  IommuDomain,
+  IommuDriver,
+  NestedDomain,
+  Nesting,
+  Translation,
+} from '../iommu/driver.ts';
 import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import { type Capabilities, readCapabilities } from './capabilities.ts';
-import { ContextTables } from './context-tables.ts';
-import { INTERRUPT_PAGES, VtdDomain } from './domain.ts';
+import type { PciDevice } from '../pci.ts';
+import { type Capabilities, readCapabilities, type ScalableCapabilities } from './capabilities.ts';
+import { VtdDomain } from './domain.ts';
+import { makeDomain } from './domain-factory.ts';
 import { FaultReader } from './faults.ts';
-import { type Invalidation, type Invalidator, RegisterInvalidation } from './invalidation.ts';
+import { type Command, type Invalidation, type Invalidator, RegisterInvalidation } from './invalidation.ts';
+import { LegacyRoutes } from './legacy-routes.ts';
+import { PageRequestQueue } from './page-requests.ts';
 import { InvalidationQueue } from './queue.ts';
 import { Registers } from './registers.ts';
+import type { Routes } from './routes.ts';
+import { ScalableRoutes } from './scalable-routes.ts';
+import { IDENTITY_DID, VtdIdentity, VtdNestedDomain } from './table-less.ts';
 
 export interface VtdServices {
   readonly engine: Engine;
@@ -50,19 +63,21 @@ export interface VtdPlace {
   readonly registerBase: number;
   /** Bus numbers of the segment. */
   readonly buses: readonly number[];
+  /** Legacy mode even where the unit has scalable mode. */
+  readonly legacy: boolean;
 }
 
 export class VtdDriver implements IommuDriver {
   readonly name: string;
   readonly bus: Bus;
-  /** Devices that are in a domain. */
-  readonly attached = new Set<object>();
+  readonly attachments = new Attachments();
   readonly #services: VtdServices;
   readonly #place: VtdPlace;
   readonly #registers: Registers;
   #capabilities: Capabilities | null = null;
-  #contexts: ContextTables | null = null;
+  #routes: Routes | null = null;
   #invalidator: Invalidator | null = null;
+  #pageRequests: PageRequestQueue | null = null;
   /** Domain ids in use. 0 is never used: with caching mode it marks entries that are not present. */
   readonly #dids = new Set<number>();
 
@@ -78,8 +93,13 @@ export class VtdDriver implements IommuDriver {
     return probed(this.#capabilities);
   }
 
-  get contexts(): ContextTables {
-    return probed(this.#contexts);
+  get routes(): Routes {
+    return probed(this.#routes);
+  }
+
+  /** `null` in legacy mode. */
+  get scalable(): ScalableCapabilities | null {
+    return this.#place.legacy ? null : this.capabilities.scalable;
   }
 
   *probe(): Script<number> {
@@ -95,16 +115,20 @@ export class VtdDriver implements IommuDriver {
     }
     this.#capabilities = capabilities;
     const { depth, queued, version } = capabilities;
+    const mode = this.scalable === null ? '' : 'scalable mode, ';
+    const invalidation = queued ? 'queued' : 'register-based';
     this.#services.log.write(
-      `${this.name}: VT-d ${version}, ${depth.levels}-level tables, ${queued ? 'queued' : 'register-based'} invalidation`,
+      `${this.name}: VT-d ${version}, ${mode}${depth.levels}-level tables, ${invalidation} invalidation`,
     );
     const reader = new FaultReader(this.#services.engine, registers, this.#services.faults, this.name, {
       offset: capabilities.faultOffset,
       count: capabilities.faultRecords,
     });
+    reader.onFault = (fault) => this.attachments.reportFault(fault);
     let result = yield* this.#enableInvalidation(reader);
     if (result === 0) result = yield* this.#turnOff();
     if (result === 0) result = yield* this.#setRoot();
+    if (result === 0) result = yield* this.#enablePageRequests();
     if (result === 0) result = yield* this.#enableFaults(reader);
     return this.#reported(result);
   }
@@ -115,24 +139,41 @@ export class VtdDriver implements IommuDriver {
     return this.#reported(result);
   }
 
-  *allocateDomain(): Script<IommuDomain | number> {
+  *allocateDomain(options: DomainOptions = {}): Script<IommuDomain | number> {
     const { allocator, bus } = this.#services;
-    const { depth, superpages, snoopControl, lastPage } = this.capabilities;
-    const did = this.#takeDid();
-    if (did < 0) return did;
-    const format = vtdSecondStage({ levels: depth.levels, superpages });
     yield ns(bus.cost.allocate + bus.cost.clearPage);
-    const table = PageTable.create(format, allocator, bus.memory);
-    if (typeof table === 'number') {
-      this.releaseDid(did);
-      return table;
-    }
-    const geometry = { last: lastPage, reserved: [INTERRUPT_PAGES] };
-    return new VtdDomain(this, did, table, { addressWidth: depth.addressWidth, geometry, enforcesSnoop: snoopControl });
+    return makeDomain(this, options, allocator);
   }
 
-  invalidate(invalidations: readonly Invalidation[]): Script<number> {
+  // biome-ignore lint/correctness/useYield: other drivers have to wait here
+  *allocateIdentity(): Script<Translation | number> {
+    return this.scalable?.passThrough === true ? new VtdIdentity(this) : -EOPNOTSUPP;
+  }
+
+  // biome-ignore lint/correctness/useYield: other drivers have to wait here
+  *allocateNested({ parent, table, levels }: Nesting): Script<NestedDomain | number> {
+    const { scalable } = this;
+    if (scalable?.nested !== true || (levels === 5 && !scalable.fiveLevels)) return -EOPNOTSUPP;
+    if (!(parent instanceof VtdDomain) || parent.driver !== this || parent.target.kind !== 'second-stage')
+      return -EINVAL;
+    if (table > parent.geometry.last) return -EINVAL;
+    const did = this.takeDid();
+    if (did < 0) return did;
+    const { root, addressWidth } = parent.target;
+    return new VtdNestedDomain(parent, { kind: 'nested', did, table, levels, root, addressWidth });
+  }
+
+  prepare(device: PciDevice, features: DeviceFeatures): number {
+    return this.routes.prepare(device, features);
+  }
+
+  invalidate(invalidations: readonly Command[]): Script<number> {
     return probed(this.#invalidator).run(invalidations);
+  }
+
+  /** After requests were blocked: answers the page requests that came before. */
+  *drainPageRequests(forgetting: readonly Invalidation[]): Script<number> {
+    return this.#pageRequests === null ? 0 : yield* this.#pageRequests.drain(forgetting);
   }
 
   /** Needed after a change that calls for no invalidation, on units that buffer writes (VT-d 6.8). */
@@ -151,8 +192,9 @@ export class VtdDriver implements IommuDriver {
     this.#dids.delete(did);
   }
 
-  #takeDid(): number {
-    for (let did = 1; did < this.capabilities.domainIds; did++) {
+  /** An id that nobody uses, or -ENOSPC. */
+  takeDid(): number {
+    for (let did = this.scalable === null ? 1 : IDENTITY_DID + 1; did < this.capabilities.domainIds; did++) {
       if (this.#dids.has(did)) continue;
       this.#dids.add(did);
       return did;
@@ -161,14 +203,18 @@ export class VtdDriver implements IommuDriver {
   }
 
   *#enableInvalidation(reader: FaultReader): Script<number> {
-    const { queued, draining, invalidationOffset } = this.capabilities;
+    const { queued, draining, invalidationOffset, scalable } = this.capabilities;
     const { log } = this.#services;
     if (!queued) {
       this.#invalidator = new RegisterInvalidation(this.#registers, log, this.name, invalidationOffset, draining);
       return 0;
     }
     const services = { ...this.#services, readFaults: () => reader.read() };
-    const queue = yield* InvalidationQueue.enable(services, this.#registers, this.name, draining);
+    const queue = yield* InvalidationQueue.enable(services, this.#registers, this.name, {
+      wide: this.scalable !== null,
+      draining,
+      throttles: scalable?.throttles ?? false,
+    });
     if (typeof queue === 'number') return queue;
     this.#invalidator = queue;
     return 0;
@@ -181,20 +227,43 @@ export class VtdDriver implements IommuDriver {
   }
 
   *#setRoot(): Script<number> {
-    const { allocator, bus } = this.#services;
-    const contexts = ContextTables.create(bus.memory, allocator, this.#place.buses);
-    if (typeof contexts === 'number') return contexts;
-    this.#contexts = contexts;
+    const routes = this.#makeRoutes();
+    if (typeof routes === 'number') return routes;
+    this.#routes = routes;
     yield* this.writeEntries(this.#place.buses.length);
     const flushed = yield* this.flushWriteBuffer();
     if (flushed < 0) return flushed;
-    yield* this.#registers.write(RTADDR, { RTA: contexts.root, TTM: TranslationTableMode.LEGACY });
+    yield* this.#registers.write(RTADDR, { RTA: routes.root, TTM: routes.mode });
     const result = yield* this.#registers.command(GCMD.SRTP, true, GSTS.RTPS, true);
     if (result < 0 || this.capabilities.rootFlushes) return result;
     return yield* this.invalidate([
       { cache: 'context', scope: 'global' },
+      ...(this.scalable === null ? [] : [{ cache: 'pasid', scope: 'global' } as const]),
       { cache: 'iotlb', scope: 'global' },
     ]);
+  }
+
+  #makeRoutes(): Routes | number {
+    const { engine, allocator, bus } = this.#services;
+    const { buses } = this.#place;
+    const { scalable } = this;
+    if (scalable === null) return LegacyRoutes.create(this, bus.memory, allocator, buses);
+    return ScalableRoutes.create(this, { engine, memory: bus.memory, allocator }, scalable, buses);
+  }
+
+  *#enablePageRequests(): Script<number> {
+    if (this.scalable?.pageRequests !== true) return 0;
+    const { attachments } = this;
+    const services = {
+      ...this.#services,
+      registers: this.#registers,
+      invalidator: probed(this.#invalidator),
+      attachments,
+    };
+    const queue = yield* PageRequestQueue.enable(services, this.name);
+    if (typeof queue === 'number') return queue;
+    this.#pageRequests = queue;
+    return 0;
   }
 
   *#enableFaults(reader: FaultReader): Script<number> {

@@ -2,7 +2,7 @@
 import { hex } from '../../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../../hardware/sim/index.ts';
 import { FaultedAccess, FRCD, FSTS, faultsWithCode } from '../../../hardware/vtd/spec/index.ts';
-import type { FaultAccess, FaultLog } from '../fault-log.ts';
+import type { FaultAccess, FaultLog, IommuFault } from '../fault-log.ts';
 import { formatRid } from '../pci.ts';
 import type { Registers } from './registers.ts';
 
@@ -20,6 +20,8 @@ const ACCESS: ReadonlyMap<number, FaultAccess> = new Map([
 ]);
 
 export class FaultReader {
+  /** Hears of each fault. */
+  onFault: ((fault: IommuFault) => void) | null = null;
   readonly #engine: Engine;
   readonly #registers: Registers;
   readonly #log: FaultLog;
@@ -93,7 +95,7 @@ export class FaultReader {
     const address = FRCD.FI.big(record) << 12n;
     const name = meanings.map((fault) => fault.name).join(' or ') || 'unknown';
     const meaning = meanings[0]?.meaning ?? 'unknown reason';
-    this.#log.record({
+    const fault: IommuFault = {
       at: this.#engine.now,
       unit: this.#name,
       code,
@@ -103,7 +105,9 @@ export class FaultReader {
       pasid,
       address,
       access,
-    });
+    };
+    this.#log.record(fault);
+    this.onFault?.(fault);
     const who = pasid < 0 ? formatRid(requester) : `${formatRid(requester)} PASID ${hex(pasid)}`;
     this.#log.remark(
       `${this.#name}: ${access} by ${who} at ${hex(address)} is blocked: ${meaning} (${name}, ${hex(code, 2)})`,

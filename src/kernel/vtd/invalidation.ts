@@ -21,12 +21,55 @@ export type Invalidation =
       readonly mask: number;
       /** Only leaf entries have changed. */
       readonly leafOnly: boolean;
+    }
+  | { readonly cache: 'pasid'; readonly scope: 'global' }
+  | { readonly cache: 'pasid'; readonly scope: 'domain'; readonly did: number }
+  | { readonly cache: 'pasid'; readonly scope: 'pasid'; readonly did: number; readonly pasid: number }
+  | { readonly cache: 'pasid iotlb'; readonly scope: 'pasid'; readonly did: number; readonly pasid: number }
+  | {
+      readonly cache: 'pasid iotlb';
+      readonly scope: 'page';
+      readonly did: number;
+      readonly pasid: number;
+      readonly page: PageNumber;
+      readonly mask: number;
+      readonly leafOnly: boolean;
+    }
+  | {
+      readonly cache: 'device-tlb';
+      readonly sid: number;
+      /** Of what the device keeps; -1 for what it got without a PASID. */
+      readonly pasid: number;
+      readonly page: PageNumber;
+      readonly mask: number;
     };
+
+/** Address mask of everything. */
+export const WHOLE = 52;
+
+/** What only a queue can do. */
+export type Command =
+  | Invalidation
+  /** What follows starts when all before has ended. */
+  | { readonly cache: 'fence' }
+  | {
+      readonly cache: 'page response';
+      readonly rid: number;
+      /** -1 without one. */
+      readonly pasid: number;
+      readonly group: number;
+      readonly code: number;
+    };
+
+export interface RunOptions {
+  /** Ends only when every page request that came before is in its queue. */
+  readonly drainPageRequests?: boolean;
+}
 
 /** A way to invalidate. */
 export interface Invalidator {
   /** Does all of it, in order, and waits: 0, or -EIO when hardware did not. */
-  run(invalidations: readonly Invalidation[]): Script<number>;
+  run(commands: readonly Command[], options?: RunOptions): Script<number>;
 }
 
 /** Which kinds of DMA in flight an IOTLB invalidation must wait for. */
@@ -58,13 +101,18 @@ export class RegisterInvalidation implements Invalidator {
     this.#drain = { DR: draining.reads ? 1 : 0, DW: draining.writes ? 1 : 0 };
   }
 
-  *run(invalidations: readonly Invalidation[]): Script<number> {
-    for (const invalidation of invalidations) {
-      const result =
-        invalidation.cache === 'context' ? yield* this.#context(invalidation) : yield* this.#iotlb(invalidation);
+  *run(commands: readonly Command[]): Script<number> {
+    for (const command of commands) {
+      const result = yield* this.#execute(command);
       if (result < 0) return result;
     }
     return 0;
+  }
+
+  #execute(command: Command): Script<number> {
+    if (command.cache === 'context') return this.#context(command);
+    if (command.cache === 'iotlb') return this.#iotlb(command);
+    throw new Error(`${this.#name}: no register invalidates the ${command.cache}`);
   }
 
   *#context(what: Extract<Invalidation, { cache: 'context' }>): Script<number> {

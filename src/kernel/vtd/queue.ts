@@ -1,36 +1,25 @@
 /**
- * The invalidation queue (VT-d 6.5.2): descriptors in a ring of one page, each batch closed by a wait descriptor that
- * writes a number into memory.
+ * The invalidation queue (VT-d 6.5.2): 256 descriptors in a ring, each batch closed by a wait descriptor that writes a
+ * number into memory. Descriptors have 128 bits, or 256 for scalable mode.
  *
  * One batch at a time. Each wait writes a number of its own, so that a late completion is never taken for a newer one.
  * After a timeout the queue is not used any more: nobody knows what hardware still does with it.
  */
-import type { Values } from '../../../hardware/bits/index.ts';
-import { encode, joinHalves, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import { joinHalves, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import { type Engine, ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import {
-  CONTEXT_CACHE_INVALIDATE,
-  DescriptorType,
-  FSTS,
-  GCMD,
-  Granularity,
-  GSTS,
-  INVALIDATION_WAIT,
-  IOTLB_INVALIDATE,
-  IQA,
-  IQERCD,
-  IQH,
-  IQT,
-} from '../../../hardware/vtd/spec/index.ts';
+import { FSTS, GCMD, GSTS, IQA, IQERCD, IQH, IQT } from '../../../hardware/vtd/spec/index.ts';
 import { EIO } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import type { Draining, Invalidation, Invalidator } from './invalidation.ts';
+import { type DescriptorRules, describe, describeWait } from './descriptors.ts';
+import type { Command, Draining, Invalidator, RunOptions } from './invalidation.ts';
 import type { Registers } from './registers.ts';
 
-const DESCRIPTOR_BYTES = 16;
-const SLOTS = PAGE_SIZE / DESCRIPTOR_BYTES;
+const SLOTS = 256;
+const NARROW_BYTES = 16;
+/** IQT and IQH count in this unit whatever the width. */
+const QUEUE_UNIT = 16;
 /** A batch leaves one slot free, because a full ring would look empty, and one for its wait descriptor. */
 const LONGEST_BATCH = SLOTS - 2;
 const ERRORS = [FSTS.IQE, FSTS.ITE, FSTS.ICE];
@@ -46,11 +35,21 @@ interface Services {
   readonly readFaults: () => Script;
 }
 
+/** What depends on the unit. */
+export interface QueueShape {
+  /** 256-bit descriptors. */
+  readonly wide: boolean;
+  readonly draining: Draining;
+  /** ECAP.DIT */
+  readonly throttles: boolean;
+}
+
 export class InvalidationQueue implements Invalidator {
   readonly #services: Services;
   readonly #registers: Registers;
   readonly #name: string;
-  readonly #drain: { DR: number; DW: number };
+  readonly #rules: DescriptorRules;
+  readonly #descriptorBytes: number;
   readonly #ring: PageNumber;
   /** One 4-byte status per slot. */
   readonly #status: PageNumber;
@@ -59,11 +58,13 @@ export class InvalidationQueue implements Invalidator {
   #sequence = 0;
   #dead = false;
 
-  private constructor(services: Services, registers: Registers, name: string, draining: Draining, pages: PageNumber[]) {
+  private constructor(services: Services, registers: Registers, name: string, shape: QueueShape, pages: PageNumber[]) {
+    const { draining, throttles, wide } = shape;
     this.#services = services;
     this.#registers = registers;
     this.#name = name;
-    this.#drain = { DR: draining.reads ? 1 : 0, DW: draining.writes ? 1 : 0 };
+    this.#rules = { drain: { DR: draining.reads ? 1 : 0, DW: draining.writes ? 1 : 0 }, throttles };
+    this.#descriptorBytes = wide ? 2 * NARROW_BYTES : NARROW_BYTES;
     this.#ring = pages[0]!;
     this.#status = pages[1]!;
     this.#lock = new Semaphore(services.engine, 1, `${name} invalidation queue`);
@@ -74,10 +75,11 @@ export class InvalidationQueue implements Invalidator {
     services: Services,
     registers: Registers,
     name: string,
-    draining: Draining,
+    shape: QueueShape,
   ): Script<InvalidationQueue | number> {
     const { allocator } = services;
-    const ring = allocator.allocate('invalidation queue');
+    const order = shape.wide ? 1 : 0;
+    const ring = allocator.allocate('invalidation queue', order);
     if (ring < 0) return ring;
     const status = allocator.allocate('invalidation queue');
     if (status < 0) {
@@ -86,23 +88,23 @@ export class InvalidationQueue implements Invalidator {
     }
     // Whoever ran before may have left its queue on.
     if (GSTS.QIES.isSet(yield* registers.read(GSTS))) yield* registers.command(GCMD.QIE, false, GSTS.QIES, false);
-    const queue = new InvalidationQueue(services, registers, name, draining, [ring, status]);
+    const queue = new InvalidationQueue(services, registers, name, shape, [ring, status]);
     yield* registers.write(IQT, { QT: 0 });
-    yield* registers.write(IQA, { IQA: ring, QS: 0, DW: 0 });
+    yield* registers.write(IQA, { IQA: ring, QS: order, DW: order });
     const result = yield* registers.command(GCMD.QIE, true, GSTS.QIES, true);
     return result < 0 ? result : queue;
   }
 
-  *run(invalidations: readonly Invalidation[]): Script<number> {
-    for (let i = 0; i < invalidations.length; i += LONGEST_BATCH) {
-      const batch = invalidations.slice(i, i + LONGEST_BATCH).map((one) => this.#describe(one));
-      const result = yield* this.#submit(batch);
+  *run(commands: readonly Command[], { drainPageRequests = false }: RunOptions = {}): Script<number> {
+    for (let i = 0; i < commands.length; i += LONGEST_BATCH) {
+      const batch = commands.slice(i, i + LONGEST_BATCH).map((one) => describe(one, this.#rules));
+      const result = yield* this.#submit(batch, drainPageRequests);
       if (result < 0) return result;
     }
     return 0;
   }
 
-  *#submit(descriptors: readonly Uint32Array[]): Script<number> {
+  *#submit(descriptors: readonly Uint32Array[], drainPageRequests: boolean): Script<number> {
     yield this.#lock.acquire();
     try {
       if (this.#dead) return -EIO;
@@ -110,10 +112,10 @@ export class InvalidationQueue implements Invalidator {
       for (const descriptor of descriptors) this.#put(descriptor);
       const status = this.#status * PAGE_SIZE + this.#tail * 4;
       this.#setStatus(status);
-      this.#put(wait(status, this.#sequence));
+      this.#put(describeWait(status, this.#sequence, drainPageRequests));
       const { bus } = this.#services;
       yield ns(bus.cost.writeEntry * (descriptors.length + 1));
-      yield* this.#registers.write(IQT, { QT: this.#tail });
+      yield* this.#registers.write(IQT, { QT: (this.#tail * this.#descriptorBytes) / QUEUE_UNIT });
       return yield* this.#finish(status);
     } finally {
       this.#lock.release();
@@ -152,10 +154,11 @@ export class InvalidationQueue implements Invalidator {
   /** The queue stands still at a descriptor that hardware refuses: a harmless one takes its place. */
   *#skipBadDescriptor(status: number): Script {
     const cause = yield* this.#registers.read(IQERCD);
-    const head = IQH.QH.get(yield* this.#registers.read(IQH));
+    const at = IQH.QH.get(yield* this.#registers.read(IQH));
+    const head = Math.floor((at * QUEUE_UNIT) / this.#descriptorBytes);
     const name = IQERCD.IQEI.valueName(cause) ?? String(IQERCD.IQEI.get(cause));
     this.#services.log.write(`${this.#name}: descriptor ${head} of the invalidation queue is refused: ${name}`);
-    if (head !== this.#tail) this.#write(head % SLOTS, wait(status, 0));
+    if (head !== this.#tail) this.#write(head % SLOTS, describeWait(status, 0));
     yield* this.#registers.write(FSTS, { IQE: 1 });
   }
 
@@ -166,9 +169,10 @@ export class InvalidationQueue implements Invalidator {
 
   #write(slot: number, descriptor: Uint32Array): void {
     const { memory } = this.#services.bus;
-    const address = this.#ring * PAGE_SIZE + slot * DESCRIPTOR_BYTES;
-    memory.write64(address, joinHalves(descriptor[1]!, descriptor[0]!));
-    memory.write64(address + 8, joinHalves(descriptor[3]!, descriptor[2]!));
+    const address = this.#ring * PAGE_SIZE + slot * this.#descriptorBytes;
+    for (let word = 0; word < this.#descriptorBytes / 4; word += 2) {
+      memory.write64(address + word * 4, joinHalves(descriptor[word + 1] ?? 0, descriptor[word] ?? 0));
+    }
   }
 
   #readStatus(address: number): number {
@@ -179,25 +183,4 @@ export class InvalidationQueue implements Invalidator {
   #setStatus(address: number): void {
     this.#services.bus.memory.write(address, new Uint8Array(4));
   }
-
-  #describe(what: Invalidation): Uint32Array {
-    if (what.cache === 'context') {
-      const TYPE = DescriptorType.CONTEXT_CACHE_INVALIDATE;
-      const G = Granularity.CONTEXT_CACHE;
-      return what.scope === 'global'
-        ? encode(CONTEXT_CACHE_INVALIDATE, { TYPE, G: G.GLOBAL })
-        : encode(CONTEXT_CACHE_INVALIDATE, { TYPE, G: G.DEVICE, DID: what.did, SID: what.sid });
-    }
-    const G = Granularity.IOTLB;
-    const common = { TYPE: DescriptorType.IOTLB_INVALIDATE, ...this.#drain } satisfies Values<typeof IOTLB_INVALIDATE>;
-    if (what.scope === 'global') return encode(IOTLB_INVALIDATE, { ...common, G: G.GLOBAL });
-    if (what.scope === 'domain') return encode(IOTLB_INVALIDATE, { ...common, G: G.DOMAIN, DID: what.did });
-    const { did: DID, page: ADDR, mask: AM, leafOnly } = what;
-    return encode(IOTLB_INVALIDATE, { ...common, G: G.PAGE, DID, ADDR, AM, IH: leafOnly ? 1 : 0 });
-  }
-}
-
-function wait(address: number, data: number): Uint32Array {
-  const TYPE = DescriptorType.INVALIDATION_WAIT;
-  return encode(INVALIDATION_WAIT, { TYPE, SW: 1, STATUS_DATA: data, STATUS_ADDRESS: address / 4 });
 }

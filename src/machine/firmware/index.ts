@@ -3,7 +3,7 @@
  * simulated memory where any kernel can find them (root pointer, XSDT, DMAR).
  */
 import { RSDP_SEARCH } from '../../../hardware/acpi/spec.ts';
-import { hex, PAGE_SIZE } from '../../../hardware/bits/index.ts';
+import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import type { Range } from '../../../hardware/memory/index.ts';
 import { type DmarStructure, type DmarTable, ScopeType } from '../../../hardware/vtd/spec/dmar.ts';
 import type { Firmware } from '../../kernel/index.ts';
@@ -80,7 +80,7 @@ function sharedMemory({ firmware }: MachineSpec, { ram, devices }: Hardware): Sh
     const end = first + pages * PAGE_SIZE;
     const isRam = ram.some(([from, length]) => first >= from && end <= from + length);
     if (first < FIRMWARE_BYTES || first % PAGE_SIZE !== 0 || !isRam) {
-      throw new InputError(`${where}: expected whole pages of RAM above the first MiB, got ${pages} at ${hex(first)}.`);
+      throw new InputError(`${where}: expected whole pages of RAM above the first MiB, got ${pages} at ${start}.`);
     }
     const requesters = names.map((name) => {
       const device = devices.get(name);

@@ -1,5 +1,5 @@
 /** Memory that a host brings to a rig, as a window of physical memory. */
-import type { Window } from './memory/index.ts';
+import type { Window } from '../memory/index.ts';
 
 export interface HostMemory {
   /** The bytes at a physical address. Fewer bytes than asked for, or a throw, is an access that resulted in an error. */

@@ -23,8 +23,10 @@ const isInteger =
 const isRange: Check = (value) =>
   Array.isArray(value) && value.length === 2 && isBigint(value[0]) && isBigint(value[1]);
 const isMemory: Check = (value) => {
-  const memory = value as { read?: unknown; write?: unknown } | null;
-  return typeof memory === 'object' && memory !== null && isFunction(memory.read) && isFunction(memory.write);
+  const memory = value as { read?: unknown; write?: unknown; compareExchange64?: unknown } | null;
+  if (typeof memory !== 'object' || memory === null) return false;
+  const { read, write, compareExchange64: exchange } = memory;
+  return isFunction(read) && isFunction(write) && (exchange === undefined || isFunction(exchange));
 };
 
 const bigint64 = 'a bigint from 0 to 2^64 - 1';
@@ -37,6 +39,7 @@ const OPTIONS: Rules = {
   ram: { accepts: 'a list of [start, length] pairs of bigints', test: (v) => Array.isArray(v) && v.every(isRange) },
   memory: { accepts: 'an object with read and write functions', test: isMemory },
   onMsi: { accepts: 'a function', test: isFunction },
+  onDeviceMessage: { accepts: 'a function', test: isFunction },
   assumeCoherentWalks: { accepts: 'true or false', test: isBoolean },
 };
 
@@ -62,6 +65,26 @@ const REQUEST: Rules = {
   length: { accepts: 'a whole number from 0 to 2^24', test: isInteger(0, 2 ** 24) },
 };
 const TRANSLATE: Rules = { ...REQUEST, probe: { accepts: 'true or false', test: isBoolean } };
+const flagRule: Rule = { accepts: 'true or false', test: isBoolean };
+const TRANSLATION: Rules = {
+  requester: REQUEST['requester']!,
+  pasid: REQUEST['pasid']!,
+  privileged: flagRule,
+  execute: flagRule,
+  address: REQUEST['address']!,
+  noWrite: flagRule,
+};
+const PAGE_REQUEST: Rules = {
+  requester: REQUEST['requester']!,
+  pasid: REQUEST['pasid']!,
+  address: REQUEST['address']!,
+  read: flagRule,
+  write: flagRule,
+  execute: flagRule,
+  privileged: flagRule,
+  last: flagRule,
+  group: { accepts: 'a whole number from 0 to 511', test: isInteger(0, 511), required: true },
+};
 const DMA: Rules = { ...REQUEST, data: { accepts: 'a Uint8Array', test: (value) => value instanceof Uint8Array } };
 
 /** Throws a sentence about the first option that is wrong. */
@@ -94,9 +117,18 @@ export function checkDma(request: object, call: 'dma' | 'translate'): void {
     throw new TypeError('dma: a read needs length, and no data.');
 }
 
+export function checkTranslation(request: object): void {
+  check('translationRequest', request, TRANSLATION);
+}
+
+export function checkPageRequest(request: object): void {
+  check('pageRequest', request, PAGE_REQUEST);
+}
+
 /** Modes that a unit may announce and that do not exist here. */
 function checkIntel({ cap, ecap }: Readonly<Record<string, bigint>>): void {
   if ((ecap! >> 30n) & 1n) throw new NotSupported('ECAP.ERS: execute requests do not exist yet');
+  if (((cap! >> 16n) & 0x3fn) < 31n) throw new RangeError('createRig: capabilities: CAP.MGAW must be 31 or more.');
   const hasFirstStage = ((ecap! >> 43n) & (ecap! >> 47n) & 1n) !== 0n;
   if (((cap! >> 8n) & 0b1110n) === 0n && !hasFirstStage) throw new NotSupported('CAP.SAGAW names no supported depth');
 }

@@ -1,0 +1,38 @@
+/**
+ * What is declared of VT-d, as the rows of docs/vtd.md: registers, structures and descriptors by the specification's
+ * name, fields as NAME.FIELD, fault reasons by the name of their condition. `mutants` knows them by the same names.
+ */
+import { type AnyLayout, type Field, layoutsOf } from '../bits/index.ts';
+import * as formats from '../formats/index.ts';
+import * as spec from './spec/index.ts';
+
+const { FS_PDE, FS_PTE, SS_PDE, SS_PTE } = formats;
+
+/**
+ * Fields that hardware reads in one way for every kind of structure that has them: of a descriptor before it knows the
+ * type, of a paging entry before it knows whether it is a leaf. They are one row, under the name of one of the kinds.
+ */
+const SHARED: readonly (readonly [AnyLayout, readonly Field[]])[] = [
+  [spec.DESCRIPTOR_HEADER, spec.DESCRIPTOR_HEADER.$.fields],
+  [SS_PTE, [SS_PTE.R, SS_PTE.W, SS_PTE.A, SS_PTE.D, SS_PTE.SNP, SS_PTE.IR, SS_PTE.EMT, SS_PTE.IPAT]],
+  [SS_PDE, [SS_PDE.PS]],
+  [FS_PTE, [FS_PTE.P, FS_PTE.RW, FS_PTE.US, FS_PTE.PWT, FS_PTE.PCD, FS_PTE.A, FS_PTE.EA, FS_PTE.D, FS_PTE.G]],
+  [FS_PDE, [FS_PDE.PS]],
+];
+
+/** Every layout that comes from the specification of VT-d. */
+export const LAYOUTS: readonly AnyLayout[] = [...new Set([...layoutsOf(spec), ...layoutsOf(formats)])].filter((of) =>
+  of.$.reference.startsWith('VT-d'),
+);
+
+export function rowOf(of: AnyLayout, field: Field): string {
+  for (const [representative, fields] of SHARED) {
+    if (fields.some((shared) => shared.spec === field.spec)) return `${representative.$.name}.${field.name}`;
+  }
+  return `${of.$.name}.${field.name}`;
+}
+
+export const ROWS: ReadonlySet<string> = new Set([
+  ...LAYOUTS.flatMap((of) => [of.$.name, ...of.$.fields.map((field) => rowOf(of, field))]),
+  ...Object.values<spec.Fault>(spec.FAULTS).map((fault) => fault.name),
+]);

@@ -1,0 +1,131 @@
+/**
+ * Who uses a unit: each pair of a device and a PASID (or the device's requests without one) and the domain it goes
+ * through, with whom to tell of its faults and page requests.
+ *
+ * Drivers of every vendor report here (`reportFault`, `takePageRequests`); those above attach with handlers and answer
+ * each group of page requests once, by `PageRequestGroup.respond`.
+ */
+import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import { EINVAL } from '../../uapi/index.ts';
+import type { IommuFault } from '../fault-log.ts';
+import type { PciDevice } from '../pci.ts';
+
+/** In place of a PASID: the requests without one. */
+export const NO_PASID = -1;
+
+export interface PageRequest {
+  readonly page: PageNumber;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly execute: boolean;
+  readonly privileged: boolean;
+}
+
+/** `invalid`: the device may not have these pages. `failure`: it should not ask for any any more. */
+export type PageResponse = 'success' | 'invalid' | 'failure';
+
+/** Page requests that a device wants to have answered together. */
+export class PageRequestGroup {
+  readonly requester: number;
+  readonly pasid: number;
+  /** The device's number for it. */
+  readonly index: number;
+  readonly requests: readonly PageRequest[];
+  readonly #send: (group: PageRequestGroup, response: PageResponse) => Script<number>;
+  #answered = false;
+
+  constructor(
+    { requester, pasid, index, requests }: Pick<PageRequestGroup, 'requester' | 'pasid' | 'index' | 'requests'>,
+    send: (group: PageRequestGroup, response: PageResponse) => Script<number>,
+  ) {
+    this.requester = requester;
+    this.pasid = pasid;
+    this.index = index;
+    this.requests = requests;
+    this.#send = send;
+  }
+
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** Tells the device: 0, -EINVAL when it has been told already, -EIO when hardware does not pass it on. */
+  *respond(response: PageResponse): Script<number> {
+    if (this.#answered) return -EINVAL;
+    this.#answered = true;
+    return yield* this.#send(this, response);
+  }
+}
+
+/** Who is told of what happens to an attachment. They must not wait: for that they spawn a script. */
+export interface AttachmentHandlers {
+  readonly onFault?: (fault: IommuFault) => void;
+  /** Must see to it that the group is answered. */
+  readonly onPageRequest?: (group: PageRequestGroup) => void;
+}
+
+export interface Attachment {
+  readonly device: PciDevice;
+  readonly pasid: number;
+  readonly handlers: AttachmentHandlers;
+  /** Groups that were handed out; those with an answer are dropped now and then. */
+  readonly groups: Set<PageRequestGroup>;
+  /** It is being taken away: page requests are refused. */
+  closing: boolean;
+}
+
+export class Attachments {
+  readonly #all = new Map<number, Attachment>();
+
+  /** `undefined` when nothing is attached there. */
+  find(requester: number, pasid: number): Attachment | undefined {
+    return this.#all.get(keyOf(requester, pasid));
+  }
+
+  /** True when a device is attached in any way. */
+  uses(device: PciDevice): boolean {
+    return [...this.#all.values()].some((attachment) => attachment.device === device);
+  }
+
+  add(device: PciDevice, pasid: number, handlers: AttachmentHandlers): Attachment {
+    const attachment = { device, pasid, handlers, groups: new Set<PageRequestGroup>(), closing: false };
+    this.#all.set(keyOf(device.rid, pasid), attachment);
+    return attachment;
+  }
+
+  remove({ device, pasid }: Attachment): void {
+    this.#all.delete(keyOf(device.rid, pasid));
+  }
+
+  reportFault(fault: IommuFault): void {
+    this.find(fault.requester, fault.pasid)?.handlers.onFault?.(fault);
+  }
+
+  /** Hands a group to whoever handles it; false when nobody does, and the driver has to refuse it. */
+  takePageRequests(group: PageRequestGroup): boolean {
+    const attachment = this.find(group.requester, group.pasid);
+    const handler = attachment?.handlers.onPageRequest;
+    if (attachment === undefined || handler === undefined || attachment.closing) return false;
+    for (const other of attachment.groups) if (other.answered) attachment.groups.delete(other);
+    attachment.groups.add(group);
+    handler(group);
+    return true;
+  }
+}
+
+/** Answers what nobody has answered yet, so that the device does not wait for ever. */
+export function* refuseGroups({ groups }: Attachment): Script<number> {
+  let result = 0;
+  for (const group of groups) {
+    if (group.answered) continue;
+    const sent = yield* group.respond('invalid');
+    if (sent < 0) result = sent;
+  }
+  groups.clear();
+  return result;
+}
+
+function keyOf(requester: number, pasid: number): number {
+  return requester * 2 ** 21 + pasid + 1;
+}

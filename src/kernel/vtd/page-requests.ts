@@ -1,0 +1,213 @@
+/**
+ * The page request queue (VT-d 7.4): reads what devices ask for, collects it into groups, hands each to whoever handles
+ * it and refuses what nobody may have. One event runs through the queue until it is empty.
+ */
+import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
+import {
+  PAGE_REQUEST_DESCRIPTOR,
+  PageRequestType,
+  PEADDR,
+  PECTL,
+  PEDATA,
+  PEUADDR,
+  PQA,
+  PQH,
+  PQT,
+  PRS,
+  ResponseCode,
+} from '../../../hardware/vtd/spec/index.ts';
+import { EIO } from '../../uapi/index.ts';
+import type { Bus } from '../bus.ts';
+import type { Interrupts } from '../interrupts.ts';
+import {
+  type Attachments,
+  NO_PASID,
+  type PageRequest,
+  PageRequestGroup,
+  type PageResponse,
+} from '../iommu/attachments.ts';
+import type { KernelLog } from '../log.ts';
+import type { PageAllocator } from '../page-allocator.ts';
+import type { Command, Invalidation, Invalidator } from './invalidation.ts';
+import type { Registers } from './registers.ts';
+
+/** 2^4 pages hold 2048 descriptors. */
+const ORDER = 4;
+const WORDS = PAGE_REQUEST_DESCRIPTOR.$.words;
+const SLOTS = (2 ** ORDER * PAGE_SIZE) / (WORDS * 4);
+/** Hardware that keeps asking would keep the handler for ever. */
+const MOST_ROUNDS = 1_000;
+/** A group that never ends is refused. */
+const LONGEST_GROUP = 512;
+/** Bits 63 to 56 of a canonical address are equal, as those of a 5-level table. */
+const SIGN_BITS = 8n;
+
+const CODES: Readonly<Record<PageResponse, number>> = {
+  success: ResponseCode.SUCCESS,
+  invalid: ResponseCode.INVALID_REQUEST,
+  failure: ResponseCode.RESPONSE_FAILURE,
+};
+
+interface Services {
+  readonly engine: Engine;
+  readonly bus: Bus;
+  readonly log: KernelLog;
+  readonly allocator: PageAllocator;
+  readonly interrupts: Interrupts;
+  readonly registers: Registers;
+  readonly invalidator: Invalidator;
+  readonly attachments: Attachments;
+}
+
+/** A group that has not ended yet. */
+interface Partial {
+  readonly requests: PageRequest[];
+  refused: boolean;
+}
+
+export class PageRequestQueue {
+  readonly #services: Services;
+  readonly #name: string;
+  readonly #ring: PageNumber;
+  readonly #lock: Semaphore;
+  readonly #partials = new Map<string, Partial>();
+  #head = 0;
+
+  private constructor(services: Services, name: string, ring: PageNumber) {
+    this.#services = services;
+    this.#name = name;
+    this.#ring = ring;
+    this.#lock = new Semaphore(services.engine, 1, `${name} page requests`);
+  }
+
+  /** Allocates the ring, gives it to the unit and lets it raise events; or gives the errno and has taken nothing. */
+  static *enable(services: Services, name: string): Script<PageRequestQueue | number> {
+    const { allocator, interrupts, registers } = services;
+    const ring = allocator.allocate('page request queue', ORDER);
+    if (ring < 0) return ring;
+    const queue = new PageRequestQueue(services, name, ring);
+    const message = interrupts.allocate(`${name} page request`, () => queue.serve());
+    if (typeof message === 'number') {
+      allocator.release(ring);
+      return message;
+    }
+    yield* registers.write(PQH, { PQH: 0 });
+    yield* registers.write(PQT, { PQT: 0 });
+    yield* registers.write(PQA, { PQA: ring, PQS: ORDER });
+    yield* registers.write(PRS, { PPR: 1, PRO: 1 });
+    yield* registers.write(PEDATA, { IMD: message.data });
+    yield* registers.write(PEADDR, { MA: message.address / 4 });
+    yield* registers.write(PEUADDR, { MUA: 0 });
+    yield* registers.write(PECTL, { IM: 0 });
+    return queue;
+  }
+
+  /** Empties the queue. Runs for each event. */
+  *serve(): Script {
+    yield this.#lock.acquire();
+    try {
+      // First, so that what comes from now on raises an event again.
+      yield* this.#services.registers.write(PRS, { PPR: 1 });
+      yield* this.#empty();
+      yield* this.#recover();
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  /**
+   * Waits until no page request is on its way that came before what `forgetting` covers was blocked, and has answered
+   * those that came (VT-d 7.7 to 7.11).
+   */
+  *drain(forgetting: readonly Invalidation[]): Script<number> {
+    yield* this.serve();
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const commands: Command[] = [{ cache: 'fence' }, ...forgetting];
+      const result = yield* this.#services.invalidator.run(commands, { drainPageRequests: true });
+      if (result < 0) return result;
+      const status = yield* this.#services.registers.read(PRS);
+      yield* this.serve();
+      if (!PRS.PRO.isSet(status)) return 0;
+    }
+    return -EIO;
+  }
+
+  *#empty(): Script {
+    const { registers, bus, log } = this.#services;
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const tail = PQT.PQT.get(yield* registers.read(PQT)) % SLOTS;
+      if (tail === this.#head) return;
+      while (this.#head !== tail) {
+        const address = this.#ring * PAGE_SIZE + this.#head * WORDS * 4;
+        yield* this.#take(wordsOf(bus.memory.read(address, WORDS * 4)));
+        this.#head = (this.#head + 1) % SLOTS;
+      }
+      yield* registers.write(PQH, { PQH: this.#head });
+    }
+    log.write(`${this.#name}: the page request queue does not become empty`);
+  }
+
+  /** After an overflow the rest of a group may be lost, and the unit has answered for it. */
+  *#recover(): Script {
+    const { registers, log } = this.#services;
+    if (!PRS.PRO.isSet(yield* registers.read(PRS))) return;
+    log.write(`${this.#name}: page requests were lost, their queue was full`);
+    this.#partials.clear();
+    yield* registers.write(PRS, { PRO: 1 });
+  }
+
+  *#take(words: Uint32Array): Script {
+    const { TYPE, PP, RID, PASID, PRGI, RDR, WRR, LPIG } = PAGE_REQUEST_DESCRIPTOR;
+    if (TYPE.get(words) !== PageRequestType.PAGE_REQUEST) {
+      this.#services.log.write(`${this.#name}: page request of unknown type ${TYPE.get(words)}`);
+      return;
+    }
+    const isStopMarker = LPIG.isSet(words) && !RDR.isSet(words) && !WRR.isSet(words);
+    if (isStopMarker) return;
+    const requester = RID.get(words);
+    const pasid = PP.isSet(words) ? PASID.get(words) : NO_PASID;
+    const index = PRGI.get(words);
+    const key = `${requester}.${pasid}.${index}`;
+    const partial = this.#partials.get(key) ?? { requests: [], refused: false };
+    if (!isAcceptable(words) || partial.requests.length === LONGEST_GROUP) partial.refused = true;
+    else partial.requests.push(requestOf(words));
+    if (!LPIG.isSet(words)) {
+      this.#partials.set(key, partial);
+      return;
+    }
+    this.#partials.delete(key);
+    const { requests, refused } = partial;
+    const group = new PageRequestGroup({ requester, pasid, index, requests }, (who, answer) => this.#send(who, answer));
+    if (refused || !this.#services.attachments.takePageRequests(group)) yield* group.respond('invalid');
+  }
+
+  #send({ requester: rid, pasid, index: group }: PageRequestGroup, response: PageResponse): Script<number> {
+    return this.#services.invalidator.run([{ cache: 'page response', rid, pasid, group, code: CODES[response] }]);
+  }
+}
+
+/** What Linux refuses without asking anybody. */
+function isAcceptable(words: Uint32Array): boolean {
+  const { ADDR, RDR, WRR, PMR, EXR } = PAGE_REQUEST_DESCRIPTOR;
+  const sign = ADDR.big(words) >> (52n - SIGN_BITS);
+  if (sign !== 0n && sign !== (1n << SIGN_BITS) - 1n) return false;
+  if (PMR.isSet(words) && (RDR.isSet(words) || WRR.isSet(words))) return false;
+  return !(EXR.isSet(words) && RDR.isSet(words));
+}
+
+function requestOf(words: Uint32Array): PageRequest {
+  const { ADDR, RDR, WRR, PMR, EXR } = PAGE_REQUEST_DESCRIPTOR;
+  return {
+    page: Number(ADDR.big(words)),
+    read: RDR.isSet(words),
+    write: WRR.isSet(words),
+    execute: EXR.isSet(words),
+    privileged: PMR.isSet(words),
+  };
+}
+
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Uint32Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(i * 4, true));
+}

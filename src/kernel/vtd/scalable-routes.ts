@@ -1,0 +1,226 @@
+/**
+ * Routing in scalable mode: a context entry and PASID tables for each device that is attached, one PASID-table entry for
+ * each PASID; PASID 0 stands for requests without one.
+ *
+ * What is forgotten after which change, and in which order: VT-d 6.5.3.3 (table 28).
+ */
+import type { PageNumber } from '../../../hardware/bits/index.ts';
+import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
+import { TranslationTableMode } from '../../../hardware/vtd/spec/index.ts';
+import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
+import type { CpuMemory } from '../bus.ts';
+import type { DeviceFeatures } from '../iommu/driver.ts';
+import type { PageAllocator } from '../page-allocator.ts';
+import type { PciDevice } from '../pci.ts';
+import type { ScalableCapabilities } from './capabilities.ts';
+import type { VtdDriver } from './driver.ts';
+import { type Invalidation, WHOLE } from './invalidation.ts';
+import { pasidEntry } from './pasid-entry.ts';
+import { PasidTables } from './pasid-tables.ts';
+import type { Routes, Target } from './routes.ts';
+import { ScalableContexts } from './scalable-contexts.ts';
+
+/** Domain id that hardware gives to faulting entries that it caches. */
+const FAULTING_DID = 0;
+const RID_PASID = 0;
+const PASID_ENTRY_WRITES = 8;
+const CONTEXT_ENTRY_WRITES = 4;
+const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
+
+interface Services {
+  readonly engine: Engine;
+  readonly memory: CpuMemory;
+  readonly allocator: PageAllocator;
+}
+
+export class ScalableRoutes implements Routes {
+  readonly mode = TranslationTableMode.SCALABLE;
+  readonly #driver: VtdDriver;
+  readonly #services: Services;
+  readonly #capabilities: ScalableCapabilities;
+  readonly #contexts: ScalableContexts;
+  readonly #devices = new Map<PciDevice, PasidTables>();
+  readonly #features = new Map<PciDevice, DeviceFeatures>();
+  /** One change of the tables at a time. */
+  readonly #lock: Semaphore;
+
+  private constructor(
+    driver: VtdDriver,
+    services: Services,
+    capabilities: ScalableCapabilities,
+    contexts: ScalableContexts,
+  ) {
+    this.#driver = driver;
+    this.#services = services;
+    this.#capabilities = capabilities;
+    this.#contexts = contexts;
+    this.#lock = new Semaphore(services.engine, 1, `${driver.name} tables`);
+  }
+
+  /** Tables with nothing present, or -ENOMEM. */
+  static create(
+    driver: VtdDriver,
+    services: Services,
+    capabilities: ScalableCapabilities,
+    buses: readonly number[],
+  ): ScalableRoutes | number {
+    const contexts = ScalableContexts.create(services.memory, services.allocator, buses);
+    return typeof contexts === 'number' ? contexts : new ScalableRoutes(driver, services, capabilities, contexts);
+  }
+
+  get root(): PageNumber {
+    return this.#contexts.root;
+  }
+
+  refusal(device: PciDevice, pasid: number): number {
+    const { pasidBits } = this.#capabilities;
+    if (!this.#contexts.covers(device.rid)) return -EINVAL;
+    if (pasid < 0) return 0;
+    if (pasidBits === 0) return -EOPNOTSUPP;
+    return pasid === RID_PASID || pasid >= 2 ** pasidBits || !Number.isInteger(pasid) ? -EINVAL : 0;
+  }
+
+  prepare(device: PciDevice, features: DeviceFeatures): number {
+    const { deviceTlb, pageRequests, pageRequestDrain } = this.#capabilities;
+    if (this.#devices.has(device)) return -EBUSY;
+    if (features.deviceTlb && !deviceTlb) return -EOPNOTSUPP;
+    // Without the drain nobody would know when a PASID can be used again.
+    const canRequest = pageRequests && pageRequestDrain && features.deviceTlb;
+    if (features.pageRequests && !canRequest) return -EOPNOTSUPP;
+    this.#features.set(device, features);
+    return 0;
+  }
+
+  hasDeviceTlb(device: PciDevice): boolean {
+    return (this.#features.get(device) ?? NO_FEATURES).deviceTlb;
+  }
+
+  *open(device: PciDevice, pasid: number, target: Target): Script<number> {
+    yield this.#lock.acquire();
+    try {
+      const entered = yield* this.#enter(device);
+      if (typeof entered === 'number') return entered;
+      const result = yield* this.#fill(entered, pasid, target);
+      if (result < 0 && result !== -EIO && entered.isEmpty) yield* this.#leave(device, entered);
+      return result;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  *close(device: PciDevice, pasid: number, target: Target): Script<number> {
+    yield this.#lock.acquire();
+    try {
+      const tables = this.#devices.get(device);
+      if (tables === undefined) return -EINVAL;
+      const index = indexOf(pasid);
+      tables.block(index);
+      yield* this.#driver.writeEntries(1);
+      const result = yield* this.#driver.invalidate([
+        { cache: 'pasid', scope: 'pasid', did: target.did, pasid: index },
+        ...this.forgetting(device, pasid, target),
+      ]);
+      if (result < 0) return result;
+      tables.erase(index);
+      yield* this.#driver.writeEntries(PASID_ENTRY_WRITES);
+      if (this.#features.get(device)?.pageRequests === true) {
+        const drained = yield* this.#driver.drainPageRequests(this.forgetting(device, pasid, target));
+        if (drained < 0) return drained;
+      }
+      return tables.isEmpty ? yield* this.#leave(device, tables) : 0;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  /** Everything that was translated for these requests: in the unit, then in the device. */
+  forgetting(device: PciDevice, pasid: number, { kind, did }: Target): Invalidation[] {
+    const usesSecondStage = kind === 'second-stage' || kind === 'nested';
+    const unit: Invalidation = usesSecondStage
+      ? { cache: 'iotlb', scope: 'domain', did }
+      : { cache: 'pasid iotlb', scope: 'pasid', did, pasid: indexOf(pasid) };
+    return this.hasDeviceTlb(device) ? [unit, wholeDeviceTlb(device, pasid)] : [unit];
+  }
+
+  /** The device's tables, with a context entry that leads to them. */
+  *#enter(device: PciDevice): Script<PasidTables | number> {
+    const { memory, allocator } = this.#services;
+    const known = this.#devices.get(device);
+    if (known?.entered === true) return known;
+    const tables = known ?? PasidTables.create(memory, allocator, this.#capabilities.pasidBits);
+    if (typeof tables === 'number') return tables;
+    this.#devices.set(device, tables);
+    const { directory, pdts } = tables;
+    const features = this.#features.get(device) ?? NO_FEATURES;
+    const pasids = this.#capabilities.pasidBits > 0;
+    this.#contexts.set(device.rid, { directory, pdts, pasids, ...features });
+    yield* this.#driver.writeEntries(CONTEXT_ENTRY_WRITES);
+    const result = yield* this.#announce([
+      { cache: 'context', scope: 'device', did: FAULTING_DID, sid: device.rid },
+      { cache: 'pasid', scope: 'domain', did: FAULTING_DID },
+      { cache: 'iotlb', scope: 'domain', did: FAULTING_DID },
+    ]);
+    tables.entered = result === 0;
+    if (result === 0) return tables;
+    this.#contexts.block(device.rid);
+    return result;
+  }
+
+  *#fill(tables: PasidTables, pasid: number, target: Target): Script<number> {
+    const index = indexOf(pasid);
+    const written = tables.reserve(index);
+    if (written < 0) return written;
+    if (tables.isUsed(index)) return -EBUSY;
+    tables.set(index, pasidEntry(target, this.#driver.capabilities));
+    yield* this.#driver.writeEntries(written + PASID_ENTRY_WRITES);
+    const usesSecondStage = target.kind === 'second-stage' || target.kind === 'nested';
+    const result = yield* this.#announce([
+      { cache: 'pasid', scope: 'pasid', did: FAULTING_DID, pasid: index },
+      { cache: 'pasid', scope: 'pasid', did: target.did, pasid: index },
+      usesSecondStage
+        ? { cache: 'iotlb', scope: 'domain', did: target.did }
+        : { cache: 'pasid iotlb', scope: 'pasid', did: target.did, pasid: index },
+    ]);
+    if (result < 0) tables.block(index);
+    return result;
+  }
+
+  /** After the last entry: the context entry goes, and the tables. */
+  *#leave(device: PciDevice, tables: PasidTables): Script<number> {
+    this.#contexts.block(device.rid);
+    tables.entered = false;
+    yield* this.#driver.writeEntries(1);
+    // Every PASID-table entry is absent and was forgotten with its domain; with caching mode their absence may be cached.
+    const absence: readonly Invalidation[] = this.#driver.capabilities.cachingMode
+      ? [
+          { cache: 'pasid', scope: 'domain', did: FAULTING_DID },
+          { cache: 'iotlb', scope: 'domain', did: FAULTING_DID },
+        ]
+      : [];
+    const result = yield* this.#driver.invalidate([
+      { cache: 'context', scope: 'device', did: FAULTING_DID, sid: device.rid },
+      ...absence,
+      ...(this.hasDeviceTlb(device) ? [wholeDeviceTlb(device, -1)] : []),
+    ]);
+    if (result < 0) return result;
+    this.#contexts.erase(device.rid);
+    this.#devices.delete(device);
+    tables.destroy();
+    return 0;
+  }
+
+  /** After an entry became present: its absence may be cached with caching mode only. */
+  *#announce(invalidations: readonly Invalidation[]): Script<number> {
+    const driver = this.#driver;
+    return driver.capabilities.cachingMode ? yield* driver.invalidate(invalidations) : yield* driver.flushWriteBuffer();
+  }
+}
+
+/** The PASID-table entry that serves a PASID. */
+export function indexOf(pasid: number): number {
+  return pasid < 0 ? RID_PASID : pasid;
+}
+
+function wholeDeviceTlb(device: PciDevice, pasid: number): Invalidation {
+  return { cache: 'device-tlb', sid: device.rid, pasid, page: 0, mask: WHOLE };
+}

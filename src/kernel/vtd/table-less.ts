@@ -1,0 +1,48 @@
+/** Domains without a table that the driver writes: one that leaves addresses as they are, and nested ones. */
+import type { Script } from '../../../hardware/sim/index.ts';
+import type { NestedDomain } from '../iommu/driver.ts';
+import { EVERYTHING, type Nested, type VtdDomain } from './domain.ts';
+import type { VtdDriver } from './driver.ts';
+import type { Invalidation } from './invalidation.ts';
+import type { NestedTarget, PassThroughTarget } from './routes.ts';
+import { blockAround, VtdTranslation } from './translation.ts';
+
+/** The domain id of every identity domain: what they translate is the same. */
+export const IDENTITY_DID = 1;
+
+export class VtdIdentity extends VtdTranslation {
+  readonly target: PassThroughTarget = { kind: 'pass-through', did: IDENTITY_DID };
+
+  constructor(driver: VtdDriver) {
+    super(driver, IDENTITY_DID);
+  }
+
+  /** It has nothing. */
+  protected release(): void {}
+}
+
+export class VtdNestedDomain extends VtdTranslation implements NestedDomain, Nested {
+  readonly target: NestedTarget;
+  readonly #parent: VtdDomain;
+
+  constructor(parent: VtdDomain, target: NestedTarget) {
+    super(parent.driver, target.did);
+    this.target = target;
+    this.#parent = parent;
+    parent.nested.add(this);
+  }
+
+  *forget(range?: { readonly first: number; readonly pages: number }): Script<number> {
+    const block = range === undefined ? EVERYTHING : blockAround(range.first, range.pages);
+    return yield* this.driver.invalidate([...this.firstStage(block, false), ...this.deviceTlbs(block)]);
+  }
+
+  wholeDeviceTlbs(): Invalidation[] {
+    return this.deviceTlbs(EVERYTHING);
+  }
+
+  protected release(): void {
+    this.#parent.nested.delete(this);
+    this.driver.releaseDid(this.did);
+  }
+}

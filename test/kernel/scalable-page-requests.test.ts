@@ -1,0 +1,208 @@
+import { describe, expect, it } from 'vitest';
+import { PAGE_SIZE } from '../../hardware/bits/index.ts';
+import type { DeviceMessage } from '../../hardware/vtd/device-messages.ts';
+import { NO_PASID, type PageRequestGroup } from '../../src/kernel/iommu/attachments.ts';
+import type { AttachOptions } from '../../src/kernel/iommu/driver.ts';
+import type { PciDevice } from '../../src/kernel/pci.ts';
+import { EINVAL, EIO } from '../../src/uapi/index.ts';
+import { type Bench, type BenchOptions, held } from './bench.ts';
+import { behind, dmaRead, mapPage, scalableBench, sure } from './scalable-bench.ts';
+
+const AT = 0x40_0000;
+const IOVA_PAGE = AT / PAGE_SIZE;
+const PASID = 77;
+const SUCCESS = 0;
+const INVALID = 1;
+const IQT_OFFSET = 0x88;
+const PRS_OFFSET = 0xdc;
+const PRO = 2;
+const PECTL_OFFSET = 0xe0;
+const HELD_BACK = 2 ** 31;
+
+interface Ask {
+  readonly pasid?: number;
+  readonly address?: number;
+  readonly group?: number;
+  readonly last?: boolean;
+  readonly read?: boolean;
+  readonly write?: boolean;
+  readonly execute?: boolean;
+  readonly privileged?: boolean;
+  readonly hi?: number;
+}
+
+function request(bench: Bench, { rid: requester }: PciDevice, { address = AT, ...rest }: Ask = {}): void {
+  const usual = { pasid: PASID, group: 1, last: true, read: true, write: false, execute: false, privileged: false };
+  bench.unit.requestPage({ requester, hi: 0, lo: address, ...usual, ...rest });
+}
+
+/** A bench with a device that may ask for pages, and the answers that it gets. */
+function asking(options?: BenchOptions) {
+  const bench = scalableBench(options);
+  const { driver, devices } = behind(bench);
+  const device = devices[0]!;
+  expect(driver.prepare(device, { deviceTlb: true, pageRequests: true })).toBe(0);
+  const answers: (readonly [group: number, code: number])[] = [];
+  bench.unit.devices.taker = (message: DeviceMessage) => {
+    if (message.kind === 'page group response') answers.push([message.group, message.code]);
+  };
+  return { bench, driver, device, answers };
+}
+
+describe('page requests', () => {
+  it('reach the handler of their attachment, which maps the page and answers; then the DMA succeeds', () => {
+    const { bench, driver, device, answers } = asking();
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain({ stage: 'first' }));
+        const onPageRequest = (group: PageRequestGroup): void => {
+          expect(group).toMatchObject({ requester: device.rid, pasid: PASID, index: 1 });
+          expect(group.requests).toMatchObject([{ page: IOVA_PAGE, read: true, write: false }]);
+          bench.engine.spawn(
+            (function* () {
+              yield* mapPage(bench, domain, IOVA_PAGE, 55);
+              expect(yield* group.respond('success')).toBe(0);
+              expect(yield* group.respond('success')).toBe(-EINVAL);
+            })(),
+          );
+        };
+        yield* domain.attach(device, { pasid: PASID, onPageRequest });
+      })(),
+    );
+    bench.run(dmaRead(bench, device, { address: AT, pasid: PASID }));
+    request(bench, device);
+    bench.engine.run();
+    expect(answers).toEqual([[1, SUCCESS]]);
+    expect(bench.run(dmaRead(bench, device, { address: AT, pasid: PASID }))).toBe(55);
+  });
+
+  it('are put together by group, and those without a PASID belong to the attachment without one', () => {
+    const { bench, driver, device, answers } = asking();
+    const groups: PageRequestGroup[] = [];
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain());
+        const options: AttachOptions = { onPageRequest: (group) => void groups.push(group) };
+        yield* domain.attach(device, options);
+        yield* domain.attach(device, { pasid: PASID, ...options });
+      })(),
+    );
+    request(bench, device, { group: 1, last: false });
+    request(bench, device, { group: 2, last: false, pasid: NO_PASID });
+    request(bench, device, { group: 1, address: AT + PAGE_SIZE, write: true });
+    request(bench, device, { group: 2, pasid: NO_PASID, address: AT + 2 * PAGE_SIZE });
+    bench.engine.run();
+    const seen = groups.map(({ pasid, index, requests }) => [pasid, index, requests.map(({ page }) => page)]);
+    expect(seen).toEqual([
+      [PASID, 1, [IOVA_PAGE, IOVA_PAGE + 1]],
+      [NO_PASID, 2, [IOVA_PAGE, IOVA_PAGE + 2]],
+    ]);
+    expect(answers).toEqual([]);
+  });
+
+  it.each<[string, Ask]>([
+    ['of an address that is not canonical', { hi: 0x0100_0000 }],
+    ['with privilege', { privileged: true }],
+    ['to execute', { execute: true }],
+  ])('%s are refused without asking anybody', (_, ask) => {
+    const { bench, driver, device, answers } = asking({ ecap: { SRS: 1 } });
+    let asked = 0;
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain());
+        yield* domain.attach(device, { pasid: PASID, onPageRequest: () => void asked++ });
+      })(),
+    );
+    request(bench, device, ask);
+    bench.engine.run();
+    expect(asked).toBe(0);
+    expect(answers).toEqual([[1, INVALID]]);
+  });
+
+  it('of an attachment without a handler are refused, and stop markers need no answer', () => {
+    const { bench, driver, device, answers } = asking();
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain());
+        yield* domain.attach(device, { pasid: PASID });
+      })(),
+    );
+    request(bench, device, { read: false });
+    request(bench, device, { group: 4 });
+    bench.engine.run();
+    expect(answers).toEqual([[4, INVALID]]);
+  });
+
+  it('that nobody has answered are refused by the detach, and those that come later by the unit', () => {
+    const { bench, driver, device, answers } = asking();
+    const before = held(bench);
+    const groups: PageRequestGroup[] = [];
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain({ stage: 'first' }));
+        yield* domain.attach(device, { pasid: PASID, onPageRequest: (group) => void groups.push(group) });
+        request(bench, device, { group: 1 });
+        yield* dmaRead(bench, device, { address: AT, pasid: PASID });
+        expect(groups).toHaveLength(1);
+        // These are in the queue when the detach begins.
+        request(bench, device, { group: 2 });
+        request(bench, device, { group: 3 });
+        expect(yield* domain.detach(device, PASID)).toBe(0);
+        expect([...answers].sort()).toEqual([
+          [1, INVALID],
+          [2, INVALID],
+          [3, INVALID],
+        ]);
+        expect(yield* groups[0]!.respond('success')).toBe(-EINVAL);
+        request(bench, device, { group: 4 });
+        yield* domain.destroy();
+      })(),
+    );
+    expect(answers.at(-1)).toEqual([4, INVALID]);
+    expect(groups).toHaveLength(1);
+    expect(held(bench)).toEqual(before);
+  });
+
+  it('that overflow the queue are answered by the unit, and afterwards the queue goes on', () => {
+    const { bench, driver, device, answers } = asking();
+    let asked = 0;
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain());
+        const onPageRequest = (group: PageRequestGroup): void => {
+          asked++;
+          bench.engine.spawn(group.respond('success'));
+        };
+        yield* domain.attach(device, { pasid: PASID, onPageRequest });
+      })(),
+    );
+    // The processor is busy for a while: the event is held back.
+    bench.unit.write(PECTL_OFFSET, 4, BigInt(HELD_BACK));
+    for (let i = 0; i < 2050; i++) request(bench, device, { group: i % 512 });
+    bench.engine.run();
+    expect(answers).toHaveLength(3);
+    bench.unit.write(PECTL_OFFSET, 4, 0n);
+    bench.engine.run();
+    expect(asked).toBe(2047);
+    expect(answers).toHaveLength(2050);
+    expect(bench.unit.read(PRS_OFFSET, 4) & BigInt(PRO)).toBe(0n);
+    expect(bench.kernel.log.toString()).toContain('page requests were lost');
+    request(bench, device, { group: 9 });
+    bench.engine.run();
+    expect(asked).toBe(2048);
+  });
+
+  it('end in a bounded time when the unit does not do what it is told', () => {
+    const { bench, driver, device } = asking();
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain());
+        yield* domain.attach(device, { pasid: PASID });
+        bench.tap = (offset) => offset !== IQT_OFFSET;
+        request(bench, device);
+        expect(yield* domain.detach(device, PASID)).toBe(-EIO);
+      })(),
+    );
+    expect(bench.kernel.log.toString()).toContain('the invalidation queue does not finish');
+  });
+});

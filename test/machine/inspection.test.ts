@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { scenarios } from '../../scenarios/index.ts';
+import { buildMachine, type Machine } from '../../src/machine/index.ts';
+import { formatJson } from '../../src/recorder/index.ts';
+import { Run, type Scenario } from '../../src/scenario/index.ts';
+
+/** Asks about everything that can be asked, of devices and addresses that exist and that do not. */
+function askEverything(machine: Machine): void {
+  const iommu = machine.inspect();
+  for (const requester of [0x08, 0x10, 0x18, 0x4000]) {
+    for (const address of [0n, 0x10_0000n, 0x20_1000n, 0xfee0_0000n, 1n << 60n]) {
+      for (const write of [false, true]) {
+        for (const pasid of [-1, 0, 5]) iommu.explain({ requester, pasid, address, write });
+      }
+    }
+    iommu.tables(requester);
+    iommu.tables(requester, 5);
+  }
+  iommu.tables();
+  iommu.registers();
+  iommu.caches();
+  machine.snapshot();
+}
+
+function eventsOf(scenario: Scenario, ask: (machine: Machine) => void): string[] {
+  const run = new Run(scenario, { machine: 'intel-caching-mode' });
+  const events: string[] = [];
+  run.recorder.on('event', (event) => events.push(formatJson(event)));
+  while (typeof run.advanceToRequest(1) !== 'number') ask(run.machine);
+  return [...events, run.machine.digest()];
+}
+
+describe.each(scenarios)('asking in scenario $name', (scenario) => {
+  it('changes no state: the digest before each DMA is the digest after every question', () => {
+    let asked = 0;
+    eventsOf(scenario, (machine) => {
+      const before = machine.digest();
+      askEverything(machine);
+      expect(machine.digest()).toBe(before);
+      asked++;
+    });
+    expect(asked).toBeGreaterThanOrEqual(2);
+  });
+
+  it('leaves the rest of the run as it would have been, event by event', () => {
+    expect(eventsOf(scenario, askEverything)).toEqual(eventsOf(scenario, () => {}));
+  });
+
+  it('foresees what becomes of each DMA', () => {
+    const run = new Run(scenario);
+    const foreseen: string[] = [];
+    const happened: string[] = [];
+    run.recorder.on('hit', ({ to }) => happened.push(`0x${to.toString(16)}`));
+    run.recorder.on('translated', ({ to }) => happened.push(`0x${to.toString(16)}`));
+    run.recorder.on('fault', ({ name }) => happened.push(name));
+    for (;;) {
+      const request = run.advanceToRequest(1);
+      if (typeof request === 'number') break;
+      const { result } = run.machine.inspect().explain(request);
+      foreseen.push(result.ok ? `0x${result.address.toString(16)}` : result.fault!.name);
+    }
+    expect(foreseen).toEqual(happened);
+  });
+});
+
+describe('the digest of a machine', () => {
+  it('is the same for machines in the same state, and differs when time, a register or memory differs', () => {
+    const [one, other] = [buildMachine(), buildMachine()];
+    const built = one.digest();
+    expect(other.digest()).toBe(built);
+    one.engine.spawn(one.boot(), 'boot');
+    const seen = new Set([built]);
+    for (let i = 0; i < 50; i++) {
+      one.engine.step();
+      seen.add(one.digest());
+    }
+    expect(seen.size).toBeGreaterThan(25);
+  });
+});
+
+describe('a tap on the requests', () => {
+  it('tells how many DMA requests there were when there are fewer than asked for', () => {
+    expect(new Run(scenarios[0]!).advanceToRequest(1000)).toBe(4);
+  });
+
+  it('hears of each request with its requester, address and direction', () => {
+    const run = new Run(scenarios[0]!);
+    const requests = [1, 2, 3, 4].map(() => run.advanceToRequest(1));
+    expect(requests).toEqual([
+      { requester: 8, pasid: -1, address: 0x10_0000n, write: true },
+      { requester: 8, pasid: -1, address: 0x10_1000n, write: false },
+      { requester: 8, pasid: -1, address: 0x10_0000n, write: false },
+      { requester: 8, pasid: -1, address: 0x10_1000n, write: true },
+    ]);
+  });
+});

@@ -1,0 +1,21 @@
+/** How a test says what it proves. */
+import { describe, expect, it } from 'vitest';
+import { ROWS } from '../hardware/vtd/rows.ts';
+import { proves } from './proves.ts';
+
+describe('A claim to prove something', () => {
+  it('may name a register, a structure, a field and a fault reason that is declared.', () => {
+    const rows = ['FSTS_REG', 'FSTS_REG.PFO', 'cc_inv_dsc.FM', 'context entry.TT', 'LGN.1.1', '29h', 'SS-PTE.ADDR'];
+    expect(rows.filter((row) => !ROWS.has(row))).toEqual([]);
+  });
+
+  it.each(['FSTS', 'FSTS_REG.pfo', 'LGN.9', 'PFO', ''])('may not name anything else: "%s"', (row) => {
+    expect(ROWS.has(row)).toBe(false);
+    expect(() => proves(row)).toThrow(/nothing that is declared is called/);
+  });
+
+  it('names a field that hardware reads in one way for several structures by one of them.', () => {
+    const rows = ['descriptor.TYPE', 'cc_inv_dsc.TYPE', 'SS-PTE.R', 'SS-PML4E.R', 'SS-PML4E.ADDR'];
+    expect(rows.map((row) => ROWS.has(row))).toEqual([true, false, true, false, true]);
+  });
+});

@@ -1,0 +1,181 @@
+/** Software's second-stage tables: few tables per level, so that domains and addresses share them; random edits. */
+import type { Command } from './commands.ts';
+import type { Dice } from './dice.ts';
+import {
+  BAD,
+  type Entry,
+  floorTo,
+  indexOf,
+  MAX_ORDER,
+  NONE,
+  PAGE,
+  type SecondTable,
+  type Setting,
+  shiftOf,
+  sizeOf,
+  type World,
+} from './world.ts';
+
+/** Writes 64-bit words to memory. */
+export type Put = (address: number, words: readonly bigint[]) => void;
+/** Ways to invalidate that are each enough after an edit, the smallest first. */
+export type Sufficient = readonly (readonly Command[])[];
+
+export const NOTHING_NEEDED: Sufficient = [[]];
+export const TABLES_AT = 0x20_0000;
+const TABLES_PER_LEVEL = 2;
+const TOPS = 4;
+/** Where frames of each size lie. */
+const FRAMES = [0, 2 ** 33, 2 ** 34, 2 ** 36] as const;
+const FRAME_CHOICES = 24;
+/** First-stage tables are mapped here, one 2 MiB page to either copy of them. */
+export const FIRST_TABLES = 0x40_0000;
+export const FIRST_COPY = 0x60_0000;
+
+interface Reached {
+  readonly did: number;
+  readonly base: number;
+}
+
+export class SecondTables {
+  readonly domains = new Map<number, SecondTable>();
+  readonly #setting: Setting;
+  readonly #world: World;
+  readonly #put: Put;
+  readonly #tables: number[][] = [[]];
+  readonly #tops: number[] = [];
+
+  constructor(setting: Setting, world: World, put: Put, dice: Dice) {
+    this.#setting = setting;
+    this.#world = world;
+    this.#put = put;
+    let next = TABLES_AT;
+    for (let level = 1; level <= setting.levels; level++) {
+      const tables = Array.from({ length: level === setting.levels ? TOPS : TABLES_PER_LEVEL }, () => {
+        next += PAGE;
+        return next;
+      });
+      if (level === setting.levels) this.#tops.push(...tables);
+      this.#tables.push(tables);
+      for (const table of tables) for (const slot of this.#slots(level)) this.#fill(table, level, slot, dice);
+    }
+    for (const did of [1, 2]) this.domains.set(did, this.#table(did, this.#tops[did - 1]!));
+  }
+
+  /** Gives a domain another top table. Whoever points to it has to be rewritten. */
+  replaceTop(did: number, dice: Dice): SecondTable {
+    const table = this.#table(did, dice.pick(this.#tops));
+    this.domains.set(did, table);
+    return table;
+  }
+
+  edit(dice: Dice): Sufficient {
+    const { levels } = this.#setting;
+    // Leaves change most often.
+    const level = dice.chance(50) ? 1 : 1 + dice.below(levels);
+    const table = dice.pick(this.#tables[level]!);
+    const slot = dice.pick(this.#slots(level));
+    const isPair = level === 1 && slot <= 1 && dice.chance(40);
+    const slots = isPair ? [0, 1] : [slot];
+    const old = slots.map((one) => this.#entryAt(table, one));
+    for (const one of slots) this.#fill(table, level, one, dice);
+    const now = slots.map((one) => this.#entryAt(table, one));
+    if (!this.#setting.cm && old.every(({ kind }) => kind === 'none')) return NOTHING_NEEDED;
+    const reached = this.#reached(table, level).map(({ did, base }) => ({ did, base: base + slot * sizeOf(level) }));
+    if (reached.length === 0) return NOTHING_NEEDED;
+    const isLeaf = level === 1 || [...old, ...now].every(({ kind }) => kind === 'leaf');
+    return this.#sufficient(reached, shiftOf(level) - 12 + (isPair ? 1 : 0), isLeaf, dice);
+  }
+
+  #sufficient(reached: readonly Reached[], order: number, leavesOnly: boolean, dice: Dice): Sufficient {
+    const { psi, addresses, scalable } = this.#setting;
+    const dids = [...new Set(reached.map(({ did }) => did))];
+    const domains: Command[] = dids.map((did) => ({ op: 'iotlb', by: 'domain', did }));
+    const whole: Sufficient = [domains, [{ op: 'iotlb', by: 'global', did: 0 }]];
+    if (!psi || order > MAX_ORDER) return whole;
+    const range = (wider: number): Command[] =>
+      reached.map(({ did, base }) => {
+        const size = PAGE * 2 ** (order + wider);
+        // Address bits below the range do not count.
+        const address = floorTo(base, size) + dice.below(2 ** Math.min(order + wider, 30)) * PAGE;
+        return { op: 'iotlb', by: 'page', did, address, order: order + wider, leavesOnly };
+      });
+    const wider = Math.min(1 + dice.below(8), MAX_ORDER - order);
+    if (scalable) return [range(0), range(wider), ...whole];
+    // Page by page: each page that anybody uses.
+    const size = PAGE * 2 ** order;
+    const single = reached.flatMap(({ did, base }) => {
+      const first = floorTo(base, size);
+      const used = addresses.filter((address) => floorTo(address, size) === first);
+      return (used.length > 0 ? used : [first]).map(
+        (address): Command => ({ op: 'iotlb', by: 'page', did, address, order: 0, leavesOnly }),
+      );
+    });
+    return dice.chance(50) ? [range(0), single, range(wider), ...whole] : [single, range(0), range(wider), ...whole];
+  }
+
+  /** Domains and addresses through which the tables lead to `table` now. */
+  #reached(table: number, level: number): Reached[] {
+    const found: Reached[] = [];
+    const descend = (did: number, at: number, atLevel: number, base: number): void => {
+      if (atLevel === level) {
+        if (at === table) found.push({ did, base });
+        return;
+      }
+      for (const slot of this.#slots(atLevel)) {
+        const entry = this.#entryAt(at, slot);
+        if (entry.kind === 'table') descend(did, entry.target, atLevel - 1, base + slot * sizeOf(atLevel));
+      }
+    };
+    for (const [did, { top }] of this.domains) descend(did, top, this.#setting.levels, 0);
+    return found;
+  }
+
+  #table(did: number, top: number): SecondTable {
+    return { did, top, levels: this.#setting.levels };
+  }
+
+  #slots(level: number): number[] {
+    const { scalable, addresses } = this.#setting;
+    const all = scalable ? [...addresses, FIRST_TABLES] : addresses;
+    return [...new Set(all.map((address) => indexOf(address, level)))];
+  }
+
+  #entryAt(table: number, slot: number): Entry {
+    return this.#world.entries.get(table + slot * 8) ?? NONE;
+  }
+
+  #fill(table: number, level: number, slot: number, dice: Dice): void {
+    const entry = this.#draw(level, slot, dice);
+    this.#world.entries.set(table + slot * 8, entry);
+    this.#put(table + slot * 8, [secondWord(entry, level, dice)]);
+  }
+
+  #draw(level: number, slot: number, dice: Dice): Entry {
+    const { scalable } = this.#setting;
+    // The way to the first-stage tables is mostly there.
+    const leads = scalable && slot === indexOf(FIRST_TABLES, level) && level > 1;
+    if (leads && dice.chance(75)) {
+      const rights = dice.chance(90) ? 3 : 1;
+      if (level > 2) return { kind: 'table', target: dice.pick(this.#tables[level - 1]!), rights };
+      return { kind: 'leaf', target: dice.pick([FIRST_TABLES, FIRST_COPY]), rights };
+    }
+    if (dice.chance(12)) return NONE;
+    if (dice.chance(4)) return BAD;
+    const isLeaf = level === 1 || (level <= 3 && (leads || dice.chance(25)));
+    if (!isLeaf) {
+      const rights = dice.chance(85) ? 3 : 1;
+      return { kind: 'table', target: dice.pick(this.#tables[level - 1]!), rights };
+    }
+    const target = FRAMES[level]! + dice.below(FRAME_CHOICES) * sizeOf(level) + (dice.chance(20) ? 2 ** 44 : 0);
+    const rights = dice.chance(70) ? 3 : dice.chance(50) || scalable ? 1 : 2;
+    return { kind: 'leaf', target, rights };
+  }
+}
+
+function secondWord({ kind, target, rights }: Entry, level: number, dice: Dice): bigint {
+  const ignored = dice.chance(30) ? 0x8010_0000_0000_0400n : 0n;
+  if (kind === 'none') return ignored;
+  if (kind === 'bad') return 0x4000_0000_0000_0003n;
+  return BigInt(target) | BigInt(rights) | ignored | (kind === 'leaf' && level > 1 ? 0x80n : 0n);
+}

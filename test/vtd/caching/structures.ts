@@ -1,0 +1,59 @@
+/** Paging-structure entries that hardware may hold: for each range of addresses every value that may still be in use. */
+import { overlaps, type Pages } from './commands.ts';
+import { floorTo, sizeOf } from './world.ts';
+
+export interface Structure {
+  readonly did: number;
+  readonly pasid: number;
+  readonly base: number;
+  readonly size: number;
+  readonly values: number[];
+}
+
+/** A table that a walk may go on with and what the levels above grant, or one of the endings below. */
+export const ABSENT = -1;
+export const BAD_VALUE = -2;
+const RIGHTS = 8;
+/** Of the structures of a second stage. */
+export const NO_PASID = -1;
+
+/** `isHost` is false for a first-stage table that is still to be found through the second stage. */
+export const stateOf = (table: number, rights: number, isHost: boolean): number =>
+  (table * RIGHTS + rights) * 2 + (isHost ? 1 : 0);
+export const tableOf = (state: number): number => Math.floor(state / (2 * RIGHTS));
+export const rightsOf = (state: number): number => Math.floor(state / 2) % RIGHTS;
+export const isHostState = (state: number): boolean => state % 2 === 1;
+
+export function add<T>(to: T[], value: T): void {
+  if (!to.includes(value)) to.push(value);
+}
+
+export class Structures {
+  readonly #all = new Map<string, Structure>();
+
+  /** The values for the entry at `level` that serves the address; the list may be added to. */
+  valuesOf(did: number, pasid: number, level: number, address: number): number[] {
+    const size = sizeOf(level);
+    const base = floorTo(address, size);
+    const key = `${did} ${pasid} ${level} ${base}`;
+    let found = this.#all.get(key);
+    if (found === undefined) this.#all.set(key, (found = { did, pasid, base, size, values: [] }));
+    return found.values;
+  }
+
+  clear(): void {
+    this.#all.clear();
+  }
+
+  removeDomain(did: number): void {
+    this.remove((one) => one.did === did);
+  }
+
+  removePages(did: number, pages: Pages, pasid = NO_PASID): void {
+    this.remove((one) => one.did === did && one.pasid === pasid && overlaps(pages, one.base, one.size));
+  }
+
+  remove(which: (one: Structure) => boolean): void {
+    for (const [key, one] of this.#all) if (which(one)) this.#all.delete(key);
+  }
+}
