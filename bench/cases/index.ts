@@ -1,10 +1,11 @@
 /** All benchmarks of host speed, in the order of the report. */
 import type { BenchCase } from '../case.ts';
 import { events1k, OPS } from './events1k.ts';
-import { hit, miss4 } from './translation.ts';
+import { hit, miss4, nested } from './translation.ts';
 
 export const cases: readonly BenchCase[] = [
   hit,
   miss4,
+  nested,
   { ...events1k, operation: 'event scheduled and fired, 1,000 pending', operations: OPS },
 ];

@@ -85,11 +85,16 @@ export class SecondStage {
   readonly #era: Era;
   readonly #reserved: ReservedMasks;
   readonly #reservedWithIo: ReservedMasks;
+  /** The same as `#reserved`, a step nearer for `quick`. */
+  readonly #reservedLo: Int32Array;
+  readonly #reservedHi: Int32Array;
 
   constructor(rules: SecondStageRules, era: Era, structures: IotlbSpec | null = null) {
     this.structures = structures === null ? null : new Iotlb(structures);
     this.#era = era;
     this.#reserved = secondStageReserved(rules);
+    this.#reservedLo = this.#reserved.lo;
+    this.#reservedHi = this.#reserved.hi;
     this.#reservedWithIo = secondStageReserved({ ...rules, ioRights: true });
   }
 
@@ -152,7 +157,8 @@ export class SecondStage {
   /** True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. */
   quick(memory: PhysicalMemory, leaf: Leaf, stage: SecondStageTable, wanted: number, hi: number, lo: number): boolean {
     if (this.ioRights || this.structures !== null) return false;
-    const { lo: reservedLo, hi: reservedHi } = this.#reserved;
+    const reservedLo = this.#reservedLo;
+    const reservedHi = this.#reservedHi;
     const { pool } = memory;
     const flags = stage.flags ? A : 0;
     let { tableHi, tableLo } = stage;

@@ -73,6 +73,8 @@ export class Translator {
   readonly era = new Era();
   probe: IommuProbe | null = null;
   #counters: PerformanceEvents | null = null;
+  /** There is a probe, or somebody counts. */
+  #isObserved = false;
   readonly #permissions: HostPermissionTable;
   /** The last `hit` found nothing, and that alone kept it from answering. */
   #missed = false;
@@ -123,15 +125,20 @@ export class Translator {
       part.probe = probe;
     }
     this.probe = probe;
+    this.#isObserved = probe !== null || this.#counters !== null;
   }
 
   /** Whom to tell of performance events; `null` while nobody counts. */
   set counters(counters: PerformanceEvents | null) {
     this.#counters = counters;
+    this.#isObserved = counters !== null || this.probe !== null;
     for (const part of [this.legacy, this.scalable, this.firstStage, this.secondStage]) part.counters = counters;
   }
 
-  /** Answers an ordinary request from the IOTLB; false when that needs more. */
+  /**
+   * Answers an ordinary request from the IOTLB; false when that needs more. What is rare stands in functions of its own,
+   * so that V8's budget for inlining is enough for what is not.
+   */
   hit(t: Translation<Fault>): boolean {
     const { access, hi, lo } = t;
     const iotlb = this.#plain;
@@ -140,32 +147,36 @@ export class Translator {
     // Plain: untranslated, without PASID, a read or a write, and no interrupt.
     if (((t.pasid - NO_PASID) | t.addressType | (access & ~RIGHTS)) !== 0) return this.#hitWithPasid(t, iotlb);
     if (inInterruptRange(hi, lo)) return false;
-    return this.#answer(t, iotlb, iotlb.find(t.requester, hi >>> 12, (lo >>> 12) | (hi << 20)));
+    const i = iotlb.find(t.requester, hi >>> 12, (lo >>> 12) | (hi << 20));
+    if (i < 0) {
+      this.#missed = true;
+      return false;
+    }
+    const { words } = iotlb;
+    const flags = words[i + FLAGS]!;
+    if ((flags & access) !== access) return false;
+    t.status = Status.SUCCESS;
+    t.fault = null;
+    t.hpaHi = words[i + FRAME_HI]!;
+    t.hpaLo = words[i + FRAME_LO]! | (lo & ((1 << words[i + SHIFT]!) - 1));
+    t.snoop = (flags & SNOOP) !== 0;
+    if (this.#isObserved) this.#tellHit(t, i);
+    return true;
   }
 
   /** As `hit`, for a read or write with PASID; the page is looked up under requester, PASID and privilege. */
   #hitWithPasid(t: Translation<Fault>, iotlb: Iotlb): boolean {
     const isOrdinary = t.addressType === AddressType.UNTRANSLATED && (t.access & ~ORDINARY) === 0;
     if (!isOrdinary || t.pasid === NO_PASID || this.#root.mode !== TranslationTableMode.SCALABLE) return false;
-    return this.#answer(t, iotlb, iotlb.find(ownerOf(t), pageHiOf(t), (t.lo >>> 12) | (t.hi << 20)));
-  }
-
-  /** Answers from entry `i`, if there is one and it grants at once what is asked for. */
-  #answer(t: Translation<Fault>, { words }: Iotlb, i: number): boolean {
-    if (i < 0) {
-      this.#missed = true;
-      return false;
-    }
-    const flags = words[i + FLAGS]!;
+    const i = iotlb.find(ownerOf(t), pageHiOf(t), (t.lo >>> 12) | (t.hi << 20));
+    this.#missed = i < 0;
     const wanted = t.access & RIGHTS;
-    if ((flags & wanted) !== wanted) return false;
+    if (i < 0 || (iotlb.words[i + FLAGS]! & wanted) !== wanted) return false;
+    unpack(iotlb, i, t);
+    t.succeed();
     t.status = Status.SUCCESS;
     t.fault = null;
-    t.hpaHi = words[i + FRAME_HI]!;
-    t.hpaLo = words[i + FRAME_LO]! | (t.lo & ((1 << words[i + SHIFT]!) - 1));
-    t.snoop = (flags & SNOOP) !== 0;
-    if (this.probe !== null) this.#tellHit(t);
-    if (this.#counters !== null) this.#count(t, i);
+    if (this.#isObserved) this.#tellHit(t, i);
     return true;
   }
 
@@ -311,7 +322,8 @@ export class Translator {
   #lookUp(t: Translation<Fault>): boolean {
     const { iotlb } = this;
     if (iotlb === null) return false;
-    const [owner, pageHi] = [ownerOf(t), pageHiOf(t)];
+    const owner = ownerOf(t);
+    const pageHi = pageHiOf(t);
     const pageLo = (t.lo >>> 12) | (t.hi << 20);
     const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
     const found = i >= 0 && ((t.access & Access.WRITE) === 0 || (iotlb.words[i + FLAGS]! & NEEDS_NO_FLAG) !== 0);
@@ -326,7 +338,8 @@ export class Translator {
     const { iotlb } = this;
     if (iotlb === null) return;
     const { leaf } = t;
-    const [owner, pageHi] = [ownerOf(t), pageHiOf(t)];
+    const owner = ownerOf(t);
+    const pageHi = pageHiOf(t);
     const pageLo = (t.lo >>> 12) | (t.hi << 20);
     const i = isNew ? iotlb.add(owner, pageHi, pageLo, leaf.shift) : iotlb.insert(owner, pageHi, pageLo, leaf.shift);
     iotlb.fill(i, leaf.frameHi, leaf.frameLo, entryFlags(t, space.kind), space.domain, space.pasid);
@@ -346,7 +359,8 @@ export class Translator {
     this.#counters?.count(Event.IOTLB_HIT, requester, words[i + DOMAIN]!, pasid, (words[i + SHIFT]! - 12) / 9);
   }
 
-  #tellHit(t: Translation<Fault>): void {
+  #tellHit(t: Translation<Fault>, i: number): void {
+    if (this.#counters !== null) this.#count(t, i);
     this.probe?.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
   }
 

@@ -185,7 +185,7 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   /** Answers a request now. */
   translate(t: Translation<Fault>): void {
-    if (this.hit(t)) return;
+    if (this.#watching === null ? this.translator.hit(t) : this.hit(t)) return;
     if (this.#watching === null && this.translator.quick(t, this.#memory)) return;
     finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);

@@ -33,7 +33,11 @@ function writesInto(writes: readonly (readonly [number, bigint])[], start: numbe
     });
 }
 
-/** The types of the descriptors of each batch. */
+/** Bits of a wait descriptor. */
+const FENCE = 1n << 6n;
+const PAGE_DRAIN = 1n << 7n;
+
+/** The types of the descriptors of each batch, with what is special about a wait. */
 function batchesOf(bench: Bench): string[][] {
   const batches: string[][] = [];
   let batch: string[] = [];
@@ -43,7 +47,10 @@ function batchesOf(bench: Bench): string[][] {
   tapMemory(bench, (address, value) => {
     const offset = address - Number(ring);
     if (offset < 0 || offset >= 2 * PAGE_SIZE || offset % 32 !== 0) return;
-    batch.push(names.get(Number(value & 0xfn))!);
+    const type = Number(value & 0xfn);
+    const isWait = type === DescriptorType.INVALIDATION_WAIT;
+    const also = `${isWait && value & FENCE ? ' FN' : ''}${isWait && value & PAGE_DRAIN ? ' PD' : ''}`;
+    batch.push(names.get(type)! + also);
   });
   bench.tap = (offset) => {
     if (offset === IQT_OFFSET) {
@@ -153,6 +160,27 @@ describe('the entries of scalable mode', () => {
       { ...common, pasid: 5, ...whole },
       { ...common, pasid: undefined, ...whole },
       { ...common, pasid: undefined, ...whole },
+    ]);
+  });
+
+  it('that page requests may use are drained of these before a PASID is free again', () => {
+    const bench = scalableBench();
+    const { driver, devices } = behind(bench);
+    const device = devices[0]!;
+    driver.prepare(device, { deviceTlb: true, pageRequests: true });
+    const batches = batchesOf(bench);
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain({ stage: 'first' }));
+        yield* domain.attach(device, { pasid: 5 });
+        yield* domain.detach(device, 5);
+      })(),
+    );
+    const forgetting = ['PASID_IOTLB_INVALIDATE', 'PASID_DEVICE_TLB_INVALIDATE'];
+    expect(batches).toEqual([
+      ['PASID_CACHE_INVALIDATE', ...forgetting, 'INVALIDATION_WAIT'],
+      ['INVALIDATION_WAIT FN', ...forgetting, 'INVALIDATION_WAIT PD'],
+      ['CONTEXT_CACHE_INVALIDATE', 'DEVICE_TLB_INVALIDATE', 'INVALIDATION_WAIT'],
     ]);
   });
 

@@ -26,7 +26,9 @@ const UNITS: readonly [string, BenchOptions][] = [
   [', of which walks do not snoop', { ecap: { SMPWCS: 0 } }],
   [', without invalidation by page', { cap: { PSI: 0 } }],
 ];
-const CASES = STAGES.flatMap(([stage, options]) => UNITS.map(([unit, bench]) => [stage + unit, options, bench] as const));
+const CASES = STAGES.flatMap(([stage, options]) =>
+  UNITS.map(([unit, bench]) => [stage + unit, options, bench] as const),
+);
 
 describe('the VT-d driver in scalable mode', () => {
   it.each(CASES)('routes requests without PASID through %s', (_, options, unit) => {

@@ -1,12 +1,13 @@
-/** Makes domains with tables, as the unit's capabilities and mode allow. */
+/** Makes domains as the unit's capabilities and mode allow. */
 import { vtdSecondStage } from '../../../hardware/formats/index.ts';
-import { EOPNOTSUPP } from '../../uapi/index.ts';
-import type { DomainOptions } from '../iommu/driver.ts';
+import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
+import type { DomainOptions, Nesting } from '../iommu/driver.ts';
 import { PageTable } from '../iommu/page-table.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import { type DomainShape, INTERRUPT_PAGES, VtdDomain } from './domain.ts';
 import type { VtdDriver } from './driver.ts';
 import { firstStageFormat, lastFirstStagePage } from './first-stage.ts';
+import { VtdNestedDomain } from './table-less.ts';
 
 /** A domain that maps nothing; -EOPNOTSUPP, -ENOSPC or -ENOMEM. */
 export function makeDomain(driver: VtdDriver, options: DomainOptions, allocator: PageAllocator): VtdDomain | number {
@@ -16,6 +17,18 @@ export function makeDomain(driver: VtdDriver, options: DomainOptions, allocator:
   if (stage === 'second') return hasSecondStage ? secondStage(driver, allocator) : -EOPNOTSUPP;
   // A fifth level costs a step, so it has to be asked for.
   return scalable?.firstStage === true ? firstStage(driver, options.levels ?? 4, allocator) : -EOPNOTSUPP;
+}
+
+/** A domain over a second stage of the same driver; -EOPNOTSUPP, -EINVAL or -ENOSPC. */
+export function makeNested(driver: VtdDriver, { parent, table, levels }: Nesting): VtdNestedDomain | number {
+  const { scalable } = driver;
+  if (scalable?.nested !== true || (levels === 5 && !scalable.fiveLevels)) return -EOPNOTSUPP;
+  const isParent = parent instanceof VtdDomain && parent.driver === driver && parent.target.kind === 'second-stage';
+  if (!isParent || table > parent.geometry.last) return -EINVAL;
+  const did = driver.takeDid();
+  if (did < 0) return did;
+  const { root, addressWidth } = parent.target;
+  return new VtdNestedDomain(parent, { kind: 'nested', did, table, levels, root, addressWidth });
 }
 
 function secondStage(driver: VtdDriver, allocator: PageAllocator): VtdDomain | number {

@@ -19,7 +19,7 @@ import {
   RTADDR,
   VER,
 } from '../../../hardware/vtd/spec/index.ts';
-import { EINVAL, EIO, ENODEV, ENOSPC, EOPNOTSUPP } from '../../uapi/index.ts';
+import { EIO, ENODEV, ENOSPC, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { FaultLog } from '../fault-log.ts';
 import type { Interrupts } from '../interrupts.ts';
@@ -37,8 +37,7 @@ import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import type { PciDevice } from '../pci.ts';
 import { type Capabilities, readCapabilities, type ScalableCapabilities } from './capabilities.ts';
-import { VtdDomain } from './domain.ts';
-import { makeDomain } from './domain-factory.ts';
+import { makeDomain, makeNested } from './domain-factory.ts';
 import { FaultReader } from './faults.ts';
 import { type Command, type Invalidation, type Invalidator, RegisterInvalidation } from './invalidation.ts';
 import { LegacyRoutes } from './legacy-routes.ts';
@@ -47,7 +46,7 @@ import { InvalidationQueue } from './queue.ts';
 import { Registers } from './registers.ts';
 import type { Routes } from './routes.ts';
 import { ScalableRoutes } from './scalable-routes.ts';
-import { IDENTITY_DID, VtdIdentity, VtdNestedDomain } from './table-less.ts';
+import { IDENTITY_DID, VtdIdentity } from './table-less.ts';
 
 export interface VtdServices {
   readonly engine: Engine;
@@ -151,16 +150,8 @@ export class VtdDriver implements IommuDriver {
   }
 
   // biome-ignore lint/correctness/useYield: other drivers have to wait here
-  *allocateNested({ parent, table, levels }: Nesting): Script<NestedDomain | number> {
-    const { scalable } = this;
-    if (scalable?.nested !== true || (levels === 5 && !scalable.fiveLevels)) return -EOPNOTSUPP;
-    if (!(parent instanceof VtdDomain) || parent.driver !== this || parent.target.kind !== 'second-stage')
-      return -EINVAL;
-    if (table > parent.geometry.last) return -EINVAL;
-    const did = this.takeDid();
-    if (did < 0) return did;
-    const { root, addressWidth } = parent.target;
-    return new VtdNestedDomain(parent, { kind: 'nested', did, table, levels, root, addressWidth });
+  *allocateNested(nesting: Nesting): Script<NestedDomain | number> {
+    return makeNested(this, nesting);
   }
 
   prepare(device: PciDevice, features: DeviceFeatures): number {

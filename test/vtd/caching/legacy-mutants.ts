@@ -9,7 +9,7 @@ export interface Mutant extends Pick<Options, 'cm' | 'psi' | 'caches'> {
   readonly mutate: (machine: Machine) => void;
 }
 
-type Parts = Machine['unit'];
+export type Parts = Machine['unit'];
 const GLOBAL = 1;
 const DOMAIN = 2;
 const PAGE = 3;

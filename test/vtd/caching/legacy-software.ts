@@ -41,9 +41,10 @@ export class LegacySoftware implements Software {
 
   edit(dice: Dice): Sufficient {
     const kind = dice.below(100);
+    if (!this.#world.root && kind < 50) return this.#editRoot();
     if (kind < 70) return this.#tables.edit(dice);
     if (kind < 88) return this.#editContext(dice);
-    if (kind < 95) return this.#replaceTop(dice);
+    if (kind < 97) return this.#replaceTop(dice);
     return this.#editRoot();
   }
 
@@ -51,7 +52,7 @@ export class LegacySoftware implements Software {
     const sid = dice.pick(this.#setting.sids);
     const old = this.#world.contexts.get(sid)!;
     const domains = [...this.#ofDomain.values()];
-    this.#writeContext(sid, dice.pick([...domains, ...domains, this.#pass, ABSENT, ABSENT, RESERVED, NO_TYPE]));
+    this.#writeContext(sid, dice.pick([...domains, ...domains, ...domains, this.#pass, ABSENT, dice.pick([RESERVED, NO_TYPE])]));
     if (old === ABSENT && !this.#setting.cm) return NOTHING_NEEDED;
     // What a faulting entry left behind is in domain 0.
     const did = old.space?.did ?? 0;

@@ -152,23 +152,23 @@ export class SecondTables {
   }
 
   #draw(level: number, slot: number, dice: Dice): Entry {
-    const { scalable } = this.#setting;
+    const { scalable, flags } = this.#setting;
     // The way to the first-stage tables is mostly there.
     const leads = scalable && slot === indexOf(FIRST_TABLES, level) && level > 1;
     if (leads && dice.chance(75)) {
-      const rights = dice.chance(90) ? 3 : 1;
+      const rights = flags || dice.chance(90) ? 3 : 1;
       if (level > 2) return { kind: 'table', target: dice.pick(this.#tables[level - 1]!), rights };
       return { kind: 'leaf', target: dice.pick([FIRST_TABLES, FIRST_COPY]), rights };
     }
-    if (dice.chance(12)) return NONE;
-    if (dice.chance(4)) return BAD;
+    if (dice.chance(7)) return NONE;
+    if (dice.chance(2)) return BAD;
     const isLeaf = level === 1 || (level <= 3 && (leads || dice.chance(25)));
     if (!isLeaf) {
-      const rights = dice.chance(85) ? 3 : 1;
+      const rights = (leads && flags) || dice.chance(85) ? 3 : 1;
       return { kind: 'table', target: dice.pick(this.#tables[level - 1]!), rights };
     }
     const target = FRAMES[level]! + dice.below(FRAME_CHOICES) * sizeOf(level) + (dice.chance(20) ? 2 ** 44 : 0);
-    const rights = dice.chance(70) ? 3 : dice.chance(50) || scalable ? 1 : 2;
+    const rights = (leads && flags) || dice.chance(70) ? 3 : dice.chance(50) || scalable ? 1 : 2;
     return { kind: 'leaf', target, rights };
   }
 }

@@ -3,6 +3,7 @@
 import { Dice } from './dice.ts';
 import { LegacySoftware, ROOT, type Software } from './legacy-software.ts';
 import { CACHES, type CacheName, drawCaches, Machine } from './machine.ts';
+import { ScalableSoftware } from './scalable-software.ts';
 import type { Sufficient } from './second-tables.ts';
 import { type Query, Twin } from './twin.ts';
 import { drawAddresses, emptyWorld, type Setting, type World } from './world.ts';
@@ -38,6 +39,7 @@ const REQUESTERS = [
   [0x0018, 0x001a, 2],
   [0x8018, 0x8019, 3],
   [0xff00, 0xff02, 2],
+  [0x0898, 0x089c, 1],
 ] as const;
 /** Two that differ in low bits, in bits that a 16-bit tag loses, and by their table. */
 const PASIDS = [
@@ -46,7 +48,7 @@ const PASIDS = [
   [0x45, 0x8_0045],
   [1, 0xf_ffff],
 ] as const;
-export const RID_PASIDS = [2, 0x4_0002] as const;
+const RID_PASIDS = [2, 0x4_0002] as const;
 
 type Step = (dice: Dice) => void;
 
@@ -80,10 +82,10 @@ class Sequence {
   step(dice: Dice): void {
     const kind = dice.below(100);
     const choices: readonly [upTo: number, step: Step][] = [
-      [55, (d) => this.#access(d)],
-      [80, (d) => this.#edit(d)],
-      [87, (d) => this.#editAmidAccess(d)],
-      [96, (d) => this.#pay(d)],
+      [50, (d) => this.#access(d)],
+      [84, (d) => this.#edit(d)],
+      [91, (d) => this.#editAmidAccess(d)],
+      [98, (d) => this.#pay(d)],
       [100, (d) => this.settle(d)],
     ];
     choices.find(([upTo]) => kind < upTo)![1](dice);
@@ -105,7 +107,7 @@ class Sequence {
 
   #access(dice: Dice): void {
     // Bursts, so that the caches fill.
-    const count = 1 + dice.below(4);
+    const count = 1 + dice.below(8);
     for (let i = 0; i < count; i++) this.#check(dice.pick(this.#twin.queries), dice.chance(40));
   }
 
@@ -179,6 +181,7 @@ class Sequence {
 }
 
 function makeSoftware(setting: Setting, world: World, machine: Machine, dice: Dice): Software {
+  if (setting.scalable) return new ScalableSoftware(setting, world, machine.put, dice);
   return new LegacySoftware(setting, world, machine.put, dice);
 }
 
@@ -189,7 +192,9 @@ function draw(dice: Dice, options: Options): Setting {
   const [one, other, functionMask] = dice.pick(REQUESTERS);
   const pasids = scalable ? [-1, ...dice.pick(PASIDS)] : [-1];
   const addresses = drawAddresses(dice, scalable ? firstLevels : levels);
-  return { scalable, cm, psi, levels, firstLevels, sids: [one, other], functionMask, pasids, addresses };
+  const flags = scalable && dice.chance(50);
+  const shape = { scalable, cm, psi, levels, firstLevels, flags };
+  return { ...shape, sids: [one, other], functionMask, pasids, ridPasids: RID_PASIDS, addresses };
 }
 
 /** All caches, one alone, or none. */

@@ -68,11 +68,15 @@ export interface Setting {
   /** Levels of the second stage and of the first. */
   readonly levels: number;
   readonly firstLevels: number;
+  /** First-stage entries are written without accessed and dirty flags at times. */
+  readonly flags: boolean;
   readonly sids: readonly number[];
   /** Function mask under which both requesters are one. */
   readonly functionMask: number;
   /** PASIDs of requests; -1 for those without. */
   readonly pasids: readonly number[];
+  /** What RID_PASID may be. */
+  readonly ridPasids: readonly number[];
   readonly addresses: readonly number[];
 }
 

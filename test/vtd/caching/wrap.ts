@@ -56,3 +56,6 @@ export function overlap({ page: first, shift }: IotlbEntry, page: number, order:
   const size = 2 ** Math.max(order, shift - 12);
   return Math.floor(first / size) === Math.floor(page / size);
 }
+
+/** Which word of an entry holds the upper page bits and the tags above them. */
+export const PAGE_HI_WORD = 1;
