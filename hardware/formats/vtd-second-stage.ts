@@ -14,8 +14,7 @@ const RIGHTS = {
 const ACCESSED = bit(8, 'RW', 'Accessed, when the PASID-table entry enables accessed and dirty bits; else ignored');
 const SOFTWARE = bits(60, 52, 'RW', 'Ignored');
 const IR = bit(61, 'RW', 'I/O read permission when SSIRWE is 1; else ignored');
-/** Reserved unless SSIRWE is 1, when it is the I/O write permission. */
-const IW = 62;
+const IW = bit(62, 'RW', 'I/O write permission when SSIRWE is 1; else reserved');
 const IGNORED_63 = bit(63, 'RW', 'Ignored');
 
 /** A leaf's fields except its frame. */
@@ -29,6 +28,7 @@ const LEAF = {
   SNP: bit(11, 'RW', 'Snoop; reserved without snoop control'),
   IGNORED_60_52: SOFTWARE,
   IR,
+  IW,
   IGNORED_63,
 };
 const TABLE = {
@@ -39,6 +39,7 @@ const TABLE = {
   ADDR: bits(51, 12, 'RW', 'Address of the next lower table; bits at and above the host address width are reserved'),
   IGNORED_60_52: SOFTWARE,
   IR,
+  IW,
   IGNORED_63,
 };
 const frame = (lo: number) =>
@@ -104,7 +105,7 @@ export function secondStageReserved(rules: SecondStageRules): ReservedMasks {
     const mask = undeclared(of);
     for (let n = rules.hostAddressWidth; n <= 51; n++) mask[n >>> 5]! |= 1 << (n & 31);
     for (const n of extra) mask[n >>> 5]! |= 1 << (n & 31);
-    if (rules.ioRights === true) mask[IW >>> 5]! &= ~(1 << (IW & 31));
+    if (rules.ioRights !== true) mask[IW.lo >>> 5]! |= 1 << (IW.lo & 31);
     lo[index] = mask[0]!;
     hi[index] = mask[1]!;
   };

@@ -1,6 +1,7 @@
 /** What the VT-d unit keeps in an IOTLB entry: the tags of VT-d 6.2.4 and the qualities of a translation. */
 import {
   Access,
+  AddressType,
   FLAGS,
   FRAME_HI,
   FRAME_LO,
@@ -19,6 +20,8 @@ const FAULT_DISABLE = 1 << 3;
 const RIGHTS_SHIFT = 4;
 /** A write needs no dirty flag to be set. */
 export const NEEDS_NO_FLAG = 1 << 6;
+/** A translation request has passed the gate of the context entry. */
+export const FOR_DEVICES = 1 << 7;
 const KIND_SHIFT = 8;
 
 const INTERRUPT_BASE = 0xfee0_0000;
@@ -36,11 +39,12 @@ export function pageHiOf({ hi, pasid, access }: Translation): number {
   return (hi >>> 12) | ((0b01_0000 | (pasid >>> 16) | privileged) << 26);
 }
 
-export function entryFlags({ leaf, snoop, faultDisable }: Translation, kind: number): number {
+export function entryFlags({ leaf, snoop, faultDisable, addressType }: Translation, kind: number): number {
   const clean = leaf.dirty ? RIGHTS : Access.READ;
   const plain = meetsInterruptRange(leaf) ? 0 : leaf.rights & clean;
   const qualities = (snoop ? SNOOP : 0) | (faultDisable ? FAULT_DISABLE : 0) | (leaf.dirty ? NEEDS_NO_FLAG : 0);
-  return plain | qualities | (leaf.rights << RIGHTS_SHIFT) | (kind << KIND_SHIFT);
+  const devices = addressType === AddressType.TRANSLATION ? FOR_DEVICES : 0;
+  return plain | qualities | devices | (leaf.rights << RIGHTS_SHIFT) | (kind << KIND_SHIFT);
 }
 
 /** PGTT of the space that the entry belongs to. */

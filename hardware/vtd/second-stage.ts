@@ -71,8 +71,10 @@ const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;
 const A = SS_PTE.A.mask;
 const D = SS_PTE.D.mask;
-/** IR and IW stand in bits 61 and 62 as R and W do in 0 and 1. */
-const IO_RIGHTS_SHIFT = SS_PTE.IR.shift;
+/** R and W, or IR and IW, as they stand in an entry. */
+const GRANTS = SS_PTE.R.mask | SS_PTE.W.mask;
+const IO_GRANTS = SS_PTE.IR.mask | SS_PTE.IW.mask;
+const IO_SHIFT = 29;
 const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(SS_PTE, (field) => field === SS_PTE.ADDR);
 
 export class SecondStage {
@@ -119,7 +121,7 @@ export class SecondStage {
       const entryLo = memory.words[0]! | 0;
       const entryHi = memory.words[1]! | 0;
       // 2. An entry without rights is not present; nothing else of it is looked at.
-      const granted = (this.ioRights ? entryHi >>> IO_RIGHTS_SHIFT : entryLo) & RIGHTS;
+      const granted = this.ioRights ? (entryHi & IO_GRANTS) >>> IO_SHIFT : entryLo & GRANTS;
       if (granted === 0) return WalkEnd.NOT_PRESENT;
       // 3. Reserved bits of the kind of entry that this one is.
       const isLeaf = isSecondStageLeaf(level, entryLo);

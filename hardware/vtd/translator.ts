@@ -30,7 +30,7 @@ import type { Capabilities } from './capabilities.ts';
 import { Era } from './era.ts';
 import { FirstStage } from './first-stage.ts';
 import { HostPermissionTable } from './host-permission.ts';
-import { entryFlags, NEEDS_NO_FLAG, ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';
+import { entryFlags, FOR_DEVICES, NEEDS_NO_FLAG, ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';
 import { block, checkTranslated, judge, passThrough, passTranslated } from './judgement.ts';
 import { LegacyTables } from './legacy-tables.ts';
 import { PasidFormat } from './pasid-format.ts';
@@ -318,7 +318,10 @@ export class Translator {
     }
   }
 
-  /** Fills `t.leaf` from the IOTLB; false when it does not have the page, or a write has to set a flag first. */
+  /**
+   * Fills `t.leaf` from the IOTLB; false when it does not have the page, a write has to set a flag first, or a translation
+   * request still has to pass the gate of the context entry.
+   */
   #lookUp(t: Translation<Fault>): boolean {
     const { iotlb } = this;
     if (iotlb === null) return false;
@@ -326,7 +329,9 @@ export class Translator {
     const pageHi = pageHiOf(t);
     const pageLo = (t.lo >>> 12) | (t.hi << 20);
     const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
-    const found = i >= 0 && ((t.access & Access.WRITE) === 0 || (iotlb.words[i + FLAGS]! & NEEDS_NO_FLAG) !== 0);
+    const forDevices = t.addressType === AddressType.TRANSLATION ? FOR_DEVICES : 0;
+    const needed = forDevices | ((t.access & Access.WRITE) !== 0 ? NEEDS_NO_FLAG : 0);
+    const found = i >= 0 && (iotlb.words[i + FLAGS]! & needed) === needed;
     if (this.probe !== null) this.#tellLookUp(t, found);
     if (this.#counters !== null && t.effects) this.#count(t, found ? i : -1);
     if (found) unpack(iotlb, i, t);

@@ -57,6 +57,13 @@ describe('A cache of entries', () => {
     );
   });
 
+  it('finds entries under keys of more than 32 bits, apart from those that differ above bit 31.', () => {
+    const cache = new EntryCache<string>({ sets: 2, ways: 2 });
+    cache.insert(0xff00 * 2 ** 20 + 5, 'one');
+    expect(cache.find(0xff00 * 2 ** 20 + 5)).toBe('one');
+    expect(cache.find(((0xff00 * 2 ** 20) % 2 ** 32) + 5)).toBeNull();
+  });
+
   it('refuses a number of sets that is no power of two, and having no entry at all.', () => {
     for (const spec of [
       { sets: 3, ways: 1 },

@@ -109,7 +109,7 @@ const left = (gone: Row['iotlb']): string[] => select((s, p) => !gone(s, p));
 
 describe('The IOTLB in scalable mode', () => {
   it.each(rows)('loses what the descriptor names and nothing else: %s.', (_, row) => {
-    proves('p_iotlb_inv_dsc');
+    if (row.name.startsWith('type 6') && select(row.iotlb).length > 0) proves('p_iotlb_inv_dsc');
     const bench = prime(spaces({ iotlb: { sets: 16, ways: 16 } })).directory(0n);
     expect(select((s, p) => typeof read(bench, s, p, false) === 'bigint')).toEqual(select(() => true));
     bench.flush(row.descriptor);

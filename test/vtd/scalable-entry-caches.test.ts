@@ -40,7 +40,7 @@ describe('The context cache in scalable mode', () => {
   ];
 
   it.each(rows)('loses what the descriptor names and nothing else: %s.', (_, descriptor, stay) => {
-    proves('cc_inv_dsc');
+    if (stay.length < requesters.length) proves('cc_inv_dsc');
     const bench = new UnitBench({}, { iotlb: null, contextCache: ENTRIES }).scalable();
     bench.root(CONTEXT | 1n, CONTEXT_BUS_1 | 1n, 1);
     for (const requester of requesters) bench.smContext({}, requester);
@@ -76,7 +76,7 @@ describe('The PASID cache', () => {
   ];
 
   it.each(rows)('loses what the descriptor names and nothing else: %s.', (_, descriptor, gone) => {
-    proves('pc_inv_dsc');
+    if (SPACES.some(gone)) proves('pc_inv_dsc');
     const bench = prime(spaces({ pasidCache: ENTRIES }));
     bench.directory(0n);
     const cached = () => names((s) => typeof read(bench, s, 0n, false) === 'bigint');
@@ -100,7 +100,7 @@ describe('The PASID cache', () => {
 describe('A faulting entry', () => {
   const caches = { iotlb: null, contextCache: ENTRIES, pasidCache: ENTRIES };
   it.each([false, true])('is cached only while CM is 1 (CM %s).', (cm) => {
-    proves('CAP_REG.CM');
+    if (cm) proves('CAP_REG.CM');
     const bench = new UnitBench({ cm }, caches).scalable({}, { p: false }).on();
     expect(from(bench, SID)).toBe('SCT.2');
     bench.answer({ address: 0n, access: Access.READ, pasid: PASID });

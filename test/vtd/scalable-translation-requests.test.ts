@@ -5,7 +5,7 @@ import { OperationKind } from '../../hardware/memory/index.ts';
 import { ALL, FS, PASID, Pgtt } from './scalable.ts';
 import { named } from './scalable-blocked.ts';
 import { type Condition, TABLE_CONDITIONS } from './scalable-conditions.ts';
-import { UnitBench } from './scalable-unit.ts';
+import { ALL_CACHES, UnitBench } from './scalable-unit.ts';
 import { WALK_CONDITIONS } from './scalable-walk-conditions.ts';
 import { DATA, PS, READ, REG, WRITE } from './tables.ts';
 
@@ -152,6 +152,14 @@ describe('A translation request', () => {
     expect(ask(bench, 0x1000n)).toMatchObject({ status: Status.COMPLETER_ABORT, fault: { name: 'SGN.8.2' } });
     const plain = bench.answer({ address: 0x1000n, access: Access.READ });
     expect(plain).toMatchObject({ status: Status.SUCCESS, fault: null });
+  });
+
+  it('is refused while DTE is 0 though the IOTLB has the page from an untranslated request (SCT.5).', () => {
+    const bench = new UnitBench({}, ALL_CACHES).scalable({}, { dte: false }).on();
+    for (let round = 0; round < 2; round++) {
+      expect(bench.answer({ address: 0n, access: Access.READ })).toMatchObject({ status: Status.SUCCESS, fault: null });
+      expect(ask(bench)).toMatchObject({ status: Status.UNSUPPORTED_REQUEST, fault: { name: 'SCT.5' } });
+    }
   });
 
   it('of a pass-through PASID is no fault for any address up to HAW, and gets all rights.', () => {

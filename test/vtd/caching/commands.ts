@@ -66,3 +66,14 @@ export function descriptor(command: Command): [lo: bigint, hi: bigint] {
       return [0x36n | did | wide(command.pasid, 32), pages(command)];
   }
 }
+
+/** Of every cache. */
+export const global: readonly Command[] = [
+  { op: 'context', by: 'global', did: 0 },
+  { op: 'pasid', by: 'global', did: 0, pasid: 0 },
+  { op: 'iotlb', by: 'global', did: 0 },
+];
+export const iotlb = (did: number): Command => ({ op: 'iotlb', by: 'domain', did });
+export const pasidDomain = (did: number): Command => ({ op: 'pasid', by: 'domain', did, pasid: 0 });
+export const onePasid = (did: number, pasid: number): Command => ({ op: 'pasid', by: 'pasid', did, pasid });
+export const first = (did: number, pasid: number): Command => ({ op: 'first', by: 'pasid', did, pasid });

@@ -26,6 +26,9 @@ const TABLES_PER_LEVEL = 2;
 /** Where pages lie: addresses that the second stage knows. */
 const PAGES = [0, 0x1000, 0x20_0000, 0x4000_0000] as const;
 
+/** The G bit, which acts as 0. */
+const GLOBAL = 0x100n;
+
 /** A space and the PASID under which it is used. */
 export interface User {
   readonly space: Space;
@@ -98,7 +101,8 @@ export class FirstTables {
     const domains = distinct(reached, ({ did }) => `${did}`);
     const range = (wider: number): Command[] =>
       reached.map(({ did, pasid, base }) => {
-        const address = floorTo(base, PAGE * 2 ** (order + wider)) + dice.below(2 ** Math.min(order + wider, 30)) * PAGE;
+        const address =
+          floorTo(base, PAGE * 2 ** (order + wider)) + dice.below(2 ** Math.min(order + wider, 30)) * PAGE;
         return { op: 'first', by: 'page', did, pasid, address, order: order + wider, leavesOnly };
       });
     const single = reached.flatMap(({ did, pasid, base }) => {
@@ -146,7 +150,7 @@ export class FirstTables {
 
   #write(table: number, level: number, slot: number, entry: Entry, dice: Dice): void {
     this.#world.entries.set(table + slot * 8, entry);
-    this.#put(table + slot * 8, [firstWord(entry, level, this.#setting.flags && dice.chance(50))]);
+    this.#put(table + slot * 8, [firstWord(entry, level, this.#setting.flags && dice.chance(50), dice.chance(40))]);
   }
 
   #draw(level: number, dice: Dice): Entry {
@@ -159,9 +163,9 @@ export class FirstTables {
   }
 }
 
-function firstWord({ kind, target, rights }: Entry, level: number, isUnused: boolean): bigint {
+function firstWord({ kind, target, rights }: Entry, level: number, isUnused: boolean, isGlobal: boolean): bigint {
   if (kind === 'none') return 0x8000_0000_0000_0000n;
-  const flags = isUnused ? 1n : 0x61n;
+  const flags = (isUnused ? 1n : 0x61n) | (isGlobal ? GLOBAL : 0n);
   if (kind === 'bad') return flags | 0x0008_0000_0000_0006n;
   return BigInt(target) | BigInt(rights) | flags | (kind === 'leaf' && level > 1 ? 0x80n : 0n);
 }

@@ -52,7 +52,10 @@ export class LegacySoftware implements Software {
     const sid = dice.pick(this.#setting.sids);
     const old = this.#world.contexts.get(sid)!;
     const domains = [...this.#ofDomain.values()];
-    this.#writeContext(sid, dice.pick([...domains, ...domains, ...domains, this.#pass, ABSENT, dice.pick([RESERVED, NO_TYPE])]));
+    this.#writeContext(
+      sid,
+      dice.pick([...domains, ...domains, ...domains, this.#pass, ABSENT, dice.pick([RESERVED, NO_TYPE])]),
+    );
     if (old === ABSENT && !this.#setting.cm) return NOTHING_NEEDED;
     // What a faulting entry left behind is in domain 0.
     const did = old.space?.did ?? 0;

@@ -2,7 +2,7 @@
 import type { IotlbEntry } from '../../../hardware/iommu/index.ts';
 
 import { type Mutant, PAGE_BITS, type Parts } from './legacy-mutants.ts';
-import { overlap, PAGE_HI_WORD, rekey, reinsert, reorder, reselect, retag } from './wrap.ts';
+import { overlap, PAGE_HI_WORD, reinsert, rekey, reorder, reselect, retag } from './wrap.ts';
 
 const GLOBAL = 1;
 const DOMAIN = 2;
@@ -21,6 +21,35 @@ const scalable = (name: string, break_: (unit: Parts) => void, more: Omit<Partia
 });
 
 const usesFirst = ({ flags }: IotlbEntry): boolean => flags >>> 8 === 1 || flags >>> 8 === 3;
+
+/** Translations by a first-stage leaf with G survive an invalidation that names a PASID. */
+function keepGlobalPages({ translator: { iotlb, firstStage }, invalidator }: Parts): void {
+  if (iotlb === null) return;
+  const { walk } = firstStage;
+  const { fill, removeWhere, removeOverlapping } = iotlb;
+  const nameOf = ({ space, page, shift }: IotlbEntry): string => `${space} ${page} ${shift}`;
+  const globals = new Set<string>();
+  let isGlobal = false;
+  firstStage.walk = function* (t, space, write) {
+    const fault = yield* walk.call(firstStage, t, space, write);
+    isGlobal = space.second === null && (t.memory.words[0]! & 0x100) !== 0;
+    return fault;
+  };
+  iotlb.fill = (i, ...what) => {
+    fill.call(iotlb, i, ...what);
+    if (isGlobal) globals.add(nameOf(iotlb.entry(i)));
+    else globals.delete(nameOf(iotlb.entry(i)));
+  };
+  const pasidIotlb = invalidator.pasidIotlb;
+  invalidator.pasidIotlb = (what) => {
+    iotlb.removeWhere = (select) => removeWhere.call(iotlb, (entry) => !globals.has(nameOf(entry)) && select(entry));
+    iotlb.removeOverlapping = (hi, lo, order, select) =>
+      removeOverlapping.call(iotlb, hi, lo, order, (entry) => !globals.has(nameOf(entry)) && select(entry));
+    const done = pasidIotlb.call(invalidator, what);
+    Object.assign(iotlb, { removeWhere, removeOverlapping });
+    return done;
+  };
+}
 
 export const SCALABLE_MUTANTS: readonly Mutant[] = [
   scalable('The IOTLB is looked up without the source id.', ({ translator: { iotlb } }) => {
@@ -149,21 +178,28 @@ export const SCALABLE_MUTANTS: readonly Mutant[] = [
     const { removeWhere } = iotlb;
     iotlb.removeWhere = (select) => removeWhere.call(iotlb, (entry) => usesFirst(entry) && select(entry));
   }),
-  scalable('A PASID-based invalidation by page misses superpages.', ({ translator: { iotlb } }) => {
-    reselect(iotlb, (entry, page, order) => entry.shift <= order + 12 && overlap(entry, page, order));
-  }),
+  scalable(
+    'A PASID-based invalidation by page misses superpages.',
+    ({ translator: { iotlb } }) => {
+      reselect(iotlb, (entry, page, order) => entry.shift <= order + 12 && overlap(entry, page, order));
+    },
+    { caches: ['iotlb'] },
+  ),
   scalable('A PASID-based invalidation by page misses structures of larger ranges.', ({ translator }) => {
     reselect(translator.firstStage.structures, (entry, page, order) => {
       return entry.shift <= order + 12 && overlap(entry, page, order);
     });
   }),
+  scalable('A PASID-based invalidation keeps global pages.', keepGlobalPages, { caches: ['iotlb'] }),
   scalable('A walk fills caches although an invalidation has come since it began.', ({ translator: { era } }) => {
     era.mayFill = (t) => t.effects;
   }),
   scalable(
     'With CM=1 a faulting PASID-table entry stays in the PASID cache.',
     ({ translator }) => {
-      reinsert(translator.scalable.pasids, (space) => (space.fault === null ? space : { ...space, pasid: -1, domain: 9 }));
+      reinsert(translator.scalable.pasids, (space) =>
+        space.fault === null ? space : { ...space, pasid: -1, domain: 9 },
+      );
     },
     { cm: true },
   ),

@@ -1,6 +1,6 @@
 /** Software of scalable mode: all its tables, and what it has to invalidate after each change (vtd.md section 7.3). */
 import { contextWords, Pgtt, pasidWords } from '../scalable.ts';
-import type { Command } from './commands.ts';
+import { type Command, first, global, iotlb, onePasid, pasidDomain } from './commands.ts';
 import type { Dice } from './dice.ts';
 import { FirstTables, type User } from './first-tables.ts';
 import { CONTEXTS, ROOT, type Software } from './legacy-software.ts';
@@ -25,20 +25,8 @@ const PASS_DID = 4;
 /** Domains that a space may be in. 1 and 2 have a second stage. */
 const DIDS = [1, 2, 1, 2, FIRST_DID, PASS_DID] as const;
 const NO_CONTEXTS = [0x41, 0x42, 0x43].map((fault): Context => ({ fault, space: null, directory: 0, ridPasid: 0 }));
-const NO_SPACES = [0x59, 0x5a, 0x5b].map(
-  (fault): Space => ({ fault, kind: 0, did: 0, second: null, first: null }),
-);
+const NO_SPACES = [0x59, 0x5a, 0x5b].map((fault): Space => ({ fault, kind: 0, did: 0, second: null, first: null }));
 const ABSENT = NO_SPACES[0]!;
-
-const global: readonly Command[] = [
-  { op: 'context', by: 'global', did: 0 },
-  { op: 'pasid', by: 'global', did: 0, pasid: 0 },
-  { op: 'iotlb', by: 'global', did: 0 },
-];
-const iotlb = (did: number): Command => ({ op: 'iotlb', by: 'domain', did });
-const pasidDomain = (did: number): Command => ({ op: 'pasid', by: 'domain', did, pasid: 0 });
-const onePasid = (did: number, pasid: number): Command => ({ op: 'pasid', by: 'pasid', did, pasid });
-const first = (did: number, pasid: number): Command => ({ op: 'first', by: 'pasid', did, pasid });
 
 export class ScalableSoftware implements Software {
   readonly #setting: Setting;
@@ -54,6 +42,8 @@ export class ScalableSoftware implements Software {
   readonly #isNested = new Map<string, boolean>();
   readonly #spaces = new Map<string, Space>();
   readonly #contexts = new Map<string, Context>();
+  /** Directories that context entries pointed to, and what is to be sent since. */
+  readonly #left: { readonly directory: number; readonly dids: Set<number>; readonly commands: Command[][] }[] = [];
 
   constructor(setting: Setting, world: World, put: Put, dice: Dice) {
     this.#setting = setting;
@@ -71,13 +61,27 @@ export class ScalableSoftware implements Software {
     setting.sids.forEach((sid, i) => {
       for (const directory of [2 * i, 2 * i + 1]) {
         for (const group of this.#groups) this.#writeDirectory(directory, group, this.#tableOf(directory, group));
-        for (const pasid of this.#pasids) this.#writePasid(this.#tableOf(directory, pasid >>> 6), pasid, this.#draw(pasid, dice));
+        for (const pasid of this.#pasids)
+          this.#writePasid(this.#tableOf(directory, pasid >>> 6), pasid, this.#draw(pasid, dice));
       }
       this.#writeContext(sid, this.#context(2 * i, setting.ridPasids[0]!));
     });
   }
 
   edit(dice: Dice): Sufficient {
+    const sufficient = this.#edit(dice);
+    // Through a context entry that may still be cached, new entries of its directory may be cached too.
+    for (const { directory, dids, commands } of this.#left) {
+      for (const did of this.#domainsUnder(directory)) {
+        if (dids.has(did)) continue;
+        dids.add(did);
+        for (const list of commands) list.push(pasidDomain(did), iotlb(did));
+      }
+    }
+    return sufficient;
+  }
+
+  #edit(dice: Dice): Sufficient {
     const kind = dice.below(100);
     if (!this.#world.root && kind < 60) return this.#editRoot();
     if (kind < 33) return this.#second.edit(dice);
@@ -129,16 +133,18 @@ export class ScalableSoftware implements Software {
     const valid = this.#context(directory, dice.pick(this.#setting.ridPasids));
     this.#writeContext(sid, dice.chance(old.fault === 0 ? 25 : 10) ? dice.pick(NO_CONTEXTS) : valid);
     const device: Command = { op: 'context', by: 'device', did: 0, sid, fm: 0 };
-    if (old.fault !== 0) return this.#setting.cm ? [[device], [{ op: 'context', by: 'domain', did: 5 }]] : NOTHING_NEEDED;
+    if (old.fault !== 0)
+      return this.#setting.cm ? [[device], [{ op: 'context', by: 'domain', did: 5 }]] : NOTHING_NEEDED;
     const dids = this.#domainsUnder(old.directory);
     const rest = [...dids.map(pasidDomain), ...dids.map(iotlb)];
     const other = dice.pick(this.#setting.sids);
-    return [
+    const commands: Command[][] = [
       [device, ...rest],
       [{ ...device, sid: other, fm: this.#setting.functionMask }, ...rest],
       [{ op: 'context', by: 'domain', did: dice.below(8) }, ...rest],
-      global,
     ];
+    this.#left.push({ directory: old.directory, dids: new Set(dids), commands });
+    return [...commands, global];
   }
 
   #editDirectory(dice: Dice): Sufficient {

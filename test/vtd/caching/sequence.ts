@@ -161,6 +161,8 @@ class Sequence {
       for (const outcome of this.#now.outcomes(query, write)) now.add(outcome);
     });
     this.#judge(query, write, answer, [...allowed], [...now]);
+    // What the walk has left in the caches.
+    this.#check(query, write);
   }
 
   #pay(dice: Dice): void {

@@ -1,6 +1,6 @@
 /** Paging-structure entries that hardware may hold: for each range of addresses every value that may still be in use. */
 import { overlaps, type Pages } from './commands.ts';
-import { floorTo, sizeOf } from './world.ts';
+import { floorTo, PAGE, sizeOf } from './world.ts';
 
 export interface Structure {
   readonly did: number;
@@ -29,16 +29,29 @@ export function add<T>(to: T[], value: T): void {
 }
 
 export class Structures {
-  readonly #all = new Map<string, Structure>();
+  /** By domain and PASID, then by level and range. */
+  readonly #all = new Map<number, Map<number, Structure>>();
 
   /** The values for the entry at `level` that serves the address; the list may be added to. */
   valuesOf(did: number, pasid: number, level: number, address: number): number[] {
     const size = sizeOf(level);
     const base = floorTo(address, size);
-    const key = `${did} ${pasid} ${level} ${base}`;
-    let found = this.#all.get(key);
-    if (found === undefined) this.#all.set(key, (found = { did, pasid, base, size, values: [] }));
-    return found.values;
+    const tag = did * 2 ** 21 + pasid + 1;
+    const own = this.#all.get(tag) ?? new Map<number, Structure>();
+    this.#all.set(tag, own);
+    const key = (base / PAGE) * 8 + level;
+    const found = own.get(key);
+    if (found !== undefined) return found.values;
+    const values: number[] = [];
+    own.set(key, { did, pasid, base, size, values });
+    return values;
+  }
+
+  /** Values of all entries together. */
+  get population(): number {
+    let sum = 0;
+    for (const own of this.#all.values()) for (const { values } of own.values()) sum += values.length;
+    return sum;
   }
 
   clear(): void {
@@ -54,6 +67,6 @@ export class Structures {
   }
 
   remove(which: (one: Structure) => boolean): void {
-    for (const [key, one] of this.#all) if (which(one)) this.#all.delete(key);
+    for (const own of this.#all.values()) for (const [key, one] of own) if (which(one)) own.delete(key);
   }
 }

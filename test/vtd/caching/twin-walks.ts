@@ -34,9 +34,10 @@ export class TwinWalks {
   readonly #absent: Result;
   readonly #bad: Result;
   readonly #outOfRange: Result;
+  #population = -1;
   /** Walks since the last change. */
   readonly #secondDone = new Map<SecondTable, Map<number, Result[]>>();
-  readonly #firstDone = new Map<Space, Map<string, Result[]>>();
+  readonly #firstDone = new Map<Space, { readonly pasid: number; readonly results: Map<number, Result[]> }>();
 
   constructor(setting: Setting, world: World, remembers: boolean) {
     this.#setting = setting;
@@ -47,25 +48,42 @@ export class TwinWalks {
     this.#outOfRange = failed(setting.scalable ? 0x84 : 0x04);
   }
 
+  /** True when walks with the same tags began at different tables, and have found more since the last time. */
+  mayGrow(): boolean {
+    const isShared = (tags: readonly string[]): boolean => new Set(tags).size < tags.length;
+    const seconds = [...this.#secondDone.keys()].map(({ did }) => `${did}`);
+    const firsts = [...this.#firstDone].map(([{ did }, { pasid }]) => `${did} ${pasid}`);
+    if (!isShared(seconds) && !isShared(firsts)) return false;
+    const population = this.firstStructures.population + this.secondStructures.population;
+    const hasGrown = population !== this.#population;
+    this.#population = population;
+    if (hasGrown) this.#forgetWalks();
+    return hasGrown;
+  }
+
   forget(): void {
+    this.#population = -1;
+    this.#forgetWalks();
+  }
+
+  #forgetWalks(): void {
     this.#secondDone.clear();
     this.#firstDone.clear();
   }
 
   second(stage: SecondTable, address: number): Result[] {
-    let done = this.#secondDone.get(stage);
-    if (done === undefined) this.#secondDone.set(stage, (done = new Map()));
-    let results = done.get(address);
-    if (results === undefined) done.set(address, (results = this.#walkSecond(stage, address)));
+    const done = this.#secondDone.get(stage) ?? new Map<number, Result[]>();
+    this.#secondDone.set(stage, done);
+    const results = done.get(address) ?? this.#walkSecond(stage, address);
+    done.set(address, results);
     return results;
   }
 
   first(space: Space, pasid: number, address: number): Result[] {
-    let done = this.#firstDone.get(space);
-    if (done === undefined) this.#firstDone.set(space, (done = new Map()));
-    const key = `${pasid} ${address}`;
-    let results = done.get(key);
-    if (results === undefined) done.set(key, (results = this.#walkFirst(space, pasid, address)));
+    const done = this.#firstDone.get(space) ?? { pasid, results: new Map<number, Result[]>() };
+    this.#firstDone.set(space, done);
+    const results = done.results.get(address) ?? this.#walkFirst(space, pasid, address);
+    done.results.set(address, results);
     return results;
   }
 

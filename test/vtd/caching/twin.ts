@@ -68,7 +68,7 @@ export class Twin {
   readonly #walks: TwinWalks;
   readonly #contexts = new Map<number, CachedContext[]>();
   #spaces: CachedSpace[] = [];
-  readonly #translations = new Map<string, Translated[]>();
+  readonly #translations = new Map<Query, Translated[]>();
   #isFull = false;
 
   /** Without memory of its own the twin says what the tables as they are now translate to. */
@@ -84,6 +84,7 @@ export class Twin {
 
   /** Host addresses and negated fault codes that the request may end in. */
   outcomes(query: Query, write: boolean): number[] {
+    this.#fill();
     const outcomes: number[] = [];
     for (const result of this.#derive(query)) add(outcomes, this.#judge(result, write));
     if (!this.#remembers) return outcomes;
@@ -113,8 +114,10 @@ export class Twin {
   }
 
   #fill(): void {
-    if (this.#isFull) return;
+    if (this.#isFull || !this.#remembers) return;
     for (const query of this.queries) this.#derive(query);
+    // A domain with an older and a newer top table: what one brought in may lead on from the other.
+    while (this.#walks.mayGrow()) for (const query of this.queries) this.#derive(query);
     this.#isFull = true;
   }
 
@@ -148,8 +151,8 @@ export class Twin {
     const mode = this.setting.scalable ? 1 : 0;
     const now = this.#world.root ? (this.#world.contexts.get(sid) ?? NO_CONTEXT[mode]) : NO_ROOT[mode];
     if (!this.#remembers) return [now];
-    let cached = this.#contexts.get(sid);
-    if (cached === undefined) this.#contexts.set(sid, (cached = []));
+    const cached = this.#contexts.get(sid) ?? [];
+    this.#contexts.set(sid, cached);
     const isNew = cached.every(({ context }) => context !== now);
     if (isNew && (now.fault === 0 || this.setting.cm)) {
       cached.push({ context: now, did: now.fault === 0 ? (now.space?.did ?? 0) : 0 });
@@ -182,10 +185,9 @@ export class Twin {
     return this.setting.cm && kind === Kind.SECOND;
   }
 
-  #cachedOf({ sid, pasid, address }: Query): Translated[] {
-    const key = `${sid} ${pasid} ${address}`;
-    let cached = this.#translations.get(key);
-    if (cached === undefined) this.#translations.set(key, (cached = []));
+  #cachedOf(query: Query): Translated[] {
+    const cached = this.#translations.get(query) ?? [];
+    if (cached.length === 0) this.#translations.set(query, cached);
     return cached;
   }
 
@@ -205,7 +207,10 @@ export class Twin {
 
   #flushContexts(command: ContextCommand): void {
     const { scalable } = this.setting;
-    if (command.by === 'global' || (command.by === 'domain' && scalable)) return this.#contexts.clear();
+    if (command.by === 'global' || (command.by === 'domain' && scalable)) {
+      this.#contexts.clear();
+      return;
+    }
     for (const [sid, cached] of this.#contexts) {
       const isNamed = command.by === 'domain' || (sid & maskedBy(command.fm)) === (command.sid & maskedBy(command.fm));
       const kept = cached.filter(({ did }) => !(isNamed && (scalable || did === command.did)));
@@ -255,11 +260,10 @@ export class Twin {
 
   #removeTranslations(which: (one: Translated, address: number) => boolean): void {
     for (const query of this.queries) {
-      const key = `${query.sid} ${query.pasid} ${query.address}`;
-      const cached = this.#translations.get(key);
+      const cached = this.#translations.get(query);
       if (cached?.some((one) => which(one, query.address)) !== true) continue;
       this.#translations.set(
-        key,
+        query,
         cached.filter((one) => !which(one, query.address)),
       );
     }
