@@ -12,6 +12,7 @@ export type {
   Question,
   TableNode,
 } from './iommu/index.ts';
+export { entryView, rawView } from './iommu/index.ts';
 export {
   type AmdCapabilities,
   createRig,

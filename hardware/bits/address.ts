@@ -63,6 +63,11 @@ export function numberOf(hi: number, lo: number): number {
   return (hi >>> 0) * TWO_32 + (lo >>> 0);
 }
 
+/** Lower 32 bits of the number of the page in which the address with these halves lies; the upper ones are `hi >>> 12`. */
+export function pageLow(hi: number, lo: number): number {
+  return (lo >>> 12) | (hi << 20);
+}
+
 /** Hexadecimal with the `0x` prefix, for messages and traces. */
 export function hex(value: number | bigint, digits = 0): string {
   return `0x${value.toString(16).padStart(digits, '0')}`;

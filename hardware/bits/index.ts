@@ -2,3 +2,4 @@ export * from './address.ts';
 export * from './catalogue.ts';
 export * from './layout.ts';
 export * from './registers.ts';
+export * from './words.ts';

@@ -2,7 +2,7 @@
  * What an IOMMU of either vendor shows to somebody who asks: an explanation of one translation, its registers, its
  * tables as a tree, its caches. Plain data; asking changes nothing.
  */
-import { type AnyLayout, type Field, hex, type Words } from '../bits/index.ts';
+import { type AnyLayout, type Field, hex, joinWords, type Words } from '../bits/index.ts';
 import { Access, AddressType } from './access.ts';
 import type { FaultReport, IommuProbe } from './probe.ts';
 
@@ -156,7 +156,7 @@ export function entryView(of: AnyLayout, words: Words, address: number, at = 0, 
   return {
     what,
     address,
-    value: wordsValue(words, at, of.$.words),
+    value: joinWords(words, at, of.$.words),
     bits,
     reference,
     fields: fields.map((field) => fieldView(field, words, base)),
@@ -165,7 +165,7 @@ export function entryView(of: AnyLayout, words: Words, address: number, at = 0, 
 
 /** A structure whose layout nobody knows. */
 export function rawView(what: string, words: Words, count: number, address: number): EntryView {
-  return { what, address, value: wordsValue(words, 0, count), bits: count * 32, reference: '', fields: [] };
+  return { what, address, value: joinWords(words, 0, count), bits: count * 32, reference: '', fields: [] };
 }
 
 function fieldView(field: Field, words: Words, base: number): FieldView {
@@ -183,12 +183,6 @@ function fieldView(field: Field, words: Words, base: number): FieldView {
     text: named === undefined ? number : `${number} (${named})`,
     meaning: doc,
   };
-}
-
-function wordsValue(words: Words, at: number, count: number): bigint {
-  let value = 0n;
-  for (let i = count - 1; i >= 0; i--) value = (value << 32n) | BigInt(words[at + i]! >>> 0);
-  return value;
 }
 
 /** Listens to one question and keeps what it hears as steps. */

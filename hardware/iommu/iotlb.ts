@@ -9,6 +9,7 @@
  * Page numbers come as two halves: 20 upper bits, 32 lower bits. An entry is named by the index of its first word in
  * `words`; nothing here allocates after construction.
  */
+import { numberOf } from '../bits/index.ts';
 import { Dice, oldest, type ReplacementPolicy, treeVictim } from './replacement.ts';
 
 /** Not architectural. */
@@ -190,9 +191,9 @@ export class Iotlb {
     const pageHi = words[i + PAGE_HI]! & PAGE_MASK;
     return {
       space: words[i + SPACE]!,
-      page: pageHi * 2 ** 32 + (words[i + PAGE_LO]! >>> 0),
+      page: numberOf(pageHi, words[i + PAGE_LO]!),
       shift: words[i + SHIFT]!,
-      frame: (words[i + FRAME_HI]! >>> 0) * 2 ** 32 + (words[i + FRAME_LO]! >>> 0),
+      frame: numberOf(words[i + FRAME_HI]!, words[i + FRAME_LO]!),
       flags: words[i + FLAGS]!,
       domain: words[i + DOMAIN]!,
       pasid: words[i + PASID]!,

@@ -2,7 +2,7 @@
  * Host permission tables (VT-d 4.2.4, 9.12): whether a translated request may touch the host page that it names. Each
  * level may end the walk with a permission for a part of its range, or lead to the next lower table.
  */
-import { anySet } from '../bits/index.ts';
+import { anySet, numberOf } from '../bits/index.ts';
 import { Access, type IommuProbe, RIGHTS, type Translation, type Walk } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import { reserve, reservedBits } from './reserved-bits.ts';
@@ -44,7 +44,7 @@ export class HostPermissionTable {
 
   /** The condition that blocks the request, or `null` when it may go on. */
   *check(t: Translation<Fault>, { table: top, addressBits }: HostPermissions): Walk<Fault | null> {
-    const address = (t.hi >>> 0) * 2 ** 32 + (t.lo >>> 0);
+    const address = numberOf(t.hi, t.lo);
     if (address >= 2 ** addressBits) return FAULTS.SPT_9;
     const { memory } = t;
     let table = top;

@@ -2,7 +2,7 @@
  * What each descriptor of the invalidation queue asks for (VT-d 6.5.2, 7.6.1), by type. A unit has the descriptors that
  * its capabilities and the translation table mode allow (table 26).
  */
-import type { RegisterFile } from '../bits/index.ts';
+import { numberOf, type RegisterFile } from '../bits/index.ts';
 import type { Walk } from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
@@ -201,7 +201,7 @@ export class QueueCommands {
       const width = this.#unit.capabilities.hostAddressWidth;
       const upper = words[3]! % 2 ** (width - 32);
       memory.words[0] = STATUS_DATA.get(words);
-      yield memory.write(upper * 2 ** 32 + ((words[2]! & STATUS_ADDRESS.mask) >>> 0), 1);
+      yield memory.write(numberOf(upper, words[2]! & STATUS_ADDRESS.mask), 1);
     }
     if (IF.isSet(words)) this.#complete();
     return Iqei.NONE;

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { InputError } from '../machine/index.ts';
 import { closing, narrate, opening, Run, type Scenario, showEntries, summary } from '../scenario/index.ts';
 import { readMachine } from './machine-file.ts';
+import { collect } from './options.ts';
 import { select } from './select.ts';
 import type { Terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
@@ -41,10 +42,6 @@ export function runCommand(own: readonly Scenario[], terminal: Terminal, exit: (
     .action(async (names: string[], options: RunCommandOptions) => {
       exit(await runAll(names, options, own, terminal));
     });
-}
-
-function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value];
 }
 
 async function runAll(

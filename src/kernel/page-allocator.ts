@@ -1,7 +1,7 @@
 /**
  * Physical page frames: a buddy allocator over the RAM that firmware leaves. Pages are handed out cleared.
  *
- * Offers allocate, split, free; `free` counts and `inUse` tells who holds what, so that a leak has a name. `refuse` is the
+ * Offers allocate, allocateAll, split, release; `free` counts and `inUse` tells who holds what, so that a leak has a name. `refuse` is the
  * fault point of every allocation: tests make each fail in turn.
  */
 import { hex, PAGE_SIZE, type PageNumber } from '../../hardware/bits/index.ts';
@@ -67,6 +67,20 @@ export class PageAllocator {
     this.#allocated.set(frame, order + ORDERS * this.#purpose(purpose));
     this.#clear(frame * PAGE_SIZE, 2 ** order * PAGE_SIZE);
     return frame;
+  }
+
+  /** `count` single pages, or -ENOMEM and nothing is taken. */
+  allocateAll(purpose: string, count: number): PageNumber[] | number {
+    const frames: PageNumber[] = [];
+    while (frames.length < count) {
+      const frame = this.allocate(purpose);
+      if (frame < 0) {
+        for (const taken of frames) this.release(taken);
+        return frame;
+      }
+      frames.push(frame);
+    }
+    return frames;
   }
 
   /** Makes the pages of a block separate allocations, each freed on its own. */

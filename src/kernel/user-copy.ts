@@ -1,15 +1,6 @@
 /** How the kernel takes structures from a process and gives them back: the size rules of extensible structures. */
-import { PAGE_SIZE } from '../../hardware/bits/index.ts';
-import {
-  type AnyStruct,
-  E2BIG,
-  EFAULT,
-  EINVAL,
-  type Members,
-  type ObjectOf,
-  type Struct,
-  wordsOf,
-} from '../uapi/index.ts';
+import { PAGE_SIZE, wordsOf } from '../../hardware/bits/index.ts';
+import { type AnyStruct, E2BIG, EFAULT, EINVAL, type Members, type ObjectOf, type Struct } from '../uapi/index.ts';
 import type { AddressSpace } from './address-space.ts';
 
 /** Size of the `argsz` that every structure begins with. */
@@ -23,13 +14,13 @@ const HEADER_BYTES = 4;
 export function copyStructFromUser(space: AddressSpace, struct: AnyStruct, address: bigint): Uint8Array | number {
   const header = space.copyFromUser(address, HEADER_BYTES);
   if (header === undefined) return -EFAULT;
-  const argsz = wordsOf(header, HEADER_BYTES)[0]!;
+  const argsz = wordsOf(header)[0]!;
   if (argsz < struct.bytes) return -EINVAL;
   if (argsz > PAGE_SIZE) return -E2BIG;
   const bytes = space.copyFromUser(address, argsz);
   if (bytes === undefined) return -EFAULT;
   if (bytes.subarray(struct.bytes).some((byte) => byte !== 0)) return -E2BIG;
-  const words = wordsOf(bytes, struct.bytes);
+  const words = wordsOf(bytes, struct.bytes / 4);
   if (struct.padding.some((field) => field.isSet(words))) return -EINVAL;
   return bytes.subarray(0, struct.bytes);
 }

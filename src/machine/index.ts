@@ -1,4 +1,4 @@
-export { hex } from '../../hardware/bits/index.ts';
+export { hex, splitWords } from '../../hardware/bits/index.ts';
 /** What stories need of simulated time; they import no room below this one. */
 export {
   after,

@@ -6,7 +6,7 @@
  * `log` make the probe objects that a machine attaches.
  */
 import { EventEmitter } from 'eventemitter3';
-import { type AnyLayout, decode, hex, type Words } from '../../hardware/bits/index.ts';
+import { type AnyLayout, decode, hex, joinWords, type Words } from '../../hardware/bits/index.ts';
 import type { Instant } from '../../hardware/sim/index.ts';
 import type { EventKind, EventKinds, EventOf, TraceEvent } from './events.ts';
 
@@ -66,7 +66,7 @@ export class Recorder extends EventEmitter<RecorderEvents> {
         const copy = words.slice(0, count);
         const layout = names.layout(what, copy);
         const fields = layout === undefined ? {} : decode(layout, copy);
-        this.record('read', who, { what, address, value: hexOf(copy), fields });
+        this.record('read', who, { what, address, value: hex(joinWords(copy)), fields });
       },
       translated: (rid: number, address: bigint, to: number, pageShift: number): void => {
         const requester = names.requester(rid);
@@ -88,11 +88,4 @@ export class Recorder extends EventEmitter<RecorderEvents> {
   log(who: string): (message: string) => void {
     return (message) => this.record('log', who, { message });
   }
-}
-
-/** The value of a structure as one hexadecimal number, highest word first. */
-function hexOf(words: Uint32Array): string {
-  let value = 0n;
-  for (let i = words.length - 1; i >= 0; i--) value = (value << 32n) | BigInt(words[i]!);
-  return hex(value);
 }

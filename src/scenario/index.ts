@@ -1,3 +1,4 @@
+export * from './entries.ts';
 export * from './narration.ts';
 export * from './run.ts';
 export * from './scenario.ts';

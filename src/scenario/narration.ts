@@ -8,11 +8,12 @@ import {
   type Counter,
   describe,
   type EventOf,
-  entryLines,
   type Names,
   type Recorder,
   type TraceEvent,
+  wrap,
 } from '../recorder/index.ts';
+import { entryLines, viewOf } from './entries.ts';
 import type { Report } from './run.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -28,7 +29,7 @@ type Write = (line: string) => void;
 export function opening(scenario: Scenario, machine: string): string[] {
   return [
     `${scenario.name}: ${scenario.title}`,
-    ...wrap(scenario.question, MARGIN),
+    ...wrap(scenario.question, WIDTH, MARGIN),
     `${MARGIN}(on machine ${machine})`,
     '',
   ];
@@ -36,11 +37,13 @@ export function opening(scenario: Scenario, machine: string): string[] {
 
 /** Tells the story while it happens. */
 export function narrate(recorder: Recorder, write: Write): void {
-  recorder.on('step', ({ at, number, text }) => wrap(`${number}. ${text}`, stamp(at), `${INDENT}   `).forEach(write));
-  recorder.on('note', ({ text }) => wrap(text, `${INDENT}   `).forEach(write));
+  recorder.on('step', ({ at, number, text }) =>
+    wrap(`${number}. ${text}`, WIDTH, stamp(at), `${INDENT}   `).forEach(write),
+  );
+  recorder.on('note', ({ text }) => wrap(text, WIDTH, `${INDENT}   `).forEach(write));
   recorder.on('fault', (event) => {
     const { what, detail } = describe(event);
-    wrap(`! ${event.who}: ${what} (${detail})`, `${INDENT}   `, `${INDENT}     `).forEach(write);
+    wrap(`! ${event.who}: ${what} (${detail})`, WIDTH, `${INDENT}   `, `${INDENT}     `).forEach(write);
   });
   recorder.on('expectation', (event) => expectation(event).forEach(write));
 }
@@ -49,7 +52,8 @@ export function narrate(recorder: Recorder, write: Write): void {
 export function closing(scenario: Scenario, report: Report): string[] {
   const held = report.expectations.filter(({ holds }) => holds).length;
   const counts = `${held} of ${report.expectations.length} expectations hold`;
-  const lines = report.error === undefined ? [] : [...wrap(`✗ ${report.error}`, `${INDENT}   `, `${INDENT}     `)];
+  const lines =
+    report.error === undefined ? [] : [...wrap(`✗ ${report.error}`, WIDTH, `${INDENT}   `, `${INDENT}     `)];
   return [
     ...lines,
     '',
@@ -68,7 +72,7 @@ export function summary(report: Report): string[] {
   return [
     `${report.ok ? 'ok    ' : 'FAILED'}  ${report.scenario}: ${held} of ${report.expectations.length} expectations hold`,
     ...failed.flatMap((event) => expectation({ ...event, at: event.at as Instant })),
-    ...(report.error === undefined ? [] : wrap(`✗ ${report.error}`, `${INDENT}   `, `${INDENT}     `)),
+    ...(report.error === undefined ? [] : wrap(`✗ ${report.error}`, WIDTH, `${INDENT}   `, `${INDENT}     `)),
   ];
 }
 
@@ -79,7 +83,7 @@ export function summary(report: Report): string[] {
 export function showEntries(recorder: Recorder, layoutOf: Names['layout'], write: Write): () => void {
   let entries: EventOf<'read'>[] = [];
   const flush = (): void => {
-    for (const line of entries.flatMap((event) => entryLines(event, layoutOf))) write(`${INDENT}   | ${line}`);
+    for (const line of entries.flatMap((event) => entryLines(viewOf(event, layoutOf)))) write(`${INDENT}   | ${line}`);
     entries = [];
   };
   recorder.on('read', (event) => entries.push(event));
@@ -90,7 +94,7 @@ export function showEntries(recorder: Recorder, layoutOf: Names['layout'], write
 type Outcome = Pick<Extract<TraceEvent, { kind: 'expectation' }>, 'at' | 'sentence' | 'holds' | 'expected' | 'actual'>;
 
 function expectation({ at, sentence, holds, expected, actual }: Outcome): string[] {
-  const first = wrap(`${holds ? '✓' : '✗'} ${sentence}`, `${INDENT}   `, `${INDENT}     `);
+  const first = wrap(`${holds ? '✓' : '✗'} ${sentence}`, WIDTH, `${INDENT}   `, `${INDENT}     `);
   if (holds) return first;
   const found = expected === undefined ? [] : [`expected ${expected}`, `got      ${actual}`];
   return [...first, ...[...found, `at ${formatTime(at)}`].map((line) => `${INDENT}     ${line}`)];
@@ -115,22 +119,5 @@ function numbers(report: Report): string[] {
 
 function list(heading: string, items: readonly string[]): string[] {
   if (items.length === 0) return [];
-  return [`${MARGIN}${heading}`, ...items.flatMap((item) => wrap(item, `${MARGIN}  - `, `${MARGIN}    `)), ''];
-}
-
-/** Words in lines of a readable width; `first` stands before the first line, `rest` before the others. */
-function wrap(text: string, first: string, rest: string = ' '.repeat(first.length)): string[] {
-  const lines: string[] = [];
-  let line = first;
-  let empty = true;
-  for (const word of text.split(/\s+/).filter((w) => w !== '')) {
-    if (!empty && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = rest;
-      empty = true;
-    }
-    line += empty ? word : ` ${word}`;
-    empty = false;
-  }
-  return empty ? lines : [...lines, line];
+  return [`${MARGIN}${heading}`, ...items.flatMap((item) => wrap(item, WIDTH, `${MARGIN}  - `, `${MARGIN}    `)), ''];
 }

@@ -14,6 +14,7 @@ import {
   hex,
   type Layout,
   layout,
+  wordsOf,
 } from '../../hardware/bits/index.ts';
 
 type Kind = 'u32' | 's32' | 'u64' | 'padding';
@@ -96,7 +97,7 @@ export class Struct<M extends Members = Members> implements AnyStruct {
 
   /** The object form of bytes; bytes that are missing at the end count as 0. */
   decode(bytes: Uint8Array): ObjectOf<M> {
-    const words = wordsOf(bytes, this.bytes);
+    const words = wordsOf(bytes, this.bytes / 4);
     const entries = this.layout.$.fields
       .filter((field) => this.#members[field.name]!.kind !== 'padding')
       .map((field) => [field.name, memberOf(field, this.#members[field.name]!.kind, words)]);
@@ -109,14 +110,6 @@ export class Struct<M extends Members = Members> implements AnyStruct {
       .map(([name, value]) => `${name} ${typeof value === 'bigint' ? hex(value) : value}`);
     return `{${members.join(', ')}}`;
   }
-}
-
-/** Little-endian words of `bytes`, continued with zeros up to `length` bytes. */
-export function wordsOf(bytes: Uint8Array, length: number): Uint32Array {
-  const padded = new Uint8Array(length);
-  padded.set(bytes.subarray(0, length));
-  const view = new DataView(padded.buffer);
-  return Uint32Array.from({ length: length / 4 }, (_, i) => view.getUint32(i * 4, true));
 }
 
 function memberOf(field: Field, kind: Kind, words: Uint32Array): number | bigint {

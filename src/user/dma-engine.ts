@@ -1,5 +1,5 @@
 /** A user-space driver of the DMA engine: its registers through the regions of an open VFIO device, and nothing else. */
-import { type AnyLayout, encode, joinHalves, type Values } from '../../hardware/bits/index.ts';
+import { type AnyLayout, encode, joinHalves, type Values, wordsOf } from '../../hardware/bits/index.ts';
 import {
   ADDRESS,
   BUFFER_BYTES,
@@ -92,7 +92,7 @@ export class DmaEngineDriver {
     const bytes = yield* this.#program.pread(this.#fd, 4, this.#region + BigInt(offset));
     if (typeof bytes === 'number') return bytes;
     const words = new Uint32Array(offset / 4 + 1);
-    words[offset / 4] = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+    words[offset / 4] = wordsOf(bytes)[0]!;
     return words;
   }
 

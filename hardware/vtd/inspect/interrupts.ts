@@ -1,5 +1,5 @@
 /** The interrupt remapping table in memory: the entries that are present. */
-import { hex } from '../../bits/index.ts';
+import { hex, wordsOf } from '../../bits/index.ts';
 import { entryView, type TableNode } from '../../iommu/index.ts';
 import { GSTS, IRTA, IRTE_POSTED, IRTE_REMAPPED, IRTE_REMAPPED_XAPIC, IrteMode } from '../spec/index.ts';
 import { Budget, MORE, type ReadBytes } from './paging.ts';
@@ -16,8 +16,7 @@ export function interruptTable(registers: Uint32Array, read: ReadBytes): TableNo
   for (let i = 0; i < entries; i++) {
     const found = read(table + i * ENTRY_BYTES, ENTRY_BYTES);
     if (found === undefined) break;
-    const view = new DataView(found.buffer, found.byteOffset);
-    const words = Uint32Array.from({ length: ENTRY_BYTES / 4 }, (_, n) => view.getUint32(n * 4, true));
+    const words = wordsOf(found);
     if (!IRTE_REMAPPED.P.isSet(words)) continue;
     if (budget.nodes-- <= 0) {
       children.push(MORE);

@@ -1,5 +1,5 @@
 /** The invalidation queue: every descriptor that lies in it, done or waiting. */
-import { type AnyLayout, hex } from '../../bits/index.ts';
+import { type AnyLayout, hex, wordsOf } from '../../bits/index.ts';
 import { entryView, type TableNode } from '../../iommu/index.ts';
 import { DESCRIPTOR_HEADER, DESCRIPTORS, GSTS, IQA, IQH, IQT } from '../spec/index.ts';
 import { Budget, MORE, type ReadBytes } from './paging.ts';
@@ -17,8 +17,7 @@ export function invalidationQueue(registers: Uint32Array, read: ReadBytes): Tabl
   for (let offset = 0; offset < bytes; offset += size) {
     const found = read(queue + offset, size);
     if (found === undefined) break;
-    const view = new DataView(found.buffer, found.byteOffset);
-    const words = Uint32Array.from({ length: size / 4 }, (_, n) => view.getUint32(n * 4, true));
+    const words = wordsOf(found);
     const marks = [...(offset === headAt ? ['head'] : []), ...(offset === tailAt ? ['tail'] : [])];
     if (words.every((word) => word === 0) && marks.length === 0) continue;
     if (budget.nodes-- <= 0) {

@@ -2,7 +2,7 @@
  * The remapping tables in memory as a tree: root, context, in scalable mode PASID directory and PASID table, paging
  * structures. It shows what software wrote; what the unit has cached of it is another matter.
  */
-import { type AnyLayout, hex } from '../../bits/index.ts';
+import { type AnyLayout, hex, wordsOf } from '../../bits/index.ts';
 import { entryView, type TableNode } from '../../iommu/index.ts';
 import { formatRequester } from '../../pcie/index.ts';
 import type { Capabilities } from '../capabilities.ts';
@@ -209,8 +209,7 @@ export class TableReader {
     const at = table + index * bytes;
     const found = this.#read(at, bytes);
     if (found === undefined) return null;
-    const view = new DataView(found.buffer, found.byteOffset);
-    const words = Uint32Array.from({ length: of.$.words }, (_, i) => view.getUint32(i * 4, true));
+    const words = wordsOf(found);
     return { words, node: { what: of.$.name, index: label, entry: entryView(of, words, at) } };
   }
 }

@@ -1,7 +1,8 @@
 /** An explanation as numbered steps for a reader. */
-import type { EntryView, Explanation, ExplanationResult, ExplanationStep, FieldView } from '../../../hardware/index.ts';
+import type { Explanation, ExplanationResult, ExplanationStep, FieldView } from '../../../hardware/index.ts';
 import { hex } from '../../machine/index.ts';
-import { sizeText } from '../../recorder/index.ts';
+import { sizeText, wrap } from '../../recorder/index.ts';
+import { entryLines } from '../../scenario/index.ts';
 
 const WIDTH = 110;
 
@@ -16,20 +17,6 @@ export function explanationLines(title: string, who: string, { question, steps, 
     '',
     ...numbered,
     ...numberedLines(steps.length + 1, resultLines(question.address, result)),
-  ];
-}
-
-/** The entry and under it its fields: bits, name, value, meaning. Ignored fields that are 0 are left out. */
-export function entryLines({ what, address, value, fields }: EntryView, place = 'at'): string[] {
-  const shown = fields.filter(({ name, value: bits }) => bits !== 0n || !name.startsWith('IGNORED'));
-  const nameWidth = Math.max(0, ...shown.map(({ name }) => name.length));
-  const textWidth = Math.max(0, ...shown.map(({ text }) => text.length));
-  return [
-    `${what} ${place} ${hex(address)} = ${hex(value)}`,
-    ...shown.map(
-      ({ bits, name, text, meaning }) =>
-        `${bits.padStart(9)}  ${name.padEnd(nameWidth)}  ${text.padEnd(textWidth)}  ${meaning}`,
-    ),
   ];
 }
 
@@ -50,7 +37,7 @@ function stepLines(step: ExplanationStep): string[] {
     case 'cache':
       return [`${step.cache}: ${step.hit ? 'hit' : 'miss'} (${inHex(step.detail)})`];
     case 'note':
-      return wrap(step.text);
+      return wrap(step.text, WIDTH);
   }
 }
 
@@ -74,23 +61,10 @@ function resultLines(asked: bigint, result: ExplanationResult): string[] {
   return [
     `Blocked: fault ${hex(code)} ${name} (${stage}): ${meaning}.`,
     `Answer to the device: ${answer}. ${recorded ? 'The fault is recorded.' : 'The fault is not recorded.'}`,
-    ...wrap(`Check: ${hint}${/[.?!]$/.test(hint) ? '' : '.'}`),
+    ...wrap(`Check: ${hint}${/[.?!]$/.test(hint) ? '' : '.'}`, WIDTH),
   ];
 }
 
 function numberedLines(number: number, lines: readonly string[]): string[] {
   return lines.map((line, i) => (i === 0 ? `${String(number).padStart(2)}. ${line}` : `    ${line}`));
-}
-
-function wrap(text: string): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = '';
-    }
-    line += line === '' ? word : ` ${word}`;
-  }
-  return [...lines, line];
 }

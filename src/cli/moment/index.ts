@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { InputError } from '../../machine/index.ts';
 import type { Scenario } from '../../scenario/index.ts';
+import { collect } from '../options.ts';
 import { caseMoment } from './case-moment.ts';
 import type { Moment, MomentOptions } from './moment.ts';
 import { scenarioMoment } from './scenario-moment.ts';
@@ -34,8 +35,4 @@ export async function reach(options: MomentOptions, own: readonly Scenario[]): P
   throw new InputError(
     'Say which moment is meant: --scenario NAME, with --dma N or --at TIME if you like, or --case FILE#ID[:STEP].',
   );
-}
-
-function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value];
 }

@@ -1,5 +1,5 @@
 /** Structures that stand in memory without alignment. */
-import { type AnyLayout, decode } from '../../../hardware/bits/index.ts';
+import { type AnyLayout, decode, wordsOf } from '../../../hardware/bits/index.ts';
 
 /** The fields of a structure that begins at byte `at`. The bytes must be there. */
 export function fieldsAt<L extends AnyLayout>(
@@ -7,10 +7,7 @@ export function fieldsAt<L extends AnyLayout>(
   bytes: Uint8Array,
   at: number,
 ): Readonly<Record<Exclude<keyof L, '$'>, bigint>> {
-  const length = of.$.bits / 8;
-  const words = new Uint32Array(of.$.words);
-  new Uint8Array(words.buffer).set(bytes.subarray(at, at + length));
-  return decode(of, words) as Readonly<Record<Exclude<keyof L, '$'>, bigint>>;
+  return decode(of, wordsOf(bytes.subarray(at), of.$.words)) as Readonly<Record<Exclude<keyof L, '$'>, bigint>>;
 }
 
 /** True when the bytes sum up to 0. */

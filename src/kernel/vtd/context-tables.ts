@@ -1,10 +1,12 @@
 /** The tables that lead from a requester id to its domain: one root table, one context table per bus (VT-d 9.1, 9.3). */
-import { encode, joinHalves, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import { encode, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import { CONTEXT_ENTRY, ROOT_ENTRY, TranslationType } from '../../../hardware/vtd/spec/index.ts';
 import type { CpuMemory } from '../bus.ts';
 import type { PageAllocator } from '../page-allocator.ts';
+import { blockEntry, eraseEntry, writeEntry } from './entry-writes.ts';
 
-const ENTRY_BYTES = 16;
+const ENTRY_WORDS = CONTEXT_ENTRY.$.words;
+const ENTRY_BYTES = ENTRY_WORDS * 4;
 const PURPOSE = 'context tables';
 
 export interface ContextTarget {
@@ -29,17 +31,12 @@ export class ContextTables {
 
   /** Tables for all of `buses` with nothing present, or -ENOMEM. They are made before hardware sees the root. */
   static create(memory: CpuMemory, allocator: PageAllocator, buses: readonly number[]): ContextTables | number {
-    const frames = [0, ...buses].map(() => allocator.allocate(PURPOSE));
-    const failed = frames.find((frame) => frame < 0);
-    if (failed !== undefined) {
-      for (const frame of frames) if (frame >= 0) allocator.release(frame);
-      return failed;
-    }
+    const frames = allocator.allocateAll(PURPOSE, 1 + buses.length);
+    if (typeof frames === 'number') return frames;
     const [root, ...tables] = frames;
     const contexts = new Map(buses.map((bus, i) => [bus, tables[i]!]));
     for (const [bus, table] of contexts) {
-      const entry = encode(ROOT_ENTRY, { P: 1, CTP: table });
-      memory.write64(root! * PAGE_SIZE + bus * ENTRY_BYTES, joinHalves(entry[1]!, entry[0]!));
+      writeEntry(memory, root! * PAGE_SIZE + bus * ENTRY_BYTES, encode(ROOT_ENTRY, { P: 1, CTP: table }));
     }
     return new ContextTables(memory, root!, contexts);
   }
@@ -49,32 +46,24 @@ export class ContextTables {
     return this.#contexts.has(rid >>> 8);
   }
 
-  /** Routes a requester. The half with P is written last, so that hardware never sees a part of the entry. */
+  /** Routes a requester. */
   set(rid: number, { did, root, addressWidth }: ContextTarget): void {
     const TT = TranslationType.UNTRANSLATED_ONLY;
     const entry = encode(CONTEXT_ENTRY, { P: 1, TT, SSPTPTR: root, AW: addressWidth, DID: did });
-    const at = this.#address(rid);
-    this.#memory.write64(at + 8, joinHalves(entry[3]!, entry[2]!));
-    this.#memory.write64(at, joinHalves(entry[1]!, entry[0]!));
+    writeEntry(this.#memory, this.#address(rid), entry);
   }
 
   /** Takes P away and nothing else: hardware may be reading the entry. */
   block(rid: number): void {
-    const at = this.#address(rid);
-    const low = this.#memory.read64(at);
-    this.#memory.write64(at, low & ~encodedPresence);
+    blockEntry(this.#memory, this.#address(rid));
   }
 
   /** Empties an entry that hardware has forgotten. */
   erase(rid: number): void {
-    const at = this.#address(rid);
-    this.#memory.write64(at, 0n);
-    this.#memory.write64(at + 8, 0n);
+    eraseEntry(this.#memory, this.#address(rid), ENTRY_WORDS);
   }
 
   #address(rid: number): number {
     return this.#contexts.get(rid >>> 8)! * PAGE_SIZE + (rid & 0xff) * ENTRY_BYTES;
   }
 }
-
-const encodedPresence = BigInt(encode(CONTEXT_ENTRY, { P: 1 })[0]!);

@@ -2,7 +2,7 @@
  * The page request queue (VT-d 7.4): reads what devices ask for, collects it into groups, hands each to whoever handles
  * it and refuses what nobody may have. One event runs through the queue until it is empty.
  */
-import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import { PAGE_SIZE, type PageNumber, wordsOf } from '../../../hardware/bits/index.ts';
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import {
   PAGE_REQUEST_DESCRIPTOR,
@@ -205,9 +205,4 @@ function requestOf(words: Uint32Array): PageRequest {
     execute: EXR.isSet(words),
     privileged: PMR.isSet(words),
   };
-}
-
-function wordsOf(bytes: Uint8Array): Uint32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return Uint32Array.from({ length: bytes.length / 4 }, (_, i) => view.getUint32(i * 4, true));
 }

@@ -5,7 +5,7 @@
  * One batch at a time. Each wait writes a number of its own, so that a late completion is never taken for a newer one.
  * After a timeout the queue is not used any more: nobody knows what hardware still does with it.
  */
-import { joinHalves, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import { joinHalves, PAGE_SIZE, type PageNumber, wordsOf } from '../../../hardware/bits/index.ts';
 import { type Engine, ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { FSTS, GCMD, GSTS, IQA, IQERCD, IQH, IQT } from '../../../hardware/vtd/spec/index.ts';
 import { EIO } from '../../uapi/index.ts';
@@ -176,8 +176,7 @@ export class InvalidationQueue implements Invalidator {
   }
 
   #readStatus(address: number): number {
-    const bytes = this.#services.bus.memory.read(address, 4);
-    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+    return wordsOf(this.#services.bus.memory.read(address, 4))[0]!;
   }
 
   #setStatus(address: number): void {

@@ -36,12 +36,8 @@ export class ScalableContexts {
 
   /** Tables for all of `buses` with nothing present, or -ENOMEM. They are made before hardware sees the root. */
   static create(memory: CpuMemory, allocator: PageAllocator, buses: readonly number[]): ScalableContexts | number {
-    const frames = [0, ...buses, ...buses].map(() => allocator.allocate(PURPOSE));
-    const failed = frames.find((frame) => frame < 0);
-    if (failed !== undefined) {
-      for (const frame of frames) if (frame >= 0) allocator.release(frame);
-      return failed;
-    }
+    const frames = allocator.allocateAll(PURPOSE, 1 + 2 * buses.length);
+    if (typeof frames === 'number') return frames;
     const root = frames[0]!;
     const tables = new Map(
       buses.map((bus, i): [number, [PageNumber, PageNumber]] => [bus, [frames[1 + 2 * i]!, frames[2 + 2 * i]!]]),

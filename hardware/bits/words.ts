@@ -1,0 +1,23 @@
+/** Structures as they stand in memory, little-endian, and as words. */
+import type { Words } from './layout.ts';
+
+/** The first `count` words of `bytes`; bytes that are missing at the end count as 0. */
+export function wordsOf(bytes: Uint8Array, count = Math.ceil(bytes.length / 4)): Uint32Array {
+  const padded = new Uint8Array(count * 4);
+  padded.set(bytes.subarray(0, count * 4));
+  const view = new DataView(padded.buffer);
+  return new Uint32Array(count).map((_, i) => view.getUint32(i * 4, true));
+}
+
+/** `count` words from `at` on as one number, the first word lowest. */
+export function joinWords(words: Words, at = 0, count = words.length - at): bigint {
+  let value = 0n;
+  for (let i = count - 1; i >= 0; i--) value = (value << 32n) | BigInt(words[at + i]! >>> 0);
+  return value;
+}
+
+/** The words of a number, the lowest first: as many as it needs, and at least `count`. */
+export function splitWords(value: bigint, count = 1): Uint32Array {
+  const needed = Math.max(count, Math.ceil(value.toString(16).length / 8));
+  return Uint32Array.from({ length: needed }, (_, i) => Number(BigInt.asUintN(32, value >> BigInt(32 * i))));
+}
