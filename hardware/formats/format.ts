@@ -46,3 +46,8 @@ export function radixIndex(page: PageNumber, level: number): number {
 export function radixShift(level: number): number {
   return 12 + INDEX_BITS * (level - 1);
 }
+
+/** The level whose entries cover 2^shift bytes. */
+export function radixLevel(shift: number): number {
+  return (shift - 12) / INDEX_BITS + 1;
+}

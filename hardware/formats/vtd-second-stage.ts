@@ -3,8 +3,21 @@
  *
  * One layout per kind of entry. What no layout declares is reserved; the masks that both walkers test come from here.
  */
-import { bit, bits, type Layout, layout, undeclared } from '../bits/index.ts';
+import { bit, bits, type FieldSpec, layout, splitWords } from '../bits/index.ts';
 import { type DecodedEntry, type PageTableFormat, type Protection, radixIndex, radixShift } from './format.ts';
+import {
+  flag,
+  isRadixLeaf,
+  PAGE_SIZE_BIT as PS,
+  pageAddress,
+  type RadixEntry,
+  type RadixLayouts,
+  type ReservedMasks,
+  radixEntry,
+  radixLayout,
+  reservedMasks,
+  TABLE_ADDRESS,
+} from './radix-entry.ts';
 
 const RIGHTS = {
   R: bit(0, 'RW', 'Read permission; with W the test for presence'),
@@ -36,46 +49,42 @@ const TABLE = {
   IGNORED_6_3: bits(6, 3, 'RW', 'Ignored'),
   A: ACCESSED,
   IGNORED_10_9: bits(10, 9, 'RW', 'Ignored'),
-  ADDR: bits(51, 12, 'RW', 'Address of the next lower table; bits at and above the host address width are reserved'),
+  ADDR: TABLE_ADDRESS,
   IGNORED_60_52: SOFTWARE,
   IR,
   IW,
   IGNORED_63,
 };
-const frame = (lo: number) =>
-  bits(51, lo, 'RW', 'Address of the page; bits at and above the host address width are reserved');
-const PS = bit(7, 'RW', 'Page size: 1 makes this entry a leaf');
 
 export const SS_PML5E = layout('SS-PML5E', 64, 'VT-d 9.8', TABLE);
 export const SS_PML4E = layout('SS-PML4E', 64, 'VT-d 9.8', TABLE);
 export const SS_PDPE = layout('SS-PDPE', 64, 'VT-d 9.8', { ...TABLE, PS });
-export const SS_PDPE_1G = layout('SS-PDPE (1 GiB page)', 64, 'VT-d 9.8', { ...LEAF, PS, ADDR: frame(30) });
+export const SS_PDPE_1G = layout('SS-PDPE (1 GiB page)', 64, 'VT-d 9.8', { ...LEAF, PS, ADDR: pageAddress(30) });
 export const SS_PDE = layout('SS-PDE', 64, 'VT-d 9.8', { ...TABLE, PS });
-export const SS_PDE_2M = layout('SS-PDE (2 MiB page)', 64, 'VT-d 9.8', { ...LEAF, PS, ADDR: frame(21) });
+export const SS_PDE_2M = layout('SS-PDE (2 MiB page)', 64, 'VT-d 9.8', { ...LEAF, PS, ADDR: pageAddress(21) });
 export const SS_PTE = layout('SS-PTE', 64, 'VT-d 9.8', {
   ...LEAF,
   IGNORED_7: bit(7, 'RW', 'Ignored'),
-  ADDR: frame(12),
+  ADDR: pageAddress(12),
 });
 
-type EntryLayout = Layout<{ ADDR: (typeof TABLE)['ADDR'] }>;
+/** What an entry is called, by level. */
+export const SECOND_STAGE_NAMES = ['', ...[SS_PTE, SS_PDE, SS_PDPE, SS_PML4E, SS_PML5E].map((of) => of.$.name)];
 
-/** Index: level. Level 1 has no table entries, levels 4 and 5 no leaves. */
-const TABLE_LAYOUTS: readonly (EntryLayout | null)[] = [null, null, SS_PDE, SS_PDPE, SS_PML4E, SS_PML5E];
-const LEAF_LAYOUTS: readonly (EntryLayout | null)[] = [null, SS_PTE, SS_PDE_2M, SS_PDPE_1G, null, null];
+const LAYOUTS: RadixLayouts = {
+  tables: [null, null, SS_PDE, SS_PDPE, SS_PML4E, SS_PML5E],
+  leaves: [null, SS_PTE, SS_PDE_2M, SS_PDPE_1G, null, null],
+  pageSize: SS_PDE.PS.mask,
+};
+const PS_MASK = LAYOUTS.pageSize;
 
-/** The layout that an entry with this low word has at `level`; for traces and inspection. */
-export function secondStageLayout(level: number, lo: number): EntryLayout {
-  return (isSecondStageLeaf(level, lo) ? LEAF_LAYOUTS[level] : TABLE_LAYOUTS[level]) ?? SS_PTE;
+export function isSecondStageLeaf(level: number, lo: number): boolean {
+  return isRadixLeaf(PS_MASK, level, lo);
 }
 
-export const SS_READ = SS_PTE.R.mask;
-export const SS_WRITE = SS_PTE.W.mask;
-const PS_MASK = SS_PDE.PS.mask;
-
-/** Level 1 entries are leaves; PS decides at levels 2 and 3; at levels 4 and 5 the bit is reserved. */
-export function isSecondStageLeaf(level: number, lo: number): boolean {
-  return level === 1 || (level <= 3 && (lo & PS_MASK) !== 0);
+/** The layout that an entry with this low word has at `level`; for traces and inspection. */
+export function secondStageLayout(level: number, lo: number): RadixEntry {
+  return radixLayout(LAYOUTS, level, lo);
 }
 
 /** What decides which bits are reserved. */
@@ -90,35 +99,19 @@ export interface SecondStageRules {
   readonly snoopControl: boolean;
 }
 
-/** Reserved bits of each kind of entry under given capabilities; index `level` for tables, `8 + level` for leaves. */
-export interface ReservedMasks {
-  readonly lo: Int32Array;
-  readonly hi: Int32Array;
-}
-
-export const LEAF_MASKS = 8;
-
-export function secondStageReserved(rules: SecondStageRules): ReservedMasks {
-  const lo = new Int32Array(16);
-  const hi = new Int32Array(16);
-  const add = (index: number, of: EntryLayout, extra: readonly number[]): void => {
-    const mask = undeclared(of);
-    for (let n = rules.hostAddressWidth; n <= 51; n++) mask[n >>> 5]! |= 1 << (n & 31);
-    for (const n of extra) mask[n >>> 5]! |= 1 << (n & 31);
-    if (rules.ioRights !== true) mask[IW.lo >>> 5]! |= 1 << (IW.lo & 31);
-    lo[index] = mask[0]!;
-    hi[index] = mask[1]!;
-  };
-  TABLE_LAYOUTS.forEach((of, level) => {
-    if (of !== null) add(level, of, []);
+/** Reserved bits of each kind of entry under given capabilities. */
+export function secondStageReserved({
+  hostAddressWidth,
+  largePages,
+  snoopControl,
+  ioRights,
+}: SecondStageRules): ReservedMasks {
+  return reservedMasks(LAYOUTS, hostAddressWidth, (level, isLeaf) => {
+    const further: FieldSpec[] = ioRights === true ? [] : [IW];
+    if (isLeaf && !snoopControl) further.push(SS_PTE.SNP.spec);
+    if (isLeaf && level > 1 && (largePages & (1 << (level - 2))) === 0) further.push(PS);
+    return further;
   });
-  LEAF_LAYOUTS.forEach((of, level) => {
-    if (of === null) return;
-    const snoop = rules.snoopControl ? [] : [SS_PTE.SNP.spec.lo];
-    const sizeAllowed = level === 1 || (rules.largePages & (1 << (level - 2))) !== 0;
-    add(LEAF_MASKS + level, of, sizeAllowed ? snoop : [...snoop, PS.lo]);
-  });
-  return { lo, hi };
 }
 
 export interface SecondStageShape {
@@ -129,12 +122,6 @@ export interface SecondStageShape {
 
 /** The format as software writes it. */
 export function vtdSecondStage(shape: SecondStageShape): PageTableFormat {
-  const word = (of: EntryLayout, address: number, flags: bigint): bigint => {
-    const words = new Uint32Array(2);
-    of.ADDR.setAddress(words, address);
-    return BigInt(words[0]!) | (BigInt(words[1]!) << 32n) | flags;
-  };
-  const one = (n: number, on: boolean | undefined): bigint => (on === true ? 1n << BigInt(n) : 0n);
   const { R, W, SNP } = SS_PTE;
   return {
     name: `VT-d second stage, ${shape.levels} levels`,
@@ -144,13 +131,13 @@ export function vtdSecondStage(shape: SecondStageShape): PageTableFormat {
     empty: 0n,
     indexOf: radixIndex,
     pageShift: radixShift,
-    table: (address) => word(SS_PDE, address, one(R.spec.lo, true) | one(W.spec.lo, true)),
+    table: (address) => radixEntry(SS_PDE, address, flag(R.spec, true) | flag(W.spec, true)),
     leaf(level: number, address: number, { read, write, snoop }: Protection): bigint {
-      const flags = one(R.spec.lo, read) | one(W.spec.lo, write) | one(SNP.spec.lo, snoop) | one(PS.lo, level > 1);
-      return word(LEAF_LAYOUTS[level]!, address, flags);
+      const rights = flag(R.spec, read) | flag(W.spec, write) | flag(SNP.spec, snoop);
+      return radixEntry(LAYOUTS.leaves[level]!, address, rights | flag(PS, level > 1));
     },
     decode(level: number, entry: bigint): DecodedEntry {
-      const words = new Uint32Array([Number(entry & 0xffff_ffffn), Number(entry >> 32n)]);
+      const words = splitWords(entry, 2);
       const read = R.isSet(words);
       const write = W.isSet(words);
       if (!read && !write) return { kind: 'empty' };

@@ -1,6 +1,6 @@
 /** How an access of a device becomes requests: it is split at 4 KiB, and each piece is a request of its own. */
 import { highOf, lowOf } from '../bits/index.ts';
-import { Access, inInterruptRange } from '../iommu/index.ts';
+import { accessBits, inInterruptRange } from '../iommu/index.ts';
 import type { TranslateRequest } from './types.ts';
 
 export const PAGE = 4096;
@@ -27,12 +27,8 @@ export function piecesOf(address: bigint, length: number): Piece[] {
 }
 
 export function accessOf(request: Omit<TranslateRequest, 'probe'>, piece: Piece): number {
-  return (
-    (request.write ? Access.WRITE : Access.READ) |
-    (request.execute === true ? Access.EXECUTE : 0) |
-    (request.privileged === true ? Access.PRIVILEGED : 0) |
-    (!request.write && piece.length === 0 ? Access.ZERO_LENGTH : 0)
-  );
+  const { write, execute, privileged } = request;
+  return accessBits({ read: !write, write, execute, privileged, zeroLength: !write && piece.length === 0 });
 }
 
 /** A DWORD write without PASID to 0xFEEx_xxxx. */

@@ -3,6 +3,7 @@
  * values that follow from them. Behaviour asks here and nowhere else what the unit can do.
  */
 import { highOf, lowOf } from '../bits/index.ts';
+import type { FirstStageRules, SecondStageRules } from '../formats/index.ts';
 import { CAP, ECAP, VER } from './spec/index.ts';
 
 export interface CapabilityRegisters {
@@ -84,6 +85,16 @@ export class Capabilities {
   levelsFor(addressWidth: number): number {
     const supported = addressWidth >= 1 && addressWidth <= 3 && (this.value('SAGAW') >>> addressWidth) & 1;
     return supported ? addressWidth + 2 : 0;
+  }
+
+  /** What decides which bits of paging entries are reserved. */
+  get firstStageRules(): FirstStageRules {
+    return { hostAddressWidth: this.hostAddressWidth, gigabytePages: this.has('FS1GP') };
+  }
+
+  get secondStageRules(): SecondStageRules {
+    const { hostAddressWidth, largePages } = this;
+    return { hostAddressWidth, largePages, snoopControl: this.has('SC') };
   }
 
   /** The largest address-width code point that the unit has. */

@@ -2,27 +2,24 @@
  * The first-stage walk (VT-d 3.6, 9.7), alone or nested in a second stage (VT-d 3.8), where every table of the first
  * stage is itself found through the second.
  */
-import { highHalf, joinHalves, lowHalf, numberOf } from '../bits/index.ts';
+import { highHalf, lowHalf, numberOf } from '../bits/index.ts';
 import {
+  FIRST_STAGE_NAMES,
   FS_PTE,
   firstStageLayout,
   firstStageReserved,
+  hasReserved,
   isFirstStageLeaf,
-  LEAF_MASKS,
   type ReservedMasks,
   radixShift,
 } from '../formats/index.ts';
 import {
   Access,
-  FLAGS,
-  FRAME_HI,
-  FRAME_LO,
   type IommuProbe,
-  Iotlb,
+  type Iotlb,
   type IotlbSpec,
   Leaf,
   RIGHTS,
-  SHIFT,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
@@ -30,12 +27,13 @@ import type { Capabilities } from './capabilities.ts';
 import type { Era } from './era.ts';
 import { isCanonical, QuickFirstStage } from './first-stage-quick.ts';
 import { setFlags, UpdateEnd } from './flag-update.ts';
-import { Event, type PerformanceEvents } from './performance-events.ts';
-import { entryOffset, type SecondStage, WalkEnd } from './second-stage.ts';
+import { PagingStructures } from './paging-structures.ts';
+import { Event } from './performance-events.ts';
+import { entryOffset, type SecondStage } from './second-stage.ts';
 import type { FirstStageTable, Space } from './space.ts';
 import { FAULTS, type Fault } from './spec/index.ts';
+import { faultAt } from './walk-end.ts';
 
-const LEVEL_NAMES = ['', 'FS-PTE', 'FS-PDE', 'FS-PDPE', 'FS-PML4E', 'FS-PML5E'] as const;
 const CACHE_NAME = 'first-stage paging-structure cache';
 const P = FS_PTE.P.mask;
 const RW = FS_PTE.RW.mask;
@@ -54,21 +52,19 @@ interface Place {
 
 export class FirstStage {
   probe: IommuProbe | null = null;
-  counters: PerformanceEvents | null = null;
+  readonly paging: PagingStructures;
+  /** The cache of `paging`. */
   readonly structures: Iotlb | null;
   readonly quick: QuickFirstStage;
   readonly #second: SecondStage;
-  readonly #era: Era;
   readonly #reserved: ReservedMasks;
 
   constructor(capabilities: Capabilities, second: SecondStage, era: Era, structures: IotlbSpec | null) {
-    this.structures = structures === null ? null : new Iotlb(structures);
+    const names = { name: CACHE_NAME, lookup: Event.FS_NONLEAF_LOOKUP, hit: Event.FS_NONLEAF_HIT };
+    this.paging = new PagingStructures(structures, names, era);
+    this.structures = this.paging.cache;
     this.#second = second;
-    this.#era = era;
-    this.#reserved = firstStageReserved({
-      hostAddressWidth: capabilities.hostAddressWidth,
-      gigabytePages: capabilities.has('FS1GP'),
-    });
+    this.#reserved = firstStageReserved(capabilities.firstStageRules);
     this.quick = new QuickFirstStage(this.#reserved, second);
   }
 
@@ -78,7 +74,9 @@ export class FirstStage {
     const { hi, lo, memory, leaf } = t;
     if (!isCanonical(first.levels, hi)) return FAULTS.SGN_1;
     const inner = new Leaf();
-    let { table, level, granted } = this.#start(t, space);
+    const tags = { domain: space.domain, pasid: space.pasid, hi, lo };
+    const start = this.paging.find(t, tags, first.levels);
+    let { table, level, granted } = start ?? { table: first.table, level: first.levels, granted: EVERYTHING };
     for (;;) {
       // 1. Where the entry is. When nested the table's address is a guest's, and reading it needs the second stage.
       const isTop = level === first.levels;
@@ -92,14 +90,13 @@ export class FirstStage {
       // 2. Fetch the entry.
       yield memory.read(at, 2);
       if (!memory.ok) return isTop ? FAULTS.SFS_4 : FAULTS.SFS_1;
-      if (this.probe !== null) this.probe.read(LEVEL_NAMES[level]!, at, memory.words, 2);
+      if (this.probe !== null) this.probe.read(FIRST_STAGE_NAMES[level]!, at, memory.words, 2);
       const entryLo = memory.words[0]! | 0;
       const entryHi = memory.words[1]! | 0;
       // 3. Presence, reserved bits, and whom the entry is for.
       if ((entryLo & P) === 0) return FAULTS.SFS_2;
       const isLeaf = isFirstStageLeaf(level, entryLo);
-      const kind = isLeaf ? LEAF_MASKS + level : level;
-      if (((entryLo & this.#reserved.lo[kind]!) | (entryHi & this.#reserved.hi[kind]!)) !== 0) return FAULTS.SFS_3;
+      if (hasReserved(this.#reserved, level, isLeaf, entryLo, entryHi)) return FAULTS.SFS_3;
       const left = granted & entryLo;
       if (!t.privileged && (left & US) === 0) return FAULTS.SGN_2;
       const target = firstStageLayout(level, entryLo).ADDR.address(memory.words);
@@ -112,7 +109,7 @@ export class FirstStage {
         if (update === 'changed') continue;
         if (update !== null) return update;
         granted = left;
-        if (this.structures !== null && this.#era.mayFill(t)) this.#keep(t, space, level, target, granted);
+        this.paging.keep(t, tags, level, target, granted & EVERYTHING);
         table = target;
         level--;
         continue;
@@ -136,7 +133,7 @@ export class FirstStage {
     const second = space.second!;
     // A read of a table counts as a write while the second stage keeps dirty flags (VT-d 3.8).
     const end = yield* this.#second.walk(t, inner, second, placeOf(at), second.flags);
-    const fault = structural(end, inner);
+    const fault = faultAt(end, inner, space.reasons);
     if (fault !== null) return fault;
     const wanted = second.flags ? RIGHTS : Access.READ;
     if ((inner.rights & wanted) === wanted) return null;
@@ -159,7 +156,7 @@ export class FirstStage {
     const offset = (lo & ((1 << shift) - 1)) >>> 0;
     const guest = placeOf(target + offset);
     const end = yield* this.#second.walk(t, leaf, space.second, guest, write && (rights & Access.WRITE) !== 0);
-    const fault = structural(end, leaf);
+    const fault = faultAt(end, leaf, space.reasons);
     if (fault !== null) return fault;
     leaf.rights &= rights;
     leaf.snoop ||= space.pageSnoop;
@@ -182,47 +179,6 @@ export class FirstStage {
     if (end === UpdateEnd.FAILED) return FAULTS.SFS_10;
     return end === UpdateEnd.CHANGED ? 'changed' : null;
   }
-
-  /** Where a walk begins: at the lowest table that the paging-structure cache knows, or at the top. */
-  #start(t: Translation<Fault>, space: Space): Start {
-    const { structures } = this;
-    const { levels, table } = space.first!;
-    if (structures !== null) {
-      const pageLo = (t.lo >>> 12) | (t.hi << 20);
-      const [owner, pageHi] = [ownerOf(space), pageHiOf(space, t.hi)];
-      const i = t.effects ? structures.find(owner, pageHi, pageLo) : structures.peek(owner, pageHi, pageLo);
-      const what = `PASID ${space.pasid}, ${joinHalves(t.hi, t.lo)}`;
-      if (this.probe !== null) this.probe.cache(CACHE_NAME, i >= 0, what);
-      if (this.counters !== null && t.effects) this.#count(t, space.domain, i);
-      if (i >= 0) {
-        const { words } = structures;
-        const level = (words[i + SHIFT]! - 12) / 9;
-        const cached = numberOf(words[i + FRAME_HI]!, words[i + FRAME_LO]!);
-        if (level < levels) return { table: cached, level, granted: words[i + FLAGS]! };
-      }
-    }
-    return { table, level: levels, granted: EVERYTHING };
-  }
-
-  #count({ requester, pasid }: Translation<Fault>, domain: number, i: number): void {
-    this.counters?.count(Event.FS_NONLEAF_LOOKUP, requester, domain, pasid, 0);
-    if (i < 0) return;
-    const level = (this.structures!.words[i + SHIFT]! - 12) / 9;
-    this.counters?.count(Event.FS_NONLEAF_HIT, requester, domain, pasid, level);
-  }
-
-  #keep(t: Translation<Fault>, space: Space, level: number, target: number, granted: number): void {
-    const cache = this.structures!;
-    const pageLo = (t.lo >>> 12) | (t.hi << 20);
-    const i = cache.insert(ownerOf(space), pageHiOf(space, t.hi), pageLo, radixShift(level));
-    cache.fill(i, highHalf(target), lowHalf(target), granted & EVERYTHING, space.domain, space.pasid);
-  }
-}
-
-interface Start {
-  readonly table: number;
-  readonly level: number;
-  readonly granted: number;
 }
 
 interface Page {
@@ -246,35 +202,4 @@ function placeOf(address: number): Place {
 function hostAddress(leaf: Leaf, address: number): number {
   const offset = address % 2 ** leaf.shift;
   return numberOf(leaf.frameHi, leaf.frameLo) + offset;
-}
-
-/** Conditions of the second stage that are reported under their own names wherever they are met. */
-function structural(end: number, leaf: Leaf): Fault | null {
-  switch (end) {
-    case WalkEnd.LEAF:
-      return leaf.rights === 0 ? FAULTS.SSS_2 : null;
-    case WalkEnd.NOT_PRESENT:
-      return FAULTS.SSS_2;
-    case WalkEnd.RESERVED_BITS:
-      return FAULTS.SSS_3;
-    case WalkEnd.TOP_READ_ERROR:
-      return FAULTS.SSS_4;
-    case WalkEnd.READ_ERROR:
-      return FAULTS.SSS_1;
-    case WalkEnd.NOT_SNOOPED:
-      return FAULTS.SSS_5;
-    case WalkEnd.UPDATE_FAILED:
-      return FAULTS.SSS_6;
-    default:
-      return null;
-  }
-}
-
-/** First-stage structures belong to a domain and PASID: the tags of the cache have room for both. */
-function ownerOf({ domain, pasid }: Space): number {
-  return domain | (pasid << 16);
-}
-
-function pageHiOf({ pasid }: Space, hi: number): number {
-  return (hi >>> 12) | ((pasid >>> 16) << 26);
 }

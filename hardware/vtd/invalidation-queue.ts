@@ -61,6 +61,13 @@ export class InvalidationQueue {
     run(this.#process());
   }
 
+  /** Power-on: whoever ran the work that was under way has dropped it. */
+  reset(): void {
+    this.#running = false;
+    this.#refused = null;
+    this.#complaint = Iqei.NONE;
+  }
+
   *#process(): Walk {
     const { words } = this.#unit.file;
     while (this.#ready()) {

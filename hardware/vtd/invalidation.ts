@@ -2,7 +2,7 @@
  * What an invalidation removes (VT-d 6.5.2, tables 23 and 24), whichever way it was asked for: by a descriptor in the
  * queue or by a register. Each operation removes exactly what the specification names and nothing more.
  */
-import { joinHalves } from '../bits/index.ts';
+import { joinHalves, pageLow } from '../bits/index.ts';
 import type { IommuProbe, Iotlb, IotlbEntry } from '../iommu/index.ts';
 import { kindOf } from './iotlb-entry.ts';
 import { Kind } from './space.ts';
@@ -103,7 +103,7 @@ export class Invalidator {
       if (order > capabilities.maxAddressMask) return false;
       // Address bits at and above MGAW are ignored.
       const hi = addressHi & (2 ** (capabilities.guestAddressWidth - 32) - 1);
-      const [pageHi, pageLo] = [hi >>> 12, (addressLo >>> 12) | (hi << 20)];
+      const [pageHi, pageLo] = [hi >>> 12, pageLow(hi, addressLo)];
       // What a first stage takes part in is not found by a second-stage address: the whole domain goes.
       iotlb?.removeWhere((entry) => entry.domain === domain && usesFirstStage(entry));
       iotlb?.removePages(domain, pageHi, pageLo, order);
@@ -126,7 +126,7 @@ export class Invalidator {
       iotlb?.removeWhere(isOwn);
       firstStage.structures?.removeWhere(isOwn);
     } else if (granularity === Granularity.PASID_IOTLB.PAGE) {
-      const [pageHi, pageLo] = [addressHi >>> 12, (addressLo >>> 12) | (addressHi << 20)];
+      const [pageHi, pageLo] = [addressHi >>> 12, pageLow(addressHi, addressLo)];
       const remove = (cache: Iotlb | null, select: (entry: IotlbEntry) => boolean): void => {
         cache?.removeOverlapping(pageHi, pageLo, order, select);
       };

@@ -5,7 +5,7 @@
  * Offers: `accept`, the unit's work for one request as a walk; requests are served one after the other, in their order.
  */
 import { encode, type RegisterFile } from '../bits/index.ts';
-import { Access, NO_PASID, Translation, type Walk } from '../iommu/index.ts';
+import { accessBits, NO_PASID, Translation, type Walk } from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { DeviceMessages } from './device-messages.ts';
@@ -84,8 +84,10 @@ export class PageRequests {
     run(this.#process());
   }
 
+  /** Power-on: whoever ran the work that was under way has dropped it. */
   reset(): void {
     this.#waiting.length = 0;
+    this.#running = false;
   }
 
   *#process(): Walk {
@@ -124,12 +126,7 @@ export class PageRequests {
   *#find(request: PageRequest): Walk<Space | Fault> {
     const { translator } = this.#unit;
     const t = this.#translation;
-    const access =
-      (request.read ? Access.READ : 0) |
-      (request.write ? Access.WRITE : 0) |
-      (request.execute ? Access.EXECUTE : 0) |
-      (request.privileged ? Access.PRIVILEGED : 0);
-    t.ask(request.requester, request.pasid, access, request.hi, request.lo);
+    t.ask(request.requester, request.pasid, accessBits(request), request.hi, request.lo);
     t.begin();
     translator.era.begin(t);
     const { mode, table } = translator.root;

@@ -220,7 +220,14 @@ export class ScalableTables {
   }
 }
 
+const PASIDS = 2 ** 20;
+
 /** PASID-cache entries belong to a requester and PASID. */
 function keyOf(requester: number, pasid: number): number {
-  return requester * 2 ** 20 + pasid;
+  return requester * PASIDS + pasid;
+}
+
+/** What the key of a PASID-cache entry stands for. */
+export function pasidOf(key: number): { readonly requester: number; readonly pasid: number } {
+  return { requester: Math.floor(key / PASIDS), pasid: key % PASIDS };
 }

@@ -3,12 +3,14 @@
  * for the one case that matters for speed, a clean translation in memory at hand. `quick` reads the same masks, decides
  * nothing that is not plain success, and leaves everything else to `walk`; a test holds both against each other.
  */
-import { highHalf, joinHalves, lowHalf, maskOf, numberOf } from '../bits/index.ts';
+import { highHalf, lowHalf, maskOf } from '../bits/index.ts';
 import {
+  hasReserved,
   isSecondStageLeaf,
   LEAF_MASKS,
   type ReservedMasks,
   radixShift,
+  SECOND_STAGE_NAMES,
   type SecondStageRules,
   SS_PTE,
   secondStageLayout,
@@ -16,39 +18,23 @@ import {
 } from '../formats/index.ts';
 import {
   Access,
-  FLAGS,
-  FRAME_HI,
-  FRAME_LO,
   type IommuProbe,
-  Iotlb,
+  type Iotlb,
   type IotlbSpec,
   type Leaf,
+  NO_PASID,
   RIGHTS,
-  SHIFT,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { Era } from './era.ts';
 import { setFlags, UpdateEnd } from './flag-update.ts';
-import { Event, type PerformanceEvents } from './performance-events.ts';
+import { PagingStructures } from './paging-structures.ts';
+import { Event } from './performance-events.ts';
 import type { SecondStageTable } from './space.ts';
 import type { Fault } from './spec/index.ts';
-
-/** How a walk ended. */
-export const WalkEnd = {
-  /** A leaf was found; `Leaf.rights` says what all levels together allow. */
-  LEAF: 0,
-  /** An entry grants neither read nor write, or nothing is left of what the levels grant. */
-  NOT_PRESENT: 1,
-  RESERVED_BITS: 2,
-  /** The access to the topmost entry, or to a lower one, resulted in an error. */
-  TOP_READ_ERROR: 3,
-  READ_ERROR: 4,
-  /** An accessed or dirty flag would have to be set, but walks are not snooped, or it could not be set. */
-  NOT_SNOOPED: 5,
-  UPDATE_FAILED: 6,
-} as const;
+import { WalkEnd } from './walk-end.ts';
 
 /** Byte offset of the entry for an address in its table at `level`, with the address as halves. */
 export function entryOffset(level: number, hi: number, lo: number): number {
@@ -66,7 +52,6 @@ export function entryOffset(level: number, hi: number, lo: number): number {
   }
 }
 
-const LEVEL_NAMES = ['', 'SS-PTE', 'SS-PDE', 'SS-PDPE', 'SS-PML4E', 'SS-PML5E'] as const;
 const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;
 const A = SS_PTE.A.mask;
@@ -79,12 +64,12 @@ const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(SS_PTE, (field) => field === SS_
 
 export class SecondStage {
   probe: IommuProbe | null = null;
-  counters: PerformanceEvents | null = null;
   /** RTADDR.SSIRWE as latched: IR and IW count instead of R and W. */
   ioRights = false;
   /** Tables by address prefix: what points to them need not be read again. */
+  readonly paging: PagingStructures;
+  /** The cache of `paging`. */
   readonly structures: Iotlb | null;
-  readonly #era: Era;
   readonly #reserved: ReservedMasks;
   readonly #reservedWithIo: ReservedMasks;
   /** The same as `#reserved`, a step nearer for `quick`. */
@@ -92,8 +77,9 @@ export class SecondStage {
   readonly #reservedHi: Int32Array;
 
   constructor(rules: SecondStageRules, era: Era, structures: IotlbSpec | null = null) {
-    this.structures = structures === null ? null : new Iotlb(structures);
-    this.#era = era;
+    const names = { name: CACHE_NAME, lookup: Event.SS_NONLEAF_LOOKUP, hit: Event.SS_NONLEAF_HIT };
+    this.paging = new PagingStructures(structures, names, era);
+    this.structures = this.paging.cache;
     this.#reserved = secondStageReserved(rules);
     this.#reservedLo = this.#reserved.lo;
     this.#reservedHi = this.#reserved.hi;
@@ -111,13 +97,15 @@ export class SecondStage {
     const { memory } = t;
     const { hi, lo } = address;
     const reserved = this.ioRights ? this.#reservedWithIo : this.#reserved;
-    let { table, level, rights } = this.#start(t, stage, hi, lo);
+    const tags = { domain: stage.domain, pasid: NO_PASID, hi, lo };
+    const start = this.paging.find(t, tags, stage.levels);
+    let { table, level, granted: rights } = start ?? { table: stage.table, level: stage.levels, granted: RIGHTS };
     for (;;) {
       // 1. Fetch the entry.
       const at = table + entryOffset(level, hi, lo);
       yield memory.read(at, 2);
       if (!memory.ok) return level === stage.levels ? WalkEnd.TOP_READ_ERROR : WalkEnd.READ_ERROR;
-      if (this.probe !== null) this.probe.read(LEVEL_NAMES[level]!, at, memory.words, 2);
+      if (this.probe !== null) this.probe.read(SECOND_STAGE_NAMES[level]!, at, memory.words, 2);
       const entryLo = memory.words[0]! | 0;
       const entryHi = memory.words[1]! | 0;
       // 2. An entry without rights is not present; nothing else of it is looked at.
@@ -125,8 +113,7 @@ export class SecondStage {
       if (granted === 0) return WalkEnd.NOT_PRESENT;
       // 3. Reserved bits of the kind of entry that this one is.
       const isLeaf = isSecondStageLeaf(level, entryLo);
-      const kind = isLeaf ? LEAF_MASKS + level : level;
-      if (((entryLo & reserved.lo[kind]!) | (entryHi & reserved.hi[kind]!)) !== 0) return WalkEnd.RESERVED_BITS;
+      if (hasReserved(reserved, level, isLeaf, entryLo, entryHi)) return WalkEnd.RESERVED_BITS;
       // 4. Rights are what every level grants.
       const left = rights & granted;
       const target = secondStageLayout(level, entryLo).ADDR.address(memory.words);
@@ -150,7 +137,7 @@ export class SecondStage {
         leaf.snoop = (entryLo & SNP) !== 0;
         return WalkEnd.LEAF;
       }
-      if (this.structures !== null && this.#era.mayFill(t)) this.#keep(stage.domain, hi, lo, level, target, rights);
+      this.paging.keep(t, tags, level, target, rights);
       table = target;
       level--;
     }
@@ -191,44 +178,4 @@ export class SecondStage {
       }
     }
   }
-
-  /** Where a walk begins: at the lowest table that the paging-structure cache knows, or at the top. */
-  #start(t: Translation<Fault>, stage: SecondStageTable, hi: number, lo: number): Start {
-    const { structures } = this;
-    if (structures !== null) {
-      const pageLo = (lo >>> 12) | (hi << 20);
-      const i = t.effects
-        ? structures.find(stage.domain, hi >>> 12, pageLo)
-        : structures.peek(stage.domain, hi >>> 12, pageLo);
-      if (this.probe !== null) this.probe.cache(CACHE_NAME, i >= 0, `domain ${stage.domain}, ${joinHalves(hi, lo)}`);
-      if (this.counters !== null && t.effects) this.#count(t, stage.domain, i);
-      if (i >= 0) {
-        const { words } = structures;
-        const level = (words[i + SHIFT]! - 12) / 9;
-        const table = numberOf(words[i + FRAME_HI]!, words[i + FRAME_LO]!);
-        if (level < stage.levels) return { table, level, rights: words[i + FLAGS]! };
-      }
-    }
-    return { table: stage.table, level: stage.levels, rights: RIGHTS };
-  }
-
-  #count({ requester, pasid }: Translation<Fault>, domain: number, i: number): void {
-    this.counters?.count(Event.SS_NONLEAF_LOOKUP, requester, domain, pasid, 0);
-    if (i < 0) return;
-    const level = (this.structures!.words[i + SHIFT]! - 12) / 9;
-    this.counters?.count(Event.SS_NONLEAF_HIT, requester, domain, pasid, level);
-  }
-
-  /** Remembers where the entry at `level` led to. */
-  #keep(domain: number, hi: number, lo: number, level: number, target: number, rights: number): void {
-    const cache = this.structures!;
-    const i = cache.insert(domain, hi >>> 12, (lo >>> 12) | (hi << 20), radixShift(level));
-    cache.fill(i, highHalf(target), lowHalf(target), rights, domain);
-  }
-}
-
-interface Start {
-  readonly table: number;
-  readonly level: number;
-  readonly rights: number;
 }

@@ -4,7 +4,8 @@
  * Needs: memory at hand for `quick`, operations answered for `walk`. Offers: `hit` and `quick` for what can be answered
  * at once without a fault, `walk` for every request. What software controls is set by the unit: `enabled` and `root`.
  */
-import { joinHalves, numberOf } from '../bits/index.ts';
+import { joinHalves, numberOf, pageLow } from '../bits/index.ts';
+import { radixLevel } from '../formats/index.ts';
 import {
   Access,
   AddressType,
@@ -36,9 +37,10 @@ import { LegacyTables } from './legacy-tables.ts';
 import { PasidFormat } from './pasid-format.ts';
 import { Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
 import { ScalableTables } from './scalable-tables.ts';
-import { SecondStage, WalkEnd } from './second-stage.ts';
+import { SecondStage } from './second-stage.ts';
 import { Kind, LEGACY, SCALABLE, type Space } from './space.ts';
 import { FAULTS, type Fault, TranslationTableMode } from './spec/index.ts';
+import { faultAt } from './walk-end.ts';
 
 /** What an access that the IOTLB can answer alone may ask for. */
 const ORDINARY = RIGHTS | Access.PRIVILEGED;
@@ -86,16 +88,11 @@ export class Translator {
 
   constructor(capabilities: Capabilities, spec: TranslatorSpec) {
     const { era } = this;
-    const rules = {
-      hostAddressWidth: capabilities.hostAddressWidth,
-      largePages: capabilities.largePages,
-      snoopControl: capabilities.has('SC'),
-    };
     const caches = { contexts: spec.contextCache, pasids: spec.pasidCache ?? null };
     const format = new PasidFormat(capabilities, spec.assumeCoherentWalks ?? false);
     this.capabilities = capabilities;
     this.iotlb = spec.iotlb === null ? null : new Iotlb(spec.iotlb);
-    this.secondStage = new SecondStage(rules, era, spec.secondStageCache ?? null);
+    this.secondStage = new SecondStage(capabilities.secondStageRules, era, spec.secondStageCache ?? null);
     this.firstStage = new FirstStage(capabilities, this.secondStage, era, spec.firstStageCache ?? null);
     this.legacy = new LegacyTables(capabilities, spec.contextCache, era);
     this.scalable = new ScalableTables(capabilities, caches, era, format);
@@ -121,9 +118,9 @@ export class Translator {
 
   /** Table entries as they are fetched are reported only while somebody observes. */
   observe(probe: IommuProbe | null): void {
-    for (const part of [this.legacy, this.scalable, this.firstStage, this.secondStage, this.#permissions]) {
-      part.probe = probe;
-    }
+    const { legacy, scalable, firstStage, secondStage } = this;
+    for (const part of [legacy, scalable, firstStage, secondStage, this.#permissions]) part.probe = probe;
+    for (const { paging } of [firstStage, secondStage]) paging.probe = probe;
     this.probe = probe;
     this.#isObserved = probe !== null || this.#counters !== null;
   }
@@ -132,7 +129,8 @@ export class Translator {
   set counters(counters: PerformanceEvents | null) {
     this.#counters = counters;
     this.#isObserved = counters !== null || this.probe !== null;
-    for (const part of [this.legacy, this.scalable, this.firstStage, this.secondStage]) part.counters = counters;
+    const { legacy, scalable, firstStage, secondStage } = this;
+    for (const part of [legacy, scalable, firstStage.paging, secondStage.paging]) part.counters = counters;
   }
 
   /**
@@ -168,7 +166,7 @@ export class Translator {
   #hitWithPasid(t: Translation<Fault>, iotlb: Iotlb): boolean {
     const isOrdinary = t.addressType === AddressType.UNTRANSLATED && (t.access & ~ORDINARY) === 0;
     if (!isOrdinary || t.pasid === NO_PASID || this.#root.mode !== TranslationTableMode.SCALABLE) return false;
-    const i = iotlb.find(ownerOf(t), pageHiOf(t), (t.lo >>> 12) | (t.hi << 20));
+    const i = iotlb.find(ownerOf(t), pageHiOf(t), pageLow(t.hi, t.lo));
     this.#missed = i < 0;
     const wanted = t.access & RIGHTS;
     if (i < 0 || (iotlb.words[i + FLAGS]! & wanted) !== wanted) return false;
@@ -298,24 +296,7 @@ export class Translator {
     if (exceeds(t.hi, second.addressBits)) return reasons.outOfRange;
     const end = yield* this.secondStage.walk(t, t.leaf, second, t, write);
     t.leaf.snoop ||= space.pageSnoop;
-    switch (end) {
-      case WalkEnd.LEAF:
-        return t.leaf.rights === 0 ? reasons.notPresent : null;
-      case WalkEnd.NOT_PRESENT:
-        if (reasons.notPresent !== null) return reasons.notPresent;
-        t.leaf.clear();
-        return null;
-      case WalkEnd.RESERVED_BITS:
-        return reasons.reserved;
-      case WalkEnd.TOP_READ_ERROR:
-        return reasons.topReadError;
-      case WalkEnd.READ_ERROR:
-        return reasons.readError;
-      case WalkEnd.NOT_SNOOPED:
-        return FAULTS.SSS_5;
-      default:
-        return FAULTS.SSS_6;
-    }
+    return faultAt(end, t.leaf, reasons);
   }
 
   /**
@@ -327,7 +308,7 @@ export class Translator {
     if (iotlb === null) return false;
     const owner = ownerOf(t);
     const pageHi = pageHiOf(t);
-    const pageLo = (t.lo >>> 12) | (t.hi << 20);
+    const pageLo = pageLow(t.hi, t.lo);
     const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
     const forDevices = t.addressType === AddressType.TRANSLATION ? FOR_DEVICES : 0;
     const needed = forDevices | ((t.access & Access.WRITE) !== 0 ? NEEDS_NO_FLAG : 0);
@@ -345,7 +326,7 @@ export class Translator {
     const { leaf } = t;
     const owner = ownerOf(t);
     const pageHi = pageHiOf(t);
-    const pageLo = (t.lo >>> 12) | (t.hi << 20);
+    const pageLo = pageLow(t.hi, t.lo);
     const i = isNew ? iotlb.add(owner, pageHi, pageLo, leaf.shift) : iotlb.insert(owner, pageHi, pageLo, leaf.shift);
     iotlb.fill(i, leaf.frameHi, leaf.frameLo, entryFlags(t, space.kind), space.domain, space.pasid);
   }
@@ -361,7 +342,7 @@ export class Translator {
     this.#counters?.count(Event.IOTLB_LOOKUP, requester, NO_DOMAIN, pasid, 0);
     if (i < 0) return;
     const { words } = this.iotlb!;
-    this.#counters?.count(Event.IOTLB_HIT, requester, words[i + DOMAIN]!, pasid, (words[i + SHIFT]! - 12) / 9);
+    this.#counters?.count(Event.IOTLB_HIT, requester, words[i + DOMAIN]!, pasid, radixLevel(words[i + SHIFT]!) - 1);
   }
 
   #tellHit(t: Translation<Fault>, i: number): void {

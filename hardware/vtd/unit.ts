@@ -263,6 +263,7 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   /** Back to the state after power-on. */
   reset(): void {
+    this.#queue.reset();
     this.#pageRequests.reset();
     this.registers.reset();
     this.#watch.reset();

@@ -3,9 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Access, AddressType, NO_PASID, Status, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
-import { VtdUnit } from '../../hardware/vtd/index.ts';
+import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';
 import { proves } from '../proves.ts';
+import { bareUnit } from './bare-unit.ts';
 import { type Capability, capabilities } from './capability.ts';
 import { Bench, BOTH, CONTEXT, DATA, outcome, PS, REG, ROOT, SPARE, SRTP, TE, tableAt, WRITE } from './tables.ts';
 
@@ -133,16 +134,8 @@ describe('A translation request', () => {
     for (let level = 4; level > 1; level--) put(tableAt(level), tableAt(level - 1) | BOTH);
     put(tableAt(1), DATA | BOTH, 0n, DATA | 1n, 0xfee0_0000n | BOTH, DATA | BOTH | (1n << 62n));
     put(tableAt(2) + 8n, 0x4000_0000n | BOTH | PS);
-    const made = new VtdUnit(
-      {
-        capabilities: capabilities(capability),
-        hostAddressWidth: 48,
-        faultCompression: false,
-        iotlb: { sets: 16, ways: 4 },
-        contextCache: { sets: 4, ways: 4 },
-      },
-      { memory, raiseMsi: () => {} },
-    );
+    const caches = { iotlb: { sets: 16, ways: 4 }, contextCache: { sets: 4, ways: 4 } };
+    const made = bareUnit({ capabilities: capabilities(capability), ...caches }, { memory });
     made.write(REG.RTADDR, 8, ROOT);
     made.write(REG.GCMD, 4, SRTP | TE);
     return made;

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { proves } from '../proves.ts';
 import { contextDevice, contextDomain, contextGlobal, type Descriptor, iotlbGlobal } from './descriptors.ts';
+import { removesExactly } from './removes-exactly.ts';
 import { Bench, type BenchOptions, BOTH, DATA, outcome, REG, tableAt } from './tables.ts';
 
 interface Source {
@@ -71,27 +72,14 @@ const invalidations: fc.Arbitrary<Invalidation> = fc.record({
 });
 
 describe('A context-cache invalidation', () => {
-  it('by a descriptor removes exactly what its granularity, domain, source and function mask name.', () => {
-    fc.assert(
-      fc.property(invalidations, (invalidation) => {
-        const bench = filled().enableQueue();
-        bench.submit(descriptorOf(invalidation));
-        expect(bench.get(REG.IQH)).toBe(0x10n);
-        expect(standing(bench)).toEqual(remaining(invalidation));
-      }),
-      { numRuns: 150 },
-    );
-  });
-
-  it('by register removes the same, and reports the granularity that was asked for.', () => {
-    fc.assert(
-      fc.property(invalidations, fc.constantFrom<4 | 8>(4, 8), (invalidation, size) => {
-        const bench = filled();
-        expect(byRegister(bench, invalidation, size)).toBe(invalidation.granularity);
-        expect(standing(bench)).toEqual(remaining(invalidation));
-      }),
-      { numRuns: 100 },
-    );
+  removesExactly('its granularity, domain, source and function mask name', {
+    invalidations,
+    filled: () => filled(),
+    descriptorOf,
+    byRegister,
+    standing,
+    remaining,
+    runs: { descriptor: 150, register: 100 },
   });
 
   it('leaves the IOTLB alone: a page that is there is still reached.', () => {

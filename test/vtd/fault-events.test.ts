@@ -2,9 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Translation } from '../../hardware/iommu/index.ts';
-import { PhysicalMemory } from '../../hardware/memory/index.ts';
-import { VtdUnit } from '../../hardware/vtd/index.ts';
 import { proves } from '../proves.ts';
+import { bareUnit } from './bare-unit.ts';
 import { capabilities } from './capability.ts';
 import { Bench, IRE, MESSAGE, QIE, QUEUE, REG, SRTP, TE } from './tables.ts';
 
@@ -118,16 +117,7 @@ describe('Fault recording', () => {
   });
 
   it('of a unit without compression records each fault.', () => {
-    const unit = new VtdUnit(
-      {
-        capabilities: capabilities({ nfr: 4 }),
-        hostAddressWidth: 48,
-        faultCompression: false,
-        iotlb: null,
-        contextCache: null,
-      },
-      { memory: new PhysicalMemory(), raiseMsi: () => {} },
-    );
+    const unit = bareUnit({ capabilities: capabilities({ nfr: 4 }) });
     unit.write(REG.GCMD, 4, SRTP | TE);
     for (let n = 0; n < 5; n++) unit.translate(new Translation<never>().ask(0x18, -1, 1, 0, n << 12) as never);
     for (let n = 0; n < 4; n++) expect(unit.read(REG.FRCD + 16 * n, 8)).toBe(BigInt(n) << 12n);

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Access, NO_PASID, Status, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
-import { VtdUnit } from '../../hardware/vtd/index.ts';
+import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';
+import { bareUnit } from './bare-unit.ts';
 import { type Capability, capabilities } from './capability.ts';
 import { Bench, BOTH, CONTEXT, outcome, QIE, QUEUE, REG, ROOT, SRTP, TE, tableAt } from './tables.ts';
 
@@ -13,17 +14,9 @@ const all = { cm: true, sagaw: 0b1110, mgaw: 57, nfr: 4, dit: true, pds: true, a
 
 function unit(capability: Capability = all): { unit: VtdUnit; memory: PhysicalMemory } {
   const memory = new PhysicalMemory([[0, RAM]]);
-  const made = new VtdUnit(
-    {
-      capabilities: capabilities(capability),
-      hostAddressWidth: 52,
-      faultCompression: false,
-      iotlb: { sets: 4, ways: 2 },
-      contextCache: { sets: 2, ways: 2 },
-    },
-    { memory, raiseMsi: () => {} },
-  );
-  return { unit: made, memory };
+  const caches = { iotlb: { sets: 4, ways: 2 }, contextCache: { sets: 2, ways: 2 } };
+  const spec = { capabilities: capabilities(capability), hostAddressWidth: 52, ...caches };
+  return { unit: bareUnit(spec, { memory }), memory };
 }
 
 const page = (one: VtdUnit): bigint[] => Array.from({ length: 1024 }, (_, i) => one.read(i * 4, 4));

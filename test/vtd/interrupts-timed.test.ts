@@ -2,9 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { finish, InterruptMessage, TimedIommu } from '../../hardware/iommu/index.ts';
 import type { PhysicalMemory } from '../../hardware/memory/index.ts';
-import { VtdUnit } from '../../hardware/vtd/index.ts';
+import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';
 import { Board, RID } from '../pcie/board.ts';
+import { bareUnit } from './bare-unit.ts';
 import { capabilities } from './capability.ts';
 import { BOTH, CONTEXT, DATA, IRE, IRT, QIE, QUEUE, REG, ROOT, SIRTP, SRTP, TE, tableAt } from './tables.ts';
 
@@ -17,13 +18,11 @@ const request = (index: number): number => 0xfee0_0010 + index * 32;
 function makeUnit(memory: PhysicalMemory): VtdUnit {
   const spec = {
     capabilities: capabilities({ pi: true, major: 5 }),
-    hostAddressWidth: 48,
-    faultCompression: false,
     iotlb: { sets: 4, ways: 4 },
     contextCache: { sets: 4, ways: 4 },
     interruptEntryCache: { sets: 4, ways: 4 },
   };
-  const unit = new VtdUnit(spec, { memory, raiseMsi: () => {} });
+  const unit = bareUnit(spec, { memory });
   unit.write(REG.IRTA, 8, IRT | 7n);
   unit.write(REG.IQA, 8, QUEUE);
   for (const command of [SIRTP, IRE, IRE | QIE]) unit.write(REG.GCMD, 4, command);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { proves } from '../proves.ts';
 import { type Descriptor, iotlbDomain, iotlbGlobal, iotlbPages } from './descriptors.ts';
+import { removesExactly } from './removes-exactly.ts';
 import { Bench, type BenchOptions, BOTH, DATA, outcome, PS, REG, tableAt } from './tables.ts';
 
 interface Source {
@@ -108,27 +109,14 @@ const invalidations: fc.Arbitrary<Invalidation> = fc.record({
 });
 
 describe('An IOTLB invalidation', () => {
-  it('by a descriptor removes exactly what its granularity names.', () => {
-    fc.assert(
-      fc.property(invalidations, (invalidation) => {
-        const bench = filled().enableQueue();
-        bench.submit(descriptorOf(invalidation));
-        expect(bench.get(REG.IQH)).toBe(0x10n);
-        expect(standing(bench)).toEqual(remaining(invalidation));
-      }),
-      { numRuns: 120 },
-    );
-  });
-
-  it('by register removes the same, and reports the granularity that was asked for.', () => {
-    fc.assert(
-      fc.property(invalidations, fc.constantFrom<4 | 8>(4, 8), (invalidation, size) => {
-        const bench = filled();
-        expect(byRegister(bench, invalidation, size)).toBe(invalidation.granularity);
-        expect(standing(bench)).toEqual(remaining(invalidation));
-      }),
-      { numRuns: 80 },
-    );
+  removesExactly('its granularity names', {
+    invalidations,
+    filled: () => filled(),
+    descriptorOf,
+    byRegister,
+    standing,
+    remaining: (invalidation) => remaining(invalidation),
+    runs: { descriptor: 120, register: 80 },
   });
 
   it.each([9, 18])(

@@ -1,10 +1,9 @@
 /** What a fault recording register says about a request beside its reason (vtd.md sections 1.9 and 4.3). */
 import { describe, expect, it } from 'vitest';
 import { Access, NO_PASID, Translation } from '../../hardware/iommu/index.ts';
-import { PhysicalMemory } from '../../hardware/memory/index.ts';
-import { VtdUnit } from '../../hardware/vtd/index.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';
 import { proves } from '../proves.ts';
+import { bareUnit } from './bare-unit.ts';
 import { capabilities } from './capability.ts';
 import { REG, SRTP, TE } from './tables.ts';
 
@@ -19,16 +18,7 @@ const PV = 104n - 64n;
 /** The upper half of the record that a request leaves; there is no root entry, and legacy mode refuses every PASID. */
 function recorded(access: number, pasid: number, capable = true): bigint {
   const { ver, cap, ecap } = capabilities();
-  const unit = new VtdUnit(
-    {
-      capabilities: { ver, cap, ecap: ecap | (capable ? PASID_CAPABILITY : 0n) },
-      hostAddressWidth: 48,
-      faultCompression: false,
-      iotlb: null,
-      contextCache: null,
-    },
-    { memory: new PhysicalMemory(), raiseMsi: () => {} },
-  );
+  const unit = bareUnit({ capabilities: { ver, cap, ecap: ecap | (capable ? PASID_CAPABILITY : 0n) } });
   unit.write(REG.GCMD, 4, SRTP | TE);
   unit.translate(new Translation<Fault>().ask(0x18, pasid, access, 0, 0x5000));
   const record = unit.read(REG.FRCD + 8, 8);

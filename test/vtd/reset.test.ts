@@ -2,24 +2,19 @@
 import { describe, expect, it } from 'vitest';
 import { Access, finish, InterruptMessage, NO_PASID, Status, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
-import { VtdUnit } from '../../hardware/vtd/index.ts';
+import type { DeviceMessage } from '../../hardware/vtd/device-messages.ts';
+import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';
+import { bareUnit } from './bare-unit.ts';
 import { type Capability, capabilities } from './capability.ts';
 import { BOTH, CONTEXT, DATA, IRE, IRT, QIE, QUEUE, REG, ROOT, SIRTP, SRTP, TE, tableAt } from './tables.ts';
 
 function make(capability: Capability = { nfr: 2 }): { unit: VtdUnit; memory: PhysicalMemory; messages: number[] } {
   const memory = new PhysicalMemory();
   const messages: number[] = [];
-  const unit = new VtdUnit(
-    {
-      capabilities: capabilities(capability),
-      hostAddressWidth: 48,
-      faultCompression: false,
-      iotlb: { sets: 4, ways: 4 },
-      contextCache: { sets: 4, ways: 4 },
-    },
-    { memory, raiseMsi: (_hi, _lo, data) => messages.push(data) },
-  );
+  const caches = { iotlb: { sets: 4, ways: 4 }, contextCache: { sets: 4, ways: 4 } };
+  const raiseMsi = (_hi: number, _lo: number, data: number): void => void messages.push(data);
+  const unit = bareUnit({ capabilities: capabilities(capability), ...caches }, { memory, raiseMsi });
   return { unit, memory, messages };
 }
 
@@ -95,5 +90,46 @@ describe('Reset', () => {
     unit.write(REG.GCMD, 4, SRTP | TE);
     expect(ask(unit, 0x10), 'nothing is left in the caches').toBe(-1);
     expect((unit.read(REG.FRCD + 8, 8) >> 32n) & 0xffn).toBe(2n);
+  });
+
+  it('lets the queue start anew whose work was dropped with everything else that was under way.', () => {
+    const { unit, memory } = make();
+    memory.write64(Number(QUEUE), 0x11n);
+    const start = (): void => {
+      unit.write(REG.IQA, 8, QUEUE);
+      unit.write(REG.GCMD, 4, QIE);
+      unit.write(REG.IQT, 8, 0x10n);
+    };
+    const { run } = unit;
+    let dropped = 0;
+    unit.run = (walk) => {
+      walk.next();
+      dropped++;
+    };
+    start();
+    expect(dropped).toBe(1);
+    expect(unit.read(REG.IQH, 8)).toBe(0n);
+    unit.reset();
+    unit.run = run;
+    start();
+    expect(unit.read(REG.IQH, 8)).toBe(0x10n);
+  });
+
+  it('lets page requests be served anew, too.', () => {
+    const { unit } = make({ smts: true, prs: true, dt: true, pasid: true });
+    const answers: DeviceMessage[] = [];
+    unit.devices.taker = (message) => answers.push(message);
+    const ask = (): void => {
+      const page = { hi: 0, lo: 0x1000, read: true, write: false, execute: false, privileged: false };
+      unit.requestPage({ requester: 0x18, pasid: NO_PASID, ...page, last: true, group: 1 });
+    };
+    const { run } = unit;
+    unit.run = () => {};
+    ask();
+    expect(answers).toEqual([]);
+    unit.reset();
+    unit.run = run;
+    ask();
+    expect(answers).toMatchObject([{ kind: 'page group response', requester: 0x18, group: 1 }]);
   });
 });

@@ -5,9 +5,10 @@ import { highHalf, highOf, lowHalf, lowOf } from '../../hardware/bits/index.ts';
 import { finish, Leaf, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
 import { Era } from '../../hardware/vtd/era.ts';
-import { SecondStage, WalkEnd } from '../../hardware/vtd/second-stage.ts';
+import { SecondStage } from '../../hardware/vtd/second-stage.ts';
 import type { SecondStageTable } from '../../hardware/vtd/space.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';
+import { WalkEnd } from '../../hardware/vtd/walk-end.ts';
 import { judge, type Rules, walk } from './second-reading.ts';
 import { Bench, outcome, PS, tableAt } from './tables.ts';
 

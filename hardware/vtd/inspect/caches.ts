@@ -1,25 +1,24 @@
 /** What a unit's caches hold, as rows of words. Every cache that the unit has is listed in `cacheViews`. */
 import { decode, hex } from '../../bits/index.ts';
+import { FIRST_STAGE_NAMES, radixLevel, SECOND_STAGE_NAMES } from '../../formats/index.ts';
 import { Access, type CacheView, type EntryCache, type Iotlb, type IotlbEntry, NO_PASID } from '../../iommu/index.ts';
 import { formatRequester } from '../../pcie/index.ts';
 import { rightsOf } from '../iotlb-entry.ts';
+import { pasidOf } from '../scalable-tables.ts';
 import { IRTE_POSTED, IRTE_REMAPPED, IrteMode, PasidTranslationType } from '../spec/index.ts';
 import type { Translator } from '../translator.ts';
-import { FIRST_STAGE_NAMES, SECOND_STAGE_NAMES } from './entries.ts';
 
 type Row = Readonly<Record<string, string>>;
-
-const PASID_BITS = 20;
 
 export function cacheViews(
   { iotlb, legacy, scalable, firstStage, secondStage }: Translator,
   interrupts: EntryCache<Uint32Array> | null,
 ): CacheView[] {
   const requester = (key: number): Row => ({ requester: formatRequester(key) });
-  const pasid = (key: number): Row => ({
-    requester: formatRequester(Math.floor(key / 2 ** PASID_BITS)),
-    PASID: String(key % 2 ** PASID_BITS),
-  });
+  const pasid = (key: number): Row => {
+    const of = pasidOf(key);
+    return { requester: formatRequester(of.requester), PASID: String(of.pasid) };
+  };
   return [
     ranges('IOTLB', iotlb, translation),
     entries('context cache', legacy.cache, requester),
@@ -49,7 +48,7 @@ function translation(entry: IotlbEntry): Row {
 /** Where the entries of one stage lead to for a range. */
 function structure(names: readonly string[]): (entry: IotlbEntry) => Row {
   return (entry) => {
-    const what = names[(entry.shift - 12) / 9 + 1] ?? '';
+    const what = names[radixLevel(entry.shift)] ?? '';
     return { entry: what, ...extent(entry), table: hex(entry.frame), ...owner(entry) };
   };
 }

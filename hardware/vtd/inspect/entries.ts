@@ -1,11 +1,7 @@
 /** The layout of a table entry or descriptor by the name under which a walk reports it, and its value. */
 import type { AnyLayout, Words } from '../../bits/index.ts';
-import { firstStageLayout, secondStageLayout } from '../../formats/index.ts';
+import { FIRST_STAGE_NAMES, firstStageLayout, SECOND_STAGE_NAMES, secondStageLayout } from '../../formats/index.ts';
 import * as spec from '../spec/index.ts';
-
-/** Levels from 1 upward, as walks call them. */
-export const SECOND_STAGE_NAMES = ['', 'SS-PTE', 'SS-PDE', 'SS-PDPE', 'SS-PML4E', 'SS-PML5E'] as const;
-export const FIRST_STAGE_NAMES = ['', 'FS-PTE', 'FS-PDE', 'FS-PDPE', 'FS-PML4E', 'FS-PML5E'] as const;
 
 const BY_NAME: Readonly<Record<string, AnyLayout>> = Object.fromEntries(
   [
@@ -20,9 +16,9 @@ const BY_NAME: Readonly<Record<string, AnyLayout>> = Object.fromEntries(
 
 export function entryLayout(what: string, words: Words): AnyLayout | undefined {
   const lo = words[0]! | 0;
-  const secondStage = SECOND_STAGE_NAMES.indexOf(what as (typeof SECOND_STAGE_NAMES)[number]);
+  const secondStage = SECOND_STAGE_NAMES.indexOf(what);
   if (secondStage > 0) return secondStageLayout(secondStage, lo);
-  const firstStage = FIRST_STAGE_NAMES.indexOf(what as (typeof FIRST_STAGE_NAMES)[number]);
+  const firstStage = FIRST_STAGE_NAMES.indexOf(what);
   if (firstStage > 0) return firstStageLayout(firstStage, lo);
   return Object.hasOwn(BY_NAME, what) ? BY_NAME[what] : undefined;
 }

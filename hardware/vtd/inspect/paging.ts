@@ -5,11 +5,13 @@
  */
 import type { AnyLayout } from '../../bits/index.ts';
 import {
+  FIRST_STAGE_NAMES,
   firstStageLayout,
   firstStageReserved,
-  LEAF_MASKS,
+  hasReserved,
   type PageTableFormat,
   type ReservedMasks,
+  SECOND_STAGE_NAMES,
   secondStageLayout,
   secondStageReserved,
   vtdSecondStage,
@@ -17,7 +19,6 @@ import {
 } from '../../formats/index.ts';
 import { entryView, type TableNode } from '../../iommu/index.ts';
 import type { Capabilities } from '../capabilities.ts';
-import { FIRST_STAGE_NAMES, SECOND_STAGE_NAMES } from './entries.ts';
 
 /** Reads the bytes at a physical address; `undefined` where nothing is. */
 export type ReadBytes = (address: number, length: number) => Uint8Array | undefined;
@@ -52,12 +53,7 @@ export function secondStage(levels: number, capabilities: Capabilities, ioRights
       : format,
     names: SECOND_STAGE_NAMES,
     layout: secondStageLayout,
-    reserved: secondStageReserved({
-      hostAddressWidth: capabilities.hostAddressWidth,
-      largePages: capabilities.largePages,
-      snoopControl: capabilities.has('SC'),
-      ioRights,
-    }),
+    reserved: secondStageReserved({ ...capabilities.secondStageRules, ioRights }),
   };
 }
 
@@ -66,10 +62,7 @@ export function firstStage(levels: number, capabilities: Capabilities): Stage {
     format: x86Paging({ levels: levels as 4 | 5, superpages: [2, 3] }),
     names: FIRST_STAGE_NAMES,
     layout: firstStageLayout,
-    reserved: firstStageReserved({
-      hostAddressWidth: capabilities.hostAddressWidth,
-      gigabytePages: capabilities.has('FS1GP'),
-    }),
+    reserved: firstStageReserved(capabilities.firstStageRules),
   };
 }
 
@@ -100,7 +93,7 @@ export function pagingNodes(
     const what = stage.names[level]!;
     const shown = entryView(stage.layout(level, entry[0]!), entry, address + i * 8, 0, what);
     const head = { what, index: `[${i}]`, entry: shown, range };
-    if (hasReserved(stage.reserved, isLeaf ? LEAF_MASKS + level : level, entry)) {
+    if (hasReserved(stage.reserved, level, isLeaf, entry[0]!, entry[1]!)) {
       nodes.push({ ...head, note: 'reserved bits are set', children: [] });
     } else if (decoded.kind === 'table') {
       nodes.push({ ...head, children: pagingNodes(stage, read, budget, decoded.address, level - 1, first) });
@@ -149,10 +142,6 @@ function extend(nodes: TableNode[], range: NonNullable<TableNode['range']>, page
   const joined = { first: last.range.first, last: range.last };
   nodes[nodes.length - 1] = { ...last, range: joined, pages: { ...last.pages, count: count + 1 } };
   return true;
-}
-
-function hasReserved({ lo, hi }: ReservedMasks, kind: number, entry: Uint32Array): boolean {
-  return ((entry[0]! & lo[kind]!) | (entry[1]! & hi[kind]!)) !== 0;
 }
 
 function words(what: string, note: string): TableNode {

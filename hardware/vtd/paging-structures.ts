@@ -1,0 +1,99 @@
+/**
+ * The paging-structure cache of a stage (VT-d 6.2.5): tables by address prefix, so that the entries that lead to them
+ * need not be read again. First-stage structures belong to a domain and a PASID, second-stage ones to a domain.
+ */
+import { highHalf, joinHalves, lowHalf, numberOf, pageLow } from '../bits/index.ts';
+import { radixLevel, radixShift } from '../formats/index.ts';
+import {
+  FLAGS,
+  FRAME_HI,
+  FRAME_LO,
+  type IommuProbe,
+  Iotlb,
+  type IotlbSpec,
+  NO_PASID,
+  SHIFT,
+  type Translation,
+} from '../iommu/index.ts';
+import type { Era } from './era.ts';
+import type { PerformanceEvents } from './performance-events.ts';
+import type { Fault } from './spec/index.ts';
+
+/** Whose structures, and for which address. `pasid` is NO_PASID at the second stage. */
+export interface StructureTags {
+  readonly domain: number;
+  readonly pasid: number;
+  readonly hi: number;
+  readonly lo: number;
+}
+
+/** The table at which a walk begins, and what the entries on the way to it grant. */
+export interface WalkStart {
+  readonly table: number;
+  readonly level: number;
+  readonly granted: number;
+}
+
+export interface StructureNames {
+  readonly name: string;
+  /** Performance events of a look-up and of a hit, which tells the level of the entry from 0 on. */
+  readonly lookup: number;
+  readonly hit: number;
+}
+
+export class PagingStructures {
+  probe: IommuProbe | null = null;
+  counters: PerformanceEvents | null = null;
+  readonly cache: Iotlb | null;
+  readonly #names: StructureNames;
+  readonly #era: Era;
+
+  constructor(spec: IotlbSpec | null, names: StructureNames, era: Era) {
+    this.cache = spec === null ? null : new Iotlb(spec);
+    this.#names = names;
+    this.#era = era;
+  }
+
+  /** The lowest table on the way of an address of `levels` levels, or `null` when the walk begins at the top. */
+  find(t: Translation<Fault>, tags: StructureTags, levels: number): WalkStart | null {
+    const { cache } = this;
+    if (cache === null) return null;
+    const [owner, pageHi, pageLo] = [ownerOf(tags), pageHiOf(tags), pageLow(tags.hi, tags.lo)];
+    const i = t.effects ? cache.find(owner, pageHi, pageLo) : cache.peek(owner, pageHi, pageLo);
+    // An entry leads to the table one level below it.
+    const level = i < 0 ? 0 : radixLevel(cache.words[i + SHIFT]!) - 1;
+    if (this.probe !== null) this.probe.cache(this.#names.name, i >= 0, textOf(tags));
+    if (this.counters !== null && t.effects) this.#count(this.counters, t, tags.domain, i < 0 ? null : level);
+    if (i < 0 || level >= levels) return null;
+    const { words } = cache;
+    return { table: numberOf(words[i + FRAME_HI]!, words[i + FRAME_LO]!), level, granted: words[i + FLAGS]! };
+  }
+
+  /** Remembers where the entry at `level` led to, unless an invalidation has come since the walk began. */
+  keep(t: Translation<Fault>, tags: StructureTags, level: number, target: number, granted: number): void {
+    const { cache } = this;
+    if (cache === null || !this.#era.mayFill(t)) return;
+    const i = cache.insert(ownerOf(tags), pageHiOf(tags), pageLow(tags.hi, tags.lo), radixShift(level));
+    cache.fill(i, highHalf(target), lowHalf(target), granted, tags.domain, tags.pasid);
+  }
+
+  #count(counters: PerformanceEvents, t: Translation<Fault>, domain: number, level: number | null): void {
+    const { requester, pasid } = t;
+    counters.count(this.#names.lookup, requester, domain, pasid, 0);
+    if (level !== null) counters.count(this.#names.hit, requester, domain, pasid, level);
+  }
+}
+
+// The tags of the cache have room for domain and PASID.
+
+function ownerOf({ domain, pasid }: StructureTags): number {
+  return pasid === NO_PASID ? domain : domain | (pasid << 16);
+}
+
+function pageHiOf({ pasid, hi }: StructureTags): number {
+  return pasid === NO_PASID ? hi >>> 12 : (hi >>> 12) | ((pasid >>> 16) << 26);
+}
+
+function textOf({ domain, pasid, hi, lo }: StructureTags): string {
+  return `${pasid === NO_PASID ? `domain ${domain}` : `PASID ${pasid}`}, ${joinHalves(hi, lo)}`;
+}
