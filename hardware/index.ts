@@ -1,6 +1,7 @@
 /** The hardware library's front door. */
 export type {
   CacheView,
+  DeviceMessage,
   EntryView,
   ExplainedFault,
   Explanation,
@@ -31,4 +32,3 @@ export {
   type TranslationRequest,
   type TranslationResult,
 } from './rig.ts';
-export type { DeviceMessage } from './vtd/index.ts';

@@ -98,3 +98,19 @@ export function radixEntry(of: RadixEntry, address: number, flags: bigint): bigi
 export function flag({ lo }: FieldSpec, on: boolean | undefined): bigint {
   return on === true ? 1n << BigInt(lo) : 0n;
 }
+
+/** Byte offset of the entry for an address in its table at `level`, with the address as halves. */
+export function entryOffset(level: number, hi: number, lo: number): number {
+  switch (level) {
+    case 1:
+      return (lo >>> 9) & 0xff8;
+    case 2:
+      return (lo >>> 18) & 0xff8;
+    case 3:
+      return ((lo >>> 27) | (hi << 5)) & 0xff8;
+    case 4:
+      return (hi >>> 4) & 0xff8;
+    default:
+      return (hi >>> 13) & 0xff8;
+  }
+}

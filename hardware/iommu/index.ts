@@ -1,9 +1,14 @@
 export * from './access.ts';
 export * from './agent.ts';
+export * from './device-messages.ts';
 export * from './entry-cache.ts';
+export * from './era.ts';
+export * from './flag-update.ts';
 export * from './inspection.ts';
 export * from './interrupt-message.ts';
 export * from './iotlb.ts';
+export * from './paging-structures.ts';
+export * from './performance-events.ts';
 export * from './probe.ts';
 export { REPLACEMENT_POLICIES, type ReplacementPolicy } from './replacement.ts';
 export * from './translation.ts';

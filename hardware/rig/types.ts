@@ -1,6 +1,6 @@
 /** What a host says to a rig and hears from it. Addresses and 64-bit values are bigints. */
-import type { IommuInspector } from '../iommu/index.ts';
-import type { DeviceMessage } from '../vtd/index.ts';
+import type { DeviceMessage, IommuInspector } from '../iommu/index.ts';
+
 import type { HostMemory } from './memory.ts';
 
 export interface IntelCapabilities {

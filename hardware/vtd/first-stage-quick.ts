@@ -3,10 +3,10 @@
  * that lie in memory at hand and need no flag to be set. It decides nothing but plain success.
  */
 import { maskOf } from '../bits/index.ts';
-import { FS_PTE, isFirstStageLeaf, LEAF_MASKS, type ReservedMasks, radixShift } from '../formats/index.ts';
+import { entryOffset, FS_PTE, isFirstStageLeaf, LEAF_MASKS, type ReservedMasks, radixShift } from '../formats/index.ts';
 import { Access, exceeds, Leaf, RIGHTS } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import { entryOffset, type SecondStage } from './second-stage.ts';
+import type { SecondStage } from './second-stage.ts';
 import type { Space } from './space.ts';
 
 const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(FS_PTE, (field) => field === FS_PTE.ADDR);

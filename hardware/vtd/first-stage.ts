@@ -4,6 +4,7 @@
  */
 import { highHalf, lowHalf, numberOf } from '../bits/index.ts';
 import {
+  entryOffset,
   FIRST_STAGE_NAMES,
   FS_PTE,
   firstStageLayout,
@@ -15,21 +16,22 @@ import {
 } from '../formats/index.ts';
 import {
   Access,
+  type Era,
   type IommuProbe,
   type Iotlb,
   type IotlbSpec,
   Leaf,
+  PagingStructures,
   RIGHTS,
+  setFlags,
   type Translation,
+  UpdateEnd,
   type Walk,
 } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { Era } from './era.ts';
 import { isCanonical, QuickFirstStage } from './first-stage-quick.ts';
-import { setFlags, UpdateEnd } from './flag-update.ts';
-import { PagingStructures } from './paging-structures.ts';
 import { Event } from './performance-events.ts';
-import { entryOffset, type SecondStage } from './second-stage.ts';
+import type { SecondStage } from './second-stage.ts';
 import type { FirstStageTable, Space } from './space.ts';
 import { FAULTS, type Fault } from './spec/index.ts';
 import { faultAt } from './walk-end.ts';

@@ -1,5 +1,4 @@
 export { Capabilities, type CapabilityRegisters } from './capabilities.ts';
-export type { DeviceMessage } from './device-messages.ts';
 export { entryLayout } from './inspect/entries.ts';
 export { VtdInspector } from './inspect/inspector.ts';
 export * as spec from './spec/index.ts';

@@ -7,13 +7,13 @@ import {
   AddressType,
   EntryCache,
   type EntryCacheSpec,
+  type Era,
   type IommuProbe,
   NO_PASID,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { Era } from './era.ts';
 import { countContextLookup, type PerformanceEvents } from './performance-events.ts';
 import { anyBut, fieldBits, reserve, reservedBits } from './reserved-bits.ts';
 import { Kind, LEGACY, type Space } from './space.ts';

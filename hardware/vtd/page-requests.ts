@@ -5,10 +5,9 @@
  * Offers: `accept`, the unit's work for one request as a walk; requests are served one after the other, in their order.
  */
 import { encode, type RegisterFile } from '../bits/index.ts';
-import { accessBits, NO_PASID, Translation, type Walk } from '../iommu/index.ts';
+import { accessBits, type DeviceMessages, NO_PASID, Translation, type Walk } from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { DeviceMessages } from './device-messages.ts';
 import type { EventInterrupt } from './event-interrupt.ts';
 import type { FaultRecorder } from './fault-recorder.ts';
 import type { Invalidator } from './invalidation.ts';

@@ -4,6 +4,7 @@
  * unless a counter is enabled and not frozen, and lets questions (`Translation.effects` false) uncounted:
  * `if (this.counters !== null) this.counters.count(Event.IOTLB_HIT, requester, domain, pasid, level)`.
  */
+import { NO_DOMAIN, type PerformanceEvents } from '../iommu/index.ts';
 import type { Capability } from './spec/capability.ts';
 import { PerformanceEvent } from './spec/index.ts';
 
@@ -39,19 +40,7 @@ export const Event = {
   INT_CACHE_HIT_POSTED: interrupts + PerformanceEvent[4].INT_CACHE_HIT_POSTED,
 } as const;
 
-/** The domain is not known where the event happens. */
-export const NO_DOMAIN = -1;
-
-/** An event that belongs to no requester. */
-export const NO_REQUESTER = -1;
-
-export interface PerformanceEvents {
-  /**
-   * `event` has happened once. `domain` and `pasid` may be NO_DOMAIN and NO_PASID; `detail` is what the event's row in
-   * EVENTS says, 0 where it says nothing.
-   */
-  count(event: number, requester: number, domain: number, pasid: number, detail: number): void;
-}
+export { NO_DOMAIN, NO_REQUESTER, type PerformanceEvents } from '../iommu/index.ts';
 
 export type Filter = 'RID' | 'DID' | 'PASID' | 'AT' | 'PTL';
 

@@ -3,10 +3,9 @@
  * its capabilities and the translation table mode allow (table 26).
  */
 import { numberOf, type RegisterFile } from '../bits/index.ts';
-import type { Walk } from '../iommu/index.ts';
+import type { DeviceMessages, Walk } from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { DeviceMessages } from './device-messages.ts';
 import type { EventInterrupt } from './event-interrupt.ts';
 import type { FaultRecorder } from './fault-recorder.ts';
 import type { InterruptRemapper } from './interrupt-remapper.ts';

@@ -9,13 +9,13 @@ import {
   AddressType,
   EntryCache,
   type EntryCacheSpec,
+  type Era,
   type IommuProbe,
   NO_PASID,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { Era } from './era.ts';
 import { FAULTING_DOMAIN } from './legacy-tables.ts';
 import type { PasidFormat } from './pasid-format.ts';
 import { countContextLookup, Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';

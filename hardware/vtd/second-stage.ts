@@ -5,6 +5,7 @@
  */
 import { highHalf, lowHalf, maskOf } from '../bits/index.ts';
 import {
+  entryOffset,
   hasReserved,
   isSecondStageLeaf,
   LEAF_MASKS,
@@ -18,39 +19,24 @@ import {
 } from '../formats/index.ts';
 import {
   Access,
+  type Era,
   type IommuProbe,
   type Iotlb,
   type IotlbSpec,
   type Leaf,
   NO_PASID,
+  PagingStructures,
   RIGHTS,
+  setFlags,
   type Translation,
+  UpdateEnd,
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import type { Era } from './era.ts';
-import { setFlags, UpdateEnd } from './flag-update.ts';
-import { PagingStructures } from './paging-structures.ts';
 import { Event } from './performance-events.ts';
 import type { SecondStageTable } from './space.ts';
 import type { Fault } from './spec/index.ts';
 import { WalkEnd } from './walk-end.ts';
-
-/** Byte offset of the entry for an address in its table at `level`, with the address as halves. */
-export function entryOffset(level: number, hi: number, lo: number): number {
-  switch (level) {
-    case 1:
-      return (lo >>> 9) & 0xff8;
-    case 2:
-      return (lo >>> 18) & 0xff8;
-    case 3:
-      return ((lo >>> 27) | (hi << 5)) & 0xff8;
-    case 4:
-      return (hi >>> 4) & 0xff8;
-    default:
-      return (hi >>> 13) & 0xff8;
-  }
-}
 
 const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;

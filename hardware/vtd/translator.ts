@@ -11,6 +11,7 @@ import {
   AddressType,
   DOMAIN,
   type EntryCacheSpec,
+  Era,
   exceeds,
   FLAGS,
   FRAME_HI,
@@ -28,7 +29,6 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import { Era } from './era.ts';
 import { FirstStage } from './first-stage.ts';
 import { HostPermissionTable } from './host-permission.ts';
 import { entryFlags, FOR_DEVICES, NEEDS_NO_FLAG, ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';

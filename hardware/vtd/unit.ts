@@ -11,6 +11,7 @@ import { highOf, joinHalves, lowOf, type RegisterFile } from '../bits/index.ts';
 import {
   Access,
   AddressType,
+  DeviceMessages,
   type EntryCache,
   finish,
   type InterruptMessage,
@@ -22,7 +23,6 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
-import { DeviceMessages } from './device-messages.ts';
 import { EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
 import { InterruptRemapper, type InterruptRemapperSpec } from './interrupt-remapper.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
-import type { DeviceMessage } from '../../hardware/vtd/device-messages.ts';
+import type { DeviceMessage } from '../../hardware/iommu/index.ts';
 import { NO_PASID, type PageRequestGroup } from '../../src/kernel/iommu/attachments.ts';
 import type { AttachOptions } from '../../src/kernel/iommu/driver.ts';
 import type { PciDevice } from '../../src/kernel/pci.ts';

@@ -1,8 +1,15 @@
 /** The state after power-on, and that `reset` leads back to it (vtd.md section 1.2). */
 import { describe, expect, it } from 'vitest';
-import { Access, finish, InterruptMessage, NO_PASID, Status, Translation } from '../../hardware/iommu/index.ts';
+import {
+  Access,
+  type DeviceMessage,
+  finish,
+  InterruptMessage,
+  NO_PASID,
+  Status,
+  Translation,
+} from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
-import type { DeviceMessage } from '../../hardware/vtd/device-messages.ts';
 import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';
 import { bareUnit } from './bare-unit.ts';

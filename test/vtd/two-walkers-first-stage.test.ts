@@ -2,10 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { highHalf, highOf, lowHalf, lowOf } from '../../hardware/bits/index.ts';
-import { Access, finish, Leaf, NO_PASID, Translation } from '../../hardware/iommu/index.ts';
+import { Access, Era, finish, Leaf, NO_PASID, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
 import { Capabilities } from '../../hardware/vtd/capabilities.ts';
-import { Era } from '../../hardware/vtd/era.ts';
 import { FirstStage } from '../../hardware/vtd/first-stage.ts';
 import { SecondStage } from '../../hardware/vtd/second-stage.ts';
 import { Kind, SCALABLE, type Space } from '../../hardware/vtd/space.ts';

@@ -2,9 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { highHalf, highOf, lowHalf, lowOf } from '../../hardware/bits/index.ts';
-import { finish, Leaf, Translation } from '../../hardware/iommu/index.ts';
+import { Era, finish, Leaf, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
-import { Era } from '../../hardware/vtd/era.ts';
 import { SecondStage } from '../../hardware/vtd/second-stage.ts';
 import type { SecondStageTable } from '../../hardware/vtd/space.ts';
 import type { Fault } from '../../hardware/vtd/spec/index.ts';

@@ -2,7 +2,7 @@
  * Keeps what a walk has read from entering a cache after an invalidation that came while it was under way: the walk may
  * have read its entries before software changed them.
  */
-import type { Translation } from '../iommu/index.ts';
+import type { Translation } from './translation.ts';
 
 export class Era {
   #now = 0;

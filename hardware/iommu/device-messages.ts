@@ -1,5 +1,5 @@
 /**
- * What the unit sends to devices: invalidations of their device-TLBs (VT-d 4.3) and answers to their page requests
+ * What a unit sends to devices: invalidations of their device-TLBs (VT-d 4.3) and answers to their page requests
  * (VT-d 7.6). Whoever stands between unit and devices takes them; an invalidation without a taker is complete at once.
  *
  * Inaccuracies: completions are not awaited and invalidations do not time out; that needs devices that answer.

@@ -1,23 +1,16 @@
 /**
- * The paging-structure cache of a stage (VT-d 6.2.5): tables by address prefix, so that the entries that lead to them
- * need not be read again. First-stage structures belong to a domain and a PASID, second-stage ones to a domain.
+ * The paging-structure cache of a stage (VT-d 6.2.5; the page-directory cache of AMD-Vi): tables by address prefix, so that
+ * the entries that lead to them need not be read again. First-stage (guest) structures belong to a domain and a PASID,
+ * second-stage (host) ones to a domain.
  */
 import { highHalf, joinHalves, lowHalf, numberOf, pageLow } from '../bits/index.ts';
 import { radixLevel, radixShift } from '../formats/index.ts';
-import {
-  FLAGS,
-  FRAME_HI,
-  FRAME_LO,
-  type IommuProbe,
-  Iotlb,
-  type IotlbSpec,
-  NO_PASID,
-  SHIFT,
-  type Translation,
-} from '../iommu/index.ts';
+import { NO_PASID } from './access.ts';
 import type { Era } from './era.ts';
+import { FLAGS, FRAME_HI, FRAME_LO, Iotlb, type IotlbSpec, SHIFT } from './iotlb.ts';
 import type { PerformanceEvents } from './performance-events.ts';
-import type { Fault } from './spec/index.ts';
+import type { IommuProbe } from './probe.ts';
+import type { Translation } from './translation.ts';
 
 /** Whose structures, and for which address. `pasid` is NO_PASID at the second stage. */
 export interface StructureTags {
@@ -55,7 +48,7 @@ export class PagingStructures {
   }
 
   /** The lowest table on the way of an address of `levels` levels, or `null` when the walk begins at the top. */
-  find(t: Translation<Fault>, tags: StructureTags, levels: number): WalkStart | null {
+  find(t: Translation, tags: StructureTags, levels: number): WalkStart | null {
     const { cache } = this;
     if (cache === null) return null;
     const [owner, pageHi, pageLo] = [ownerOf(tags), pageHiOf(tags), pageLow(tags.hi, tags.lo)];
@@ -70,14 +63,14 @@ export class PagingStructures {
   }
 
   /** Remembers where the entry at `level` led to, unless an invalidation has come since the walk began. */
-  keep(t: Translation<Fault>, tags: StructureTags, level: number, target: number, granted: number): void {
+  keep(t: Translation, tags: StructureTags, level: number, target: number, granted: number): void {
     const { cache } = this;
     if (cache === null || !this.#era.mayFill(t)) return;
     const i = cache.insert(ownerOf(tags), pageHiOf(tags), pageLow(tags.hi, tags.lo), radixShift(level));
     cache.fill(i, highHalf(target), lowHalf(target), granted, tags.domain, tags.pasid);
   }
 
-  #count(counters: PerformanceEvents, t: Translation<Fault>, domain: number, level: number | null): void {
+  #count(counters: PerformanceEvents, t: Translation, domain: number, level: number | null): void {
     const { requester, pasid } = t;
     counters.count(this.#names.lookup, requester, domain, pasid, 0);
     if (level !== null) counters.count(this.#names.hit, requester, domain, pasid, level);

@@ -1,9 +1,9 @@
 /**
- * Accessed and dirty flags (VT-d 3.6.2, 3.7.2): set in memory by an atomic operation that succeeds only while the entry
+ * Accessed and dirty flags of both vendors' tables (VT-d 3.6.2, 3.7.2): set in memory by an atomic operation that succeeds only while the entry
  * is still the one that the walk has read.
  */
-import type { Translation, Walk } from '../iommu/index.ts';
-import type { Fault } from './spec/index.ts';
+import type { FaultReason, Translation } from './translation.ts';
+import type { Walk } from './walk.ts';
 
 export const UpdateEnd = {
   /** The flags are set, or were. */
@@ -17,7 +17,7 @@ export const UpdateEnd = {
 
 /** Sets `flags` in the low word of the entry at `address`. A request without effects only says how it would end. */
 export function* setFlags(
-  t: Translation<Fault>,
+  t: Translation<FaultReason>,
   address: number,
   entryLo: number,
   entryHi: number,
