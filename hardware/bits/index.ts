@@ -1,5 +1,6 @@
 export * from './address.ts';
 export * from './catalogue.ts';
+export * from './in-memory.ts';
 export * from './layout.ts';
 export * from './registers.ts';
 export * from './words.ts';

@@ -4,9 +4,8 @@
  * The type has seven bits in two places: TYPE and, above, TYPE_HIGH. Undeclared bits are reserved and must be 0. A
  * descriptor of 128 bits in a queue of 256-bit descriptors is followed by 128 bits of 0.
  */
-import { type AnyLayout, layout, mutants } from '../../bits/index.ts';
+import { type AnyLayout, field, flag, layout, mutants } from '../../bits/index.ts';
 import type { Capability, Needs, ReservedWithout } from './capability.ts';
-import { field, flag } from './in-memory.ts';
 import { ContextGranularity, FunctionMask, IotlbGranularity } from './registers/invalidation.ts';
 
 /** {TYPE_HIGH, TYPE} of a descriptor. */

@@ -4,8 +4,7 @@
  * The table begins with the ACPI table header; `DMAR` is what follows it, and then come the structures, each with its
  * type and length, in ascending order of types. Lengths need not be multiples of 4, so nothing here is aligned.
  */
-import { layout } from '../../bits/index.ts';
-import { field, flag } from './in-memory.ts';
+import { field, flag, layout } from '../../bits/index.ts';
 
 export const DMAR_SIGNATURE = 'DMAR';
 export const DMAR_REVISION = 1;

@@ -3,9 +3,8 @@
  * leads to the next lower table. The specification draws each permission four bits wide, of which the upper two are
  * reserved.
  */
-import { layout } from '../../../bits/index.ts';
+import { field, flag, layout } from '../../../bits/index.ts';
 import type { ReservedWithout } from '../capability.ts';
-import { field, flag } from '../in-memory.ts';
 
 /** A permission, PPi. */
 export const PagePermission = { NONE: 0b00, READ: 0b01, WRITE: 0b10, READ_WRITE: 0b11 } as const;

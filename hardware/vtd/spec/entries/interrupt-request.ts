@@ -2,8 +2,7 @@
  * Interrupt requests, that is, writes of 32 bits to FEEx_xxxxh: VT-d 5.1.2, and how software programs their senders:
  * VT-d 5.1.5 and 5.1.6. Bit 4 of the address tells the formats apart.
  */
-import { layout } from '../../../bits/index.ts';
-import { field, flag } from '../in-memory.ts';
+import { field, flag, layout } from '../../../bits/index.ts';
 import { DeliveryMode } from './interrupt.ts';
 
 /** Bit 4 of the address of an interrupt request. */

@@ -4,9 +4,8 @@
  * Undeclared bits are reserved; in an IRTE they count only when it is present. What EIME makes of a destination id is a
  * layout of its own, so that the reserved bits of both modes follow from the layouts.
  */
-import { layout } from '../../../bits/index.ts';
+import { field, flag, layout } from '../../../bits/index.ts';
 import type { ReservedWithout } from '../capability.ts';
-import { field, flag } from '../in-memory.ts';
 
 /** IM: how the entry treats an interrupt. Reserved (0) without posted interrupts. */
 export const IrteMode = { REMAPPED: 0, POSTED: 1 } as const;

@@ -4,9 +4,8 @@
  * Undeclared bits are reserved; they count only in an entry that is present. Address bits at or above the host address
  * width and domain-id bits above the width that CAP.ND gives are reserved too.
  */
-import { layout } from '../../../bits/index.ts';
+import { field, flag, layout } from '../../../bits/index.ts';
 import type { IgnoredFor, Needs } from '../capability.ts';
-import { field, flag } from '../in-memory.ts';
 
 /** One of the 256 entries of a root table; the bus number is the index. */
 export const ROOT_ENTRY = layout('root entry', 128, 'VT-d 9.1', {

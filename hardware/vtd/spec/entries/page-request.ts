@@ -1,6 +1,5 @@
 /** What hardware writes into the page request queue: VT-d 7.4.1.1. */
-import { layout } from '../../../bits/index.ts';
-import { field, flag } from '../in-memory.ts';
+import { field, flag, layout } from '../../../bits/index.ts';
 
 /** PAGE_REQUEST_DESCRIPTOR.TYPE. */
 export const PageRequestType = { PAGE_REQUEST: 0x01 } as const;

@@ -4,9 +4,8 @@
  * Undeclared bits are reserved; they count only in an entry (for a root entry: a half) that is present. Address bits at
  * or above the host address width and domain-id bits above the width that CAP.ND gives are reserved too.
  */
-import { layout } from '../../../bits/index.ts';
+import { field, flag, layout } from '../../../bits/index.ts';
 import type { FieldName, IgnoredFor, Needs, ReservedWithout } from '../capability.ts';
-import { field, flag } from '../in-memory.ts';
 import { AddressWidth } from './legacy.ts';
 
 /** One of the 256 entries of a root table; the bus number is the index. The halves are checked independently. */

@@ -1,5 +1,5 @@
 /** Notation for structures in memory: they have no access classes, software may write every bit. */
-import { bits, type CodePoints, type FieldSpec } from '../../bits/index.ts';
+import { bits, type CodePoints, type FieldSpec } from './layout.ts';
 
 export function field(hi: number, lo: number, doc: string, values?: CodePoints): FieldSpec {
   return bits(hi, lo, 'RW', doc, values);
