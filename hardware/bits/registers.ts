@@ -2,7 +2,7 @@
  * A page of memory-mapped registers compiled from their layouts. Each 32-bit word keeps one mask per access class, so
  * a write is three bit operations; what hardware does about it is attached as a hook.
  *
- * Offers: 4-byte reads and writes, 8-byte writes, hooks, locks, reset. Accesses that are not aligned to 4 bytes or lie outside
+ * Offers: 4-byte reads and writes, 8-byte writes, writes of some bits of a word, hooks, locks, reset. Accesses that are not aligned to 4 bytes or lie outside
  * the page read 0 and change nothing: no specification gives them a meaning, and a guest can issue them.
  */
 import type { Access, AnyLayout, Words } from './layout.ts';
@@ -20,6 +20,8 @@ export type WriteHook = (written: number) => void;
 
 const WRITABLE: ReadonlySet<Access> = new Set(['RW', 'RWL']);
 const CLEARABLE: ReadonlySet<Access> = new Set(['RW1C', 'RW1CS']);
+const SETTABLE: ReadonlySet<Access> = new Set(['RW1S']);
+const ALL_LANES = -1;
 
 export class RegisterFile {
   /** Current values; models read and set fields here through the layouts. */
@@ -27,6 +29,7 @@ export class RegisterFile {
   readonly #initial: Uint32Array;
   readonly #writable: Uint32Array;
   readonly #clearable: Uint32Array;
+  readonly #settable: Uint32Array;
   /** What software last wrote to each word, write-only fields included. */
   readonly #written: Uint32Array;
   /** 1 for a word that takes no write for the time being. */
@@ -39,6 +42,7 @@ export class RegisterFile {
     this.#initial = new Uint32Array(count);
     this.#writable = new Uint32Array(count);
     this.#clearable = new Uint32Array(count);
+    this.#settable = new Uint32Array(count);
     this.#written = new Uint32Array(count);
     this.#locked = new Uint8Array(count);
     this.#hooks = new Array<WriteHook | null>(count).fill(null);
@@ -60,6 +64,11 @@ export class RegisterFile {
         base,
         maskOf(layout, (field) => CLEARABLE.has(field.spec.access)),
       );
+      or(
+        this.#settable,
+        base,
+        maskOf(layout, (field) => SETTABLE.has(field.spec.access)),
+      );
     }
   }
 
@@ -75,15 +84,13 @@ export class RegisterFile {
   withhold(of: AnyLayout, fields: readonly string[]): void {
     const at = of.$.offset! / 4;
     maskOf(of, (field) => fields.includes(field.name)).forEach((mask, i) => {
-      this.#writable[at + i]! &= ~mask;
-      this.#clearable[at + i]! &= ~mask;
+      this.#take(at + i, mask);
     });
   }
 
   /** Takes write access from bits of the word at `offset`. */
   withholdBits(offset: number, mask: number): void {
-    this.#writable[offset / 4]! &= ~mask;
-    this.#clearable[offset / 4]! &= ~mask;
+    this.#take(offset / 4, mask);
   }
 
   /** Drops what software writes to the `words` words from `offset` on, hooks included, until they are unlocked. */
@@ -119,15 +126,16 @@ export class RegisterFile {
     return (offset & 3) === 0 && offset >= 0 ? (this.words[offset / 4] ?? 0) : 0;
   }
 
-  write32(offset: number, value: number): void {
-    if (!this.#store(offset, value)) return;
-    this.#act(offset, value);
+  /** Writes the bits of `lanes`; the others keep their value, and hooks see 0 in them. */
+  write32(offset: number, value: number, lanes = ALL_LANES): void {
+    if (!this.#store(offset, value & lanes, lanes)) return;
+    this.#act(offset, value & lanes);
   }
 
   /** One 8-byte write: both halves are stored, then the lower half acts, then the upper half. */
   write64(offset: number, lo: number, hi: number): void {
-    const low = this.#store(offset, lo);
-    const high = this.#store(offset + 4, hi);
+    const low = this.#store(offset, lo, ALL_LANES);
+    const high = this.#store(offset + 4, hi, ALL_LANES);
     if (low) this.#act(offset, lo);
     if (high) this.#act(offset + 4, hi);
   }
@@ -139,13 +147,20 @@ export class RegisterFile {
     this.#locked.fill(0);
   }
 
-  #store(offset: number, value: number): boolean {
+  #take(word: number, mask: number): void {
+    this.#writable[word]! &= ~mask;
+    this.#clearable[word]! &= ~mask;
+    this.#settable[word]! &= ~mask;
+  }
+
+  #store(offset: number, value: number, lanes: number): boolean {
     const i = offset / 4;
     if ((offset & 3) !== 0 || i < 0 || i >= this.words.length || this.#locked[i] !== 0) return false;
     this.#written[i] = value;
-    const writable = this.#writable[i]!;
+    const writable = this.#writable[i]! & lanes;
     const cleared = value & this.#clearable[i]!;
-    this.words[i] = (this.words[i]! & ~writable & ~cleared) | (value & writable);
+    const set = value & this.#settable[i]!;
+    this.words[i] = (this.words[i]! & ~writable & ~cleared) | (value & writable) | set;
     return true;
   }
 

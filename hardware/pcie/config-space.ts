@@ -5,7 +5,7 @@
  * Surface: `read` and `write` of 1, 2 or 4 bytes; the decoded `busMaster`, `barAt`, `maxPayload`, `maxReadRequest`, `msi…`;
  * `onDecode` is called when software moves or enables a base address.
  */
-import { type AnyLayout, bits, type FieldSpec, type Layout, maskOf, RegisterFile, register } from '../bits/index.ts';
+import { type AnyLayout, bits, type FieldSpec, type Layout, RegisterFile, register } from '../bits/index.ts';
 import {
   BAR_COUNT,
   barOffset,
@@ -55,7 +55,6 @@ export class ConfigSpace {
   /** Called after software changed a base address or Memory Space Enable. */
   onDecode: (() => void) | null = null;
   readonly #file: RegisterFile;
-  readonly #clearable = new Uint32Array(CONFIG_BYTES / 4);
   readonly #pcie = placed(PCIE_CAPABILITY, PCIE_AT);
   readonly #msi = placed(MSI_CAPABILITY, MSI_AT);
 
@@ -66,13 +65,6 @@ export class ConfigSpace {
     const all: AnyLayout[] = [...header, ...bars, this.#pcie];
     if (spec.msiVectors > 0) all.push(this.#msi);
     const file = new RegisterFile(CONFIG_BYTES, all);
-    for (const item of all) {
-      const at = item.$.offset! / 4;
-      maskOf(item, (field) => field.spec.access === 'RW1C').forEach((mask, i) => {
-        this.#clearable[at + i] = mask;
-      });
-    }
-
     file.initial(IDENTITY, { VENDOR_ID: spec.vendor, DEVICE_ID: spec.device });
     file.initial(COMMAND_STATUS, { CAPABILITIES_LIST: 1 });
     file.initial(CLASS_REVISION, { REVISION_ID: spec.revision, CLASS_CODE: spec.classCode });
@@ -132,11 +124,8 @@ export class ConfigSpace {
       this.#file.write32(at, value);
       return;
     }
-    // Bytes that are not written keep their value, and their RW1C bits must not see a 1.
     const shift = (offset & 3) * 8;
-    const lanes = (2 ** (size * 8) - 1) << shift;
-    const kept = this.#file.read32(at) & ~lanes & ~this.#clearable[at / 4]!;
-    this.#file.write32(at, kept | ((value << shift) & lanes));
+    this.#file.write32(at, value << shift, (2 ** (size * 8) - 1) << shift);
   }
 
   get busMaster(): boolean {

@@ -11,13 +11,14 @@ const RWL = one('RWL', 0x0c, 'RWL');
 const WO = one('WO', 0x10, 'WO');
 const RW1C = one('RW1C', 0x14, 'RW1C');
 const RW1CS = one('RW1CS', 0x18, 'RW1CS');
+const RW1S = one('RW1S', 0x28, 'RW1S');
 const WIDE = register('WIDE', 0x20, 64, '', {
   LOW: bits(31, 4, 'RW', ''),
   FLAG: bit(32, 'RW1C', ''),
   HIGH: bits(63, 40, 'RW', ''),
 });
 const PLACED = layout('PLACED', 64, '', { LOW: bits(31, 0, 'RW', ''), HIGH: bits(63, 32, 'RW1C', '') });
-const ALL = [RO, ROS, RW, RWL, WO, RW1C, RW1CS, WIDE, { layout: PLACED, offset: 0x40 }];
+const ALL = [RO, ROS, RW, RWL, WO, RW1C, RW1CS, RW1S, WIDE, { layout: PLACED, offset: 0x40 }];
 const make = () => new RegisterFile(0x100, ALL);
 
 describe('A write', () => {
@@ -29,6 +30,7 @@ describe('A write', () => {
     { name: 'WO', offset: 0x10, after: 0xa5a5 },
     { name: 'RW1C', offset: 0x14, after: 0xa005 },
     { name: 'RW1CS', offset: 0x18, after: 0xa005 },
+    { name: 'RW1S', offset: 0x28, after: 0xaff5 },
   ])('of 0FF0h over A5A5h leaves what the class $name allows.', ({ offset, after }) => {
     const file = make();
     file.words[offset / 4] = 0xa5a5;
@@ -38,6 +40,18 @@ describe('A write', () => {
     expect(file.read32(offset), 'bits that no field declares stay 0').toBe(
       offset === 0x08 || offset === 0x0c ? 0 : after,
     );
+  });
+
+  it('of some bits of a word leaves the others alone, those that a 1 clears or sets among them.', () => {
+    const file = make();
+    const seen: number[] = [];
+    for (const offset of [0x08, 0x14, 0x28]) {
+      file.words[offset / 4] = 0xa5a5;
+      file.onWrite(offset, (written) => seen.push(written, file.written(offset)));
+      file.write32(offset, 0xffff_0ff0, 0xff);
+    }
+    expect([0x08, 0x14, 0x28].map((offset) => file.read32(offset))).toEqual([0xa5f0, 0xa505, 0xa5f5]);
+    expect(seen).toEqual([0xf0, 0xf0, 0xf0, 0xf0, 0xf0, 0xf0]);
   });
 
   it('where no register is changes nothing, but a hook there still sees it.', () => {

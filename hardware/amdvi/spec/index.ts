@@ -1,0 +1,8 @@
+/**
+ * AMD-Vi: registers, structures in memory, commands and events, as data. Where each comes from, source.ts says. What
+ * hardware does about all this is said elsewhere.
+ */
+export * from './capability-block.ts';
+export * from './logs.ts';
+export * from './registers/index.ts';
+export * from './source.ts';
