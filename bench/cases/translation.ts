@@ -53,7 +53,7 @@ class Bench {
     let at = top;
     for (let level = format.levels; level > 1; level--) {
       const entry = at + format.indexOf(page, level) * 8;
-      if (this.memory.read64(entry) === 0n) this.write(entry, format.table(this.table()) | flags);
+      if (this.memory.read64(entry) === 0n) this.write(entry, format.table(level, this.table()) | flags);
       const found = format.decode(level, this.memory.read64(entry));
       if (found.kind !== 'table') throw new Error(`no table at level ${level}`);
       at = found.address;
@@ -120,7 +120,8 @@ class GuestTables {
     let at = this.#firstTop;
     for (let level = 4; level > 1; level--) {
       const entry = at + this.#first.indexOf(page, level) * 8;
-      if (memory.read64(entry) === 0n) this.#bench.write(entry, this.#first.table(this.#table()) | ACCESSED_DIRTY);
+      if (memory.read64(entry) === 0n)
+        this.#bench.write(entry, this.#first.table(level, this.#table()) | ACCESSED_DIRTY);
       at = Number(memory.read64(entry) & 0xf_ffff_ffff_f000n);
     }
     const leaf = this.#first.leaf(1, frame, { read: true, write: true }) | ACCESSED_DIRTY;

@@ -30,8 +30,8 @@ export interface PageTableFormat {
   indexOf(page: PageNumber, level: number): number;
   /** log2 of the bytes that one entry at `level` covers. */
   pageShift(level: number): number;
-  /** An entry that points to the next lower table and restricts nothing. */
-  table(address: Hpa): bigint;
+  /** An entry at `level` that points to the next lower table and restricts nothing. */
+  table(level: number, address: Hpa): bigint;
   leaf(level: number, address: Hpa, protection: Protection): bigint;
   decode(level: number, entry: bigint): DecodedEntry;
 }

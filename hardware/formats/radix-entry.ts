@@ -2,7 +2,7 @@
  * What Intel's two kinds of paging entries have in common: 9 bits per level, the page-size bit at levels 2 and 3, one
  * layout per level and kind. What no layout declares is reserved; the masks that all walkers test come from here.
  */
-import { bit, bits, type FieldSpec, joinHalves, type Layout, undeclared } from '../bits/index.ts';
+import { bit, bits, type Field, type FieldSpec, joinHalves, type Layout, undeclared } from '../bits/index.ts';
 
 export const PAGE_SIZE_BIT = bit(7, 'RW', 'Page size: 1 makes this entry a leaf');
 
@@ -88,7 +88,7 @@ export function hasReserved(
 }
 
 /** An entry with this address and these flags. */
-export function radixEntry(of: RadixEntry, address: number, flags: bigint): bigint {
+export function radixEntry(of: { readonly ADDR: Field }, address: number, flags: bigint): bigint {
   const words = new Uint32Array(2);
   of.ADDR.setAddress(words, address);
   return joinHalves(words[1]!, words[0]!) | flags;
@@ -113,4 +113,10 @@ export function entryOffset(level: number, hi: number, lo: number): number {
     default:
       return (hi >>> 13) & 0xff8;
   }
+}
+
+/** True when the bits of an address above the width of 4 or 5 levels repeat its highest bit. */
+export function isCanonical(levels: number, hi: number): boolean {
+  const sign = levels === 5 ? hi >> 24 : hi >> 15;
+  return sign === 0 || sign === -1;
 }

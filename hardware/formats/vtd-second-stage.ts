@@ -131,7 +131,7 @@ export function vtdSecondStage(shape: SecondStageShape): PageTableFormat {
     empty: 0n,
     indexOf: radixIndex,
     pageShift: radixShift,
-    table: (address) => radixEntry(SS_PDE, address, flag(R.spec, true) | flag(W.spec, true)),
+    table: (_, address) => radixEntry(SS_PDE, address, flag(R.spec, true) | flag(W.spec, true)),
     leaf(level: number, address: number, { read, write, snoop }: Protection): bigint {
       const rights = flag(R.spec, read) | flag(W.spec, write) | flag(SNP.spec, snoop);
       return radixEntry(LAYOUTS.leaves[level]!, address, rights | flag(PS, level > 1));

@@ -119,7 +119,7 @@ export function x86Paging(shape: X86Shape): PageTableFormat {
     empty: 0n,
     indexOf: radixIndex,
     pageShift: radixShift,
-    table: (address) => radixEntry(FS_PDE, address, user | flag(RW.spec, true)),
+    table: (_, address) => radixEntry(FS_PDE, address, user | flag(RW.spec, true)),
     leaf(level: number, address: number, { write }: Protection): bigint {
       return radixEntry(LAYOUTS.leaves[level]!, address, user | flag(RW.spec, write) | flag(PS, level > 1));
     },

@@ -7,6 +7,7 @@ export * from './flag-update.ts';
 export * from './inspection.ts';
 export * from './interrupt-message.ts';
 export * from './iotlb.ts';
+export * from './page-request.ts';
 export * from './paging-structures.ts';
 export * from './performance-events.ts';
 export * from './probe.ts';

@@ -29,9 +29,10 @@ export interface WalkStart {
 
 export interface StructureNames {
   readonly name: string;
-  /** Performance events of a look-up and of a hit, which tells the level of the entry from 0 on. */
-  readonly lookup: number;
+  /** Performance events of a look-up, of a hit, which tells the level of the entry from 0 on, and of a miss. */
+  readonly lookup?: number;
   readonly hit: number;
+  readonly miss?: number;
 }
 
 export class PagingStructures {
@@ -72,8 +73,10 @@ export class PagingStructures {
 
   #count(counters: PerformanceEvents, t: Translation, domain: number, level: number | null): void {
     const { requester, pasid } = t;
-    counters.count(this.#names.lookup, requester, domain, pasid, 0);
-    if (level !== null) counters.count(this.#names.hit, requester, domain, pasid, level);
+    const { lookup, hit, miss } = this.#names;
+    if (lookup !== undefined) counters.count(lookup, requester, domain, pasid, 0);
+    if (level !== null) counters.count(hit, requester, domain, pasid, level);
+    else if (miss !== undefined) counters.count(miss, requester, domain, pasid, 0);
   }
 }
 

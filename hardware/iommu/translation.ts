@@ -2,6 +2,7 @@
  * One request on its way through an IOMMU, and the answer: reused by its owner, so that nothing is allocated per
  * request. Several may be under way at once in a timed machine; each has its own.
  */
+import { numberOf } from '../bits/index.ts';
 import { MemoryOperation } from '../memory/index.ts';
 import { AddressType, NO_PASID, RIGHTS, Status } from './access.ts';
 
@@ -34,6 +35,25 @@ export class Leaf {
     this.snoop = false;
     this.dirty = true;
   }
+
+  /** Keeps only the 2^shift bytes in which the address with these halves, before translation, lies. */
+  narrow(hi: number, lo: number, shift: number): void {
+    if (this.shift <= shift) return;
+    this.frameHi |= hi & below(this.shift - 32) & ~below(shift - 32);
+    this.frameLo |= lo & below(this.shift) & ~below(shift);
+    this.shift = shift;
+  }
+
+  /** Where the byte at `address`, which the page translates, lies. */
+  addressOf(address: number): number {
+    return numberOf(this.frameHi, this.frameLo) + (address % 2 ** this.shift);
+  }
+}
+
+/** The bits of a word below bit `n`. */
+function below(n: number): number {
+  if (n <= 0) return 0;
+  return n >= 32 ? -1 : (1 << n) - 1;
 }
 
 export class Translation<Fault extends FaultReason = FaultReason> {
@@ -49,6 +69,8 @@ export class Translation<Fault extends FaultReason = FaultReason> {
 
   /** When the walk began, in invalidations. */
   era = 0;
+  /** Domain of the request, once it is known. */
+  domain = 0;
   /** The request acts with supervisor privilege. */
   privileged = false;
 
@@ -63,7 +85,7 @@ export class Translation<Fault extends FaultReason = FaultReason> {
   fault: Fault | null = null;
   /** False when the specification lets the fault go unrecorded: qualified and disabled, or recoverable. */
   recorded = false;
-  /** An entry met on the way keeps qualified faults from being recorded. */
+  /** An entry met on the way keeps faults of some kinds from being recorded (VT-d: FPD; AMD-Vi: SE and SA). */
   faultDisable = false;
   /** The accesses of this request's walk. */
   readonly memory = new MemoryOperation();
@@ -92,9 +114,8 @@ export class Translation<Fault extends FaultReason = FaultReason> {
   /** Answers with the address that `leaf` gives. */
   succeed(): void {
     const { frameHi, frameLo, shift } = this.leaf;
-    const offset = shift >= 32 ? -1 : (1 << shift) - 1;
-    this.hpaHi = frameHi;
-    this.hpaLo = frameLo | (this.lo & offset);
+    this.hpaHi = shift > 32 ? frameHi | (this.hi & below(shift - 32)) : frameHi;
+    this.hpaLo = frameLo | (this.lo & below(shift));
     this.snoop = this.leaf.snoop;
     this.passed = false;
   }

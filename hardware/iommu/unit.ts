@@ -2,7 +2,9 @@
  * What a unit of either vendor offers to the machine around it: the timed agent, the rig and the contract tests know an
  * IOMMU only through this.
  */
+import type { DeviceMessages } from './device-messages.ts';
 import type { InterruptMessage } from './interrupt-message.ts';
+import type { PageRequest } from './page-request.ts';
 import type { IommuProbe } from './probe.ts';
 import type { FaultReason, Translation } from './translation.ts';
 import type { Walk } from './walk.ts';
@@ -24,5 +26,9 @@ export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   /** The steps of one interrupt message, and what follows when it was blocked. */
   walkInterrupt(message: InterruptMessage<Fault>): Walk;
   reportInterrupt(message: InterruptMessage<Fault>): void;
+  /** A device asks for a page. */
+  requestPage(request: PageRequest): void;
+  /** What the unit sends to devices. */
+  readonly devices: DeviceMessages;
   reset(): void;
 }

@@ -3,7 +3,15 @@
  * that lie in memory at hand and need no flag to be set. It decides nothing but plain success.
  */
 import { maskOf } from '../bits/index.ts';
-import { entryOffset, FS_PTE, isFirstStageLeaf, LEAF_MASKS, type ReservedMasks, radixShift } from '../formats/index.ts';
+import {
+  entryOffset,
+  FS_PTE,
+  isCanonical,
+  isFirstStageLeaf,
+  LEAF_MASKS,
+  type ReservedMasks,
+  radixShift,
+} from '../formats/index.ts';
 import { Access, exceeds, Leaf, RIGHTS } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { SecondStage } from './second-stage.ts';
@@ -104,10 +112,4 @@ interface GuestPage {
   readonly shift: number;
   readonly granted: number;
   readonly isDirty: boolean;
-}
-
-/** Bits 63:47 (4 levels) or 63:56 (5 levels) of a canonical address are equal. */
-export function isCanonical(levels: number, hi: number): boolean {
-  const sign = levels === 5 ? hi >> 24 : hi >> 15;
-  return sign === 0 || sign === -1;
 }

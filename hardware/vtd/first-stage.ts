@@ -10,6 +10,7 @@ import {
   firstStageLayout,
   firstStageReserved,
   hasReserved,
+  isCanonical,
   isFirstStageLeaf,
   type ReservedMasks,
   radixShift,
@@ -29,7 +30,7 @@ import {
   type Walk,
 } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import { isCanonical, QuickFirstStage } from './first-stage-quick.ts';
+import { QuickFirstStage } from './first-stage-quick.ts';
 import { Event } from './performance-events.ts';
 import type { SecondStage } from './second-stage.ts';
 import type { FirstStageTable, Space } from './space.ts';

@@ -2,10 +2,9 @@
  * Host permission tables (VT-d 4.2.4, 9.12): whether a translated request may touch the host page that it names. Each
  * level may end the walk with a permission for a part of its range, or lead to the next lower table.
  */
-import { anySet, numberOf } from '../bits/index.ts';
+import { anySet, numberOf, reserve, reservedBits } from '../bits/index.ts';
 import { Access, type IommuProbe, RIGHTS, type Translation, type Walk } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import { reserve, reservedBits } from './reserved-bits.ts';
 import type { HostPermissions } from './space.ts';
 import { FAULTS, type Fault, HPTL1E, HPTL2E, HPTL3E, HPTL3E_RESERVED_WITHOUT, HPTL4E } from './spec/index.ts';
 

@@ -7,7 +7,7 @@
  *
  * Delivery modes 011b and 110b, which the specification does not define, are delivered as they stand.
  */
-import { anySet, type RegisterFile, undeclared } from '../bits/index.ts';
+import { anySet, type RegisterFile, reserve, reservedBits, undeclared } from '../bits/index.ts';
 import {
   EntryCache,
   type EntryCacheSpec,
@@ -21,7 +21,6 @@ import type { Capabilities } from './capabilities.ts';
 import { deliver } from './interrupt-delivery.ts';
 import { post } from './interrupt-poster.ts';
 import { Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
-import { reserve, reservedBits } from './reserved-bits.ts';
 import type { Capability } from './spec/capability.ts';
 import {
   FAULTS,

@@ -2,7 +2,7 @@
  * Root and context tables of legacy mode (VT-d 3.4, 9.1, 9.3): finds what translates a requester's requests. An entry is
  * checked once, when it is fetched; what depends on the request is checked when the request comes.
  */
-import { anySet, highHalf, lowHalf } from '../bits/index.ts';
+import { anyBut, anySet, fieldBits, highHalf, lowHalf, reserve, reservedBits } from '../bits/index.ts';
 import {
   AddressType,
   EntryCache,
@@ -15,7 +15,6 @@ import {
 } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import { countContextLookup, type PerformanceEvents } from './performance-events.ts';
-import { anyBut, fieldBits, reserve, reservedBits } from './reserved-bits.ts';
 import { Kind, LEGACY, type Space } from './space.ts';
 import {
   CONTEXT_ENTRY,

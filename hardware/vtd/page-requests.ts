@@ -5,7 +5,7 @@
  * Offers: `accept`, the unit's work for one request as a walk; requests are served one after the other, in their order.
  */
 import { encode, type RegisterFile } from '../bits/index.ts';
-import { accessBits, type DeviceMessages, NO_PASID, Translation, type Walk } from '../iommu/index.ts';
+import { accessBits, type DeviceMessages, NO_PASID, type PageRequest, Translation, type Walk } from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { EventInterrupt } from './event-interrupt.ts';
@@ -29,23 +29,6 @@ import {
   TranslationTableMode,
 } from './spec/index.ts';
 import type { Translator } from './translator.ts';
-
-/** A page request message as a device sends it. */
-export interface PageRequest {
-  readonly requester: number;
-  /** -1 without a PASID. */
-  readonly pasid: number;
-  readonly hi: number;
-  readonly lo: number;
-  readonly read: boolean;
-  readonly write: boolean;
-  readonly execute: boolean;
-  readonly privileged: boolean;
-  /** Last page in group: it wants an answer. With neither read nor write it is a stop marker. */
-  readonly last: boolean;
-  /** PRGI. */
-  readonly group: number;
-}
 
 export interface PageRequestSurroundings {
   readonly file: RegisterFile;

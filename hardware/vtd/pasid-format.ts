@@ -1,7 +1,6 @@
 /** The PASID-table entry (VT-d 9.6): which of its bits are reserved under which capabilities, and what it says. */
-import { highHalf, lowHalf } from '../bits/index.ts';
+import { anyBut, fieldBits, highHalf, lowHalf, reserve, reservedBits } from '../bits/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import { anyBut, fieldBits, reserve, reservedBits } from './reserved-bits.ts';
 import { Kind, SCALABLE, type Space } from './space.ts';
 import {
   FAULTS,

@@ -2,7 +2,7 @@
  * What each descriptor of the invalidation queue asks for (VT-d 6.5.2, 7.6.1), by type. A unit has the descriptors that
  * its capabilities and the translation table mode allow (table 26).
  */
-import { numberOf, type RegisterFile } from '../bits/index.ts';
+import { numberOf, type RegisterFile, reservedBits } from '../bits/index.ts';
 import type { DeviceMessages, Walk } from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
@@ -10,7 +10,6 @@ import type { EventInterrupt } from './event-interrupt.ts';
 import type { FaultRecorder } from './fault-recorder.ts';
 import type { InterruptRemapper } from './interrupt-remapper.ts';
 import type { Invalidator } from './invalidation.ts';
-import { reservedBits } from './reserved-bits.ts';
 import {
   CONTEXT_CACHE_INVALIDATE,
   DESCRIPTORS,

@@ -3,7 +3,7 @@
  * requester and PASID. Entries are checked once, when they are fetched; what depends on the request is checked when the
  * request comes.
  */
-import { anySet } from '../bits/index.ts';
+import { anySet, fieldBits, reserve, reservedBits } from '../bits/index.ts';
 import {
   Access,
   AddressType,
@@ -19,7 +19,6 @@ import type { Capabilities } from './capabilities.ts';
 import { FAULTING_DOMAIN } from './legacy-tables.ts';
 import type { PasidFormat } from './pasid-format.ts';
 import { countContextLookup, Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
-import { fieldBits, reserve, reservedBits } from './reserved-bits.ts';
 import type { Space } from './space.ts';
 import {
   FAULTS,

@@ -18,6 +18,7 @@ import {
   type IommuProbe,
   type IommuUnit,
   NO_PASID,
+  type PageRequest,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
@@ -29,7 +30,7 @@ import { InterruptRemapper, type InterruptRemapperSpec } from './interrupt-remap
 import { Invalidator } from './invalidation.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
 import { InvalidationRegisters } from './invalidation-registers.ts';
-import { type PageRequest, PageRequests } from './page-requests.ts';
+import { PageRequests } from './page-requests.ts';
 import type { PerformanceEvents } from './performance-events.ts';
 import { makeRegisterPage } from './register-page.ts';
 import {

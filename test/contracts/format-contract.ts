@@ -25,10 +25,10 @@ export function formatContract(format: PageTableFormat): void {
     for (const level of levels) expect(format.decode(level, format.empty)).toEqual({ kind: 'empty' });
   });
 
-  it('decodes a table entry as the address it was made with, above level 1.', () => {
+  it.runIf(format.levels > 1)('decodes a table entry as the address it was made with, above level 1.', () => {
     fc.assert(
       fc.property(aligned(12), fc.constantFrom(...levels.slice(1)), (address, level) => {
-        expect(format.decode(level, format.table(address))).toEqual({ kind: 'table', address });
+        expect(format.decode(level, format.table(level, address))).toEqual({ kind: 'table', address });
       }),
     );
   });
@@ -50,7 +50,7 @@ export function formatContract(format: PageTableFormat): void {
   it('makes entries of 64 bits.', () => {
     const all = 2 ** ADDRESS_BITS - 4096;
     const entries = [
-      format.table(all),
+      format.table(format.levels, all),
       ...format.leafLevels.map((level) => format.leaf(level, all, { read: true, write: true, snoop: true })),
     ];
     for (const entry of entries) expect(BigInt.asUintN(64, entry)).toBe(entry);

@@ -33,7 +33,7 @@ describe('An entry of the second stage', () => {
     expect(format.decode(level, BigInt(raw))).toEqual({ kind, ...rest, address });
     const made =
       kind === 'table'
-        ? format.table(address)
+        ? format.table(level, address)
         : format.leaf(level, address, { read: vector.read!, write: vector.write!, snoop: vector.snoop! });
     expect(made).toBe(BigInt(raw));
   });

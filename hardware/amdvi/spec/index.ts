@@ -3,6 +3,10 @@
  * hardware does about all this is said elsewhere.
  */
 export * from './capability-block.ts';
+export * from './commands.ts';
+export * from './device-table.ts';
+export * from './events.ts';
+export * from './faults.ts';
 export * from './logs.ts';
 export * from './registers/index.ts';
 export * from './source.ts';

@@ -140,7 +140,7 @@ export class PageTable {
     if (child < 0) return child;
     this.tables++;
     this.#used.set(child, 0);
-    this.#write(at, this.format.table(child * PAGE_SIZE));
+    this.#write(at, this.format.table(level, child * PAGE_SIZE));
     this.#count(table, 1);
     return child;
   }

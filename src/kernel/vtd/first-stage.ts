@@ -18,7 +18,7 @@ export function firstStageFormat(levels: 4 | 5, capabilities: ScalableCapabiliti
   if (walkSnoop) return format;
   return {
     ...format,
-    table: (address) => format.table(address) | ACCESSED,
+    table: (level, address) => format.table(level, address) | ACCESSED,
     leaf: (level, address, protection) => format.leaf(level, address, protection) | ACCESSED | DIRTY,
   };
 }

@@ -1,14 +1,21 @@
 /** Which bits of an entry are reserved in one implementation: what no field declares, and what capabilities take away. */
-import { type AnyLayout, maskOf, undeclared } from '../bits/index.ts';
-import type { Capabilities } from './capabilities.ts';
-import type { Capability } from './spec/capability.ts';
+import { type AnyLayout, maskOf, undeclared } from './layout.ts';
+
+/** Says which capabilities an implementation has. */
+export interface Has<Capability extends string> {
+  has(name: Capability): boolean;
+}
 
 /** Fields that are reserved while a capability is 0. */
-export type Conditional = Readonly<Partial<Record<Capability, readonly string[]>>>;
+export type Conditional<Capability extends string> = Readonly<Partial<Record<Capability, readonly string[]>>>;
 
-export function reservedBits(of: AnyLayout, capabilities: Capabilities, conditional: Conditional = {}): Uint32Array {
-  const missing = Object.entries(conditional).filter(([name]) => !capabilities.has(name as Capability));
-  const fields = new Set(missing.flatMap(([, names]) => names));
+export function reservedBits<Capability extends string>(
+  of: AnyLayout,
+  unit: Has<Capability>,
+  conditional?: Conditional<Capability>,
+): Uint32Array {
+  const missing = Object.entries(conditional ?? {}).filter(([name]) => !unit.has(name as Capability));
+  const fields = new Set(missing.flatMap(([, names]) => names as readonly string[]));
   const never = undeclared(of);
   return maskOf(of, (field) => fields.has(field.name)).map((bits, i) => bits | never[i]!);
 }

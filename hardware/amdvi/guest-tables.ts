@@ -1,0 +1,270 @@
+/**
+ * Guest translation: the GCR3 table gives the top table of a PASID, the x86 tables below translate to a guest physical
+ * address, and the host table, where there is one, translates that and the address of every table on the way.
+ */
+import { anySet, highHalf, lowHalf, undeclared } from '../bits/index.ts';
+import {
+  entryOffset,
+  hasReserved,
+  isCanonical,
+  isV2Leaf,
+  type ReservedMasks,
+  radixShift,
+  V2_NAMES,
+  V2_PTE,
+  v2Layout,
+  v2Reserved,
+} from '../formats/index.ts';
+import {
+  Access,
+  EntryCache,
+  type EntryCacheSpec,
+  type Era,
+  type IommuProbe,
+  type IotlbSpec,
+  Leaf,
+  NO_PASID,
+  PagingStructures,
+  RIGHTS,
+  setFlags,
+  type Translation,
+  UpdateEnd,
+  type Walk,
+} from '../iommu/index.ts';
+import type { DeviceEntry, GuestTables as GuestRoot, HostTable } from './device-table.ts';
+import type { HostTables } from './host-tables.ts';
+import { type AmdFault, CounterSource, FAULTS, GCR3_ENTRY } from './spec/index.ts';
+
+const RW = V2_PTE.RW.mask;
+const US = V2_PTE.US.mask;
+const P = V2_PTE.P.mask;
+const A = V2_PTE.A.mask;
+const D = V2_PTE.D.mask;
+const NX = V2_PTE.NX.mask;
+
+/** What all levels so far grant: RW and US as they stand in an entry, and execution. */
+const EXECUTE = 1;
+const EVERYTHING = RW | US | EXECUTE;
+
+const GCR3_RESERVED = undeclared(GCR3_ENTRY);
+const PASIDS_PER_TABLE_BITS = 9;
+const PASID_BITS = 20;
+const PHYSICAL_BITS = 52;
+
+/** What the unit's control register says about guest translation. */
+export interface GuestControl {
+  /** GCR3TRPMode: the root of the GCR3 table is a guest physical address. */
+  readonly rootIsGuest: boolean;
+  /** Accessed and dirty flags are kept. */
+  readonly accessed: boolean;
+  readonly dirty: boolean;
+}
+
+/** What a guest walk has found beside `leaf`: for whom the page is. */
+export interface GuestPage {
+  user: boolean;
+  execute: boolean;
+}
+
+interface Space {
+  readonly domain: number;
+  readonly pasid: number;
+  readonly host: HostTable | null;
+  readonly guest: GuestRoot;
+}
+
+export class GuestTables {
+  probe: IommuProbe | null = null;
+  readonly directory: PagingStructures;
+  /** Top guest tables by domain and PASID. */
+  readonly roots: EntryCache<number> | null;
+  /** For whom the page is that the last walk has found. */
+  readonly page: GuestPage = { user: true, execute: true };
+  readonly #host: HostTables;
+  readonly #era: Era;
+  readonly #reserved: ReservedMasks = v2Reserved(PHYSICAL_BITS);
+
+  constructor(host: HostTables, era: Era, caches: { directory: IotlbSpec | null; roots: EntryCacheSpec | null }) {
+    const names = {
+      name: 'guest page-directory cache',
+      hit: CounterSource.MEM_IOMMU_TLB_PDE_HIT,
+      miss: CounterSource.MEM_IOMMU_TLB_PDE_MISS,
+    };
+    this.directory = new PagingStructures(caches.directory, names, era);
+    this.roots = caches.roots === null ? null : new EntryCache(caches.roots);
+    this.#host = host;
+    this.#era = era;
+  }
+
+  /** Under which the root of a PASID is cached. */
+  keyOf(domain: number, pasid: number): number {
+    return domain * 2 ** PASID_BITS + pasid;
+  }
+
+  domainOf(key: number): number {
+    return Math.floor(key / 2 ** PASID_BITS);
+  }
+
+  /** Translates the request's address in a PASID of a device and fills `t.leaf`. */
+  *walk(t: Translation<AmdFault>, entry: DeviceEntry, pasid: number, control: GuestControl): Walk<AmdFault | null> {
+    const guest = entry.guest!;
+    const space: Space = { domain: entry.domain, pasid, host: entry.host, guest };
+    if (pasid >= 2 ** (PASIDS_PER_TABLE_BITS * guest.gcr3Levels)) return FAULTS.PASID;
+    // PASID 0 by GIoV is no process: its addresses are not sign-extended.
+    if (!isInRange(guest.levels, t.hi, t.pasid === NO_PASID)) return FAULTS.GUEST_CANONICAL;
+    const root = yield* this.#root(t, space, control);
+    if (typeof root !== 'number') return root;
+    return yield* this.#descend(t, space, root, control);
+  }
+
+  /** The top guest table of a PASID, a guest physical address. */
+  *#root(t: Translation<AmdFault>, space: Space, control: GuestControl): Walk<number | AmdFault> {
+    const { memory } = t;
+    const key = this.keyOf(space.domain, space.pasid);
+    const cached = this.roots?.find(key, !t.effects) ?? null;
+    if (this.probe !== null)
+      this.probe.cache('GCR3 cache', cached !== null, `domain ${space.domain}, PASID ${space.pasid}`);
+    if (cached !== null) return cached;
+    let table = space.guest.gcr3;
+    for (let level = space.guest.gcr3Levels - 1; level >= 0; level--) {
+      const index = (space.pasid >>> (PASIDS_PER_TABLE_BITS * level)) & (2 ** PASIDS_PER_TABLE_BITS - 1);
+      let at = table + index * 8;
+      // The root is a system address unless software says otherwise; what entries hold are guest addresses.
+      const isRoot = level === space.guest.gcr3Levels - 1;
+      if (space.host !== null && (!isRoot || control.rootIsGuest)) {
+        const inner = new Leaf();
+        const fault = yield* this.#locate(t, space.host, inner, at, Access.READ);
+        if (fault !== null) return fault;
+        at = inner.addressOf(at);
+      }
+      yield memory.read(at, 2);
+      if (!memory.ok) return FAULTS.GCR3_READ;
+      if (this.probe !== null) this.probe.read(GCR3_ENTRY.$.name, at, memory.words, 2);
+      if (!GCR3_ENTRY.V.isSet(memory.words)) return FAULTS.GCR3_NOT_VALID;
+      if (anySet(memory.words, GCR3_RESERVED)) return FAULTS.GCR3_RESERVED;
+      table = GCR3_ENTRY.Address.address(memory.words);
+    }
+    if (this.#era.mayFill(t)) this.roots?.insert(key, table);
+    return table;
+  }
+
+  *#descend(t: Translation<AmdFault>, space: Space, root: number, control: GuestControl): Walk<AmdFault | null> {
+    const { hi, lo, memory, leaf, access } = t;
+    const write = (access & Access.WRITE) !== 0;
+    const inner = new Leaf();
+    const tags = { domain: space.domain, pasid: space.pasid, hi, lo };
+    const start = this.directory.find(t, tags, space.guest.levels);
+    let { table, level, granted } = start ?? { table: root, level: space.guest.levels, granted: EVERYTHING };
+    for (;;) {
+      // 1. Where the entry is: the table's address is a guest's, and the host table says where that lies.
+      let at = table + entryOffset(level, hi, lo);
+      inner.rights = RIGHTS;
+      if (space.host !== null) {
+        const fault = yield* this.#locate(t, space.host, inner, at, Access.READ);
+        if (fault !== null) return fault;
+        at = inner.addressOf(at);
+      }
+      // 2. Fetch the entry.
+      yield memory.read(at, 2);
+      if (!memory.ok) return FAULTS.GUEST_READ;
+      if (this.probe !== null) this.probe.read(V2_NAMES[level]!, at, memory.words, 2);
+      const entryLo = memory.words[0]! | 0;
+      const entryHi = memory.words[1]! | 0;
+      // 3. Presence, then reserved bits.
+      if ((entryLo & P) === 0) return FAULTS.GUEST_NOT_PRESENT;
+      const isLeaf = isV2Leaf(level, entryLo);
+      if (hasReserved(this.#reserved, level, isLeaf, entryLo, entryHi)) return FAULTS.GUEST_RESERVED;
+      // 4. What every level grants: writing, user requests, execution.
+      const left = granted & ((entryLo & (RW | US)) | ((entryHi & NX) === 0 ? EXECUTE : 0));
+      const target = v2Layout(level, entryLo).ADDR.address(memory.words);
+      const tableRights = inner.rights;
+      if (!isLeaf) {
+        const update = yield* this.#update(t, { at, entryLo, entryHi, tableRights }, control.accessed ? A : 0);
+        if (update === 'changed') continue;
+        if (update !== null) return update;
+        granted = left;
+        this.directory.keep(t, tags, level, target, granted);
+        table = target;
+        level--;
+        continue;
+      }
+      // 5. The page: what the guest table grants, and what the host table makes of it.
+      const rights = Access.READ | ((left & RW) !== 0 ? Access.WRITE : 0);
+      const fault = yield* this.#finish(t, space.host, { target, shift: radixShift(level), rights }, write);
+      if (fault !== null) return fault;
+      this.page.user = (left & US) !== 0;
+      this.page.execute = (left & EXECUTE) !== 0;
+      // 6. Accessed and dirty flags of the leaf, once the request is known to pass.
+      const passes = write && (leaf.rights & Access.WRITE) !== 0 && (t.privileged || this.page.user);
+      const wanted = (control.accessed ? A : 0) | (passes && control.dirty ? D : 0);
+      const update = yield* this.#update(t, { at, entryLo, entryHi, tableRights }, wanted);
+      if (update === 'changed') continue;
+      if (update !== null) return update;
+      leaf.dirty &&= !control.dirty || ((entryLo | wanted) & D) !== 0;
+      return null;
+    }
+  }
+
+  /** Finds the system address of what lies at guest address `at`, for an access that needs `wanted`. */
+  *#locate(t: Translation<AmdFault>, host: HostTable, inner: Leaf, at: number, wanted: number): Walk<AmdFault | null> {
+    const fault = yield* this.#host.walk(t, inner, host, placeOf(at), false);
+    if (fault !== null) return fault;
+    return (inner.rights & wanted) === wanted ? null : FAULTS.DENIED;
+  }
+
+  /** Fills `t.leaf` from the page that the guest table names. */
+  *#finish(t: Translation<AmdFault>, host: HostTable | null, page: Page, write: boolean): Walk<AmdFault | null> {
+    const { leaf, lo } = t;
+    const { target, shift, rights } = page;
+    if (host === null) {
+      leaf.frameHi = highHalf(target);
+      leaf.frameLo = lowHalf(target);
+      leaf.shift = shift;
+      leaf.rights = rights;
+      leaf.snoop = false;
+      leaf.dirty = true;
+      return null;
+    }
+    const offset = (lo & ((1 << shift) - 1)) >>> 0;
+    const guest = placeOf(target + offset);
+    const fault = yield* this.#host.walk(t, leaf, host, guest, write && (rights & Access.WRITE) !== 0);
+    if (fault !== null) return fault;
+    leaf.rights &= rights;
+    leaf.narrow(guest.hi, guest.lo, shift);
+    return null;
+  }
+
+  /** Sets flags of a guest entry; 'changed' when it must be read again. */
+  *#update(t: Translation<AmdFault>, entry: Entry, flags: number): Walk<AmdFault | 'changed' | null> {
+    const { at, entryLo, entryHi, tableRights } = entry;
+    if ((entryLo & flags) === flags) return null;
+    if ((tableRights & Access.WRITE) === 0) return FAULTS.DENIED;
+    const end = yield* setFlags(t, at, entryLo, entryHi, flags, true);
+    if (end === UpdateEnd.CHANGED) return 'changed';
+    return end === UpdateEnd.FAILED ? FAULTS.FLAG_UPDATE : null;
+  }
+}
+
+interface Page {
+  readonly target: number;
+  readonly shift: number;
+  readonly rights: number;
+}
+
+interface Entry {
+  readonly at: number;
+  readonly entryLo: number;
+  readonly entryHi: number;
+  /** What the host table allows where the entry lies. */
+  readonly tableRights: number;
+}
+
+function placeOf(address: number): { readonly hi: number; readonly lo: number } {
+  return { hi: highHalf(address), lo: lowHalf(address) };
+}
+
+/** With a PASID an address is sign-extended; without one it uses the whole width, and nothing above. */
+function isInRange(levels: 4 | 5, hi: number, withoutPasid: boolean): boolean {
+  if (!withoutPasid) return isCanonical(levels, hi);
+  return hi >>> (levels === 5 ? 25 : 16) === 0;
+}

@@ -1,0 +1,127 @@
+/**
+ * The walk through a host (v1) table: up to 6 levels, any of which may be skipped, pages of every power of two. Ends with
+ * the condition that stops it, or with the page in `leaf`.
+ */
+import { anySet, highHalf, lowHalf } from '../bits/index.ts';
+import {
+  encodedShift,
+  isSizeOf,
+  NextLevel,
+  radixShift,
+  V1_LEVELS,
+  V1_PDE,
+  V1_PTE,
+  V1_RESERVED,
+  v1Exceeds,
+  v1Offset,
+  v1SkipsBits,
+} from '../formats/index.ts';
+import {
+  Access,
+  type Era,
+  type IommuProbe,
+  type IotlbSpec,
+  type Leaf,
+  NO_PASID,
+  PagingStructures,
+  RIGHTS,
+  setFlags,
+  type Translation,
+  UpdateEnd,
+  type Walk,
+} from '../iommu/index.ts';
+import type { HostTable } from './device-table.ts';
+import { type AmdFault, CounterSource, FAULTS } from './spec/index.ts';
+
+const A = V1_PTE.A.mask;
+const D = V1_PTE.D.mask;
+/** In the high half. */
+const U = V1_PTE.U.mask;
+const FC = V1_PTE.FC.mask;
+const GRANTS = V1_PTE.IR.mask | V1_PTE.IW.mask;
+const GRANTS_SHIFT = V1_PTE.IR.shift;
+
+export class HostTables {
+  probe: IommuProbe | null = null;
+  /** The page-directory cache. */
+  readonly directory: PagingStructures;
+  /** U of the page that the last walk has found. */
+  untranslatedOnly = false;
+
+  constructor(era: Era, directory: IotlbSpec | null) {
+    const names = {
+      name: 'page-directory cache',
+      hit: CounterSource.MEM_IOMMU_TLB_PDE_HIT,
+      miss: CounterSource.MEM_IOMMU_TLB_PDE_MISS,
+    };
+    this.directory = new PagingStructures(directory, names, era);
+  }
+
+  /** Translates the address with these halves and fills `leaf`. `write` asks for the dirty flag. */
+  *walk(
+    t: Translation<AmdFault>,
+    leaf: Leaf,
+    host: HostTable,
+    { hi, lo }: { readonly hi: number; readonly lo: number },
+    write: boolean,
+  ): Walk<AmdFault | null> {
+    if (v1Exceeds(host.level, hi, lo)) return FAULTS.OUT_OF_RANGE;
+    const { memory } = t;
+    const tags = { domain: host.domain, pasid: NO_PASID, hi, lo };
+    const start = this.directory.find(t, tags, host.level);
+    let { table, level, granted: rights } = start ?? { table: host.table, level: host.level, granted: RIGHTS };
+    for (;;) {
+      // 1. Fetch the entry.
+      const at = table + v1Offset(level, hi, lo);
+      yield memory.read(at, 2);
+      if (!memory.ok) return FAULTS.TABLE_READ;
+      const { words } = memory;
+      const next = V1_PTE.NextLevel.get(words);
+      const isLeaf = next === NextLevel.PAGE || next === NextLevel.SIZED_PAGE;
+      const kind = isLeaf ? V1_PTE : V1_PDE;
+      if (this.probe !== null) this.probe.read(`${kind.$.name}, level ${level}`, at, words, 2);
+      // 2. Presence, then reserved bits.
+      if (!V1_PTE.PR.isSet(words)) return FAULTS.NOT_PRESENT;
+      if (anySet(words, isLeaf ? V1_RESERVED.leaf : V1_RESERVED.table)) return FAULTS.RESERVED;
+      const entryLo = words[0]! | 0;
+      const entryHi = words[1]! | 0;
+      const target = V1_PTE.PageAddress.address(words);
+      // 3. The level that comes next, or the size of the page.
+      const shift = isLeaf ? pageShift(level, next, target) : 0;
+      if (isLeaf && shift === 0) return FAULTS.PAGE_SIZE;
+      if (!isLeaf && next >= level) return FAULTS.NEXT_LEVEL;
+      if (!isLeaf && v1SkipsBits(level, next, hi, lo)) return FAULTS.SKIPPED;
+      // 4. Rights are what every level grants.
+      const left = rights & ((entryHi & GRANTS) >>> GRANTS_SHIFT);
+      // 5. Accessed flag in every entry that is used, dirty flag in a leaf that is written through.
+      const isWritten = isLeaf && write && (left & Access.WRITE) !== 0 && host.dirty;
+      const wanted = (host.accessed ? A : 0) | (isWritten ? D : 0);
+      const update = yield* setFlags(t, at, entryLo, entryHi, wanted, true);
+      if (update === UpdateEnd.CHANGED) continue;
+      if (update === UpdateEnd.FAILED) return FAULTS.FLAG_UPDATE;
+      rights = left;
+      if (isLeaf) {
+        const frame = target - (target % 2 ** shift);
+        leaf.frameHi = highHalf(frame);
+        leaf.frameLo = lowHalf(frame);
+        leaf.shift = shift;
+        leaf.rights = rights;
+        leaf.snoop = (entryHi & FC) !== 0;
+        leaf.dirty = !host.dirty || ((entryLo | wanted) & D) !== 0;
+        this.untranslatedOnly = (entryHi & U) !== 0;
+        return null;
+      }
+      // An entry that skips levels serves only addresses whose bits of these levels are 0: it is kept as if it stood lower.
+      this.directory.keep(t, tags, next + 1, target, rights);
+      table = target;
+      level = next;
+    }
+  }
+}
+
+/** log2 of a leaf's size, 0 when it is none that the level may have. */
+function pageShift(level: number, next: number, target: number): number {
+  if (next === NextLevel.PAGE) return level < V1_LEVELS ? radixShift(level) : 0;
+  const shift = encodedShift(highHalf(target), lowHalf(target));
+  return isSizeOf(level, shift) ? shift : 0;
+}

@@ -1,0 +1,76 @@
+/**
+ * What the AMD-Vi unit keeps in an IOTLB entry. Entries belong to a domain, and those of guest tables to a domain and a
+ * PASID: devices of one domain share them.
+ */
+import { FLAGS, FRAME_HI, FRAME_LO, type Iotlb, RIGHTS, SHIFT, type Translation } from '../iommu/index.ts';
+import type { GuestPage } from './guest-tables.ts';
+
+// Flags. The low two bits are the rights that a plain request may use without a closer look: no write where a dirty flag
+// has to be set first, and nothing where the page is not for users.
+export const SNOOP = 1 << 2;
+/** A write needs no dirty flag to be set. */
+export const NEEDS_NO_FLAG = 1 << 3;
+const RIGHTS_SHIFT = 4;
+const USER = 1 << 6;
+const EXECUTE = 1 << 7;
+/** U of the host entry. */
+export const UNTRANSLATED_ONLY = 1 << 8;
+/** A guest table took part, over a host table. */
+export const NESTED = 1 << 9;
+/** The host entry was not present; only with NpCache. */
+export const ABSENT = 1 << 10;
+
+/** No guest table takes part. */
+export const HOST_ONLY = -1;
+
+/** Domain, and the lower part of the PASID. */
+export function ownerOf(domain: number, pasid: number): number {
+  return pasid === HOST_ONLY ? domain : domain | (pasid << 16);
+}
+
+/** Upper page bits; above them the upper part of the PASID, and that there is one. */
+export function pageHiOf(hi: number, pasid: number): number {
+  return pasid === HOST_ONLY ? hi >>> 12 : (hi >>> 12) | ((0b01_0000 | (pasid >>> 16)) << 26);
+}
+
+/** What is known of a page beside its place. */
+export interface PageQualities extends GuestPage {
+  readonly untranslatedOnly: boolean;
+  readonly nested: boolean;
+}
+
+export function entryFlags({ leaf }: Translation, { user, execute, untranslatedOnly, nested }: PageQualities): number {
+  const clean = leaf.dirty ? RIGHTS : 1;
+  const plain = user ? leaf.rights & clean : 0;
+  return (
+    plain |
+    (leaf.snoop ? SNOOP : 0) |
+    (leaf.dirty ? NEEDS_NO_FLAG : 0) |
+    (leaf.rights << RIGHTS_SHIFT) |
+    (user ? USER : 0) |
+    (execute ? EXECUTE : 0) |
+    (untranslatedOnly ? UNTRANSLATED_ONLY : 0) |
+    (nested ? NESTED : 0)
+  );
+}
+
+/** Fills `t.leaf` and `page` from an entry. */
+export function unpack(
+  { words }: Iotlb,
+  i: number,
+  t: Translation,
+  page: { -readonly [K in keyof PageQualities]: boolean },
+): void {
+  const flags = words[i + FLAGS]!;
+  const { leaf } = t;
+  leaf.frameHi = words[i + FRAME_HI]!;
+  leaf.frameLo = words[i + FRAME_LO]!;
+  leaf.shift = words[i + SHIFT]!;
+  leaf.rights = (flags >>> RIGHTS_SHIFT) & RIGHTS;
+  leaf.snoop = (flags & SNOOP) !== 0;
+  leaf.dirty = (flags & NEEDS_NO_FLAG) !== 0;
+  page.user = (flags & USER) !== 0;
+  page.execute = (flags & EXECUTE) !== 0;
+  page.untranslatedOnly = (flags & UNTRANSLATED_ONLY) !== 0;
+  page.nested = (flags & NESTED) !== 0;
+}
