@@ -47,6 +47,8 @@ const EA = FS_PTE.EA.mask;
 
 /** What the levels so far grant: RW and US of all of them. */
 const EVERYTHING = RW | US;
+/** In a cached entry the rights to the table itself, which the second stage grants, stand above that. */
+const TABLE_SHIFT = 4;
 
 interface Place {
   readonly hi: number;
@@ -80,16 +82,24 @@ export class FirstStage {
     const tags = { domain: space.domain, pasid: space.pasid, hi, lo };
     const start = this.paging.find(t, tags, first.levels);
     let { table, level, granted } = start ?? { table: first.table, level: first.levels, granted: EVERYTHING };
+    // A table that is cached has been located.
+    let isLocated = start !== null;
+    inner.rights = start === null ? RIGHTS : granted >>> TABLE_SHIFT;
     for (;;) {
-      // 1. Where the entry is. When nested the table's address is a guest's, and reading it needs the second stage.
       const isTop = level === first.levels;
-      let at = table + entryOffset(level, hi, lo);
-      inner.rights = RIGHTS;
-      if (space.second !== null) {
-        const fault = yield* this.#locateTable(t, space, inner, at, isTop);
-        if (fault !== null) return fault;
-        at = hostAddress(inner, at);
+      const offset = entryOffset(level, hi, lo);
+      // 1. Where the table is. When nested its address is a guest's, and reading it needs the second stage; what is
+      //    cached is the host's (VT-d 6.2.5).
+      if (!isLocated) {
+        if (space.second !== null) {
+          const fault = yield* this.#locateTable(t, space, inner, table + offset, isTop);
+          if (fault !== null) return fault;
+          table = hostAddress(inner, table);
+        }
+        if (!isTop) this.paging.keep(t, tags, level + 1, table, (granted & EVERYTHING) | (inner.rights << TABLE_SHIFT));
+        isLocated = true;
       }
+      const at = table + offset;
       // 2. Fetch the entry.
       yield memory.read(at, 2);
       if (!memory.ok) return isTop ? FAULTS.SFS_4 : FAULTS.SFS_1;
@@ -112,20 +122,27 @@ export class FirstStage {
         if (update === 'changed') continue;
         if (update !== null) return update;
         granted = left;
-        this.paging.keep(t, tags, level, target, granted & EVERYTHING);
         table = target;
+        isLocated = false;
         level--;
         continue;
       }
       // 5. The page: what the first stage grants, and when nested what the second stage makes of it.
       const rights = Access.READ | ((left & RW) !== 0 || (t.privileged && !first.writeProtect) ? Access.WRITE : 0);
-      const fault = yield* this.#finish(t, space, { target, shift: radixShift(level), rights }, write);
+      const page = { target, shift: radixShift(level), rights };
+      const fault = yield* this.#finish(t, space, page, false);
       if (fault !== null) return fault;
       // 6. Accessed and dirty flags of the leaf, once the request is known to pass.
       const isWritten = write && (leaf.rights & Access.WRITE) !== 0;
       const update = yield* this.#update(t, first, entry, used | (isWritten ? D : 0));
       if (update === 'changed') continue;
       if (update !== null) return update;
+      // 7. The second stage's dirty flag comes last: only accessed flags may be set for what is not written after all
+      //    (VT-d 3.7.2), and until now the guest could still name another page.
+      if (isWritten && !leaf.dirty) {
+        const late = yield* this.#finish(t, space, page, true);
+        if (late !== null) return late;
+      }
       leaf.dirty &&= isWritten || (entryLo & D) !== 0;
       return null;
     }

@@ -192,7 +192,10 @@ export class Translator {
       const second = space.second!;
       if (exceeds(hi, second.addressBits)) return false;
       if (!this.secondStage.quick(memory, leaf, second, access, hi, lo)) return false;
-    } else if (!this.firstStage.quick.walk(memory, leaf, space, access, hi, lo)) {
+    } else if (
+      this.firstStage.structures !== null ||
+      !this.firstStage.quick.walk(memory, leaf, space, access, hi, lo)
+    ) {
       return false;
     }
     leaf.snoop ||= space.pageSnoop;

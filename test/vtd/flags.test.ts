@@ -200,6 +200,25 @@ describe('An update of flags is atomic', () => {
     expect(outcome(other.ask(0n))).toBe('91h');
   });
 
+  it('in a nested translation: the second stage marks the page dirty only once the first stage has marked its entry.', () => {
+    const memory = new HostRam();
+    const fields = { pgtt: Pgtt.NESTED, ssade: true };
+    const bench = new ScalableBench({ memory, ram: [[0n, 0x20_0000n]] }).scalable(fields).on();
+    // The guest names another page while the first one is looked up.
+    memory.beforeExchange(tableAt(1), () => memory.put(tableAt(1), OTHER | ALL));
+    expect(outcome(bench.ask(0n, true))).toBe(OTHER);
+    expect([pageFlags(bench, DATA), pageFlags(bench, OTHER)]).toEqual([SS.A, SS.A | SS.D]);
+    expect(memory.get(tableAt(1))).toBe(OTHER | ALL | FS.A | FS.D);
+    // Nothing is left to set but dirty flags, and that fails: first in the first stage, then in the second.
+    bench.entry(1, 1, DATA | ALL).ask(0x1000n);
+    memory.failing = true;
+    expect(outcome(bench.ask(0x1000n, true))).toBe('91h');
+    expect(pageFlags(bench, DATA)).toBe(SS.A);
+    bench.entry(1, 1, DATA | ALL | FS.A | FS.D);
+    expect(outcome(bench.ask(0x1000n, true))).toBe('7Dh');
+    expect(pageFlags(bench, DATA)).toBe(SS.A);
+  });
+
   it('and takes place once per flag that is missing.', () => {
     const memory = new HostRam();
     const bench = new ScalableBench({ memory, ram: [[0n, 0x20_0000n]] }).scalable().on();
