@@ -97,6 +97,11 @@ export class Capabilities {
     return { hostAddressWidth, largePages, snoopControl: this.has('SC') };
   }
 
+  /** Bits of the largest AGAW; without a second stage, of the widest first-stage address. */
+  get widestAddress(): number {
+    return this.widest < 0 ? 12 + 9 * (this.has('FS5LP') ? 5 : 4) : 30 + 9 * this.widest;
+  }
+
   /** The largest address-width code point that the unit has. */
   get widest(): number {
     return 31 - Math.clz32(this.value('SAGAW') & 0b1110);

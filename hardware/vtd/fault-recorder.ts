@@ -18,12 +18,16 @@ export interface RecordedRequest {
   readonly hi: number;
   readonly lo: number;
   readonly isPageRequest?: boolean;
+  /** The address is an interrupt's index, at the top. */
+  readonly isInterrupt?: boolean;
 }
 
 export interface FaultRecorderSpec {
   /** Byte offset of the first record. */
   readonly offset: number;
   readonly records: number;
+  /** Bits of the widest address that a record holds (VT-d 11.4.7.6). */
+  readonly addressBits: number;
   /** ECAP.PASID and ECAP.DT: without them the fields they stand for are not written. */
   readonly pasid: boolean;
   readonly deviceTlb: boolean;
@@ -104,7 +108,8 @@ export class FaultRecorder {
     const { words } = this.#file;
     const { access, pasid } = request;
     words.fill(0, at, at + RECORD_BYTES / 4);
-    FRCD.FI.setAddress(words, numberOf(request.hi, request.lo & ~0xfff), at);
+    const hi = request.isInterrupt === true ? request.hi : request.hi & (2 ** (this.#spec.addressBits - 32) - 1);
+    FRCD.FI.setAddress(words, numberOf(hi, request.lo & ~0xfff), at);
     FRCD.SID.set(words, request.requester, at);
     FRCD.FR.set(words, reason, at);
     const isPageRequest = request.isPageRequest === true;

@@ -9,18 +9,7 @@ import { anySet } from '../bits/index.ts';
 import type { Walk } from '../iommu/index.ts';
 import { MemoryOperation } from '../memory/index.ts';
 import { QueueCommands, type QueueSurroundings, type Refusal } from './queue-commands.ts';
-import {
-  DESCRIPTOR_HEADER,
-  FSTS,
-  GSTS,
-  IQA,
-  IQERCD,
-  IQH,
-  IQT,
-  Iqei,
-  RTADDR,
-  TranslationTableMode,
-} from './spec/index.ts';
+import { DESCRIPTOR_HEADER, FSTS, GSTS, IQA, IQERCD, IQH, IQT, Iqei, TranslationTableMode } from './spec/index.ts';
 
 /** A descriptor has 128 bits; in a queue of 256-bit entries each is followed by 128 bits of 0 (VT-d 6.5.2). */
 const DESCRIPTOR_WORDS = 4;
@@ -113,7 +102,7 @@ export class InvalidationQueue {
     // 3. Type, then reserved bits.
     const { TYPE, TYPE_HIGH } = DESCRIPTOR_HEADER;
     const type = (TYPE_HIGH.get(descriptor) << TYPE.width) | TYPE.get(descriptor);
-    const command = this.#commands.find(type, RTADDR.TTM.get(words));
+    const command = this.#commands.find(type, this.#unit.invalidator.mode);
     if (command === undefined) return Iqei.INVALID_TYPE;
     const isShort = command.reserved.length === DESCRIPTOR_WORDS;
     if (anySet(descriptor, command.reserved) || (isShort && anySet(descriptor, PADDING))) return Iqei.RESERVED_FIELD;
@@ -129,10 +118,10 @@ export class InvalidationQueue {
 
   /** What IQA and IQT may say: width, mode and tail (VT-d 11.4.9.9). */
   #checkSettings(): Refusal {
-    const { capabilities, file } = this.#unit;
+    const { capabilities, file, invalidator } = this.#unit;
+    const { mode } = invalidator;
     const { words } = file;
     const wide = IQA.DW.isSet(words);
-    const mode = RTADDR.TTM.get(words);
     if (wide && !capabilities.has('SMTS') && !capabilities.has('ADMS')) return Iqei.INVALID_WIDTH;
     if (mode === RESERVED_TTM) return Iqei.INVALID_TTM;
     if (!wide && mode !== TranslationTableMode.LEGACY) return Iqei.INVALID_WIDTH;

@@ -5,7 +5,7 @@
 import type { RegisterFile } from '../bits/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Invalidator } from './invalidation.ts';
-import { CCMD, GSTS, IOTLB_REG, IVA, RTADDR, TranslationTableMode } from './spec/index.ts';
+import { CCMD, GSTS, IOTLB_REG, IVA, TranslationTableMode } from './spec/index.ts';
 
 /** Granularity of a request that was ignored. */
 const IGNORED = 0;
@@ -47,7 +47,7 @@ export class InvalidationRegisters {
   /** These registers work only without the queue, in legacy mode, and in older versions. */
   get #works(): boolean {
     const { words } = this.#file;
-    const legacy = RTADDR.TTM.get(words) === TranslationTableMode.LEGACY;
+    const legacy = this.#invalidator.mode === TranslationTableMode.LEGACY;
     return this.#capabilities.registerInvalidation && !GSTS.QIES.isSet(words) && legacy;
   }
 

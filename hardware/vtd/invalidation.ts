@@ -53,14 +53,19 @@ export class Invalidator {
     this.#translator = translator;
   }
 
+  /** RTADDR.TTM, which takes effect with SRTP (VT-d 11.4.5). */
+  get mode(): number {
+    return this.#translator.root.mode;
+  }
+
   /** Removes context-cache entries; false for a reserved granularity. */
   contexts({ granularity, domain, requester, functionMask }: ContextInvalidation): boolean {
-    const { legacy, scalable, root } = this.#translator;
+    const { legacy, scalable } = this.#translator;
     const did = this.#domain(domain);
     const significant = ~(MASKED[functionMask] ?? 0);
     const isRequester = (sid: number): boolean => (sid & significant) === (requester & significant);
     // In scalable mode the cache has no domain ids: a domain-selective command acts as a global one.
-    const isScalable = root.mode === TranslationTableMode.SCALABLE;
+    const isScalable = this.mode === TranslationTableMode.SCALABLE;
     if (granularity === ContextGranularity.GLOBAL || (granularity === ContextGranularity.DOMAIN && isScalable)) {
       legacy.cache?.clear();
       scalable.contexts?.clear();

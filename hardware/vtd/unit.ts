@@ -118,6 +118,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       {
         offset: capabilities.faultRecordOffset,
         records: capabilities.faultRecords,
+        addressBits: capabilities.widestAddress,
         pasid: capabilities.has('PASID'),
         deviceTlb: capabilities.has('DT'),
         compression: spec.faultCompression,
@@ -254,7 +255,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     if (!recorded) return;
     // The fault information of an interrupt is its index, at the top.
     const record = { requester, pasid: NO_PASID, access: Access.WRITE, addressType: AddressType.UNTRANSLATED };
-    this.#faults.record(fault.code, { ...record, hi: message.index << 16, lo: 0 });
+    this.#faults.record(fault.code, { ...record, hi: message.index << 16, lo: 0, isInterrupt: true });
   }
 
   /** A device asks for a page. */

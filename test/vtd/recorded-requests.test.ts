@@ -5,7 +5,7 @@ import type { Fault } from '../../hardware/vtd/spec/index.ts';
 import { proves } from '../proves.ts';
 import { bareUnit } from './bare-unit.ts';
 import { capabilities } from './capability.ts';
-import { REG, SRTP, TE } from './tables.ts';
+import { Bench, REG, SRTP, TE } from './tables.ts';
 
 const PASID_CAPABILITY = 1n << 40n;
 const PRIV = 1n << 29n;
@@ -60,5 +60,20 @@ describe('A fault record', () => {
   it('of a unit without PASID capability leaves the fields of a PASID 0.', () => {
     const fields = PP | PRIV | EXE | (0xfffffn << PV);
     expect(recorded(read | Access.PRIVILEGED | Access.EXECUTE, 5, false) & fields).toBe(0n);
+  });
+
+  it.each([
+    [{ sagaw: 0b00010 }, 39],
+    [{ sagaw: 0b00110 }, 48],
+    [{ sagaw: 0b01100 }, 57],
+    [{ sagaw: 0b01010 }, 57],
+    [{ sagaw: 0, smts: true, fsts: true }, 48],
+    [{ sagaw: 0, smts: true, fsts: true, fs5lp: true }, 57],
+  ])('keeps as many bits of an address as the widest tables of %o translate: %i.', (options, width) => {
+    proves('FRCD_REG.FI');
+    const bench = new Bench(options).enable();
+    const address = 0xfedc_ba98_7654_3000n;
+    bench.read(address);
+    expect(bench.record()).toMatchObject({ f: true, fi: address % (1n << BigInt(width)) });
   });
 });
