@@ -1,6 +1,7 @@
 /**
  * The register page of one unit: which registers its capabilities give it, at which places, with which power-on values
- * (VT-d 11.4). A register of an absent feature does not exist: it reads 0 and takes no write.
+ * (VT-d 11.4). A register of an absent feature does not exist: it reads 0 and takes no write. Where they do not fit into
+ * 4 KiB the "page" is as large as DRHD.SIZE can say: 4 KiB times a power of two (VT-d 8.3).
  */
 import { type AnyLayout, highOf, lowOf, type Placement, RegisterFile } from '../bits/index.ts';
 import type { Capabilities } from './capabilities.ts';
@@ -51,6 +52,12 @@ export function performanceRegisters(
   return capabilities.has('PMS') ? new PerformanceRegisters(spec, capabilities, endOf(usual(capabilities))) : null;
 }
 
+function bytesFor(end: number): number {
+  let bytes = PAGE;
+  while (bytes < end) bytes *= 2;
+  return bytes;
+}
+
 function endOf(placed: readonly Placement[]): number {
   return Math.max(...placed.map(({ layout, offset }) => offset + layout.$.words * 4));
 }
@@ -71,7 +78,7 @@ function usual(capabilities: Capabilities): Placement[] {
 export function makeRegisterPage(capabilities: Capabilities, performance = PERFORMANCE): RegisterFile {
   const groups = presentGroups(capabilities);
   const placed = registersOf(capabilities, performance);
-  const file = new RegisterFile(Math.ceil(endOf(placed) / PAGE) * PAGE, placed);
+  const file = new RegisterFile(bytesFor(endOf(placed)), placed);
   for (const group of groups) {
     for (const { register, values } of POWER_ON[group] ?? []) file.initial(register, values);
   }

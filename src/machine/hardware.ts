@@ -7,7 +7,7 @@ import type { Engine } from '../../hardware/sim/index.ts';
 import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import { InputError } from './input-error.ts';
 import type { MachineSpec } from './schema.ts';
-import { buildUnit, type DeliverInterrupt, IOMMU_BYTES } from './unit.ts';
+import { buildUnit, type DeliverInterrupt } from './unit.ts';
 
 const MIB = 2 ** 20;
 /** RAM ends here at the latest and goes on above 4 GiB: what lies between belongs to registers. */
@@ -15,8 +15,8 @@ const LOW_RAM_END = 0xc000_0000;
 const HIGH_RAM_START = 2 ** 32;
 /** Where firmware lets the kernel place base address registers. */
 export const MMIO_WINDOW: Range = [0xe000_0000, 0x1000_0000];
-/** Register page of the IOMMU. */
-export const IOMMU_BASE = 0xfed9_0000;
+/** Registers of the IOMMU; those of a unit that has more begin below, aligned to their size. */
+const IOMMU_BASE = 0xfed9_0000;
 export const IOMMU_NAME = 'iommu0';
 
 export interface Hardware {
@@ -27,6 +27,8 @@ export interface Hardware {
   readonly links: readonly Link[];
   readonly devices: ReadonlyMap<string, DmaEngine>;
   readonly unit: VtdUnit;
+  /** Where the unit's registers are. */
+  readonly window: Range;
   readonly agent: TimedIommu;
 }
 
@@ -42,10 +44,12 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
   const { lookup, requests, walkers } = spec.iommu;
   const agent = new TimedIommu(engine, unit, controller, { lookup, requests, walkers }, IOMMU_NAME);
   rootComplex.attach(agent);
-  rootComplex.claimMmio(IOMMU_BASE, IOMMU_BYTES, unit);
+  const { byteLength } = unit.registers.words;
+  const window: Range = [IOMMU_BASE - (IOMMU_BASE % byteLength), byteLength];
+  rootComplex.claimMmio(...window, unit);
   const devices = buildDevices(engine, spec);
   const links = connect(rootComplex, spec, devices);
-  return { memory, ram, controller, rootComplex, links, devices, unit, agent };
+  return { memory, ram, controller, rootComplex, links, devices, unit, window, agent };
 }
 
 /** Physical ranges of RAM. Throws an InputError when the host address width does not reach its end. */

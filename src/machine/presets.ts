@@ -1,5 +1,6 @@
 /** Machines that are ready to run, by name. Each is complete; a machine file or a setting changes what it names. */
 import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
+import { PERFORMANCE, PROTECTED_REGION_N } from '../../hardware/vtd/index.ts';
 import { DEFAULT_COSTS } from '../kernel/costs.ts';
 import { type CapabilitySet, intelCapabilities } from './capabilities.ts';
 import type { MachineSpec } from './schema.ts';
@@ -26,6 +27,8 @@ const INTEL_LEGACY: MachineSpec = {
     secondStageCache: null,
     interruptEntryCache: { sets: 16, ways: 4 },
     faultCompression: true,
+    protectedRegionN: PROTECTED_REGION_N.usual,
+    performance: PERFORMANCE,
     lookup: 2,
     requests: 64,
     walkers: 6,

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
+import { PERFORMANCE, PROTECTED_REGION_N } from '../../hardware/vtd/index.ts';
 import { quote, suggest } from './input-error.ts';
 
 /** A whole number in a closed range. */
@@ -20,6 +21,10 @@ function between(first: number, last: number, unit: string) {
 
 function choice<const T extends readonly number[]>(values: T) {
   return z.literal(values, { error: `one of ${values.join(', ')}` });
+}
+
+function flag() {
+  return z.boolean({ error: 'true or false' });
 }
 
 function powerOfTwo(last: number) {
@@ -112,7 +117,17 @@ export const MACHINE = section({
     /** `null`: every interrupt fetches its entry. */
     interruptEntryCache: CACHE.nullable(),
     /** Drop a fault whose requester has an unread record. */
-    faultCompression: z.boolean({ error: 'true or false' }),
+    faultCompression: flag(),
+    /** Bits N:0 of the bases and limits of protected regions that are not implemented; only with CAP.PLMR or CAP.PHMR. */
+    protectedRegionN: whole(PROTECTED_REGION_N.first, PROTECTED_REGION_N.last).default(PROTECTED_REGION_N.usual),
+    /** Performance counters; only with ECAP.PMS. */
+    performance: section({
+      counters: whole(1, 64),
+      /** Bits of a counter. */
+      width: whole(1, 64),
+      /** Software may write a counter that is enabled. */
+      writableWhileEnabled: flag(),
+    }).default(PERFORMANCE),
     /** Nanoseconds for a look-up in the IOTLB. */
     lookup: between(0, 100_000, 'nanoseconds'),
     /** Requests that the unit holds at a time. */

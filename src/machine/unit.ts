@@ -7,21 +7,15 @@ import type { MachineSpec } from './schema.ts';
 
 export type DeliverInterrupt = (address: number, data: number) => void;
 
-/** Register page of the IOMMU. */
-export const IOMMU_BYTES = 0x1000;
-const FAULT_RECORD_BYTES = 16;
-/** IVA and IOTLB. */
-const IOTLB_REGISTERS_BYTES = 16;
-
 export function buildUnit({ iommu }: MachineSpec, memory: PhysicalMemory, deliver: DeliverInterrupt): VtdUnit {
-  const { ver, cap, ecap, hostAddressWidth, faultCompression } = iommu;
+  const { ver, cap, ecap, hostAddressWidth, faultCompression, protectedRegionN, performance } = iommu;
   const { iotlb, contextCache, pasidCache, firstStageCache, secondStageCache, interruptEntryCache } = iommu;
   const caches = { iotlb, contextCache, pasidCache, firstStageCache, secondStageCache, interruptEntryCache };
   const registers = { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) };
   check(new Capabilities(registers, hostAddressWidth));
   try {
     return new VtdUnit(
-      { capabilities: registers, hostAddressWidth, faultCompression, ...caches },
+      { capabilities: registers, hostAddressWidth, faultCompression, protectedRegionN, performance, ...caches },
       { memory, raiseMsi: (hi, lo, data) => deliver(numberOf(hi, lo), data) },
     );
   } catch (error) {
@@ -32,22 +26,10 @@ export function buildUnit({ iommu }: MachineSpec, memory: PhysicalMemory, delive
 }
 
 function check(capabilities: Capabilities): void {
-  const { faultRecordOffset, faultRecords, iotlbRegisterOffset } = capabilities;
   if (capabilities.has('ERS')) throw new InputError('machine.iommu.ecap: execute requests (ERS) do not exist yet.');
-  if (capabilities.has('PMS')) {
-    throw new InputError(
-      'machine.iommu.ecap: performance monitoring (PMS) has registers beyond the register page of 4 KiB.',
-    );
-  }
   if (capabilities.widest < 0) {
     throw new InputError(
       'machine.iommu.cap: SAGAW names no number of levels that exists: one of its bits 1 to 3 must be 1.',
     );
-  }
-  if (faultRecordOffset + faultRecords * FAULT_RECORD_BYTES > IOMMU_BYTES) {
-    throw new InputError('machine.iommu.cap: FRO and NFR place fault records beyond the register page of 4 KiB.');
-  }
-  if (iotlbRegisterOffset + IOTLB_REGISTERS_BYTES > IOMMU_BYTES) {
-    throw new InputError('machine.iommu.ecap: IRO places registers beyond the register page of 4 KiB.');
   }
 }

@@ -59,7 +59,8 @@ export class VtdInspector implements IommuInspector {
   }
 
   registers(): EntryView[] {
-    return registerViews(this.#unit.registers, this.#unit.capabilities);
+    const { registers, capabilities, spec } = this.#unit;
+    return registerViews(registers, capabilities, spec.performance);
   }
 
   tables(requester?: number, pasid?: number): TableNode {

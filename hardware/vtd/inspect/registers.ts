@@ -2,12 +2,17 @@
 import type { RegisterFile } from '../../bits/index.ts';
 import { type EntryView, entryView } from '../../iommu/index.ts';
 import type { Capabilities } from '../capabilities.ts';
+import type { PerformanceSpec } from '../performance-registers.ts';
 import { registersOf } from '../register-page.ts';
 import { FRCD, faultsWithCode } from '../spec/index.ts';
 
 /** Every register that the unit has, by offset. Records of an array carry their number. */
-export function registerViews(file: RegisterFile, capabilities: Capabilities): EntryView[] {
-  return registersOf(capabilities)
+export function registerViews(
+  file: RegisterFile,
+  capabilities: Capabilities,
+  performance?: PerformanceSpec,
+): EntryView[] {
+  return registersOf(capabilities, performance)
     .sort((a, b) => a.offset - b.offset)
     .map(({ layout, offset }) => {
       if (layout !== FRCD) return entryView(layout, file.words, offset, offset / 4);

@@ -7,7 +7,7 @@ import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import type { Range } from '../../../hardware/memory/index.ts';
 import { type DmarStructure, type DmarTable, ScopeType } from '../../../hardware/vtd/spec/dmar.ts';
 import type { Firmware } from '../../kernel/index.ts';
-import { type Hardware, IOMMU_BASE, MMIO_WINDOW } from '../hardware.ts';
+import { type Hardware, MMIO_WINDOW } from '../hardware.ts';
 import { InputError, quote } from '../input-error.ts';
 import type { MachineSpec } from '../schema.ts';
 import { buildDmar } from './dmar.ts';
@@ -50,10 +50,12 @@ export function installFirmware(spec: MachineSpec, hardware: Hardware): Firmware
 }
 
 /** One unit for everything, and the memory that devices must go on reaching. */
-function describe({ unit }: Hardware, shared: readonly Shared[]): DmarTable {
+function describe({ unit, window: [base, bytes] }: Hardware, shared: readonly Shared[]): DmarTable {
   const { capabilities } = unit;
   const segment = 0;
-  const drhd = { type: 'DRHD', includePciAll: true, size: 0, segment, base: BigInt(IOMMU_BASE), scope: [] } as const;
+  // DRHD.SIZE counts in powers of two of 4 KiB.
+  const size = 31 - Math.clz32(bytes / PAGE_SIZE);
+  const drhd = { type: 'DRHD', includePciAll: true, size, segment, base: BigInt(base), scope: [] } as const;
   const ranges = shared.map(({ range: [start, length], devices }): DmarStructure => {
     const scope = devices.map(endpoint);
     return { type: 'RMRR', segment, base: BigInt(start), limit: BigInt(start + length - 1), scope };
