@@ -12,6 +12,7 @@ import type { EventInterrupt } from './event-interrupt.ts';
 import type { FaultRecorder } from './fault-recorder.ts';
 import type { Invalidator } from './invalidation.ts';
 import { Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
+import { checkMode } from './root-pointer.ts';
 import { Kind, type Space } from './space.ts';
 import {
   FAULTS,
@@ -111,11 +112,11 @@ export class PageRequests {
     t.ask(request.requester, request.pasid, accessBits(request), request.hi, request.lo);
     t.begin();
     translator.era.begin(t);
-    const { mode, table } = translator.root;
-    if (mode === TranslationTableMode.LEGACY) return FAULTS.RTA_3;
-    const modeFault = translator.checkMode(t);
+    const { root } = translator;
+    if (root.mode === TranslationTableMode.LEGACY) return FAULTS.RTA_3;
+    const modeFault = checkMode(t, root, translator.capabilities);
     if (modeFault !== null) return modeFault;
-    const space = yield* translator.scalable.find(t, table, 'page request');
+    const space = yield* translator.scalable.find(t, root.table, 'page request');
     return space!;
   }
 

@@ -4,12 +4,10 @@
  * Needs: memory at hand for `quick`, operations answered for `walk`. Offers: `hit` and `quick` for what can be answered
  * at once without a fault, `walk` for every request. What software controls is set by the unit: `enabled` and `root`.
  */
-import { joinHalves, numberOf, pageLow } from '../bits/index.ts';
-import { radixLevel } from '../formats/index.ts';
+import { pageLow } from '../bits/index.ts';
 import {
   Access,
   AddressType,
-  DOMAIN,
   type EntryCacheSpec,
   Era,
   exceeds,
@@ -28,14 +26,16 @@ import {
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
+import { CachedTranslations } from './cached-translations.ts';
 import type { Capabilities } from './capabilities.ts';
 import { FirstStage } from './first-stage.ts';
 import { HostPermissionTable } from './host-permission.ts';
-import { entryFlags, FOR_DEVICES, NEEDS_NO_FLAG, ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';
+import { ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';
 import { block, checkTranslated, judge, passThrough, passTranslated } from './judgement.ts';
 import { LegacyTables } from './legacy-tables.ts';
 import { PasidFormat } from './pasid-format.ts';
-import { Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
+import type { PerformanceEvents } from './performance-events.ts';
+import { checkMode, type RootPointer, translates } from './root-pointer.ts';
 import { ScalableTables } from './scalable-tables.ts';
 import { SecondStage } from './second-stage.ts';
 import { Kind, LEGACY, SCALABLE, type Space } from './space.ts';
@@ -57,14 +57,6 @@ export interface TranslatorSpec {
   readonly assumeCoherentWalks?: boolean;
 }
 
-/** What SRTP takes over from RTADDR. */
-export interface RootPointer {
-  readonly mode: number;
-  readonly table: number;
-  /** SSIRWE. */
-  readonly ioRights: boolean;
-}
-
 export class Translator {
   readonly capabilities: Capabilities;
   readonly iotlb: Iotlb | null;
@@ -74,9 +66,8 @@ export class Translator {
   readonly secondStage: SecondStage;
   readonly era = new Era();
   probe: IommuProbe | null = null;
-  #counters: PerformanceEvents | null = null;
-  /** There is a probe, or somebody counts. */
-  #isObserved = false;
+  /** The same IOTLB as the steps use it. */
+  readonly #cached: CachedTranslations;
   readonly #permissions: HostPermissionTable;
   /** The last `hit` found nothing, and that alone kept it from answering. */
   #missed = false;
@@ -92,6 +83,7 @@ export class Translator {
     const format = new PasidFormat(capabilities, spec.assumeCoherentWalks ?? false);
     this.capabilities = capabilities;
     this.iotlb = spec.iotlb === null ? null : new Iotlb(spec.iotlb);
+    this.#cached = new CachedTranslations(this.iotlb);
     this.secondStage = new SecondStage(capabilities.secondStageRules, era, spec.secondStageCache ?? null);
     this.firstStage = new FirstStage(capabilities, this.secondStage, era, spec.firstStageCache ?? null);
     this.legacy = new LegacyTables(capabilities, spec.contextCache, era);
@@ -101,9 +93,7 @@ export class Translator {
 
   set enabled(enabled: boolean) {
     this.#enabled = enabled;
-    const { mode, ioRights } = this.#root;
-    const translates = mode === TranslationTableMode.SCALABLE || (mode === TranslationTableMode.LEGACY && !ioRights);
-    this.#plain = enabled && translates && this.#modeExists() ? this.iotlb : null;
+    this.#plain = enabled && translates(this.#root, this.capabilities) ? this.iotlb : null;
   }
 
   get root(): RootPointer {
@@ -121,16 +111,15 @@ export class Translator {
     const { legacy, scalable, firstStage, secondStage } = this;
     for (const part of [legacy, scalable, firstStage, secondStage, this.#permissions]) part.probe = probe;
     for (const { paging } of [firstStage, secondStage]) paging.probe = probe;
+    this.#cached.probe = probe;
     this.probe = probe;
-    this.#isObserved = probe !== null || this.#counters !== null;
   }
 
   /** Whom to tell of performance events; `null` while nobody counts. */
   set counters(counters: PerformanceEvents | null) {
-    this.#counters = counters;
-    this.#isObserved = counters !== null || this.probe !== null;
     const { legacy, scalable, firstStage, secondStage } = this;
-    for (const part of [legacy, scalable, firstStage.paging, secondStage.paging]) part.counters = counters;
+    for (const part of [legacy, scalable, firstStage.paging, secondStage.paging, this.#cached])
+      part.counters = counters;
   }
 
   /**
@@ -158,7 +147,7 @@ export class Translator {
     t.hpaHi = words[i + FRAME_HI]!;
     t.hpaLo = words[i + FRAME_LO]! | (lo & ((1 << words[i + SHIFT]!) - 1));
     t.snoop = (flags & SNOOP) !== 0;
-    if (this.#isObserved) this.#tellHit(t, i);
+    if (this.#cached.isObserved) this.#cached.tellHit(iotlb, t, i);
     return true;
   }
 
@@ -174,7 +163,7 @@ export class Translator {
     t.succeed();
     t.status = Status.SUCCESS;
     t.fault = null;
-    if (this.#isObserved) this.#tellHit(t, i);
+    if (this.#cached.isObserved) this.#cached.tellHit(iotlb, t, i);
     return true;
   }
 
@@ -204,7 +193,7 @@ export class Translator {
     t.status = Status.SUCCESS;
     t.fault = null;
     if (isLegacy) t.faultDisable = space.faultDisable;
-    this.#fill(t, space, true);
+    this.#cached.fill(t, space, true);
     return true;
   }
 
@@ -214,22 +203,6 @@ export class Translator {
     this.era.begin(t);
     const fault = yield* this.#procedure(t);
     if (fault !== null) block(t, fault);
-  }
-
-  /** The condition that the translation table mode puts in a request's way (VT-d 7.1.3, RTA). */
-  checkMode(t: Translation<Fault>): Fault | null {
-    const { mode, ioRights } = this.#root;
-    switch (mode) {
-      case TranslationTableMode.LEGACY:
-        if (ioRights) return FAULTS.RTA_1_4;
-        return t.pasid === NO_PASID ? null : FAULTS.RTA_2;
-      case TranslationTableMode.SCALABLE:
-        return this.#modeExists() ? null : FAULTS.RTA_1_3;
-      case TranslationTableMode.ABORT_DMA:
-        return this.#modeExists() ? FAULTS.RTA_4 : FAULTS.RTA_1_1;
-      default:
-        return FAULTS.RTA_1_2;
-    }
   }
 
   /** The numbered steps. Ends with the condition that blocks the request, or `null` when `t` holds the answer. */
@@ -250,14 +223,14 @@ export class Translator {
       return null;
     }
     // 3. The translation table mode.
-    const modeFault = this.checkMode(t);
+    const modeFault = checkMode(t, this.#root, this.capabilities);
     if (modeFault !== null) return modeFault;
     const isExecute = t.pasid !== NO_PASID && (t.access & Access.EXECUTE) !== 0;
     if (this.capabilities.refusesExecute && isExecute) return FAULTS.RTA_5;
     const reasons = this.#root.mode === TranslationTableMode.LEGACY ? LEGACY : SCALABLE;
     // 4. The IOTLB, looked up by requester, PASID and page. What asks for execution ends at the PASID-table entry.
     const mayHit = t.addressType !== AddressType.TRANSLATED && !isExecute;
-    if (mayHit && this.#lookUp(t)) return judge(t, this.capabilities, reasons);
+    if (mayHit && this.#cached.lookUp(t)) return judge(t, this.capabilities, reasons);
     // 5. to 7. Root, context and PASID tables.
     const space = yield* this.#find(t);
     if (space === null) return passTranslated(t, this.capabilities, reasons);
@@ -271,7 +244,7 @@ export class Translator {
     // 8. The tables of the space.
     if (space.kind === Kind.PASS_THROUGH) {
       const fault = passThrough(t, space);
-      if (fault === null) this.#tellTranslated(t);
+      if (fault === null) this.#cached.tellTranslated(t);
       return fault;
     }
     const fault = yield* this.#translate(t, space);
@@ -280,8 +253,8 @@ export class Translator {
     const judged = judge(t, this.capabilities, space.reasons);
     const isAbsent = t.leaf.rights === 0;
     const mayCache = isAbsent ? this.capabilities.has('CM') && space.first === null : judged === null;
-    if (mayCache && this.era.mayFill(t)) this.#fill(t, space, false);
-    if (judged === null) this.#tellTranslated(t);
+    if (mayCache && this.era.mayFill(t)) this.#cached.fill(t, space, false);
+    if (judged === null) this.#cached.tellTranslated(t);
     return judged;
   }
 
@@ -300,69 +273,5 @@ export class Translator {
     const end = yield* this.secondStage.walk(t, t.leaf, second, t, write);
     t.leaf.snoop ||= space.pageSnoop;
     return faultAt(end, t.leaf, reasons);
-  }
-
-  /**
-   * Fills `t.leaf` from the IOTLB; false when it does not have the page, a write has to set a flag first, or a translation
-   * request still has to pass the gate of the context entry.
-   */
-  #lookUp(t: Translation<Fault>): boolean {
-    const { iotlb } = this;
-    if (iotlb === null) return false;
-    const owner = ownerOf(t);
-    const pageHi = pageHiOf(t);
-    const pageLo = pageLow(t.hi, t.lo);
-    const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
-    const forDevices = t.addressType === AddressType.TRANSLATION ? FOR_DEVICES : 0;
-    const needed = forDevices | ((t.access & Access.WRITE) !== 0 ? NEEDS_NO_FLAG : 0);
-    const found = i >= 0 && (iotlb.words[i + FLAGS]! & needed) === needed;
-    if (this.probe !== null) this.#tellLookUp(t, found);
-    if (this.#counters !== null && t.effects) this.#count(t, found ? i : -1);
-    if (found) unpack(iotlb, i, t);
-    return found;
-  }
-
-  /** Enters a translation into the IOTLB; `isNew` if a look-up has just missed it. */
-  #fill(t: Translation<Fault>, space: Space, isNew: boolean): void {
-    const { iotlb } = this;
-    if (iotlb === null) return;
-    const { leaf } = t;
-    const owner = ownerOf(t);
-    const pageHi = pageHiOf(t);
-    const pageLo = pageLow(t.hi, t.lo);
-    const i = isNew ? iotlb.add(owner, pageHi, pageLo, leaf.shift) : iotlb.insert(owner, pageHi, pageLo, leaf.shift);
-    iotlb.fill(i, leaf.frameHi, leaf.frameLo, entryFlags(t, space.kind), space.domain, space.pasid);
-  }
-
-  #modeExists(): boolean {
-    const { mode } = this.#root;
-    if (mode === TranslationTableMode.SCALABLE) return this.capabilities.has('SMTS');
-    return mode === TranslationTableMode.LEGACY || this.capabilities.has('ADMS');
-  }
-
-  /** A look-up in the IOTLB, which found entry `i` unless that is negative. */
-  #count({ requester, pasid }: Translation<Fault>, i: number): void {
-    this.#counters?.count(Event.IOTLB_LOOKUP, requester, NO_DOMAIN, pasid, 0);
-    if (i < 0) return;
-    const { words } = this.iotlb!;
-    this.#counters?.count(Event.IOTLB_HIT, requester, words[i + DOMAIN]!, pasid, radixLevel(words[i + SHIFT]!) - 1);
-  }
-
-  #tellHit(t: Translation<Fault>, i: number): void {
-    if (this.#counters !== null) this.#count(t, i);
-    this.probe?.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
-  }
-
-  #tellLookUp(t: Translation<Fault>, found: boolean): void {
-    const address = joinHalves(t.hi, t.lo);
-    this.probe?.cache('IOTLB', found, `requester ${t.requester}, ${address}`);
-    if (!t.effects) return;
-    if (found) this.probe?.hit(t.requester, address, numberOf(t.leaf.frameHi, t.leaf.frameLo));
-    else this.probe?.miss(t.requester, address);
-  }
-
-  #tellTranslated(t: Translation<Fault>): void {
-    if (this.probe === null || !t.effects) return;
-    this.probe.translated(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo), t.leaf.shift);
   }
 }
