@@ -25,12 +25,14 @@ export function formatContract(format: PageTableFormat): void {
     for (const level of levels) expect(format.decode(level, format.empty)).toEqual({ kind: 'empty' });
   });
 
-  it.runIf(format.levels > 1)('decodes a table entry as the address it was made with, above level 1.', () => {
-    fc.assert(
-      fc.property(aligned(12), fc.constantFrom(...levels.slice(1)), (address, level) => {
-        expect(format.decode(level, format.table(level, address))).toEqual({ kind: 'table', address });
-      }),
-    );
+  it('decodes a table entry as the address it was made with, above level 1.', () => {
+    for (const level of levels.slice(1)) {
+      fc.assert(
+        fc.property(aligned(12), (address) => {
+          expect(format.decode(level, format.table(level, address))).toEqual({ kind: 'table', address });
+        }),
+      );
+    }
   });
 
   it('decodes a leaf as the address and the rights it was made with, at every level that may have one.', () => {
