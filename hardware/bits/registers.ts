@@ -2,7 +2,7 @@
  * A page of memory-mapped registers compiled from their layouts. Each 32-bit word keeps one mask per access class, so
  * a write is three bit operations; what hardware does about it is attached as a hook.
  *
- * Offers: 4-byte reads and writes, 8-byte writes, writes of some bits of a word, hooks, locks, reset. Accesses that are not aligned to 4 bytes or lie outside
+ * Offers: reads and writes of words and of their bytes, 8-byte writes, hooks, locks, reset. Accesses that are not aligned to 4 bytes or lie outside
  * the page read 0 and change nothing: no specification gives them a meaning, and a guest can issue them.
  */
 import type { Access, AnyLayout, Words } from './layout.ts';
@@ -124,6 +124,18 @@ export class RegisterFile {
   /** The word at `offset` as an unsigned number. */
   read32(offset: number): number {
     return (offset & 3) === 0 && offset >= 0 ? (this.words[offset / 4] ?? 0) : 0;
+  }
+
+  /** The `size` bytes at `offset`: 1, 2 or 4, which do not cross a word. */
+  readBytes(offset: number, size: number): number {
+    const word = this.read32(offset - (offset & 3));
+    return size === 4 ? word : (word >>> ((offset & 3) * 8)) & (2 ** (size * 8) - 1);
+  }
+
+  writeBytes(offset: number, size: number, value: number): void {
+    const shift = (offset & 3) * 8;
+    const lanes = size === 4 ? ALL_LANES : (2 ** (size * 8) - 1) << shift;
+    this.write32(offset - (offset & 3), value << shift, lanes);
   }
 
   /** Writes the bits of `lanes`; the others keep their value, and hooks see 0 in them. */

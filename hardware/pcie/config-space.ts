@@ -114,18 +114,11 @@ export class ConfigSpace {
 
   /** The `size` bytes at `offset`, which do not cross a word. */
   read(offset: number, size: number): number {
-    const word = this.#file.read32(offset & ~3);
-    return size === 4 ? word : (word >>> ((offset & 3) * 8)) & (2 ** (size * 8) - 1);
+    return this.#file.readBytes(offset, size);
   }
 
   write(offset: number, size: number, value: number): void {
-    const at = offset & ~3;
-    if (size === 4) {
-      this.#file.write32(at, value);
-      return;
-    }
-    const shift = (offset & 3) * 8;
-    this.#file.write32(at, value << shift, (2 ** (size * 8) - 1) << shift);
+    this.#file.writeBytes(offset, size, value);
   }
 
   get busMaster(): boolean {

@@ -31,7 +31,10 @@ export const MSI_DATA = register('MSI Data', 0x0164, 32, amdVi('VB', 'NV', 'L72'
   MsiData: bits(15, 0, 'RW', 'Message data; the vector replaces its low bits'),
 });
 
-/** HyperTransport MSI mapping capability. */
+/** A HyperTransport capability, and the kind of it that maps MSIs. */
+export const HT_CAPABILITY_ID = 0x08;
+export const HT_MSI_MAPPING = 0b10101;
+
 export const MSI_MAPPING = register('MSI Mapping Capability Header', 0x0168, 32, amdVi('VB', 'NV'), {
   CapID: bits(7, 0, 'RO', '08h'),
   CapPtr: bits(15, 8, 'RO', 'Offset of the next capability'),
