@@ -1,26 +1,28 @@
 /**
  * The command buffer: a ring of commands in memory that software fills at the tail and the unit empties at the head.
  *
- * Offers: `kick` to start the work. At most one run is under way; it ends when the ring is empty, or when an error has
- * stopped the processor, so that the work of one kick is bounded by the ring.
+ * At most one run is under way; it ends when the ring is empty, or when an error has stopped the processor, so that the
+ * work that one write starts is bounded by the ring.
  */
-import { anySet, encode, type RegisterFile } from '../bits/index.ts';
-import type { Walk } from '../iommu/index.ts';
+import { anySet, encode } from '../bits/index.ts';
+import { NO_DOMAIN, NO_PASID, NO_REQUESTER, type Walk } from '../iommu/index.ts';
 import { MemoryOperation } from '../memory/index.ts';
 import { type CommandSurroundings, Commands } from './commands.ts';
+import { RINGS, Ring } from './rings.ts';
+import { RunSwitch } from './run-switch.ts';
 import {
-  COMMAND_BUFFER_BASE,
   COMMAND_HARDWARE_ERROR,
-  COMMAND_HEAD,
   COMMAND_HEADER,
   COMMAND_TAIL,
+  CONTROL,
+  CounterSource,
   EventCode,
   HardwareErrorType,
   ILLEGAL_COMMAND_ERROR,
   STATUS,
 } from './spec/index.ts';
 
-const COMMAND_BYTES = 16;
+const COMMAND_WORDS = COMMAND_HEADER.$.words;
 
 /** How a command ended. */
 export const CommandEnd = {
@@ -33,41 +35,54 @@ export const CommandEnd = {
 
 export class CommandProcessor {
   readonly #unit: CommandSurroundings;
-  readonly #file: RegisterFile;
+  readonly #ring: Ring;
+  readonly #switch: RunSwitch;
   readonly #memory = new MemoryOperation();
   readonly #commands: Commands;
   #running = false;
 
   constructor(unit: CommandSurroundings) {
+    const { file } = unit;
+    const { base, headRegister } = RINGS.COMMAND;
     this.#unit = unit;
-    this.#file = unit.file;
+    this.#ring = new Ring(file, RINGS.COMMAND);
     this.#commands = new Commands(unit, this.#memory);
-  }
-
-  /** Software moved the tail or switched the buffer on: gives the work, if there is any, to `run`. */
-  kick(run: (walk: Walk) => void): void {
-    if (this.#running || !this.#ready()) return;
-    this.#running = true;
-    run(this.#process());
+    this.#switch = new RunSwitch(file, {
+      enable: CONTROL.CmdBufEn,
+      run: STATUS.CmdBufRun,
+      bases: [base],
+      locked: [headRegister],
+      isPossible: () => this.#ring.isValid,
+      running: () => this.#kick(),
+    });
+    file.onWrite(COMMAND_TAIL.$.offset!, () => this.#kick());
   }
 
   /** Power-on: whoever ran the work that was under way has dropped it. */
   reset(): void {
     this.#running = false;
+    this.#switch.reset();
+  }
+
+  #kick(): void {
+    if (this.#running || !this.#ready()) return;
+    this.#running = true;
+    this.#unit.start(this.#process());
   }
 
   *#process(): Walk {
-    const { words } = this.#file;
+    const ring = this.#ring;
     while (this.#ready()) {
-      const head = COMMAND_HEAD.CmdHdptr.address(words);
-      const at = COMMAND_BUFFER_BASE.ComBase.address(words) + head;
+      const { head } = ring;
+      const at = ring.start + head;
       const end = yield* this.#next(at);
       if (end === CommandEnd.DONE) {
-        COMMAND_HEAD.CmdHdptr.setAddress(words, (head + COMMAND_BYTES) % this.#bytes);
+        ring.head = ring.after(head);
+        this.#unit.counters?.count(CounterSource.CMD_PROCESSED, NO_REQUESTER, NO_DOMAIN, NO_PASID, 0);
         continue;
       }
       // The head stays on the command, and nothing more is fetched until software starts the processor again.
-      STATUS.CmdBufRun.set(words, 0);
+      this.#switch.stop();
       this.#unit.log(end === CommandEnd.ILLEGAL ? illegal(at) : hardwareError(this.#memory.address));
     }
     this.#running = false;
@@ -76,9 +91,9 @@ export class CommandProcessor {
   /** Fetches, checks and carries out the command at `at`. */
   *#next(at: number): Walk<number> {
     const memory = this.#memory;
-    yield memory.read(at, COMMAND_BYTES / 4);
+    yield memory.read(at, COMMAND_WORDS);
     if (!memory.ok) return CommandEnd.HARDWARE_ERROR;
-    const words = memory.words.slice(0, COMMAND_BYTES / 4);
+    const words = memory.words.slice(0, COMMAND_WORDS);
     const command = this.#commands.find(COMMAND_HEADER.Opcode.get(words));
     if (command === undefined || anySet(words, command.reserved)) return CommandEnd.ILLEGAL;
     const done = command.run(words);
@@ -86,12 +101,7 @@ export class CommandProcessor {
   }
 
   #ready(): boolean {
-    const { words } = this.#file;
-    return STATUS.CmdBufRun.isSet(words) && COMMAND_HEAD.CmdHdptr.get(words) !== COMMAND_TAIL.CmdTailptr.get(words);
-  }
-
-  get #bytes(): number {
-    return COMMAND_BYTES * 2 ** COMMAND_BUFFER_BASE.ComLen.get(this.#file.words);
+    return this.#switch.isRunning && this.#ring.head !== this.#ring.tail;
   }
 }
 

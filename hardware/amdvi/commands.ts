@@ -1,6 +1,13 @@
 /** What each command asks for (fact sheet 4.1 to 4.3), by its opcode. A unit has the commands that its features allow. */
 import { highOf, joinHalves, lowOf, PAGE_SIZE, type RegisterFile, reservedBits } from '../bits/index.ts';
-import { Access, type DeviceMessages, NO_PASID, Translation, type Walk } from '../iommu/index.ts';
+import {
+  Access,
+  type DeviceMessages,
+  NO_PASID,
+  type PerformanceEvents,
+  Translation,
+  type Walk,
+} from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import { CommandEnd } from './command-processor.ts';
 import type { Features } from './features.ts';
@@ -32,7 +39,7 @@ export interface Command {
 export interface InterruptTables {
   /** Forgets what was cached for a device. */
   invalidate(deviceId: number): void;
-  everything(): void;
+  invalidateAll(): void;
 }
 
 export interface CommandSurroundings {
@@ -42,6 +49,10 @@ export interface CommandSurroundings {
   readonly invalidator: Invalidator;
   readonly interrupts: InterruptTables;
   readonly devices: DeviceMessages;
+  /** Whom to tell of performance events; `null` while nobody counts. */
+  readonly counters: PerformanceEvents | null;
+  /** Carries the unit's work out. */
+  readonly start: (walk: Walk) => void;
   /** Writes an entry into the event log. */
   readonly log: (entry: Uint32Array) => void;
   /** Sets ComWaitInt. */
@@ -70,7 +81,7 @@ export class Commands {
       INVALIDATE_IOMMU_ALL: () =>
         done(() => {
           invalidator.everything();
-          interrupts.everything();
+          interrupts.invalidateAll();
         }),
       INSERT_GUEST_EVENT: null,
       RESET_VMMIO: null,

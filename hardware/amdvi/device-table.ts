@@ -4,16 +4,20 @@
  */
 import { anySet, highHalf, lowHalf, type RegisterFile, reservedBits } from '../bits/index.ts';
 import {
+  type Dated,
   EntryCache,
   type EntryCacheSpec,
   type Era,
   type IommuProbe,
   NO_DOMAIN,
+  NO_PASID,
   type PerformanceEvents,
-  type Translation,
   type Walk,
 } from '../iommu/index.ts';
+import type { MemoryOperation } from '../memory/index.ts';
+import type { Contexts } from './contexts.ts';
 import type { Features } from './features.ts';
+import type { InterruptSettings } from './interrupt-settings.ts';
 import {
   type AmdFault,
   CONTROL,
@@ -39,6 +43,7 @@ export interface HostTable {
   readonly accessed: boolean;
   readonly dirty: boolean;
   readonly domain: number;
+  readonly context: number;
 }
 
 /** What leads to a device's guest tables. */
@@ -52,15 +57,16 @@ export interface GuestTables {
 }
 
 export interface DeviceEntry {
-  /** V, IV: which half counts. */
+  /** V: the memory half counts. */
   readonly valid: boolean;
-  readonly interruptsValid: boolean;
-  /** What makes the memory half unusable, and the interrupt half. */
+  /** What makes the memory half unusable. */
   readonly fault: AmdFault | null;
-  readonly interruptFault: AmdFault | null;
+  readonly interrupts: InterruptSettings;
   /** TV. */
   readonly translates: boolean;
   readonly domain: number;
+  /** Tag of what is cached: see contexts.ts. */
+  readonly context: number;
   /** IR and IW. */
   readonly rights: number;
   /** `null` when Mode is 0: guest physical addresses are system physical ones. */
@@ -78,8 +84,6 @@ export interface DeviceEntry {
   readonly respondsWithPasid: boolean;
   /** Mode0FC: accesses snoop where there is no host table. */
   readonly snoop: boolean;
-  /** The entry as it was read, of which the interrupt remapper takes its half. */
-  readonly words: Uint32Array;
   /** With SE: the first fault has been logged. */
   muted: boolean;
 }
@@ -89,6 +93,12 @@ const DEVICE_ID_BITS = 16;
 const PAGE = 4096;
 const WORDS_OF_HALF = ENTRY_WORDS / 2;
 
+/** A request to memory, or an interrupt. */
+export interface Asker extends Dated {
+  readonly requester: number;
+  readonly memory: MemoryOperation;
+}
+
 export class DeviceTable {
   readonly cache: EntryCache<DeviceEntry> | null;
   probe: IommuProbe | null = null;
@@ -96,13 +106,19 @@ export class DeviceTable {
   readonly #features: Features;
   readonly #file: RegisterFile;
   readonly #era: Era;
+  readonly #contexts: Contexts;
   readonly #reserved: Uint32Array;
 
-  constructor(features: Features, file: RegisterFile, cache: EntryCacheSpec | null, era: Era) {
+  constructor(
+    features: Features,
+    file: RegisterFile,
+    { cache, era, contexts }: { cache: EntryCacheSpec | null; era: Era; contexts: Contexts },
+  ) {
     this.cache = cache === null ? null : new EntryCache(cache);
     this.#features = features;
     this.#file = file;
     this.#era = era;
+    this.#contexts = contexts;
     this.#reserved = reservedBits(DTE, features, DTE_RESERVED_WITHOUT);
   }
 
@@ -112,12 +128,12 @@ export class DeviceTable {
   }
 
   /** The entry of the request's device, or the condition that keeps it from being found. */
-  *find(t: Translation<AmdFault>): Walk<DeviceEntry | AmdFault> {
+  *find(t: Asker): Walk<DeviceEntry | AmdFault> {
     const { memory, requester } = t;
     const found = this.cache?.find(requester, !t.effects) ?? null;
     if (this.counters !== null && t.effects) {
       const event = found === null ? CounterSource.MEM_DTE_MISS : CounterSource.MEM_DTE_HIT;
-      this.counters.count(event, requester, NO_DOMAIN, t.pasid, 0);
+      this.counters.count(event, requester, NO_DOMAIN, NO_PASID, 0);
     }
     if (this.probe !== null) this.probe.cache('device table cache', found !== null, `device ${requester}`);
     if (found !== null) return found;
@@ -127,7 +143,7 @@ export class DeviceTable {
     if (!memory.ok) return FAULTS.DTE_READ;
     if (this.probe !== null) this.probe.read(DTE.$.name, at, memory.words, ENTRY_WORDS);
     const entry = this.decode(memory.words.slice(0, ENTRY_WORDS));
-    const isPresent = entry.valid || entry.interruptsValid;
+    const isPresent = entry.valid || entry.interrupts.valid;
     if (this.#era.mayFill(t) && (isPresent || this.#features.has('NpCache'))) this.cache?.insert(requester, entry);
     return entry;
   }
@@ -148,15 +164,17 @@ export class DeviceTable {
     const had = DTE.HAD.get(words);
     const mode = DTE.Mode.get(words);
     const table = DTE.HostPTRoot.address(words);
+    const guest = DTE.GV.isSet(words) ? guestOf(words) : null;
+    const tables = guest === null ? [] : [guest.gcr3, guest.gcr3Levels, guest.levels];
+    const context = this.#contexts.of(domain, [mode, table, ...tables]);
     const valid = DTE.V.isSet(words);
-    const interruptsValid = DTE.IV.isSet(words);
     return {
       valid,
-      interruptsValid,
       fault: valid ? this.#check(words, mode) : null,
-      interruptFault: interruptsValid ? this.#checkInterrupts(words) : null,
+      interrupts: this.#interrupts(words),
       translates: DTE.TV.isSet(words),
       domain,
+      context,
       rights: (words[DTE.IR.word]! & GRANTS) >>> DTE.IR.shift,
       host:
         mode === HostMode.NONE
@@ -169,8 +187,9 @@ export class DeviceTable {
               accessed: had !== HostAccessedDirty.NONE && this.#features.has('HASup'),
               dirty: had === HostAccessedDirty.BOTH && this.#features.has('HDSup'),
               domain,
+              context,
             },
-      guest: DTE.GV.isSet(words) ? guestOf(words) : null,
+      guest,
       deviceTlb: DTE.I.isSet(words),
       logsOnce: DTE.SE.isSet(words),
       logsNone: DTE.SA.isSet(words),
@@ -178,7 +197,6 @@ export class DeviceTable {
       pageRequests: DTE.PPR.isSet(words),
       respondsWithPasid: DTE.GPRP.isSet(words),
       snoop: DTE.AttrV.isSet(words) && DTE.Mode0FC.isSet(words),
-      words,
       muted: false,
     };
   }
@@ -192,6 +210,23 @@ export class DeviceTable {
     if (DTE.GLX.get(words) >= this.#features.gcr3Levels || levels > GuestPagingMode.FIVE_LEVEL)
       return FAULTS.DTE_ENCODING;
     return levels + FEWEST_GUEST_LEVELS > this.#features.guestLevels ? FAULTS.DTE_ENCODING : null;
+  }
+
+  #interrupts(words: Uint32Array): InterruptSettings {
+    const valid = DTE.IV.isSet(words);
+    return {
+      valid,
+      fault: valid ? this.#checkInterrupts(words) : null,
+      tableLength: 2 ** DTE.IntTabLen.get(words),
+      ignoreUnmapped: DTE.IG.isSet(words),
+      table: DTE.IntTabRoot.address(words),
+      control: DTE.IntCtl.get(words),
+      initPass: DTE.InitPass.isSet(words),
+      eintPass: DTE.EIntPass.isSet(words),
+      nmiPass: DTE.NMIPass.isSet(words),
+      lint0Pass: DTE.Lint0Pass.isSet(words),
+      lint1Pass: DTE.Lint1Pass.isSet(words),
+    };
   }
 
   #checkInterrupts(words: Uint32Array): AmdFault | null {

@@ -66,8 +66,16 @@ export interface GuestPage {
   execute: boolean;
 }
 
+/** The top table of a PASID, a guest physical address. */
+export interface GuestTop {
+  readonly table: number;
+  readonly domain: number;
+  readonly pasid: number;
+}
+
 interface Space {
   readonly domain: number;
+  readonly context: number;
   readonly pasid: number;
   readonly host: HostTable | null;
   readonly guest: GuestRoot;
@@ -76,8 +84,8 @@ interface Space {
 export class GuestTables {
   probe: IommuProbe | null = null;
   readonly directory: PagingStructures;
-  /** Top guest tables by domain and PASID. */
-  readonly roots: EntryCache<number> | null;
+  /** Top guest tables by context and PASID. */
+  readonly roots: EntryCache<GuestTop> | null;
   /** For whom the page is that the last walk has found. */
   readonly page: GuestPage = { user: true, execute: true };
   readonly #host: HostTables;
@@ -96,19 +104,11 @@ export class GuestTables {
     this.#era = era;
   }
 
-  /** Under which the root of a PASID is cached. */
-  keyOf(domain: number, pasid: number): number {
-    return domain * 2 ** PASID_BITS + pasid;
-  }
-
-  domainOf(key: number): number {
-    return Math.floor(key / 2 ** PASID_BITS);
-  }
-
   /** Translates the request's address in a PASID of a device and fills `t.leaf`. */
   *walk(t: Translation<AmdFault>, entry: DeviceEntry, pasid: number, control: GuestControl): Walk<AmdFault | null> {
     const guest = entry.guest!;
-    const space: Space = { domain: entry.domain, pasid, host: entry.host, guest };
+    const { domain, context, host } = entry;
+    const space: Space = { domain, context, pasid, host, guest };
     if (pasid >= 2 ** (PASIDS_PER_TABLE_BITS * guest.gcr3Levels)) return FAULTS.PASID;
     // PASID 0 by GIoV is no process: its addresses are not sign-extended.
     if (!isInRange(guest.levels, t.hi, t.pasid === NO_PASID)) return FAULTS.GUEST_CANONICAL;
@@ -120,11 +120,12 @@ export class GuestTables {
   /** The top guest table of a PASID, a guest physical address. */
   *#root(t: Translation<AmdFault>, space: Space, control: GuestControl): Walk<number | AmdFault> {
     const { memory } = t;
-    const key = this.keyOf(space.domain, space.pasid);
+    const { domain, pasid } = space;
+    const key = space.context * 2 ** PASID_BITS + pasid;
     const cached = this.roots?.find(key, !t.effects) ?? null;
     if (this.probe !== null)
       this.probe.cache('GCR3 cache', cached !== null, `domain ${space.domain}, PASID ${space.pasid}`);
-    if (cached !== null) return cached;
+    if (cached !== null) return cached.table;
     let table = space.guest.gcr3;
     for (let level = space.guest.gcr3Levels - 1; level >= 0; level--) {
       const index = (space.pasid >>> (PASIDS_PER_TABLE_BITS * level)) & (2 ** PASIDS_PER_TABLE_BITS - 1);
@@ -144,7 +145,7 @@ export class GuestTables {
       if (anySet(memory.words, GCR3_RESERVED)) return FAULTS.GCR3_RESERVED;
       table = GCR3_ENTRY.Address.address(memory.words);
     }
-    if (this.#era.mayFill(t)) this.roots?.insert(key, table);
+    if (this.#era.mayFill(t)) this.roots?.insert(key, { table, domain, pasid });
     return table;
   }
 
@@ -152,7 +153,7 @@ export class GuestTables {
     const { hi, lo, memory, leaf, access } = t;
     const write = (access & Access.WRITE) !== 0;
     const inner = new Leaf();
-    const tags = { domain: space.domain, pasid: space.pasid, hi, lo };
+    const tags = { domain: space.domain, context: space.context, pasid: space.pasid, hi, lo };
     const start = this.directory.find(t, tags, space.guest.levels);
     let { table, level, granted } = start ?? { table: root, level: space.guest.levels, granted: EVERYTHING };
     for (;;) {

@@ -67,7 +67,7 @@ export class HostTables {
   ): Walk<AmdFault | null> {
     if (v1Exceeds(host.level, hi, lo)) return FAULTS.OUT_OF_RANGE;
     const { memory } = t;
-    const tags = { domain: host.domain, pasid: NO_PASID, hi, lo };
+    const tags = { domain: host.domain, context: host.context, pasid: NO_PASID, hi, lo };
     const start = this.directory.find(t, tags, host.level);
     let { table, level, granted: rights } = start ?? { table: host.table, level: host.level, granted: RIGHTS };
     for (;;) {

@@ -60,14 +60,14 @@ export class Invalidator {
       remove(iotlb, isOwn);
       if (directories) {
         remove(guests.directory.cache, isOwn);
-        guests.roots?.removeWhere((key) => key === guests.keyOf(domain, pasid));
+        guests.roots?.removeWhere((_, top) => top.domain === domain && top.pasid === pasid);
       }
     } else {
       remove(iotlb, isOfHost);
       // What a guest table leads to over the host table is not found by a host address: all of the domain goes.
       iotlb?.removeWhere((entry) => entry.domain === domain && (entry.flags & NESTED) !== 0);
       guests.directory.cache?.removeWhere((entry) => entry.domain === domain);
-      guests.roots?.removeWhere((key) => guests.domainOf(key) === domain);
+      guests.roots?.removeWhere((_, top) => top.domain === domain);
       if (directories) remove(hosts.directory.cache, isOfHost);
     }
     const address = joinHalves(what.hi, what.lo);
@@ -76,9 +76,7 @@ export class Invalidator {
 
   /** INVALIDATE_IOMMU_ALL, and what a reset does. */
   everything(): void {
-    const { devices, iotlb, hosts, guests } = this.#translator;
-    for (const cache of [devices.cache, guests.roots]) cache?.clear();
-    for (const cache of [iotlb, hosts.directory.cache, guests.directory.cache]) cache?.clear();
+    this.#translator.clear();
     this.#done('all caches', {});
   }
 

@@ -1,5 +1,5 @@
 /**
- * What the AMD-Vi unit keeps in an IOTLB entry. Entries belong to a domain, and those of guest tables to a domain and a
+ * What the AMD-Vi unit keeps in an IOTLB entry. Entries belong to a context, and those of guest tables to a context and a
  * PASID: devices of one domain share them.
  */
 import { FLAGS, FRAME_HI, FRAME_LO, type Iotlb, RIGHTS, SHIFT, type Translation } from '../iommu/index.ts';
@@ -23,9 +23,9 @@ export const ABSENT = 1 << 10;
 /** No guest table takes part. */
 export const HOST_ONLY = -1;
 
-/** Domain, and the lower part of the PASID. */
-export function ownerOf(domain: number, pasid: number): number {
-  return pasid === HOST_ONLY ? domain : domain | (pasid << 16);
+/** Context, and the lower part of the PASID. */
+export function ownerOf(context: number, pasid: number): number {
+  return pasid === HOST_ONLY ? context : context | (pasid << 16);
 }
 
 /** Upper page bits; above them the upper part of the PASID, and that there is one. */

@@ -25,6 +25,7 @@ import {
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
+import { Contexts } from './contexts.ts';
 import { type DeviceEntry, DeviceTable } from './device-table.ts';
 import type { Features } from './features.ts';
 import { type GuestControl, GuestTables } from './guest-tables.ts';
@@ -82,7 +83,8 @@ export class Translator {
     this.features = features;
     this.#file = file;
     this.iotlb = spec.iotlb === null ? null : new Iotlb(spec.iotlb);
-    this.devices = new DeviceTable(features, file, spec.deviceTableCache, era);
+    const contexts = new Contexts(() => this.clear());
+    this.devices = new DeviceTable(features, file, { cache: spec.deviceTableCache, era, contexts });
     this.hosts = new HostTables(era, spec.hostDirectoryCache ?? null);
     const caches = { directory: spec.guestDirectoryCache ?? null, roots: spec.gcr3Cache ?? null };
     this.guests = new GuestTables(this.hosts, era, caches);
@@ -109,6 +111,14 @@ export class Translator {
     for (const part of [this.devices, this.hosts.directory, this.guests.directory]) part.counters = counters;
   }
 
+  /** Empties every cache of translations. */
+  clear(): void {
+    const { iotlb, devices, hosts, guests } = this;
+    for (const cache of [devices.cache, guests.roots]) cache?.clear();
+    for (const cache of [iotlb, hosts.directory.cache, guests.directory.cache]) cache?.clear();
+    this.era.end();
+  }
+
   /** Answers an ordinary request from the caches; false when that needs more, and nothing has changed. */
   hit(t: Translation<AmdFault>): boolean {
     const { access, hi, lo } = t;
@@ -120,7 +130,7 @@ export class Translator {
     const device = this.devices.cached(t.requester);
     if (device === null || !isPlain(device, access)) return false;
     const pasid = this.#guest && device.guest?.forRequestsWithoutPasid === true ? 0 : HOST_ONLY;
-    const i = iotlb.find(ownerOf(device.domain, pasid), pageHiOf(hi, pasid), pageLow(hi, lo));
+    const i = iotlb.find(ownerOf(device.context, pasid), pageHiOf(hi, pasid), pageLow(hi, lo));
     if (i < 0) return false;
     const { words } = iotlb;
     const flags = words[i + FLAGS]!;
@@ -210,10 +220,10 @@ export class Translator {
 
   /** The IOTLB, then the tables. */
   *#translate(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
-    if (!this.#lookUp(t, device.domain, pasid)) {
+    if (!this.#lookUp(t, device, pasid)) {
       const fault = yield* this.#walkTables(t, device, pasid);
       if (fault !== null) return fault;
-      if (this.era.mayFill(t)) this.#fill(t, device.domain, pasid);
+      if (this.era.mayFill(t)) this.#fill(t, device, pasid);
     }
     const isGuest = pasid !== HOST_ONLY;
     const judged = this.#judge(t, device, isGuest);
@@ -287,10 +297,10 @@ export class Translator {
   }
 
   /** Fills `t.leaf` and `page` from the IOTLB; false when it does not have the page, or a write has to set a flag first. */
-  #lookUp(t: Translation<AmdFault>, domain: number, pasid: number): boolean {
+  #lookUp(t: Translation<AmdFault>, { domain, context }: DeviceEntry, pasid: number): boolean {
     const { iotlb } = this;
     if (iotlb === null) return false;
-    const owner = ownerOf(domain, pasid);
+    const owner = ownerOf(context, pasid);
     const pageHi = pageHiOf(t.hi, pasid);
     const pageLo = pageLow(t.hi, t.lo);
     const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
@@ -301,11 +311,11 @@ export class Translator {
     return found;
   }
 
-  #fill(t: Translation<AmdFault>, domain: number, pasid: number): void {
+  #fill(t: Translation<AmdFault>, { domain, context }: DeviceEntry, pasid: number): void {
     const { iotlb } = this;
     if (iotlb === null) return;
     const { leaf } = t;
-    const i = iotlb.insert(ownerOf(domain, pasid), pageHiOf(t.hi, pasid), pageLow(t.hi, t.lo), leaf.shift);
+    const i = iotlb.insert(ownerOf(context, pasid), pageHiOf(t.hi, pasid), pageLow(t.hi, t.lo), leaf.shift);
     iotlb.fill(i, leaf.frameHi, leaf.frameLo, entryFlags(t, this.page), domain, pasid);
   }
 

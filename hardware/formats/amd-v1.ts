@@ -35,6 +35,9 @@ export const V1_PTE = layout('host PTE', 64, 'AMD-Vi (VB OV L72)', {
   IGNORED_8_7: field(8, 7, 'Ignored'),
   NextLevel: field(11, 9, '0 a page of the level, 7 a page whose size the address encodes', NextLevel),
   PageAddress: bits(51, 12, 'RW', 'Address of the page; with NextLevel 7 its low bits encode the size'),
+  // VirtualBox calls these bits reserved; QEMU translates whatever they hold, newer revisions use two of them, and both
+  // readings of the recorded cases ignore them.
+  IGNORED_58_52: field(58, 52, 'Ignored'),
   U: flagField(59, 'Untranslated requests only: a device-TLB must not keep it'),
   FC: flagField(60, 'Force coherent: accesses to the page snoop'),
   IGNORED_63: flagField(63, 'Ignored'),

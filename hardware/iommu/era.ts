@@ -2,13 +2,18 @@
  * Keeps what a walk has read from entering a cache after an invalidation that came while it was under way: the walk may
  * have read its entries before software changed them.
  */
-import type { Translation } from './translation.ts';
+
+/** What has caused a walk: it began in an era, and may be a question without effects. */
+export interface Dated {
+  era: number;
+  readonly effects: boolean;
+}
 
 export class Era {
   #now = 0;
 
   /** A walk begins. */
-  begin(t: Translation): void {
+  begin(t: Dated): void {
     t.era = this.#now;
   }
 
@@ -17,7 +22,7 @@ export class Era {
     this.#now++;
   }
 
-  mayFill(t: Translation): boolean {
+  mayFill(t: Dated): boolean {
     return t.effects && t.era === this.#now;
   }
 }

@@ -14,7 +14,10 @@ import type { Translation } from './translation.ts';
 
 /** Whose structures, and for which address. `pasid` is NO_PASID at the second stage. */
 export interface StructureTags {
+  /** By which they are removed. */
   readonly domain: number;
+  /** By which they are found, where that is not the domain. */
+  readonly context?: number;
   readonly pasid: number;
   readonly hi: number;
   readonly lo: number;
@@ -82,8 +85,8 @@ export class PagingStructures {
 
 // The tags of the cache have room for domain and PASID.
 
-function ownerOf({ domain, pasid }: StructureTags): number {
-  return pasid === NO_PASID ? domain : domain | (pasid << 16);
+function ownerOf({ domain, context = domain, pasid }: StructureTags): number {
+  return pasid === NO_PASID ? context : context | (pasid << 16);
 }
 
 function pageHiOf({ pasid, hi }: StructureTags): number {

@@ -1,35 +1,10 @@
-/** The rig around an Intel VT-d unit. */
+/** An Intel VT-d unit in a rig. */
 import { highOf, joinHalves, lowOf } from '../bits/index.ts';
-import {
-  Access,
-  AddressType,
-  finish,
-  InterruptMessage,
-  type IommuInspector,
-  inInterruptRange,
-  NO_PASID,
-  Status,
-  Translation,
-} from '../iommu/index.ts';
-import { PhysicalMemory, type Range } from '../memory/index.ts';
+import { Access, inInterruptRange, type Translation } from '../iommu/index.ts';
 import { VtdInspector, VtdUnit } from '../vtd/index.ts';
 import type { Fault } from '../vtd/spec/index.ts';
-import { hostWindow } from './memory.ts';
-import { checkDma, checkPageRequest, checkTranslation } from './options.ts';
-import { accessOf, isInterrupt, PAGE, type Piece, piecesOf } from './pieces.ts';
-import type {
-  CommonOptions,
-  DmaRequest,
-  DmaResult,
-  IntelCapabilities,
-  PageRequestMessage,
-  Rig,
-  Segment,
-  TranslateRequest,
-  TranslationCompletion,
-  TranslationRequest,
-  TranslationResult,
-} from './types.ts';
+import type { CommonOptions, IntelCapabilities, TranslationCompletion } from './types.ts';
+import type { CompletedRequest, MakeUnit } from './unit-rig.ts';
 
 /** Sizes of the caches in a rig. Not architectural. */
 const CACHES = {
@@ -39,23 +14,9 @@ const CACHES = {
   interruptEntryCache: { sets: 16, ways: 4 },
 } as const;
 
-export class IntelRig implements Rig {
-  readonly vendor = 'intel';
-  readonly #memory: PhysicalMemory;
-  readonly #unit: VtdUnit;
-  readonly #onMsi: (address: bigint, data: number) => void;
-  readonly #translation = new Translation<Fault>();
-  readonly #message = new InterruptMessage<Fault>();
-
-  constructor(options: CommonOptions, capabilities: IntelCapabilities) {
-    const ram = options.ram?.map(([start, length]): Range => [Number(start), Number(length)]);
-    this.#onMsi = options.onMsi ?? (() => {});
-    this.#memory = new PhysicalMemory(ram);
-    if (options.memory !== undefined) {
-      const ranges = ram ?? [[0, 2 ** 52] as const];
-      for (const [start, length] of ranges) this.#memory.map(start, length, hostWindow(options.memory, start));
-    }
-    this.#unit = new VtdUnit(
+export function intelUnit(options: CommonOptions, capabilities: IntelCapabilities): MakeUnit<Fault> {
+  return (memory, raiseMsi) => {
+    const unit = new VtdUnit(
       {
         capabilities,
         hostAddressWidth: options.hostAddressWidth ?? 52,
@@ -63,193 +24,36 @@ export class IntelRig implements Rig {
         faultCompression: true,
         ...CACHES,
       },
-      { memory: this.#memory, raiseMsi: (hi, lo, data) => this.#onMsi(joinHalves(hi, lo), data) },
+      { memory, raiseMsi },
     );
-    this.#unit.devices.taker = options.onDeviceMessage ?? null;
-  }
-
-  readRegister(offset: number, size: number): bigint {
-    return this.#unit.read(offset, size);
-  }
-
-  writeRegister(offset: number, size: number, value: bigint): void {
-    this.#unit.write(offset, size, value);
-  }
-
-  readMemory(address: bigint, length: number): Uint8Array {
-    const whole = this.#memory.read(Number(address), length);
-    if (whole !== undefined) return whole;
-    const bytes = new Uint8Array(length);
-    for (let i = 0; i < length; i++) bytes[i] = this.#memory.read(Number(address) + i, 1)?.[0] ?? 0;
-    return bytes;
-  }
-
-  writeMemory(address: bigint, bytes: Uint8Array): void {
-    if (this.#memory.write(Number(address), bytes)) return;
-    for (let i = 0; i < bytes.length; i++) this.#memory.write(Number(address) + i, bytes.subarray(i, i + 1));
-  }
-
-  translate(request: TranslateRequest): DmaResult {
-    checkDma(request, 'translate');
-    const segments: Segment[] = [];
-    for (const piece of piecesOf(request.address, request.length ?? 1)) {
-      // An interrupt message is not translated: only its delivery, which `dma` does, shows what becomes of it.
-      if (isInterrupt(request, piece)) {
-        segments.push({ address: piece.address, length: piece.length });
-        continue;
-      }
-      const blocked = this.#translate(request, piece, request.probe !== true);
-      if (blocked !== null) return blocked;
-      segments.push(this.#segment(piece.length));
-    }
-    return { ok: true, segments };
-  }
-
-  translationRequest(request: TranslationRequest): TranslationResult {
-    checkTranslation(request);
-    const t = this.#translation;
-    const { requester, address, noWrite } = request;
-    const keepsWrite = !(noWrite === true && this.#unit.capabilities.has('NWFS'));
-    const flags = accessOf({ ...request, write: false }, { address, from: 0, length: 8 });
-    const access = flags | (keepsWrite ? Access.WRITE : 0);
-    t.ask(requester, request.pasid ?? NO_PASID, access, highOf(address), lowOf(address));
-    t.addressType = AddressType.TRANSLATION;
-    this.#unit.translate(t);
-    if (t.status !== Status.SUCCESS) return this.#refused(false) as TranslationResult;
-    return { ok: true, completion: this.#completion(request, keepsWrite) };
-  }
-
-  pageRequest(request: PageRequestMessage): void {
-    checkPageRequest(request);
-    const { address } = request;
-    this.#unit.requestPage({
-      requester: request.requester,
-      pasid: request.pasid ?? NO_PASID,
-      hi: highOf(address),
-      lo: lowOf(address),
-      read: request.read === true,
-      write: request.write === true,
-      execute: request.execute === true,
-      privileged: request.privileged === true,
-      last: request.last === true,
-      group: request.group,
-    });
-  }
-
-  inspect(): IommuInspector {
-    return new VtdInspector(this.#unit, this.#memory);
-  }
-
-  dma(request: DmaRequest): DmaResult {
-    checkDma(request, 'dma');
-    const length = request.write ? request.data!.length : request.length!;
-    const data = new Uint8Array(request.write ? 0 : length);
-    const segments: Segment[] = [];
-    for (const piece of piecesOf(request.address, length)) {
-      if (isInterrupt(request, piece)) {
-        const blocked = this.#interrupt(request, piece);
-        if (blocked !== null) return blocked;
-        continue;
-      }
-      const blocked = this.#translate(request, piece, true);
-      if (blocked !== null) return blocked;
-      const segment = this.#segment(piece.length);
-      const done = request.write
-        ? this.#memory.write(Number(segment.address), request.data!.subarray(piece.from, piece.from + piece.length))
-        : this.#readInto(data, piece.from, segment);
-      // Nothing answers at the translated address: a read ends in an unsupported request, a write is lost.
-      if (!done) return { ok: false, status: request.write ? 'dropped' : 'UR' };
-      segments.push(segment);
-    }
-    return request.write ? { ok: true, segments } : { ok: true, data, segments };
-  }
-
-  /** The completion of a translation request that succeeded (VT-d 4.2.3). */
-  #completion({ address, pasid, privileged }: TranslationRequest, keepsWrite: boolean): TranslationCompletion {
-    const t = this.#translation;
-    const { leaf } = t;
-    const size = 1n << BigInt(leaf.shift);
-    // The interrupt range is no memory: the device has to write there itself (S.1 and S.2).
-    const isInterrupts = pasid === undefined && inInterruptRange(highOf(address), lowOf(address));
-    const isPrivileged = pasid !== undefined && privileged === true;
     return {
-      address: address & ~(size - 1n),
-      translated: joinHalves(t.hpaHi, t.hpaLo) & ~(size - 1n),
-      size,
-      read: !isInterrupts && (leaf.rights & Access.READ) !== 0,
-      write: keepsWrite && (isInterrupts || (leaf.rights & Access.WRITE) !== 0),
-      execute: false,
-      privileged: isPrivileged,
-      global: false,
-      untranslatedOnly: isInterrupts && keepsWrite,
-      nonSnoopedIgnored: t.snoop,
+      unit,
+      inspector: () => new VtdInspector(unit, memory),
+      ignoresNoWrite: !unit.capabilities.has('NWFS'),
+      complete,
+      config: null,
     };
-  }
+  };
+}
 
-  /** Puts one piece through the unit; `null` when it may go on. */
-  #translate(request: TranslateRequest | DmaRequest, piece: Piece, effects: boolean): DmaResult | null {
-    const t = this.#translation;
-    t.ask(
-      request.requester,
-      request.pasid ?? NO_PASID,
-      accessOf(request, piece),
-      highOf(piece.address),
-      lowOf(piece.address),
-    );
-    t.addressType = request.addressType === 'translated' ? AddressType.TRANSLATED : AddressType.UNTRANSLATED;
-    t.effects = effects;
-    this.#unit.translate(t);
-    if (t.fault === null && t.status === Status.SUCCESS) return null;
-    return this.#refused(request.write);
-  }
-
-  #refused(write: boolean): DmaResult {
-    const t = this.#translation;
-    const status = t.status === Status.COMPLETER_ABORT ? 'CA' : write ? 'dropped' : 'UR';
-    if (t.fault === null) return { ok: false, status };
-    return {
-      ok: false,
-      status,
-      fault: {
-        code: t.fault.code,
-        name: t.fault.name,
-        recorded: t.recorded,
-        requester: t.requester,
-        pasid: t.pasid,
-        address: joinHalves(t.hi, t.lo & ~(PAGE - 1)),
-        write,
-      },
-    };
-  }
-
-  /** A write into the interrupt range is a message, not a memory access. */
-  #interrupt(request: DmaRequest, piece: Piece): DmaResult | null {
-    const data = new DataView(request.data!.buffer, request.data!.byteOffset + piece.from, 4).getUint32(0, true);
-    const message = this.#message.ask(request.requester, highOf(piece.address), lowOf(piece.address), data);
-    finish(this.#unit.walkInterrupt(message), this.#memory);
-    this.#unit.reportInterrupt(message);
-    if (message.fault === null) {
-      if (message.delivered) this.#onMsi(joinHalves(message.hi, message.lo), message.data);
-      return null;
-    }
-    const { fault, recorded, requester } = message;
-    const { code, name } = fault;
-    const { address } = piece;
-    return {
-      ok: false,
-      status: 'dropped',
-      fault: { code, name, recorded, requester, pasid: NO_PASID, address, write: true },
-    };
-  }
-
-  #segment(length: number): Segment {
-    return { address: joinHalves(this.#translation.hpaHi, this.#translation.hpaLo), length };
-  }
-
-  #readInto(data: Uint8Array, from: number, { address, length }: Segment): boolean {
-    const bytes = this.#memory.read(Number(address), length);
-    if (bytes === undefined) return false;
-    data.set(bytes, from);
-    return true;
-  }
+/** The completion of a translation request that succeeded (VT-d 4.2.3). */
+function complete(t: Translation<Fault>, request: CompletedRequest): TranslationCompletion {
+  const { address, pasid, privileged, keepsWrite } = request;
+  const { leaf } = t;
+  const size = 1n << BigInt(leaf.shift);
+  // The interrupt range is no memory: the device has to write there itself (S.1 and S.2).
+  const isInterrupts = pasid === undefined && inInterruptRange(highOf(address), lowOf(address));
+  const isPrivileged = pasid !== undefined && privileged === true;
+  return {
+    address: address & ~(size - 1n),
+    translated: joinHalves(t.hpaHi, t.hpaLo) & ~(size - 1n),
+    size,
+    read: !isInterrupts && (leaf.rights & Access.READ) !== 0,
+    write: keepsWrite && (isInterrupts || (leaf.rights & Access.WRITE) !== 0),
+    execute: false,
+    privileged: isPrivileged,
+    global: false,
+    untranslatedOnly: isInterrupts && keepsWrite,
+    nonSnoopedIgnored: t.snoop,
+  };
 }

@@ -1,5 +1,7 @@
 /** What a host may ask of a rig: options and requests, checked by name. */
 
+import { CONFIG_BYTES } from '../pcie/index.ts';
+
 /** A mode or vendor that the models do not have. */
 export class NotSupported extends Error {
   override readonly name = 'NotSupported';
@@ -123,6 +125,12 @@ export function checkTranslation(request: object): void {
 
 export function checkPageRequest(request: object): void {
   check('pageRequest', request, PAGE_REQUEST);
+}
+
+export function checkConfig(call: string, offset: number, size: number): void {
+  if (![1, 2, 4].includes(size)) throw new TypeError(`${call}: size must be 1, 2 or 4, not ${String(size)}.`);
+  if (Number.isInteger(offset) && offset >= 0 && offset + size <= CONFIG_BYTES && offset % size === 0) return;
+  throw new TypeError(`${call}: offset must be a multiple of ${size} below ${CONFIG_BYTES}, not ${String(offset)}.`);
 }
 
 /** Modes that a unit may announce and that do not exist here. */

@@ -136,6 +136,10 @@ export interface Rig {
   readRegister(offset: number, size: number): bigint;
   /** Writes 4 or 8 bytes; what the write starts is done when it returns. */
   writeRegister(offset: number, size: number, value: bigint): void;
+  /** Reads 1, 2 or 4 bytes of the unit's PCI function; a VT-d unit is none, and all bits read 1. */
+  readConfig(offset: number, size: number): number;
+  /** Writes 1, 2 or 4 bytes of the unit's PCI function, for instance its MSI capability. */
+  writeConfig(offset: number, size: number, value: number): void;
   /** The bytes at a physical address; bytes that do not exist read 0. */
   readMemory(address: bigint, length: number): Uint8Array;
   /** Writes bytes; those that do not exist are dropped. */

@@ -16,6 +16,8 @@ function liar(lies: (rig: Rig) => Partial<Rig>): MakeRig {
       vendor: rig.vendor,
       readRegister: (offset, size) => rig.readRegister(offset, size),
       writeRegister: (offset, size, value) => rig.writeRegister(offset, size, value),
+      readConfig: (offset, size) => rig.readConfig(offset, size),
+      writeConfig: (offset, size, value) => rig.writeConfig(offset, size, value),
       readMemory: (address, length) => rig.readMemory(address, length),
       writeMemory: (address, bytes) => rig.writeMemory(address, bytes),
       dma: (request) => rig.dma(request),

@@ -7,6 +7,7 @@ export * from './commands.ts';
 export * from './device-table.ts';
 export * from './events.ts';
 export * from './faults.ts';
+export * from './interrupt.ts';
 export * from './logs.ts';
 export * from './registers/index.ts';
 export * from './source.ts';

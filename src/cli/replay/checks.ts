@@ -3,6 +3,7 @@
  * recorder's machine reads otherwise and the specification's does not. Numbers up to 14 are those of the README of the
  * recorded cases; from 15 on they are differences that replaying found, each with the section that decides it.
  */
+import { amdCheckRules } from './checks-amd.ts';
 import type { RecordedCase, Step } from './corpus.ts';
 import { type Descriptor, IQE, type QueueHistory, queueHistory } from './queue-history.ts';
 
@@ -180,7 +181,10 @@ const intel: readonly Omit<CheckRule, 'vendor'>[] = [
   },
 ];
 
-export const checkRules: readonly CheckRule[] = intel.map((rule) => ({ ...rule, vendor: 'intel' }));
+export const checkRules: readonly CheckRule[] = [
+  ...intel.map((rule) => ({ ...rule, vendor: 'intel' as const })),
+  ...amdCheckRules,
+];
 
 /** The rule that explains a difference, if one does. */
 export function explain(check: Check): CheckRule | undefined {

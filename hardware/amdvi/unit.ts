@@ -1,0 +1,214 @@
+/**
+ * An AMD-Vi unit (AMD I/O virtualization; the sources of each fact stand with its declaration).
+ *
+ * Needs: physical memory; `raiseMsi` for its own interrupts; `run`, which carries a walk out (at once, unless the unit
+ * stands in a timed machine). Offers: its register page (`read`, `write`), its PCI function (`pci`), `translate` for a
+ * request that is answered at once, `walk` for one that is answered step by step, `report` for the event of a walked one.
+ *
+ * Not acted on: see spec/not-acted-on.ts.
+ */
+import { joinHalves, type RegisterFile } from '../bits/index.ts';
+import {
+  Access,
+  DeviceMessages,
+  finish,
+  type InterruptMessage,
+  type IommuProbe,
+  type IommuUnit,
+  NO_PASID,
+  type PageRequest,
+  type Translation,
+  type Walk,
+} from '../iommu/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
+import { CommandProcessor } from './command-processor.ts';
+import { entryOf, interruptEntryOf } from './event-entries.ts';
+import { EventLog } from './event-log.ts';
+import { type FeatureRegisters, Features } from './features.ts';
+import { FUNCTION, type FunctionSpec, IommuFunction } from './function.ts';
+import { InterruptRemapper, type InterruptRemapperSpec } from './interrupt-remapper.ts';
+import { Invalidator } from './invalidation.ts';
+import { OwnInterrupts, type RaiseMsi } from './own-interrupts.ts';
+import { PageRequests } from './page-requests.ts';
+import { PprLog } from './ppr-log.ts';
+import { type CountersSpec, RegisterPage } from './register-page.ts';
+import { type AmdFault, CONTROL, EXCLUSION_BASE, STATUS } from './spec/index.ts';
+import { Translator, type TranslatorSpec } from './translator.ts';
+
+export interface AmdViSpec extends TranslatorSpec, InterruptRemapperSpec {
+  readonly features: FeatureRegisters;
+  /** Bits of a system physical address. */
+  readonly hostAddressWidth: number;
+  readonly counters?: CountersSpec;
+  readonly pci?: FunctionSpec;
+}
+
+export interface AmdViSurroundings {
+  readonly memory: PhysicalMemory;
+  readonly raiseMsi: RaiseMsi;
+}
+
+export class AmdViUnit implements IommuUnit<AmdFault> {
+  readonly spec: AmdViSpec;
+  readonly features: Features;
+  readonly registers: RegisterFile;
+  readonly pci: IommuFunction;
+  readonly translator: Translator;
+  readonly invalidator: Invalidator;
+  readonly interrupts: InterruptRemapper;
+  /** What the unit sends to devices. */
+  readonly devices = new DeviceMessages();
+  /** Carries out work that the unit starts by itself. */
+  run: (walk: Walk) => void;
+  readonly #memory: PhysicalMemory;
+  readonly #page: RegisterPage;
+  readonly #events: EventLog;
+  readonly #pprLog: PprLog;
+  readonly #commands: CommandProcessor;
+  readonly #pageRequests: PageRequests;
+  #probe: IommuProbe | null = null;
+
+  constructor(spec: AmdViSpec, { memory, raiseMsi }: AmdViSurroundings) {
+    const features = new Features(spec.features, spec.hostAddressWidth);
+    const page = new RegisterPage(features, spec.counters);
+    const { file } = page;
+    const raise: RaiseMsi = (hi, lo, data) => {
+      if (this.#probe !== null) this.#probe.interrupt(joinHalves(hi, lo), data);
+      raiseMsi(hi, lo, data);
+    };
+    this.spec = spec;
+    this.features = features;
+    this.registers = file;
+    this.#page = page;
+    this.pci = new IommuFunction(features, file, spec.pci ?? FUNCTION);
+    this.run = (walk) => finish(walk, memory);
+    this.#memory = memory;
+    this.translator = new Translator(features, file, spec);
+    this.invalidator = new Invalidator(this.translator);
+    const { translator, invalidator, devices } = this;
+    this.interrupts = new InterruptRemapper(translator.devices, spec);
+    const own = new OwnInterrupts(file, features, this.pci, raise);
+    this.#events = new EventLog(file, features, own);
+    this.#pprLog = new PprLog(file, features, own);
+    const start = (walk: Walk): void => this.run(walk);
+    const log = (entry: Uint32Array): void => this.run(this.#events.append(entry));
+    this.#pageRequests = new PageRequests({ file, features, translator, devices, pprLog: this.#pprLog, start, log });
+    this.#attachSettings();
+    this.#commands = new CommandProcessor({
+      file,
+      features,
+      translator,
+      invalidator,
+      interrupts: this.interrupts,
+      devices,
+      counters: null,
+      start,
+      log,
+      waitCompleted: () => own.signal(STATUS.ComWaitInt),
+    });
+  }
+
+  get probe(): IommuProbe | null {
+    return this.#probe;
+  }
+
+  set probe(probe: IommuProbe | null) {
+    this.#probe = probe;
+    this.translator.observe(probe);
+    this.invalidator.probe = probe;
+    this.interrupts.probe = probe;
+  }
+
+  /** A read of 1, 2, 4 or 8 bytes of the register page, aligned to its size; others give 0. */
+  read(offset: number, size: number): bigint {
+    return this.#page.read(offset, size);
+  }
+
+  /** A write; when it returns, what it started is done unless the unit stands in a timed machine. */
+  write(offset: number, size: number, value: bigint): void {
+    if (this.#probe !== null) this.#probe.registerWritten(offset, size, value);
+    this.#page.write(offset, size, value);
+  }
+
+  /** Answers a request now. */
+  translate(t: Translation<AmdFault>): void {
+    if (this.translator.hit(t)) return;
+    finish(this.walk(t), this.#memory);
+    if (t.effects) this.report(t);
+  }
+
+  hit(t: Translation<AmdFault>): boolean {
+    return this.translator.hit(t);
+  }
+
+  /** The steps of one request; whoever runs them calls `report` at the end. */
+  walk(t: Translation<AmdFault>): Walk {
+    return this.translator.walk(t);
+  }
+
+  /** Logs the event of an answered request, if it had one. */
+  report(t: Translation<AmdFault>): void {
+    const { fault, requester, pasid, recorded } = t;
+    if (fault === null) return;
+    if (this.#probe !== null) {
+      const write = (t.access & Access.WRITE) !== 0;
+      const { code, name } = fault;
+      this.#probe.fault({ code, name, requester, pasid, address: joinHalves(t.hi, t.lo), write, recorded });
+    }
+    if (recorded) this.run(this.#events.append(entryOf(fault, t)));
+  }
+
+  /** The steps of one interrupt message; whoever runs them calls `reportInterrupt` at the end. */
+  walkInterrupt(message: InterruptMessage<AmdFault>): Walk {
+    this.translator.era.begin(message);
+    return this.interrupts.walk(message);
+  }
+
+  reportInterrupt(message: InterruptMessage<AmdFault>): void {
+    const { fault, requester, recorded } = message;
+    const address = joinHalves(message.hi, message.lo);
+    if (fault === null) {
+      if (this.#probe !== null && message.delivered) this.#probe.interrupt(address, message.data);
+      return;
+    }
+    if (this.#probe !== null) {
+      const { code, name } = fault;
+      this.#probe.fault({ code, name, requester, pasid: NO_PASID, address, write: true, recorded });
+    }
+    if (recorded) this.run(this.#events.append(interruptEntryOf(fault, message)));
+  }
+
+  /** A device asks for a page. */
+  requestPage(request: PageRequest): void {
+    this.#pageRequests.accept(request);
+  }
+
+  /** Back to the state after power-on. */
+  reset(): void {
+    this.registers.reset();
+    this.pci.reset();
+    for (const part of [this.#commands, this.#pageRequests, this.#events, this.#pprLog, this.interrupts]) part.reset();
+    this.invalidator.everything();
+    this.translator.settingsChanged();
+  }
+
+  /** What parts of the unit hold of registers is renewed before anything that a write starts. */
+  #attachSettings(): void {
+    const { registers: file } = this;
+    const changed = (): void => {
+      const { words } = file;
+      this.translator.settingsChanged();
+      this.interrupts.control = {
+        iommuEn: CONTROL.IommuEn.isSet(words),
+        gaEn: CONTROL.GAEn.isSet(words),
+        gaMode: CONTROL.GAMEn.get(words),
+        xtEn: CONTROL.XTEn.isSet(words),
+        numIntRemapMode: CONTROL.NumIntRemapMode.get(words),
+        irtCacheDis: CONTROL.IRTCacheDis.isSet(words),
+      };
+    };
+    for (const { $ } of [CONTROL, EXCLUSION_BASE]) {
+      for (const half of [0, 4]) file.onWrite($.offset! + half, changed);
+    }
+  }
+}
