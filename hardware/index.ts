@@ -8,12 +8,15 @@ export type {
   ExplanationResult,
   ExplanationStep,
   FieldView,
+  InterruptExplanation,
+  InterruptQuestion,
+  InterruptResult,
   IommuInspector,
   Qualifier,
   Question,
   TableNode,
 } from './iommu/index.ts';
-export { entryView, rawView } from './iommu/index.ts';
+export { entryView, QUALIFIERS, rawView } from './iommu/index.ts';
 export {
   type AmdCapabilities,
   createRig,

@@ -42,7 +42,16 @@ export interface Question {
   readonly also?: readonly Qualifier[];
 }
 
+/** A write of one DWORD into the interrupt range. */
+export interface InterruptQuestion {
+  readonly requester: number;
+  readonly address: bigint;
+  readonly data: number;
+}
+
 export type ExplanationStep =
+  /** What the request itself says. */
+  | ({ readonly kind: 'request' } & EntryView)
   /** A register that decides how requests are treated. */
   | ({ readonly kind: 'register' } & EntryView)
   | { readonly kind: 'cache'; readonly cache: string; readonly hit: boolean; readonly detail: string }
@@ -80,6 +89,24 @@ export interface Explanation {
   readonly result: ExplanationResult;
 }
 
+/** The message that reaches the processors. */
+export interface DeliveredInterrupt {
+  readonly address: bigint;
+  readonly data: number;
+  readonly fields: readonly FieldView[];
+}
+
+export type InterruptResult =
+  /** `message` is null where the interrupt is recorded in memory and nobody has to be told. */
+  | { readonly ok: true; readonly message: DeliveredInterrupt | null }
+  | { readonly ok: false; readonly answer: string; readonly fault: ExplainedFault | null };
+
+export interface InterruptExplanation {
+  readonly question: InterruptQuestion;
+  readonly steps: readonly ExplanationStep[];
+  readonly result: InterruptResult;
+}
+
 /** Pages that lie side by side at both ends. */
 export interface PageRun {
   readonly to: number;
@@ -112,6 +139,8 @@ export interface CacheView {
 export interface IommuInspector {
   /** What would become of a request now. */
   explain(question: Question): Explanation;
+  /** What would become of an interrupt message now. */
+  explainInterrupt(question: InterruptQuestion): InterruptExplanation;
   registers(): EntryView[];
   /** The tables of one requester, or of all that have any; with a PASID only what belongs to it. */
   tables(requester?: number, pasid?: number): TableNode;
@@ -148,6 +177,8 @@ const TYPE_WORDS = {
   'translation request': AddressType.TRANSLATION,
   translated: AddressType.TRANSLATED,
 } as const satisfies Partial<Record<Qualifier, number>>;
+
+export const QUALIFIERS = [...Object.keys(ACCESS_WORDS), ...Object.keys(TYPE_WORDS)] as readonly Qualifier[];
 
 /** Decodes the structure that starts at word `at` of `words`. */
 export function entryView(of: AnyLayout, words: Words, address: number, at = 0, what = of.$.name): EntryView {

@@ -22,6 +22,8 @@ export class InterruptMessage<Fault extends FaultReason = FaultReason> {
   recorded = false;
   /** Index of the remapping table entry, once it is known. */
   index = 0;
+  /** False when only the answer is wanted: no cache, no flag in memory and no count changes. */
+  effects = true;
   readonly memory = new MemoryOperation();
 
   ask(requester: number, hi: number, lo: number, data: number): this {
@@ -34,6 +36,7 @@ export class InterruptMessage<Fault extends FaultReason = FaultReason> {
     this.fault = null;
     this.recorded = false;
     this.index = 0;
+    this.effects = true;
     return this;
   }
 }

@@ -19,13 +19,13 @@ interface Level {
   readonly hasNext: boolean;
 }
 
-const LEVELS: readonly Level[] = [
+export const HPT_LEVELS: readonly Level[] = [
   { layout: HPTL4E, indexShift: 41, permissions: 0, permissionShift: 0, hasNext: true },
   { layout: HPTL3E, indexShift: 33, permissions: 8, permissionShift: 30, hasNext: true },
   { layout: HPTL2E, indexShift: 25, permissions: 16, permissionShift: 21, hasNext: true },
   { layout: HPTL1E as unknown as typeof HPTL4E, indexShift: 17, permissions: 32, permissionShift: 12, hasNext: false },
 ];
-const TABLE_ENTRIES = 256;
+export const HPT_TABLE_ENTRIES = 256;
 const ENTRY_WORDS = 4;
 
 export class HostPermissionTable {
@@ -35,7 +35,7 @@ export class HostPermissionTable {
 
   constructor(capabilities: Capabilities) {
     this.#zeroLengthReads = capabilities.has('ZLR');
-    this.#reserved = LEVELS.map(({ layout, hasNext }, i) => {
+    this.#reserved = HPT_LEVELS.map(({ layout, hasNext }, i) => {
       const mask = reservedBits(layout, capabilities, i === 1 ? HPTL3E_RESERVED_WITHOUT : {});
       return hasNext ? reserve(mask, 64 + capabilities.hostAddressWidth, 64 + 51) : mask;
     });
@@ -47,9 +47,9 @@ export class HostPermissionTable {
     if (address >= 2 ** addressBits) return FAULTS.SPT_9;
     const { memory } = t;
     let table = top;
-    for (const [i, level] of LEVELS.entries()) {
+    for (const [i, level] of HPT_LEVELS.entries()) {
       const isTop = i === 0;
-      const entries = isTop ? 2 ** (addressBits - level.indexShift) : TABLE_ENTRIES;
+      const entries = isTop ? 2 ** (addressBits - level.indexShift) : HPT_TABLE_ENTRIES;
       const index = Math.floor(address / 2 ** level.indexShift) % entries;
       yield memory.read(table + index * ENTRY_WORDS * 4, ENTRY_WORDS);
       if (!memory.ok) return isTop ? FAULTS.HPT_3 : FAULTS.HPT_1;

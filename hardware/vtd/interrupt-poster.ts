@@ -9,7 +9,7 @@
  */
 import { anySet, encode, undeclared } from '../bits/index.ts';
 import type { InterruptMessage, IommuProbe, Walk } from '../iommu/index.ts';
-import { deliver } from './interrupt-delivery.ts';
+import { type Delivery, deliver } from './interrupt-delivery.ts';
 import {
   FAULTS,
   type Fault,
@@ -45,7 +45,7 @@ export function* post(
   const { words } = memory;
   const vector = IRTE_POSTED.VV.get(irte);
   const urgent = IRTE_POSTED.URG.isSet(irte);
-  const address = IRTE_POSTED.PDAH.get(irte) * 2 ** 32 + IRTE_POSTED.PDAL.get(irte) * PID_BYTES;
+  const address = postedDescriptorOf(irte);
   const { word, bitLo, bitHi } = placeOf(vector);
   let posted = false;
   // 1. What the device wrote before the interrupt comes first (VT-d 5.2.4).
@@ -54,16 +54,16 @@ export function* post(
     // 2. The descriptor as it is.
     yield memory.read(address, POSTED_INTERRUPT_DESCRIPTOR.$.words);
     if (!memory.ok) return FAULTS.IR_PID_ACCESS;
-    if (probe !== null) {
-      probe.read('posted interrupt descriptor', address, words, POSTED_INTERRUPT_DESCRIPTOR.$.words);
-    }
+    const format = extended ? POSTED_INTERRUPT_DESCRIPTOR : POSTED_INTERRUPT_DESCRIPTOR_XAPIC;
+    if (probe !== null) probe.read(format.$.name, address, words, format.$.words);
     if (anySet(words, extended ? RESERVED : RESERVED_XAPIC)) return FAULTS.IR_PID_RESERVED;
     const [lo, hi] = [words[word]!, words[word + 1]!];
     const [controlLo, controlHi] = [words[CONTROL_WORD]!, words[CONTROL_WORD + 1]!];
     const outstanding = POSTED_INTERRUPT_DESCRIPTOR.ON.isSet(words);
     const notifies = !outstanding && (urgent || !POSTED_INTERRUPT_DESCRIPTOR.SN.isSet(words));
-    const destination = (extended ? POSTED_INTERRUPT_DESCRIPTOR : POSTED_INTERRUPT_DESCRIPTOR_XAPIC).NDST.get(words);
-    const notification = POSTED_INTERRUPT_DESCRIPTOR.NV.get(words);
+    const notification = { destination: format.NDST.get(words), vector: format.NV.get(words) };
+    // A question changes nothing: the descriptor as it is decides.
+    if (!message.effects) return conclude(message, notifies ? notification : null);
     // 3. The bit of the vector; once. Somebody who has taken it since needs no notification.
     if (!posted) {
       yield memory.compareExchange(address + word * 4, lo, hi, lo | bitLo, hi | bitHi);
@@ -71,20 +71,28 @@ export function* post(
       if (words[0] !== lo || words[1] !== hi) continue;
       posted = true;
     } else if (((lo & bitLo) | (hi & bitHi)) === 0) {
-      message.delivered = false;
-      return null;
+      return conclude(message, null);
     }
     // 4. Whether to notify, by what ON and SN still are.
     const next = notifies ? controlLo | ON : controlLo;
     yield memory.compareExchange(address + CONTROL_WORD * 4, controlLo, controlHi, next, controlHi);
     if (!memory.ok) return FAULTS.IR_PID_ACCESS;
     if (words[0] !== controlLo || words[1] !== controlHi) continue;
-    // 5. The notification: physical, fixed, edge.
-    if (notifies) deliver(message, { destination, vector: notification });
-    else message.delivered = false;
-    return null;
+    return conclude(message, notifies ? notification : null);
   }
   return FAULTS.IR_PID_ACCESS;
+}
+
+/** 5. The notification, which is physical, fixed and edge; or nothing to deliver. */
+function conclude(message: InterruptMessage<Fault>, notification: Delivery | null): null {
+  if (notification === null) message.delivered = false;
+  else deliver(message, notification);
+  return null;
+}
+
+/** Where the descriptor of an entry in posted format lies. */
+export function postedDescriptorOf(irte: Uint32Array): number {
+  return IRTE_POSTED.PDAH.get(irte) * 2 ** 32 + IRTE_POSTED.PDAL.get(irte) * PID_BYTES;
 }
 
 /** The 8 bytes of PIR that hold the bit of a vector, and the bit. */

@@ -51,14 +51,14 @@ export interface InterruptEntryInvalidation {
 }
 
 /** What SIRTP latches of IRTA. */
-interface Table {
+export interface InterruptTable {
   readonly address: number;
   readonly entries: number;
   /** EIME: x2APIC mode. */
   readonly extended: boolean;
 }
 
-const POWER_ON: Table = { address: 0, entries: 2, extended: false };
+const POWER_ON: InterruptTable = { address: 0, entries: 2, extended: false };
 
 /** Bits of the source id that each qualifier leaves out. */
 const LEFT_OUT: Readonly<Record<number, number>> = {
@@ -68,7 +68,7 @@ const LEFT_OUT: Readonly<Record<number, number>> = {
   [SourceIdQualifier.IGNORE_BITS_2_0]: 0b111,
 };
 
-type Format = Pick<typeof IRTE_REMAPPED, 'SID' | 'SQ'>;
+type Format = Pick<typeof IRTE_REMAPPED, 'P' | 'FPD' | 'SVT' | 'SID' | 'SQ' | '$'>;
 
 const RESERVED_DATA = undeclared(REMAPPABLE_MSI_DATA);
 
@@ -96,6 +96,10 @@ export class InterruptRemapper {
       xapic: reservedBits(IRTE_REMAPPED_XAPIC, capabilities, IRTE_REMAPPED_RESERVED_WITHOUT),
       posted: reserve(reservedBits(IRTE_POSTED, capabilities), pdah.lo + capabilities.hostAddressWidth - 32, pdah.hi),
     };
+  }
+
+  get table(): InterruptTable {
+    return this.#table;
   }
 
   /** SIRTP: takes over what IRTA holds. */
@@ -169,16 +173,17 @@ export class InterruptRemapper {
     if (!(irte instanceof Uint32Array)) return irte;
     // 5. What it says. Without caching mode an entry that led to a fault is not kept.
     const fault = yield* this.#apply(message, irte, table.extended);
-    const keeps = cached === null && (fault === null || this.#has('CM')) && era === this.#era;
+    const keeps = message.effects && cached === null && (fault === null || this.#has('CM')) && era === this.#era;
     if (keeps) this.cache?.insert(message.index, irte);
     return fault;
   }
 
-  #find({ index, requester }: InterruptMessage<Fault>): Uint32Array | null {
-    const { cache, counters, probe } = this;
+  #find({ index, requester, effects }: InterruptMessage<Fault>): Uint32Array | null {
+    const { cache, probe } = this;
+    const counters = effects ? this.counters : null;
     if (counters !== null) counters.count(Event.INT_CACHE_LOOKUP, requester, NO_DOMAIN, NO_PASID, 0);
     if (cache === null) return null;
-    const found = cache.find(index);
+    const found = cache.find(index, !effects);
     if (probe !== null) probe.cache('interrupt entry cache', found !== null, `index ${index}`);
     if (found !== null && counters !== null) {
       const posted = this.#isPosted(found);
@@ -189,21 +194,20 @@ export class InterruptRemapper {
   }
 
   /** One read of 128 bits; software may change an entry at any time. */
-  *#fetch({ memory, index }: InterruptMessage<Fault>, table: Table): Walk<Uint32Array | Fault> {
+  *#fetch({ memory, index }: InterruptMessage<Fault>, table: InterruptTable): Walk<Uint32Array | Fault> {
     const count = IRTE_REMAPPED.$.words;
     const address = table.address + index * count * 4;
     if (address >= 2 ** this.#capabilities.hostAddressWidth) return FAULTS.IR_INDEX;
     yield memory.read(address, count);
     if (!memory.ok) return FAULTS.IR_READ;
     const irte = memory.words.slice(0, count);
-    if (this.probe !== null) this.probe.read(this.#isPosted(irte) ? 'IRTE (posted)' : 'IRTE', address, irte, count);
+    if (this.probe !== null) this.probe.read(this.#format(irte, table.extended).$.name, address, irte, count);
     return irte;
   }
 
   *#apply(message: InterruptMessage<Fault>, irte: Uint32Array, extended: boolean): Walk<Fault | null> {
     const posted = this.#isPosted(irte);
-    const remapped = extended ? IRTE_REMAPPED : IRTE_REMAPPED_XAPIC;
-    const format = posted ? IRTE_POSTED : remapped;
+    const format = this.#format(irte, extended);
     // 5.1 A fault that the entry leads to is recorded unless the entry says otherwise.
     message.recorded = !format.FPD.isSet(irte);
     if (!format.P.isSet(irte)) return FAULTS.IR_NOT_PRESENT;
@@ -216,6 +220,7 @@ export class InterruptRemapper {
     // 5.3 Posted format.
     if (posted) return yield* post(message, irte, extended, this.probe);
     // 5.4 Remapped format: the message that the entry describes.
+    const remapped = extended ? IRTE_REMAPPED : IRTE_REMAPPED_XAPIC;
     deliver(message, {
       destination: remapped.DST.get(irte),
       vector: remapped.V.get(irte),
@@ -225,6 +230,11 @@ export class InterruptRemapper {
       trigger: remapped.TM.get(irte),
     });
     return null;
+  }
+
+  #format(irte: Uint32Array, extended: boolean): Format {
+    if (this.#isPosted(irte)) return IRTE_POSTED;
+    return extended ? IRTE_REMAPPED : IRTE_REMAPPED_XAPIC;
   }
 
   #isPosted(irte: Uint32Array): boolean {

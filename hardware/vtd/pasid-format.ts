@@ -13,12 +13,11 @@ import {
   PASID_ENTRY_RESERVED_WITHOUT,
   PASID_TRANSLATION_TYPE_NEEDS,
   PasidTranslationType,
+  SMALLEST_HPT,
 } from './spec/index.ts';
 
 type KindName = keyof typeof PasidTranslationType;
 
-/** HPTSZ 0 covers 49 bits. */
-const SMALLEST_HPT = 49;
 const NOTHING = new Uint32Array(PASID_ENTRY.$.words);
 
 export class PasidFormat {

@@ -26,7 +26,7 @@ import type { PhysicalMemory } from '../memory/index.ts';
 import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
 import { EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
-import { InterruptRemapper, type InterruptRemapperSpec } from './interrupt-remapper.ts';
+import { InterruptRemapper, type InterruptRemapperSpec, type InterruptTable } from './interrupt-remapper.ts';
 import { Invalidator } from './invalidation.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
 import { InvalidationRegisters } from './invalidation-registers.ts';
@@ -228,10 +228,15 @@ export class VtdUnit implements IommuUnit<Fault> {
     return this.#interrupts.cache;
   }
 
+  /** The interrupt remapping table as SIRTP has latched it, for inspection. */
+  get interruptTable(): InterruptTable {
+    return this.#interrupts.table;
+  }
+
   /** The steps of one interrupt message; whoever runs them calls `reportInterrupt` at the end. */
   walkInterrupt(message: InterruptMessage<Fault>): Walk {
     const walk = this.#interrupts.walk(message);
-    return this.#watching === null ? walk : this.#watching.count(walk);
+    return this.#watching === null || !message.effects ? walk : this.#watching.count(walk);
   }
 
   reportInterrupt(message: InterruptMessage<Fault>): void {

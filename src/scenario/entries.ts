@@ -11,9 +11,12 @@ export function viewOf({ what, address, value }: EventOf<'read'>, layoutOf: Name
   return entryView(layout, splitWords(BigInt(value), layout.$.words), address, 0, what);
 }
 
-/** The entry and under it its fields: bits, name, value, meaning. Ignored fields that are 0 are left out. */
+/** Fields that say nothing where they are 0: what is ignored, and permissions for the many pages of one entry. */
+const QUIET = /^(?:IGNORED|PP\d+$)/;
+
+/** The entry and under it its fields: bits, name, value, meaning. */
 export function entryLines({ what, address, value, fields }: EntryView, place = 'at'): string[] {
-  const shown = fields.filter(({ name, value: bits }) => bits !== 0n || !name.startsWith('IGNORED'));
+  const shown = fields.filter(({ name, value: bits }) => bits !== 0n || !QUIET.test(name));
   const nameWidth = Math.max(0, ...shown.map(({ name }) => name.length));
   const textWidth = Math.max(0, ...shown.map(({ text }) => text.length));
   return [

@@ -10,13 +10,21 @@ function askEverything(machine: Machine): void {
   for (const requester of [0x08, 0x10, 0x18, 0x4000]) {
     for (const address of [0n, 0x10_0000n, 0x20_1000n, 0xfee0_0000n, 1n << 60n]) {
       for (const write of [false, true]) {
-        for (const pasid of [-1, 0, 5]) iommu.explain({ requester, pasid, address, write });
+        for (const pasid of [-1, 0, 5]) {
+          iommu.explain({ requester, pasid, address, write });
+          iommu.explain({ requester, pasid, address, write, also: ['translated'] });
+        }
       }
+    }
+    for (const address of [0xfee0_0000n, 0xfee0_0010n, 0xfee0_0078n]) {
+      for (const data of [0, 5, 0xffff_ffff]) iommu.explainInterrupt({ requester, address, data });
     }
     iommu.tables(requester);
     iommu.tables(requester, 5);
   }
   iommu.tables();
+  iommu.interrupts();
+  iommu.queue();
   iommu.registers();
   iommu.caches();
   machine.snapshot();

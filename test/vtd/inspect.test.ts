@@ -1,8 +1,32 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { IommuInspector } from '../../hardware/index.ts';
-import { FAULT_HINTS, FAULTS, type FaultName } from '../../hardware/vtd/spec/index.ts';
-import { Bench, BOTH, CONTEXT, DATA, IRT, PS, READ, ROOT, SID, STATUS, TABLE, tableAt, WRITE } from './tables.ts';
+import { finish, InterruptMessage } from '../../hardware/iommu/index.ts';
+import { PhysicalMemory } from '../../hardware/memory/index.ts';
+import { FAULT_HINTS, FAULTS, type Fault, type FaultName } from '../../hardware/vtd/spec/index.ts';
+import { bareUnit } from './bare-unit.ts';
+import { capabilities } from './capability.ts';
+import { CONTROL, FROM_DEVICE, pir, posting, request, send } from './posting.ts';
+import { PASID, ScalableBench } from './scalable.ts';
+import { permit } from './scalable-host-conditions.ts';
+import {
+  Bench,
+  BOTH,
+  CONTEXT,
+  DATA,
+  IRE,
+  IRT,
+  PS,
+  READ,
+  REG,
+  ROOT,
+  SID,
+  SIRTP,
+  STATUS,
+  TABLE,
+  tableAt,
+  WRITE,
+} from './tables.ts';
 
 describe('interrupt remapping table and invalidation queue', () => {
   it('show each entry that is present under its own layout, and what lies in the queue with head and tail', () => {
@@ -70,6 +94,68 @@ describe('a rig that is asked', () => {
       expect(asked.read(address)).toEqual(alone.read(address));
       expect(asked.write(address)).toEqual(alone.write(address));
       expect(seen(asked)).toEqual(seen(alone));
+    }
+  });
+
+  it('is as it was after questions about interrupts that are remapped, posted and blocked', () => {
+    const make = (): Bench => posting({ cm: true }).irte(4, 0x0000_0100_0031_0001n, FROM_DEVICE);
+    const [asked, alone] = [make(), make()];
+    const messages = [3, 4, 5].map(request);
+    for (const address of [...messages, ...messages]) {
+      const before = seen(asked);
+      const iommu = asked.rig.inspect();
+      for (const requester of [SID, 0x20]) {
+        for (const one of messages) iommu.explainInterrupt({ requester, address: one, data: 0 });
+      }
+      iommu.interrupts();
+      expect(seen(asked)).toEqual(before);
+      expect(asked.read64(CONTROL)).toBe(alone.read64(CONTROL));
+      const foreseen = asked.rig.inspect().explainInterrupt({ requester: SID, address, data: 0 }).result;
+      const sent = send(asked, address);
+      expect(sent).toEqual(send(alone, address));
+      if (foreseen.ok) {
+        const message = foreseen.message && { address: foreseen.message.address, data: foreseen.message.data };
+        expect(sent).toEqual(message === null ? [] : [message]);
+      } else expect(sent).toBe(foreseen.fault!.name);
+      expect([pir(asked), seen(asked)]).toEqual([pir(alone), seen(alone)]);
+    }
+  });
+
+  it('does not keep an entry of the interrupt cache young by asking for it', () => {
+    const memory = new PhysicalMemory();
+    const unit = bareUnit({ capabilities: capabilities({}), interruptEntryCache: { sets: 1, ways: 2 } }, { memory });
+    const entry = (index: number, v: bigint): boolean =>
+      memory.write64(Number(IRT) + index * 16, 0x0000_0100_0000_0001n | (v << 16n));
+    unit.write(REG.IRTA, 8, IRT | 7n);
+    unit.write(REG.GCMD, 4, SIRTP | IRE);
+    const message = new InterruptMessage<Fault>();
+    const ask = (index: number, effects: boolean): number => {
+      message.ask(SID, 0, Number(BigInt.asIntN(32, request(index))), 0);
+      message.effects = effects;
+      finish(unit.walkInterrupt(message), memory);
+      return message.data & 0xff;
+    };
+    for (const index of [1, 2, 3]) entry(index, 0x40n);
+    for (const index of [1, 2]) expect(ask(index, true)).toBe(0x40);
+    for (const index of [1, 2, 3]) entry(index, 0x50n);
+    expect([ask(1, false), ask(3, false)]).toEqual([0x40, 0x50]);
+    // The oldest one makes room.
+    expect(ask(3, true)).toBe(0x50);
+    expect([ask(1, false), ask(2, false)]).toEqual([0x50, 0x40]);
+  });
+
+  it('is as it was after questions about host permissions', () => {
+    const bench = permit(new ScalableBench().scalable({}, { hpte: true, eptr: true })).on();
+    for (const also of [[], ['translated'], ['translated', 'zero length']] as const) {
+      for (const address of [0n, 0x10_0000n, 0x10_1000n, 1n << 48n]) {
+        const before = seen(bench);
+        for (const write of [false, true]) {
+          bench.rig.inspect().explain({ requester: SID, pasid: PASID, address, write, also });
+        }
+        bench.rig.inspect().tables();
+        expect(seen(bench)).toEqual(before);
+        bench.ask(address, false, { pasid: PASID, addressType: 'translated' });
+      }
     }
   });
 

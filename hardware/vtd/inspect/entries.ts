@@ -11,6 +11,15 @@ const BY_NAME: Readonly<Record<string, AnyLayout>> = Object.fromEntries(
     spec.SCALABLE_CONTEXT_ENTRY,
     spec.PASID_DIRECTORY_ENTRY,
     spec.PASID_ENTRY,
+    spec.HPTL4E,
+    spec.HPTL3E,
+    spec.HPTL2E,
+    spec.HPTL1E,
+    spec.IRTE_REMAPPED,
+    spec.IRTE_REMAPPED_XAPIC,
+    spec.IRTE_POSTED,
+    spec.POSTED_INTERRUPT_DESCRIPTOR,
+    spec.POSTED_INTERRUPT_DESCRIPTOR_XAPIC,
   ].map((of: AnyLayout) => [of.$.name, of]),
 );
 

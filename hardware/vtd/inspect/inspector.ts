@@ -10,6 +10,8 @@ import {
   type ExplanationResult,
   type ExplanationStep,
   finish,
+  type InterruptExplanation,
+  type InterruptQuestion,
   type IommuInspector,
   inInterruptRange,
   NO_PASID,
@@ -19,10 +21,12 @@ import {
   Translation,
 } from '../../iommu/index.ts';
 import type { PhysicalMemory } from '../../memory/index.ts';
-import { FAULT_HINTS, FAULTS, type Fault, type FaultName, GSTS, RTADDR } from '../spec/index.ts';
+import { type Fault, GSTS, RTADDR } from '../spec/index.ts';
 import type { VtdUnit } from '../unit.ts';
 import { cacheViews } from './caches.ts';
 import { entryLayout } from './entries.ts';
+import { explainedFault } from './faults.ts';
+import { explainInterrupt } from './interrupt-messages.ts';
 import { interruptTable } from './interrupts.ts';
 import type { ReadBytes } from './paging.ts';
 import { invalidationQueue } from './queue.ts';
@@ -58,6 +62,10 @@ export class VtdInspector implements IommuInspector {
     return { question, steps: [...this.#circumstances(t), ...explainer.steps], result: resultOf(t) };
   }
 
+  explainInterrupt(question: InterruptQuestion): InterruptExplanation {
+    return explainInterrupt(question, this.#unit, this.#memory, this.registers());
+  }
+
   registers(): EntryView[] {
     const { registers, capabilities, spec } = this.#unit;
     return registerViews(registers, capabilities, spec.performance);
@@ -71,8 +79,7 @@ export class VtdInspector implements IommuInspector {
   }
 
   interrupts(): TableNode | null {
-    const { capabilities, registers } = this.#unit;
-    return capabilities.has('IR') ? interruptTable(registers.words, this.#read) : null;
+    return this.#unit.capabilities.has('IR') ? interruptTable(this.#unit, this.#read) : null;
   }
 
   queue(): TableNode | null {
@@ -95,7 +102,7 @@ export class VtdInspector implements IommuInspector {
       .map((view): ExplanationStep => ({ kind: 'register', ...view }));
     if (!isOn) steps.push({ kind: 'note', text: 'DMA remapping is off: addresses pass as they are.' });
     if (inInterruptRange(hi, lo) && pasid === NO_PASID && (access & Access.WRITE) !== 0) {
-      const text = 'A write of one DWORD here would be an interrupt and take the way of interrupt remapping.';
+      const text = 'A write of one DWORD here is an interrupt message, which is explained when its data is given.';
       steps.push({ kind: 'note', text: `${text} What follows is what becomes of any other write.` });
     }
     return steps;
@@ -118,16 +125,10 @@ function resultOf(t: Translation<Fault>): ExplanationResult {
   const answer = isWrite ? 'none: the write is dropped' : (ANSWERS[t.status] ?? 'no permission');
   const { fault, recorded } = t;
   if (fault === null) return { ok: false, answer, fault: null };
-  const { code, name, meaning, stage } = fault;
-  return { ok: false, answer, fault: { code, name, meaning, stage, hint: hintFor(fault), recorded } };
+  return { ok: false, answer, fault: explainedFault(fault, recorded) };
 }
 
 const ANSWERS: Readonly<Record<number, string>> = {
   [Status.UNSUPPORTED_REQUEST]: 'Unsupported Request',
   [Status.COMPLETER_ABORT]: 'Completer Abort',
 };
-
-function hintFor(fault: Fault): string {
-  const row = Object.entries<Fault>(FAULTS).find(([, declared]) => declared === fault)?.[0];
-  return row === undefined ? '' : FAULT_HINTS[row as FaultName];
-}

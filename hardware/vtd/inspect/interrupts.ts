@@ -1,20 +1,31 @@
-/** The interrupt remapping table in memory: the entries that are present. */
+/** The interrupt remapping table in memory: the entries that are present, and where posted ones lead. */
 import { hex, wordsOf } from '../../bits/index.ts';
 import { entryView, type TableNode } from '../../iommu/index.ts';
-import { GSTS, IRTA, IRTE_POSTED, IRTE_REMAPPED, IRTE_REMAPPED_XAPIC, IrteMode } from '../spec/index.ts';
+import { postedDescriptorOf } from '../interrupt-poster.ts';
+import {
+  GSTS,
+  IRTE_POSTED,
+  IRTE_REMAPPED,
+  IRTE_REMAPPED_XAPIC,
+  POSTED_INTERRUPT_DESCRIPTOR,
+  POSTED_INTERRUPT_DESCRIPTOR_XAPIC,
+} from '../spec/index.ts';
+import type { VtdUnit } from '../unit.ts';
 import { Budget, MORE, type ReadBytes } from './paging.ts';
 
-const ENTRY_BYTES = 16;
+const ENTRY_BYTES = IRTE_REMAPPED.$.words * 4;
+const PID_BYTES = POSTED_INTERRUPT_DESCRIPTOR.$.words * 4;
 
-/** `registers` are the words of the register page. */
-export function interruptTable(registers: Uint32Array, read: ReadBytes): TableNode {
-  const table = IRTA.IRTA.address(registers);
-  const entries = 2 ** (IRTA.S.get(registers) + 1);
+type Unit = Pick<VtdUnit, 'registers' | 'capabilities' | 'interruptTable'>;
+
+export function interruptTable({ registers, capabilities, interruptTable: table }: Unit, read: ReadBytes): TableNode {
+  const { address, entries, extended } = table;
   const budget = new Budget();
-  const head = { what: `interrupt remapping table at ${hex(table)}`, index: `of ${entries} entries` };
+  const head = { what: `interrupt remapping table at ${hex(address)}`, index: `of ${entries} entries` };
   const children: TableNode[] = [];
   for (let i = 0; i < entries; i++) {
-    const found = read(table + i * ENTRY_BYTES, ENTRY_BYTES);
+    const at = address + i * ENTRY_BYTES;
+    const found = read(at, ENTRY_BYTES);
     if (found === undefined) break;
     const words = wordsOf(found);
     if (!IRTE_REMAPPED.P.isSet(words)) continue;
@@ -22,14 +33,22 @@ export function interruptTable(registers: Uint32Array, read: ReadBytes): TableNo
       children.push(MORE);
       break;
     }
-    const remapped = IRTA.EIME.isSet(registers) ? IRTE_REMAPPED : IRTE_REMAPPED_XAPIC;
-    const layout = IRTE_REMAPPED.IM.get(words) === IrteMode.POSTED ? IRTE_POSTED : remapped;
-    const entry = entryView(layout, words, table + i * ENTRY_BYTES);
-    children.push({ what: layout.$.name, index: `[${i}]`, entry, children: [] });
+    const isPosted = capabilities.has('PI') && IRTE_POSTED.IM.isSet(words);
+    const layout = isPosted ? IRTE_POSTED : extended ? IRTE_REMAPPED : IRTE_REMAPPED_XAPIC;
+    const below = isPosted ? [descriptor(words, extended, read)] : [];
+    children.push({ what: layout.$.name, index: `[${i}]`, entry: entryView(layout, words, at), children: below });
   }
   const notes = [
-    ...(GSTS.IRES.isSet(registers) ? [] : ['interrupt remapping is off']),
+    ...(GSTS.IRES.isSet(registers.words) ? [] : ['interrupt remapping is off']),
     ...(children.length > 0 ? [] : ['no entry is present']),
   ];
   return notes.length === 0 ? { ...head, children } : { ...head, note: notes.join(', '), children };
+}
+
+function descriptor(irte: Uint32Array, extended: boolean, read: ReadBytes): TableNode {
+  const address = postedDescriptorOf(irte);
+  const layout = extended ? POSTED_INTERRUPT_DESCRIPTOR : POSTED_INTERRUPT_DESCRIPTOR_XAPIC;
+  const found = read(address, PID_BYTES);
+  if (found === undefined) return { what: layout.$.name, note: `${hex(address)} cannot be read`, children: [] };
+  return { what: layout.$.name, entry: entryView(layout, wordsOf(found), address), children: [] };
 }

@@ -15,10 +15,12 @@ import {
   ROOT_ENTRY,
   SCALABLE_CONTEXT_ENTRY,
   SCALABLE_ROOT_ENTRY,
+  SMALLEST_HPT,
   TranslationTableMode,
   TranslationType,
 } from '../spec/index.ts';
 import { Budget, firstStage, lookUp, MORE, pagingNodes, type ReadBytes, type Stage, secondStage } from './paging.ts';
+import { permissionTable } from './permissions.ts';
 
 export interface TableQuery {
   /** As SRTP took them over from RTADDR_REG. */
@@ -119,6 +121,9 @@ export class TableReader {
   }
 
   #directory({ words }: Entry, pasid: number | undefined): TableNode[] {
+    const ridPasid = SCALABLE_CONTEXT_ENTRY.RID_PASID.get(words);
+    const permits = (of: number): boolean =>
+      SCALABLE_CONTEXT_ENTRY.HPTE.isSet(words) && (SCALABLE_CONTEXT_ENTRY.EPTR.isSet(words) || of === ridPasid);
     const size = 2 ** (SCALABLE_CONTEXT_ENTRY.PDTS.get(words) + 7);
     const at = SCALABLE_CONTEXT_ENTRY.PASIDDIRPTR.address(words);
     const indices = pasid === undefined ? range(size) : [pasid >>> 6].filter((index) => index < size);
@@ -129,17 +134,20 @@ export class TableReader {
       if (entry === null) return pasid === undefined && index > 0 ? [] : [unreadable(PASID_DIRECTORY_ENTRY, at)];
       if (!PASID_DIRECTORY_ENTRY.P.isSet(entry.words)) return absent(entry, pasid === undefined);
       const table = PASID_DIRECTORY_ENTRY.SMPTBLPTR.address(entry.words);
-      return [{ ...entry.node, children: this.#pasids(table, first, pasid) }];
+      return [{ ...entry.node, children: this.#pasids(table, first, pasid, permits) }];
     });
   }
 
-  #pasids(table: number, first: number, pasid: number | undefined): TableNode[] {
+  /** `permits`: translated requests of this PASID need a host permission. */
+  #pasids(table: number, first: number, pasid: number | undefined, permits: (pasid: number) => boolean): TableNode[] {
     const indices = pasid === undefined ? range(PASID_TABLE_ENTRIES) : [pasid % PASID_TABLE_ENTRIES];
     return this.#each(indices, (index) => {
       const entry = this.#entry(PASID_ENTRY, table, index, `PASID ${first + index}`);
       if (entry === null) return pasid === undefined && index > 0 ? [] : [unreadable(PASID_ENTRY, table)];
       if (!PASID_ENTRY.P.isSet(entry.words)) return absent(entry, pasid === undefined);
-      return [{ ...entry.node, ...this.#pasid(entry) }];
+      const below = this.#pasid(entry);
+      const also = permits(first + index) ? [this.#permissions(entry)] : [];
+      return [{ ...entry.node, ...below, children: [...below.children, ...also] }];
     });
   }
 
@@ -174,6 +182,11 @@ export class TableReader {
       default:
         return { note: 'PGTT is reserved', children: [] };
     }
+  }
+
+  #permissions({ words }: Entry): TableNode {
+    const bits = SMALLEST_HPT + PASID_ENTRY.HPTSZ.get(words);
+    return permissionTable(this.#read, this.#budget, PASID_ENTRY.HPTPTR.address(words), bits);
   }
 
   #nested(first: Stage, firstTop: number, second: Stage, top: number): TableNode[] {

@@ -1,5 +1,12 @@
 /** An explanation as numbered steps for a reader. */
-import type { Explanation, ExplanationResult, ExplanationStep, FieldView } from '../../../hardware/index.ts';
+import type {
+  Explanation,
+  ExplanationResult,
+  ExplanationStep,
+  FieldView,
+  InterruptExplanation,
+  InterruptResult,
+} from '../../../hardware/index.ts';
 import { hex } from '../../machine/index.ts';
 import { sizeText, wrap } from '../../recorder/index.ts';
 import { entryLines } from '../../scenario/index.ts';
@@ -20,16 +27,33 @@ export function explanationLines(title: string, who: string, { question, steps, 
   ];
 }
 
+/** The same of an interrupt message. */
+export function interruptLines(
+  title: string,
+  who: string,
+  { question, steps, result }: InterruptExplanation,
+): string[] {
+  const { address, data } = question;
+  return [
+    title,
+    `${who} sends the interrupt message ${hex(address)} with data ${hex(data)}`,
+    '',
+    ...steps.flatMap((step, i) => numberedLines(i + 1, stepLines(step))),
+    ...numberedLines(steps.length + 1, interruptResultLines(result)),
+  ];
+}
+
 /** Fields that are not 0, on one line; of a flag that is set, the name says all. `named`: those whose 0 has a name too. */
 export function fieldsText(fields: readonly FieldView[], named = false): string {
   return fields
     .filter(({ value, text }) => value !== 0n || (named && text.includes('(')))
-    .map(({ name, bits, text }) => (bits.includes(':') ? `${name}=${text}` : name))
+    .map(({ name, bits, text }) => (bits.includes(':') || text.includes('(') ? `${name}=${text}` : name))
     .join(' ');
 }
 
 function stepLines(step: ExplanationStep): string[] {
   switch (step.kind) {
+    case 'request':
     case 'register':
       return [`${step.what} = ${hex(step.value)}: ${fieldsText(step.fields, true)}`];
     case 'read':
@@ -55,7 +79,20 @@ function resultLines(asked: bigint, result: ExplanationResult): string[] {
         `allowed: ${rights === '' ? 'nothing' : rights}${snoop ? '; snoops whatever the request says' : ''}.`,
     ];
   }
-  const { fault, answer } = result;
+  return blockedLines(result);
+}
+
+function interruptResultLines(result: InterruptResult): string[] {
+  if (!result.ok) return blockedLines(result);
+  const { message } = result;
+  if (message === null) return ['Posted: the interrupt is recorded in its descriptor, and no processor is notified.'];
+  return [
+    `Delivered: message ${hex(message.address)} with data ${hex(message.data)}:`,
+    fieldsText(message.fields, true),
+  ];
+}
+
+function blockedLines({ fault, answer }: ExplanationResult & { readonly ok: false }): string[] {
   if (fault === null) return [`Blocked without a fault. Answer to the device: ${answer}.`];
   const { code, name, meaning, stage, hint, recorded } = fault;
   return [

@@ -74,6 +74,9 @@ export const FIRST_STAGE_PAGING_MODE_NEEDS = {
 /** PASID_ENTRY.HPTSZ: the size of the top table, and through it the widest translated address. */
 export const HptSize = { BITS_49: 0b00, BITS_50: 0b01, BITS_51: 0b10, BITS_52: 0b11 } as const;
 
+/** Address bits that the smallest host permission table covers. */
+export const SMALLEST_HPT = 49;
+
 /** One of the 64 entries of a PASID table; bits 5:0 of the PASID are the index. */
 export const PASID_ENTRY = layout('PASID-table entry', 512, 'VT-d 9.6', {
   P: flag(0, 'Present'),

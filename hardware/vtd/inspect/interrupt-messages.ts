@@ -1,0 +1,89 @@
+/** What would become of an interrupt message (VT-d 5.1.4, 5.2.3). Asking changes nothing. */
+import { highOf, joinHalves, lowOf } from '../../bits/index.ts';
+import {
+  type EntryView,
+  Explainer,
+  type ExplanationStep,
+  entryView,
+  finish,
+  type InterruptExplanation,
+  InterruptMessage,
+  type InterruptQuestion,
+  type InterruptResult,
+} from '../../iommu/index.ts';
+import type { PhysicalMemory } from '../../memory/index.ts';
+import {
+  COMPATIBILITY_MSI_ADDRESS,
+  COMPATIBILITY_MSI_DATA,
+  EVENT_UPPER_ADDRESS,
+  type Fault,
+  GSTS,
+  InterruptFormat,
+  IRTA,
+  REMAPPABLE_MSI_ADDRESS,
+  REMAPPABLE_MSI_DATA,
+} from '../spec/index.ts';
+import type { VtdUnit } from '../unit.ts';
+import { entryLayout } from './entries.ts';
+import { explainedFault } from './faults.ts';
+
+/** `registers` are those of the unit, decoded. */
+export function explainInterrupt(
+  question: InterruptQuestion,
+  unit: VtdUnit,
+  memory: PhysicalMemory,
+  registers: readonly EntryView[],
+): InterruptExplanation {
+  const { requester, address, data } = question;
+  const message = new InterruptMessage<Fault>().ask(requester, highOf(address), lowOf(address), data);
+  message.effects = false;
+  const explainer = new Explainer(entryLayout);
+  const before = unit.probe;
+  unit.probe = explainer;
+  try {
+    finish(unit.walkInterrupt(message), memory);
+  } finally {
+    unit.probe = before;
+  }
+  const steps = [...requestSteps(question), ...circumstances(unit, registers), ...explainer.steps];
+  return { question, steps, result: resultOf(message) };
+}
+
+/** The message as its sender wrote it. */
+function requestSteps({ address, data }: InterruptQuestion): ExplanationStep[] {
+  const at = Uint32Array.of(lowOf(address));
+  const isRemappable = REMAPPABLE_MSI_ADDRESS.FORMAT.get(at) === InterruptFormat.REMAPPABLE;
+  const steps: ExplanationStep[] = [
+    { kind: 'request', ...entryView(isRemappable ? REMAPPABLE_MSI_ADDRESS : COMPATIBILITY_MSI_ADDRESS, at, 0) },
+  ];
+  if (!isRemappable) steps.push({ kind: 'request', ...entryView(COMPATIBILITY_MSI_DATA, Uint32Array.of(data), 0) });
+  else if (REMAPPABLE_MSI_ADDRESS.SHV.isSet(at)) {
+    steps.push({ kind: 'request', ...entryView(REMAPPABLE_MSI_DATA, Uint32Array.of(data), 0) });
+  }
+  return steps;
+}
+
+/** What decides before any table is looked at. */
+function circumstances({ registers: { words }, capabilities }: VtdUnit, all: readonly EntryView[]): ExplanationStep[] {
+  const isOn = capabilities.has('IR') && GSTS.IRES.isSet(words);
+  const shown = isOn ? [GSTS.$.name, IRTA.$.name] : [GSTS.$.name];
+  const steps = all
+    .filter(({ what }) => shown.includes(what))
+    .map((view): ExplanationStep => ({ kind: 'register', ...view }));
+  if (!isOn) steps.push({ kind: 'note', text: 'Interrupt remapping is off.' });
+  return steps;
+}
+
+function resultOf({ fault, recorded, delivered, hi, lo, data }: InterruptMessage<Fault>): InterruptResult {
+  if (fault !== null) {
+    return { ok: false, answer: 'none: the write is dropped', fault: explainedFault(fault, recorded) };
+  }
+  if (!delivered) return { ok: true, message: null };
+  const upper = hi === 0 ? [] : entryView(EVENT_UPPER_ADDRESS, Uint32Array.of(hi), 0).fields;
+  const fields = [
+    ...upper,
+    ...entryView(COMPATIBILITY_MSI_ADDRESS, Uint32Array.of(lo), 0).fields,
+    ...entryView(COMPATIBILITY_MSI_DATA, Uint32Array.of(data), 0).fields,
+  ];
+  return { ok: true, message: { address: joinHalves(hi, lo), data: data >>> 0, fields } };
+}
