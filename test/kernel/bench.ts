@@ -183,8 +183,8 @@ export class Bench {
       memory: {
         read: (address, length) => memory.read(address, length)!,
         write: (address, bytes) => void memory.write(address, bytes),
-        read64: (address) => memory.read64(address),
-        write64: (address, value) => void memory.write64(address, value),
+        read64: (address) => memory.read64(inRam(memory, address)),
+        write64: (address, value) => void memory.write64(inRam(memory, address), value),
       },
       configRead: (rid, offset, size) => root.configRead(rid, offset, size),
       configWrite: (rid, offset, size, value) => root.configWrite(rid, offset, size, value),
@@ -202,6 +202,12 @@ export interface Held {
 
 export function held({ kernel }: Bench): Held {
   return { free: kernel.allocator.free, inUse: kernel.allocator.inUse };
+}
+
+/** As on a machine, an access to nothing is a bug of the kernel. */
+function inRam(memory: PhysicalMemory, address: number): number {
+  if (memory.read(address, 8) === undefined) throw new Error(`the kernel accesses ${address}, where there is no RAM`);
+  return address;
 }
 
 /** A program with one device bound and attached to one ioasid, and some memory. */

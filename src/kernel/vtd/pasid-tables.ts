@@ -67,15 +67,14 @@ export class PasidTables {
     writeEntry(this.#memory, this.#address(pasid), entry);
   }
 
-  /** Takes P away and nothing else: hardware may be reading the entry. */
+  /** Takes P away and nothing else: hardware may be reading the entry. There may never have been one. */
   block(pasid: number): void {
-    blockEntry(this.#memory, this.#address(pasid));
+    if (this.#used.has(pasid)) blockEntry(this.#memory, this.#address(pasid));
   }
 
   /** Empties an entry that hardware has forgotten. */
   erase(pasid: number): void {
-    eraseEntry(this.#memory, this.#address(pasid), ENTRY_WORDS);
-    this.#used.delete(pasid);
+    if (this.#used.delete(pasid)) eraseEntry(this.#memory, this.#address(pasid), ENTRY_WORDS);
   }
 
   /** Frees everything, once nothing leads here any more. */

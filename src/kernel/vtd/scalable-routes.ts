@@ -112,7 +112,8 @@ export class ScalableRoutes implements Routes {
     yield this.#lock.acquire();
     try {
       const tables = this.#devices.get(device);
-      if (tables === undefined) return -EINVAL;
+      // The first try ended when its entry was gone and the device was not; it has left since, after somebody else.
+      if (tables === undefined) return 0;
       const index = indexOf(pasid);
       tables.block(index);
       yield* this.#driver.writeEntries(1);
