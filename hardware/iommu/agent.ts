@@ -36,6 +36,8 @@ export interface TimedIommuSpec {
   readonly walkers: number;
 }
 
+const NOW = ns(0);
+
 /** Plausible for a unit in a root complex. Not architectural. */
 export const TIMED_IOMMU: TimedIommuSpec = { lookup: 4, requests: 64, walkers: 8 };
 
@@ -69,6 +71,8 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
   readonly #engine: Engine;
   readonly #controller: MemoryController;
   readonly #lookup: Duration;
+  /** One for all walks: to make each its own would cost more than the name is worth. */
+  readonly #walkName: string;
   readonly #slots: Slot[];
   readonly #free: number[];
   #walkers: Semaphore;
@@ -84,6 +88,7 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     this.#engine = engine;
     this.#controller = controller;
     this.#lookup = ns(spec.lookup);
+    this.#walkName = `${name}: a walk`;
     this.#walkers = new Semaphore(engine, spec.walkers, `${name}: a free walker`);
     this.#answered = new Gate(engine, `${name}: requests under way`);
     this.#turns = new Gate(engine, `${name}: an interrupt's turn`);
@@ -126,7 +131,7 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
       return;
     }
     this.state.misses++;
-    this.#engine.spawn(this.#translate(slot, request, t), `${this.name}: walk for ${requester}`);
+    this.#engine.spawn(this.#translate(slot, request, t), this.#walkName);
   }
 
   reset(): void {
@@ -142,7 +147,7 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
   }
 
   *#translate(slot: number, request: TranslationRequest, t: Translation): Script {
-    yield this.#walkers.acquire();
+    yield this.#walkers.tryAcquire() ? NOW : this.#walkers.acquire();
     yield* this.#timed(this.unit.walk(t));
     this.#walkers.release();
     this.unit.report(t);
@@ -185,8 +190,12 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     for (;;) {
       const step = walk.next();
       if (step.done === true) return;
-      if (step.value.kind !== OperationKind.BARRIER) yield* this.#controller.access(step.value);
-      else if (interrupt === null) yield* this.#drain(step.value);
+      const { kind, count } = step.value;
+      if (kind !== OperationKind.BARRIER) {
+        // As `access` of the controller does, without a script of its own for each read.
+        yield this.#controller.reserve(count * 4);
+        this.#controller.memory.perform(step.value);
+      } else if (interrupt === null) yield* this.#drain(step.value);
       else yield* this.#awaitTurn(interrupt, step.value);
     }
   }

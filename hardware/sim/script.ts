@@ -24,7 +24,8 @@ export class Signal<T = void> {
   readonly name: string;
   #fired = false;
   #value: T | undefined;
-  #waiting: Handler[] = [];
+  /** Made when somebody waits: most signals fire before that. */
+  #waiting: Handler[] | null = null;
 
   /** The name appears when a task waits in vain. */
   constructor(engine: Engine, name = 'a signal') {
@@ -47,13 +48,15 @@ export class Signal<T = void> {
     if (this.#fired) throw new Error(`${this.name} was fired twice: a signal happens once, a Gate again and again`);
     this.#fired = true;
     this.#value = value;
+    if (this.#waiting === null) return;
     for (const handler of this.#waiting) this.engine.schedule(NOW, handler, 0);
-    this.#waiting = [];
+    this.#waiting = null;
   }
 
   /** Wakes `handler` when it happens, or at this instant if it has. What a script does by `yield`. */
   wake(handler: Handler): void {
     if (this.#fired) this.engine.schedule(NOW, handler, 0);
+    else if (this.#waiting === null) this.#waiting = [handler];
     else this.#waiting.push(handler);
   }
 }
@@ -62,26 +65,36 @@ export class Signal<T = void> {
 export class Task<T = void> implements Handler {
   readonly name: string;
   readonly engine: Engine;
-  /** Fires with the result when the script has ended. */
-  readonly done: Signal<T>;
   readonly #script: Script<T>;
   #wait: Wait = NOW;
+  #ended = false;
+  #result: T | undefined;
+  /** Made when somebody asks for it. */
+  #done: Signal<T> | null = null;
 
   constructor(engine: Engine, script: Script<T>, name: string) {
     this.engine = engine;
     this.name = name;
-    this.done = new Signal<T>(engine, `the end of ${name}`);
     this.#script = script;
     engine.schedule(NOW, this, 0);
   }
 
   get ended(): boolean {
-    return this.done.fired;
+    return this.#ended;
   }
 
   /** What the script returned. Throws before that. */
   get result(): T {
-    return this.done.value;
+    return this.#ended ? (this.#result as T) : this.done.value;
+  }
+
+  /** Fires with the result when the script has ended. */
+  get done(): Signal<T> {
+    if (this.#done === null) {
+      this.#done = new Signal<T>(this.engine, `the end of ${this.name}`);
+      if (this.#ended) this.#done.fire(this.#result as T);
+    }
+    return this.#done;
   }
 
   /** What the task is doing, as the end of a sentence. */
@@ -96,7 +109,9 @@ export class Task<T = void> implements Handler {
     const wait = this.#wait;
     const step = this.#script.next(wait instanceof Signal ? wait.value : undefined);
     if (step.done === true) {
-      this.done.fire(step.value);
+      this.#ended = true;
+      this.#result = step.value;
+      this.#done?.fire(step.value);
       return;
     }
     this.#wait = step.value;
