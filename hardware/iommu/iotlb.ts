@@ -7,56 +7,31 @@
  * the tags each entry keeps a `domain` and a `pasid`, by which the vendors' commands invalidate.
  *
  * Page numbers come as two halves: 20 upper bits, 32 lower bits. An entry is named by the index of its first word in
- * `words`; nothing here allocates after construction.
+ * `words`; look-ups allocate nothing, and neither do fills but for the first of a set after an invalidation.
  */
 import { numberOf } from '../bits/index.ts';
-import { Dice, oldest, type ReplacementPolicy, treeVictim } from './replacement.ts';
+import { IotlbArrays, type IotlbSpec } from './iotlb-arrays.ts';
+import type { IotlbEntry } from './iotlb-words.ts';
+import * as entryWords from './iotlb-words.ts';
+import type { ReplacementSets } from './replacement.ts';
 
-/** Not architectural. */
-export interface IotlbSpec {
-  /** Number of sets, a power of two. */
-  readonly sets: number;
-  readonly ways: number;
-  /** Which entry of a full set gives way; least recently used if not said. */
-  readonly policy?: ReplacementPolicy;
-}
-
-/** One entry as plain data. */
-export interface IotlbEntry {
-  readonly space: number;
-  /** 4 KiB page number of the first page. */
-  readonly page: number;
-  /** log2 of the page's bytes. */
-  readonly shift: number;
-  /** Host address of the page. */
-  readonly frame: number;
-  readonly flags: number;
-  readonly domain: number;
-  /** -1 where nothing is invalidated by PASID. */
-  readonly pasid: number;
-}
-
-// What stands at which word of an entry. One array, because each further one costs a look-up more.
-const PAGE_LO = 0;
-/** Upper page bits and, above them, the shift: one comparison tests both. */
-const PAGE_HI = 1;
-const SPACE = 2;
-/** Host address of the page, as halves. */
-export const FRAME_HI = 3;
-export const FRAME_LO = 4;
-/** What the unit keeps with a translation: rights in the low two bits. */
-export const FLAGS = 5;
-export const DOMAIN = 6;
-/** 0 in a free entry. */
-export const SHIFT = 7;
-/** When the entry was last used, in uses of this IOTLB. */
-const USED = 8;
-/** Next entry with the same hash. */
-const NEXT = 9;
-export const PASID = 10;
-/** When the entry was entered. */
-const ENTERED = 11;
-const ENTRY_WORDS = 12;
+// Constants of this file are folded into the machine code; imported ones would be loaded each time they are used.
+const {
+  BUCKET,
+  DOMAIN,
+  ENTRY_WORDS,
+  FLAGS,
+  FRAME_HI,
+  FRAME_LO,
+  NEVER,
+  NEXT,
+  PAGE_HI,
+  PAGE_LO,
+  PASID,
+  SHIFT,
+  SPACE,
+  USED,
+} = entryWords;
 
 const NONE = -1;
 const NO_PASID = -1;
@@ -69,31 +44,28 @@ const PAGE_HI_MASK = PAGE_MASK | (-1 << 26);
 /** 4 KiB pages are looked up first, and without counting them. */
 const SMALL_SHIFT = 12;
 const SMALL = SMALL_SHIFT << SHIFT_POSITION;
-const NEVER = 0;
 const MANY_USES = 0x4000_0000;
 
 export class Iotlb {
-  readonly spec: IotlbSpec;
+  readonly arrays: IotlbArrays;
   readonly words: Int32Array;
   readonly #buckets: Int32Array;
   readonly #bucketMask: number;
+  /** By log2 of a page's bytes: the sets that hold it. */
+  readonly #setsFor: readonly ReplacementSets[];
   /** Entries per larger page size, and the larger sizes in use. */
   readonly #population = new Int32Array(64);
   readonly #shifts = new Int32Array(64);
   #shiftCount = 0;
   #uses = NEVER;
-  readonly #policy: ReplacementPolicy;
-  readonly #dice = new Dice();
 
   constructor(spec: IotlbSpec) {
-    const entries = spec.sets * spec.ways;
-    if (!(entries > 0 && (spec.sets & (spec.sets - 1)) === 0)) {
-      throw new RangeError(`an IOTLB of ${spec.sets} sets and ${spec.ways} ways: sets must be a power of two`);
-    }
-    const buckets = 2 ** (33 - Math.clz32(entries));
-    this.spec = spec;
-    this.#policy = spec.policy ?? 'lru';
-    this.words = new Int32Array(entries * ENTRY_WORDS);
+    const arrays = new IotlbArrays(spec);
+    const { words } = arrays;
+    const buckets = 2 ** (33 - Math.clz32(words.length / ENTRY_WORDS));
+    this.arrays = arrays;
+    this.words = words;
+    this.#setsFor = arrays.byShift.map(({ sets }) => sets);
     this.#buckets = new Int32Array(buckets).fill(NONE);
     this.#bucketMask = buckets - 1;
   }
@@ -132,15 +104,16 @@ export class Iotlb {
     const lo = lowTag(pageLo, shift);
     const hi = highTag(pageHi, shift);
     if (this.#uses < 0 || this.#uses > MANY_USES) this.#renumber();
-    const i = this.#victim(this.#setOf(space, lo, shift));
+    const stamp = this.#use();
+    const i = this.#setsFor[shift]!.victim(setIndex(space, lo, shift), stamp);
     if (words[i + SHIFT] !== 0) this.#unlink(i);
     const bucket = this.#bucket(space, hi, lo);
     words[i + PAGE_LO] = lo;
     words[i + PAGE_HI] = hi;
     words[i + SPACE] = space;
     words[i + SHIFT] = shift;
-    words[i + USED] = this.#use();
-    words[i + ENTERED] = this.#uses;
+    words[i + USED] = stamp;
+    words[i + BUCKET] = bucket;
     words[i + NEXT] = this.#buckets[bucket]!;
     this.#buckets[bucket] = i;
     if (shift !== SMALL_SHIFT && this.#population[shift]!++ === 0) this.#addSize(shift);
@@ -163,7 +136,7 @@ export class Iotlb {
     this.#population.fill(0);
     this.#shiftCount = 0;
     this.#uses = NEVER;
-    this.#dice.reset();
+    for (const { sets } of this.arrays.list) sets.clear();
   }
 
   /** Removes every entry of a domain; gives the number of entries removed. */
@@ -214,6 +187,7 @@ export class Iotlb {
     for (let i = 0; i < this.words.length; i += ENTRY_WORDS) {
       if (this.words[i + SHIFT] === 0 || !select(i)) continue;
       this.#unlink(i);
+      this.#setsFor[this.words[i + SHIFT]!]!.freed(i);
       this.words[i + SHIFT] = 0;
       this.words[i + USED] = NEVER;
       removed++;
@@ -228,19 +202,6 @@ export class Iotlb {
     if (lowTag(words[i + PAGE_LO]!, shift) !== lowTag(pageLo, shift)) return false;
     const mask = shift > 44 ? PAGE_MASK & (-1 << (shift - 44)) : PAGE_MASK;
     return ((words[i + PAGE_HI]! ^ pageHi) & mask) === 0;
-  }
-
-  /** The entry of a set that gives way; a free one, which counts as never used, before all others. */
-  #victim(set: number): number {
-    const { words } = this;
-    const { ways } = this.spec;
-    const first = set * ways * ENTRY_WORDS;
-    const end = first + ways * ENTRY_WORDS;
-    const least = oldest(words, first, end, ENTRY_WORDS, USED);
-    if (this.#policy === 'lru' || words[least + SHIFT] === 0) return least;
-    if (this.#policy === 'fifo') return oldest(words, first, end, ENTRY_WORDS, ENTERED);
-    if (this.#policy === 'random') return first + this.#dice.below(ways) * ENTRY_WORDS;
-    return treeVictim({ words, first, ways, stride: ENTRY_WORDS, used: USED });
   }
 
   #findFurther(space: number, pageHi: number, pageLo: number): number {
@@ -281,12 +242,8 @@ export class Iotlb {
     order.forEach((i, rank) => {
       words[i + USED] = NEVER + 1 + rank;
     });
-    // An entry was entered no later than it was used: the order of entering among those that stay is kept apart.
-    const entered = [...order].sort((a, b) => (words[a + ENTERED]! >>> 0) - (words[b + ENTERED]! >>> 0));
-    entered.forEach((i, rank) => {
-      words[i + ENTERED] = NEVER + 1 + rank;
-    });
     this.#uses = NEVER + order.length;
+    for (const { sets } of this.arrays.list) sets.renumbered();
   }
 
   /** Sizes are kept in ascending order. */
@@ -301,16 +258,10 @@ export class Iotlb {
     return (mixed ^ (mixed >>> 15)) & this.#bucketMask;
   }
 
-  /** Neighbouring pages go to neighbouring sets, as in hardware that is indexed by address bits. */
-  #setOf(space: number, lo: number, shift: number): number {
-    const index = shift >= 44 ? 0 : lo >>> (shift - 12);
-    return (index ^ Math.imul(space, SPREAD_SPACE)) & (this.spec.sets - 1);
-  }
-
   /** Takes an entry out of its bucket and its size out of the count. */
   #unlink(i: number): void {
     const { words } = this;
-    const bucket = this.#bucket(words[i + SPACE]!, words[i + PAGE_HI]!, words[i + PAGE_LO]!);
+    const bucket = words[i + BUCKET]!;
     if (this.#buckets[bucket] === i) {
       this.#buckets[bucket] = words[i + NEXT]!;
     } else {
@@ -333,4 +284,10 @@ function lowTag(pageLo: number, shift: number): number {
 function highTag(pageHi: number, shift: number): number {
   const high = pageHi & PAGE_HI_MASK;
   return (shift > 44 ? high & (-1 << (shift - 44)) : high) | (shift << SHIFT_POSITION);
+}
+
+/** Neighbouring pages go to neighbouring sets, as in hardware that is indexed by address bits; the sets count the low bits. */
+function setIndex(space: number, lo: number, shift: number): number {
+  const index = shift >= 44 ? 0 : lo >>> (shift - 12);
+  return index ^ Math.imul(space, SPREAD_SPACE);
 }

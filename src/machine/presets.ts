@@ -20,7 +20,7 @@ const INTEL_LEGACY: MachineSpec = {
     cap: '0x80d2008c222f0606',
     ecap: '0xf00f4a',
     hostAddressWidth: 48,
-    iotlb: { sets: 1, ways: 128 },
+    iotlb: { sets: 1, ways: 128, policy: 'lru', '2M': null, '1G': null },
     contextCache: { sets: 16, ways: 4 },
     pasidCache: { sets: 16, ways: 4 },
     firstStageCache: null,

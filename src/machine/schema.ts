@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
+import { REPLACEMENT_POLICIES, type SetsSpec } from '../../hardware/iommu/index.ts';
 import { PERFORMANCE, PROTECTED_REGION_N } from '../../hardware/vtd/index.ts';
 import { quote, suggest } from './input-error.ts';
 
@@ -64,10 +65,22 @@ export function unknownField(name: string, accepted: readonly string[]): string 
 
 const MOST_ENTRIES = 2 ** 20;
 
-const CACHE = section({ sets: powerOfTwo(65_536), ways: whole(1, 4096) }).refine(
-  ({ sets, ways }) => sets * ways <= MOST_ENTRIES,
-  { error: `at most ${MOST_ENTRIES} entries (sets × ways)` },
-);
+const SIZE = { sets: powerOfTwo(65_536), ways: whole(1, 4096) };
+const isSmall = ({ sets, ways }: SetsSpec): boolean => sets * ways <= MOST_ENTRIES;
+const TOO_MANY = { error: `at most ${MOST_ENTRIES} entries (sets × ways)` };
+
+const CACHE = section(SIZE).refine(isSmall, TOO_MANY);
+
+/** `policy`: which entry of a full set gives way. */
+const ARRAY = { ...SIZE, policy: oneOf(REPLACEMENT_POLICIES).default('lru') };
+const hasTree = ({ ways, policy }: SetsSpec): boolean => policy !== 'plru' || (ways & (ways - 1)) === 0;
+const NO_TREE = { path: ['ways'], error: 'a power of two, which the policy "plru" needs' };
+const OWN_ARRAY = section(ARRAY).refine(isSmall, TOO_MANY).refine(hasTree, NO_TREE);
+
+/** Pages of 2 MiB and of 1 GiB may have arrays of their own; sizes that are `null`, and all others, share one. */
+const IOTLB = section({ ...ARRAY, '2M': OWN_ARRAY.nullable().default(null), '1G': OWN_ARRAY.nullable().default(null) })
+  .refine(isSmall, TOO_MANY)
+  .refine(hasTree, NO_TREE);
 
 const PLACE = /^00:(0[1-9a-f]|1[0-9a-f])\.[0-7]$/;
 
@@ -107,7 +120,7 @@ export const MACHINE = section({
     /** Bits of a host physical address that the platform implements. */
     hostAddressWidth: whole(32, 52),
     /** Not architectural: 1 set means fully associative. */
-    iotlb: CACHE,
+    iotlb: IOTLB,
     contextCache: CACHE,
     /** Entries of PASID tables; only in scalable mode. Here and in the next two `null` means that there is no such cache. */
     pasidCache: CACHE.nullable().default({ sets: 16, ways: 4 }),

@@ -26,8 +26,22 @@ describe('a machine specification', () => {
 
   it('takes what a file leaves out from the preset that it names', () => {
     const spec = resolveSpec({ preset: 'intel-legacy-39', iommu: { iotlb: { ways: 4 } } });
-    expect(spec.iommu.iotlb).toEqual({ sets: 1, ways: 4 });
+    expect(spec.iommu.iotlb).toEqual({ sets: 1, ways: 4, policy: 'lru', '2M': null, '1G': null });
     expect(spec.iommu.cap).toBe('0x80d2008c22260206');
+  });
+
+  it('gives the IOTLB a policy, and large pages arrays of their own', () => {
+    const large = { sets: 4, ways: 2, policy: 'plru' } as const;
+    const spec = resolveSpec({ iommu: { iotlb: { policy: 'fifo', '2M': large } } }, [
+      'iommu.iotlb.1G={"sets":1,"ways":4}',
+    ]);
+    expect(spec.iommu.iotlb).toEqual({
+      sets: 1,
+      ways: 128,
+      policy: 'fifo',
+      '2M': large,
+      '1G': { sets: 1, ways: 4, policy: 'lru' },
+    });
   });
 
   it('replaces a list as a whole', () => {
@@ -52,6 +66,16 @@ describe('a machine specification', () => {
 describe('a wrong machine specification', () => {
   it.each([
     [{}, ['iommu.iotlb.ways=many'], 'machine.iommu.iotlb.ways: expected a whole number from 1 to 4096, got "many".'],
+    [
+      { iommu: { iotlb: { policy: 'plru', ways: 3 } } },
+      [],
+      'machine.iommu.iotlb.ways: expected a power of two, which the policy "plru" needs, got 3.',
+    ],
+    [
+      { iommu: { iotlb: { '2M': { sets: 1, ways: 2, policy: 'mru' } } } },
+      [],
+      'machine.iommu.iotlb.2M.policy: expected one of "lru", "fifo", "random", "plru", got "mru".',
+    ],
     [{}, ['machine.iommu.iotlb.ways=0'], 'machine.iommu.iotlb.ways: expected a whole number from 1 to 4096, got 0.'],
     [{ iommu: { walkers: 1.5 } }, [], 'machine.iommu.walkers: expected a whole number from 1 to 256, got 1.5.'],
     [

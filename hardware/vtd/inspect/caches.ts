@@ -20,21 +20,26 @@ export function cacheViews(
     return { requester: formatRequester(of.requester), PASID: String(of.pasid) };
   };
   return [
-    ranges('IOTLB', iotlb, translation),
+    ...ranges('IOTLB', iotlb, translation),
     entries('context cache', legacy.cache, requester),
     entries('scalable-mode context cache', scalable.contexts, requester),
     entries('PASID cache', scalable.pasids, pasid),
-    ranges('first-stage paging-structure cache', firstStage.structures, structure(FIRST_STAGE_NAMES)),
-    ranges('second-stage paging-structure cache', secondStage.structures, structure(SECOND_STAGE_NAMES)),
+    ...ranges('first-stage paging-structure cache', firstStage.structures, structure(FIRST_STAGE_NAMES)),
+    ...ranges('second-stage paging-structure cache', secondStage.structures, structure(SECOND_STAGE_NAMES)),
     interruptEntries(interrupts),
   ];
 }
 
-/** What is found by address. */
-function ranges(name: string, cache: Iotlb | null, row: (entry: IotlbEntry) => Row): CacheView {
-  if (cache === null) return { name, size: null, entries: [] };
+/** What is found by address, array by array. */
+function ranges(name: string, cache: Iotlb | null, row: (entry: IotlbEntry) => Row): CacheView[] {
+  if (cache === null) return [{ name, size: null, entries: [] }];
   const found = cache.entries().sort((a, b) => a.space - b.space || a.page - b.page || a.shift - b.shift);
-  return { name, size: sizeOf(cache), entries: found.map(row) };
+  const { list, byShift } = cache.arrays;
+  return list.map((array) => ({
+    name: array.size === null ? name : `${name} of ${array.size} pages`,
+    size: sizeOf(array),
+    entries: found.filter(({ shift }) => byShift[shift] === array).map(row),
+  }));
 }
 
 /** A page's translation and what it grants. */
