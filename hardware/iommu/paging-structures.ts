@@ -7,7 +7,9 @@ import { highHalf, joinHalves, lowHalf, numberOf, pageLow } from '../bits/index.
 import { radixLevel, radixShift } from '../formats/index.ts';
 import { NO_PASID } from './access.ts';
 import type { Era } from './era.ts';
-import { FLAGS, FRAME_HI, FRAME_LO, Iotlb, type IotlbSpec, SHIFT } from './iotlb.ts';
+import { Iotlb } from './iotlb.ts';
+import type { IotlbSpec } from './iotlb-arrays.ts';
+import { FLAGS, FRAME_HI, FRAME_LO, SHIFT } from './iotlb-words.ts';
 import type { PerformanceEvents } from './performance-events.ts';
 import type { IommuProbe } from './probe.ts';
 import type { Translation } from './translation.ts';
