@@ -3,20 +3,24 @@
  * that lie in memory at hand and need no flag to be set. It decides nothing but plain success.
  */
 import { maskOf } from '../bits/index.ts';
+import * as formats from '../formats/index.ts';
 import {
   entryOffset,
   FS_PTE,
   isCanonical,
   isFirstStageLeaf,
-  LEAF_MASKS,
   type ReservedMasks,
   radixShift,
 } from '../formats/index.ts';
-import { Access, exceeds, Leaf, RIGHTS } from '../iommu/index.ts';
+import * as iommu from '../iommu/index.ts';
+import { exceeds, Leaf } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { SecondStage } from './second-stage.ts';
 import type { Space } from './space.ts';
 
+// Copied, because V8 folds only constants of the same file into the code that it makes.
+const { Access, RIGHTS } = iommu;
+const { LEAF_MASKS } = formats;
 const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(FS_PTE, (field) => field === FS_PTE.ADDR);
 /** What every entry on the way has to have. */
 const USED = FS_PTE.P.mask | FS_PTE.US.mask | FS_PTE.A.mask;

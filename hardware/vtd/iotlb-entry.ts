@@ -1,17 +1,9 @@
 /** What the VT-d unit keeps in an IOTLB entry: the tags of VT-d 6.2.4 and the qualities of a translation. */
-import {
-  Access,
-  AddressType,
-  FLAGS,
-  FRAME_HI,
-  FRAME_LO,
-  type Iotlb,
-  type Leaf,
-  NO_PASID,
-  RIGHTS,
-  SHIFT,
-  type Translation,
-} from '../iommu/index.ts';
+import type { Iotlb, Leaf, Translation } from '../iommu/index.ts';
+import * as iommu from '../iommu/index.ts';
+
+// Copied, because V8 folds only constants of the same file into the code that it makes.
+const { Access, AddressType, FLAGS, FRAME_HI, FRAME_LO, NO_PASID, RIGHTS, SHIFT } = iommu;
 
 // Flags. The low two bits are the rights that a hit may use without a closer look: none where the page meets the
 // interrupt range, and no write where a dirty flag has to be set first.

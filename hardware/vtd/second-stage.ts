@@ -4,11 +4,11 @@
  * nothing that is not plain success, and leaves everything else to `walk`; a test holds both against each other.
  */
 import { highHalf, lowHalf, maskOf } from '../bits/index.ts';
+import * as formats from '../formats/index.ts';
 import {
   entryOffset,
   hasReserved,
   isSecondStageLeaf,
-  LEAF_MASKS,
   type ReservedMasks,
   radixShift,
   SECOND_STAGE_NAMES,
@@ -17,16 +17,14 @@ import {
   secondStageLayout,
   secondStageReserved,
 } from '../formats/index.ts';
+import * as iommu from '../iommu/index.ts';
 import {
-  Access,
   type Era,
   type IommuProbe,
   type Iotlb,
   type IotlbSpec,
   type Leaf,
-  NO_PASID,
   PagingStructures,
-  RIGHTS,
   setFlags,
   type Translation,
   UpdateEnd,
@@ -37,6 +35,10 @@ import { Event } from './performance-events.ts';
 import type { SecondStageTable } from './space.ts';
 import type { Fault } from './spec/index.ts';
 import { WalkEnd } from './walk-end.ts';
+
+// Copied, because V8 folds only constants of the same file into the code that it makes.
+const { Access, NO_PASID, RIGHTS } = iommu;
+const { LEAF_MASKS } = formats;
 
 const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;

@@ -5,23 +5,17 @@
  * at once without a fault, `walk` for every request. What software controls is set by the unit: `enabled` and `root`.
  */
 import { pageLow } from '../bits/index.ts';
+import * as iommu from '../iommu/index.ts';
 import {
   Access,
   AddressType,
   type EntryCacheSpec,
   Era,
   exceeds,
-  FLAGS,
-  FRAME_HI,
-  FRAME_LO,
   type IommuProbe,
   Iotlb,
   type IotlbSpec,
   inInterruptRange,
-  NO_PASID,
-  RIGHTS,
-  SHIFT,
-  Status,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
@@ -30,7 +24,8 @@ import { CachedTranslations } from './cached-translations.ts';
 import type { Capabilities } from './capabilities.ts';
 import { FirstStage } from './first-stage.ts';
 import { HostPermissionTable } from './host-permission.ts';
-import { ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';
+import * as iotlbEntry from './iotlb-entry.ts';
+import { ownerOf, pageHiOf, unpack } from './iotlb-entry.ts';
 import { block, checkTranslated, judge, passThrough, passTranslated } from './judgement.ts';
 import { LegacyTables } from './legacy-tables.ts';
 import { PasidFormat } from './pasid-format.ts';
@@ -41,6 +36,10 @@ import { SecondStage } from './second-stage.ts';
 import { Kind, LEGACY, SCALABLE, type Space } from './space.ts';
 import { FAULTS, type Fault, TranslationTableMode } from './spec/index.ts';
 import { faultAt } from './walk-end.ts';
+
+// Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
+const { FLAGS, FRAME_HI, FRAME_LO, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
+const { SNOOP } = iotlbEntry;
 
 /** What an access that the IOTLB can answer alone may ask for. */
 const ORDINARY = RIGHTS | Access.PRIVILEGED;
