@@ -26,6 +26,7 @@ import type { PhysicalMemory } from '../memory/index.ts';
 import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
 import { EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
+import { GlobalCommand } from './global-command.ts';
 import { InterruptRemapper, type InterruptRemapperSpec, type InterruptTable } from './interrupt-remapper.ts';
 import { Invalidator } from './invalidation.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
@@ -41,20 +42,17 @@ import {
   FEUADDR,
   FSTS,
   GCMD,
-  GSTS,
   ICS,
   IEADDR,
   IECTL,
   IEDATA,
   IEUADDR,
   IQA,
-  IQH,
   IQT,
   PEADDR,
   PECTL,
   PEDATA,
   PEUADDR,
-  RTADDR,
 } from './spec/index.ts';
 import { Translator, type TranslatorSpec } from './translator.ts';
 import { Watch, type WatchSpec } from './watch.ts';
@@ -71,6 +69,8 @@ export interface VtdSurroundings {
   readonly memory: PhysicalMemory;
   readonly raiseMsi: RaiseMsi;
 }
+
+type FaultyRequest = Pick<Translation, 'requester' | 'pasid' | 'access' | 'hi' | 'lo' | 'recorded'>;
 
 export class VtdUnit implements IommuUnit<Fault> {
   readonly spec: VtdSpec;
@@ -89,6 +89,7 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly #queue: InvalidationQueue;
   readonly #interrupts: InterruptRemapper;
   readonly #pageRequests: PageRequests;
+  readonly #command: GlobalCommand;
   readonly #watch: Watch;
   /** `#watch` while it has something to do. */
   #watching: Watch | null = null;
@@ -152,6 +153,15 @@ export class VtdUnit implements IommuUnit<Fault> {
       start: (walk) => this.run(walk),
       changed: () => this.#watchChanged(),
     });
+    this.#command = new GlobalCommand({
+      file,
+      capabilities,
+      translator: this.translator,
+      invalidator: this.invalidator,
+      interrupts: this.#interrupts,
+      faults: this.#faults,
+      startQueue: () => this.#queue.kick(this.#start),
+    });
     this.#attachHooks();
   }
 
@@ -209,17 +219,7 @@ export class VtdUnit implements IommuUnit<Fault> {
   report(t: Translation<Fault>): void {
     const { fault } = t;
     if (fault === null) return;
-    if (this.#probe !== null) {
-      this.#probe.fault({
-        code: fault.code,
-        name: fault.name,
-        requester: t.requester,
-        pasid: t.pasid,
-        address: joinHalves(t.hi, t.lo),
-        write: (t.access & Access.WRITE) !== 0,
-        recorded: t.recorded,
-      });
-    }
+    this.#tellFault(fault, t);
     if (t.recorded) this.#faults.record(fault.code, t);
   }
 
@@ -245,22 +245,16 @@ export class VtdUnit implements IommuUnit<Fault> {
       if (this.#probe !== null && message.delivered) this.#probe.interrupt(joinHalves(hi, lo), data);
       return;
     }
-    const address = joinHalves(hi, lo);
-    if (this.#probe !== null) {
-      this.#probe.fault({
-        code: fault.code,
-        name: fault.name,
-        requester,
-        pasid: NO_PASID,
-        address,
-        write: true,
-        recorded,
-      });
-    }
-    if (!recorded) return;
+    const request = { requester, pasid: NO_PASID, access: Access.WRITE, addressType: AddressType.UNTRANSLATED };
+    this.#tellFault(fault, { ...request, hi, lo, recorded });
     // The fault information of an interrupt is its index, at the top.
-    const record = { requester, pasid: NO_PASID, access: Access.WRITE, addressType: AddressType.UNTRANSLATED };
-    this.#faults.record(fault.code, { ...record, hi: message.index << 16, lo: 0, isInterrupt: true });
+    if (recorded) this.#faults.record(fault.code, { ...request, hi: message.index << 16, lo: 0, isInterrupt: true });
+  }
+
+  #tellFault({ code, name }: Fault, { requester, pasid, access, hi, lo, recorded }: FaultyRequest): void {
+    if (this.#probe === null) return;
+    const write = (access & Access.WRITE) !== 0;
+    this.#probe.fault({ code, name, requester, pasid, address: joinHalves(hi, lo), write, recorded });
   }
 
   /** A device asks for a page. */
@@ -278,7 +272,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.#faults.rewind();
     this.translator.enabled = false;
     this.#interrupts.reset();
-    this.#latchRootTable();
+    this.#command.latchRootTable();
   }
 
   /** Work of the unit, whose memory accesses are counted while something is. */
@@ -293,7 +287,7 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   #attachHooks(): void {
     const { registers: file } = this;
-    file.onWrite(GCMD.$.offset!, (written) => this.#command(written | 0));
+    file.onWrite(GCMD.$.offset!, (written) => this.#command.carryOut(written | 0));
     file.onWrite(FSTS.$.offset!, () => this.#queue.resume(this.#start));
     if (!this.capabilities.has('QI')) return;
     file.onWrite(IQT.$.offset!, () => this.#queue.kick(this.#start));
@@ -304,51 +298,5 @@ export class VtdUnit implements IommuUnit<Fault> {
     file.onWrite(ICS.$.offset!, () => {
       if (!ICS.IWC.isSet(file.words)) this.#completionEvent.withdraw();
     });
-  }
-
-  /** A write to GCMD: one-shot bits act where they are 1, level bits where they differ from the status (VT-d 11.4.4). */
-  #command(written: number): void {
-    const { words } = this.registers;
-    const wanted = (field: (typeof GCMD)['TE']): boolean => (written & field.mask) !== 0;
-    const changes = (field: (typeof GCMD)['TE'], status: (typeof GSTS)['TES']): boolean =>
-      wanted(field) !== status.isSet(words);
-    if (wanted(GCMD.SRTP)) {
-      this.#latchRootTable();
-      if (this.capabilities.has('ESRTPS')) this.invalidator.everything();
-      GSTS.RTPS.set(words, 1);
-    }
-    if (changes(GCMD.TE, GSTS.TES)) {
-      this.translator.enabled = wanted(GCMD.TE);
-      GSTS.TES.set(words, wanted(GCMD.TE) ? 1 : 0);
-      if (!wanted(GCMD.TE) && this.capabilities.has('SMTS')) this.invalidator.everything();
-    }
-    if (this.capabilities.has('QI') && changes(GCMD.QIE, GSTS.QIES)) {
-      GSTS.QIES.set(words, wanted(GCMD.QIE) ? 1 : 0);
-      if (wanted(GCMD.QIE)) this.#queue.kick(this.#start);
-      else IQH.QH.set(words, 0);
-    }
-    if (this.capabilities.has('IR')) this.#commandInterrupts(wanted, words);
-    if (!GSTS.TES.isSet(words) && !GSTS.IRES.isSet(words)) this.#faults.rewind();
-  }
-
-  #commandInterrupts(wanted: (field: (typeof GCMD)['TE']) => boolean, words: Uint32Array): void {
-    const interrupts = this.#interrupts;
-    if (wanted(GCMD.SIRTP)) {
-      interrupts.setTable(this.registers);
-      GSTS.IRTPS.set(words, 1);
-    }
-    interrupts.setEnabled(wanted(GCMD.IRE));
-    interrupts.compatibilityPasses = wanted(GCMD.CFI);
-    GSTS.IRES.set(words, wanted(GCMD.IRE) ? 1 : 0);
-    GSTS.CFIS.set(words, wanted(GCMD.CFI) ? 1 : 0);
-  }
-
-  #latchRootTable(): void {
-    const { words } = this.registers;
-    this.translator.root = {
-      mode: RTADDR.TTM.get(words),
-      table: RTADDR.RTA.address(words),
-      ioRights: this.capabilities.has('SSIRWS') && RTADDR.SSIRWE.isSet(words),
-    };
   }
 }
