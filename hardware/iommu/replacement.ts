@@ -26,8 +26,8 @@ const SLOT_WORDS = 2;
 /**
  * The sets of an array whose entries are those of `words` from `first` on. Each set has a queue: a ring of its entries with
  * the next to go at the hand. Least recently used is first in, first out, but that whoever was used since it was put
- * there goes back to where that use belongs. With 8 ways an
- * entry is entered in 26 ns; comparing all stamps made that 39.
+ * there goes back to where that use belongs. With 8 ways that
+ * makes 26 ns of the 39 in which an entry is entered when all stamps are compared.
  */
 export class ReplacementSets {
   readonly spec: SetsSpec;
