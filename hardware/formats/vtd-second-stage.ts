@@ -22,7 +22,7 @@ import {
 const RIGHTS = {
   R: bit(0, 'RW', 'Read permission; with W the test for presence'),
   W: bit(1, 'RW', 'Write permission'),
-  IGNORED_2: bit(2, 'RW', 'Ignored (execute permission before revision 4.1)'),
+  X: bit(2, 'RW', 'Execute permission, when the PASID-table entry enables it (ECAP.ERS); else ignored'),
 };
 const ACCESSED = bit(8, 'RW', 'Accessed, when the PASID-table entry enables accessed and dirty bits; else ignored');
 const SOFTWARE = bits(60, 52, 'RW', 'Ignored');

@@ -4,7 +4,7 @@
  *
  * One layout per kind of entry. What no layout declares is reserved; the masks that the walkers test come from here.
  */
-import { bit, bits, layout, splitWords } from '../bits/index.ts';
+import { bit, bits, type FieldSpec, layout, splitWords } from '../bits/index.ts';
 import { type DecodedEntry, type PageTableFormat, type Protection, radixIndex, radixShift } from './format.ts';
 import {
   flag,
@@ -30,7 +30,7 @@ const COMMON = {
   EA: bit(10, 'RW', 'Extended-accessed, when the PASID-table entry enables it; else ignored'),
   IGNORED_11: bit(11, 'RW', 'Ignored'),
   IGNORED_62_52: bits(62, 52, 'RW', 'Ignored'),
-  IGNORED_63: bit(63, 'RW', 'Ignored (execute disable before revision 4.1)'),
+  XD: bit(63, 'RW', 'Execute disable, when the PASID-table entry enables it (ECAP.ERS); else ignored'),
 };
 const TABLE = {
   ...COMMON,
@@ -92,13 +92,17 @@ export interface FirstStageRules {
   readonly hostAddressWidth: number;
   /** CAP.FS1GP. */
   readonly gigabytePages: boolean;
+  /** XD may not be set: execute requests exist (ECAP.ERS), and the PASID-table entry does not enable it (NXE). */
+  readonly reservesXd?: boolean;
 }
 
 /** Reserved bits of each kind of entry under given capabilities. */
-export function firstStageReserved({ hostAddressWidth, gigabytePages }: FirstStageRules): ReservedMasks {
-  return reservedMasks(LAYOUTS, hostAddressWidth, (level, isLeaf) =>
-    isLeaf && level === 3 && !gigabytePages ? [PS] : [],
-  );
+export function firstStageReserved({ hostAddressWidth, gigabytePages, reservesXd }: FirstStageRules): ReservedMasks {
+  return reservedMasks(LAYOUTS, hostAddressWidth, (level, isLeaf) => {
+    const further: FieldSpec[] = reservesXd === true ? [COMMON.XD] : [];
+    if (isLeaf && level === 3 && !gigabytePages) further.push(PS);
+    return further;
+  });
 }
 
 export interface X86Shape {

@@ -12,8 +12,6 @@ export class InterruptMessage<Fault extends FaultReason = FaultReason> {
 
   /** When the walk began, in invalidations. */
   era = 0;
-  /** False for a question: the answer is the same, and nothing changes. */
-  effects = true;
 
   status: number = Status.SUCCESS;
   /** False when nothing is left to deliver: the interrupt was recorded in memory, and nobody has to be told. */

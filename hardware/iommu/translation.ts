@@ -4,7 +4,7 @@
  */
 import { numberOf } from '../bits/index.ts';
 import { MemoryOperation } from '../memory/index.ts';
-import { AddressType, NO_PASID, RIGHTS, Status } from './access.ts';
+import { Access, AddressType, NO_PASID, RIGHTS, Status } from './access.ts';
 
 /** A fault reason as its vendor's specification declares it. */
 export interface FaultReason {
@@ -22,6 +22,8 @@ export class Leaf {
   shift = 12;
   /** Access.READ and Access.WRITE as far as they are allowed. */
   rights = 0;
+  /** What may be read may be executed: said in the answer to an execute request only. */
+  executable = false;
   snoop = false;
   /** A write needs no flag to be set in memory: none is kept, or it is set. */
   dirty = true;
@@ -32,6 +34,7 @@ export class Leaf {
     this.frameLo = 0;
     this.shift = 12;
     this.rights = 0;
+    this.executable = false;
     this.snoop = false;
     this.dirty = true;
   }
@@ -126,12 +129,18 @@ export class Translation<Fault extends FaultReason = FaultReason> {
     this.leaf.frameLo = this.lo & ~0xfff;
     this.leaf.shift = 12;
     this.leaf.rights = RIGHTS;
+    this.leaf.executable = true;
     this.leaf.snoop = false;
     this.snoop = false;
     this.hpaHi = this.hi;
     this.hpaLo = this.lo;
     this.passed = true;
   }
+}
+
+/** ER: only a request with PASID can ask for execution. */
+export function isExecute({ pasid, access }: Pick<Translation, 'pasid' | 'access'>): boolean {
+  return pasid !== NO_PASID && (access & Access.EXECUTE) !== 0;
 }
 
 /** True when the address has a bit at or above `bits`, a width from 32 to 64. */

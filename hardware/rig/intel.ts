@@ -38,7 +38,7 @@ export function intelUnit(options: CommonOptions, capabilities: IntelCapabilitie
 
 /** The completion of a translation request that succeeded (VT-d 4.2.3). */
 function complete(t: Translation<Fault>, request: CompletedRequest): TranslationCompletion {
-  const { address, pasid, privileged, keepsWrite } = request;
+  const { address, pasid, privileged, execute, keepsWrite } = request;
   const { leaf } = t;
   const size = 1n << BigInt(leaf.shift);
   // The interrupt range is no memory: the device has to write there itself (S.1 and S.2).
@@ -50,7 +50,7 @@ function complete(t: Translation<Fault>, request: CompletedRequest): Translation
     size,
     read: !isInterrupts && (leaf.rights & Access.READ) !== 0,
     write: keepsWrite && (isInterrupts || (leaf.rights & Access.WRITE) !== 0),
-    execute: false,
+    execute: pasid !== undefined && execute === true && (leaf.rights & Access.READ) !== 0 && leaf.executable,
     privileged: isPrivileged,
     global: false,
     untranslatedOnly: isInterrupts && keepsWrite,

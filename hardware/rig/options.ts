@@ -135,7 +135,6 @@ export function checkConfig(call: string, offset: number, size: number): void {
 
 /** Modes that a unit may announce and that do not exist here. */
 function checkIntel({ cap, ecap }: Readonly<Record<string, bigint>>): void {
-  if ((ecap! >> 30n) & 1n) throw new NotSupported('ECAP.ERS: execute requests do not exist yet');
   if (((cap! >> 16n) & 0x3fn) < 31n) throw new RangeError('createRig: capabilities: CAP.MGAW must be 31 or more.');
   const hasFirstStage = ((ecap! >> 43n) & (ecap! >> 47n) & 1n) !== 0n;
   if (((cap! >> 8n) & 0b1110n) === 0n && !hasFirstStage) throw new NotSupported('CAP.SAGAW names no supported depth');

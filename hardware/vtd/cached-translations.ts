@@ -11,10 +11,11 @@ import {
   FLAGS,
   type IommuProbe,
   type Iotlb,
+  isExecute,
   SHIFT,
   type Translation,
 } from '../iommu/index.ts';
-import { entryFlags, FOR_DEVICES, NEEDS_NO_FLAG, ownerOf, pageHiOf, unpack } from './iotlb-entry.ts';
+import { entryFlags, FOR_DEVICES, FOR_EXECUTION, NEEDS_NO_FLAG, ownerOf, pageHiOf, unpack } from './iotlb-entry.ts';
 import { Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
 import type { Space } from './space.ts';
 import type { Fault } from './spec/index.ts';
@@ -41,8 +42,8 @@ export class CachedTranslations {
   }
 
   /**
-   * Fills `t.leaf` from the IOTLB; false when it does not have the page, a write has to set a flag first, or a translation
-   * request still has to pass the gate of the context entry.
+   * Fills `t.leaf` from the IOTLB; false when it does not have the page, a write has to set a flag first, or the request
+   * still has to pass a gate: a translation request that of the context entry, an execute request that of the PASID entry.
    */
   lookUp(t: Translation<Fault>): boolean {
     const iotlb = this.#iotlb;
@@ -52,7 +53,8 @@ export class CachedTranslations {
     const pageLo = pageLow(t.hi, t.lo);
     const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
     const forDevices = t.addressType === AddressType.TRANSLATION ? FOR_DEVICES : 0;
-    const needed = forDevices | ((t.access & Access.WRITE) !== 0 ? NEEDS_NO_FLAG : 0);
+    const forExecution = isExecute(t) ? FOR_EXECUTION : 0;
+    const needed = forDevices | forExecution | ((t.access & Access.WRITE) !== 0 ? NEEDS_NO_FLAG : 0);
     const found = i >= 0 && (iotlb.words[i + FLAGS]! & needed) === needed;
     if (this.#probe !== null) this.#tellLookUp(this.#probe, t, found);
     if (t.effects) this.#count(iotlb, t, found ? i : -1);

@@ -22,7 +22,7 @@ const REVISION = {
   PROTECTS_REMAPPED: 2,
   /** Invalidation through registers always fails. */
   NO_REGISTER_INVALIDATION: 6,
-  /** A request that asks for execution is refused before any table is read. */
+  /** Without ERS, a request that asks for execution is refused before any table is read. */
   REFUSES_EXECUTE: 8,
 } as const;
 
@@ -68,7 +68,7 @@ export class Capabilities {
     this.lastPasid = 2 ** (this.value('PSS') + 1) - 1;
     this.registerInvalidation = this.major < REVISION.NO_REGISTER_INVALIDATION;
     this.alwaysDrains = this.major >= REVISION.ALWAYS_DRAINS;
-    this.refusesExecute = this.major >= REVISION.REFUSES_EXECUTE;
+    this.refusesExecute = this.major >= REVISION.REFUSES_EXECUTE && !this.has('ERS');
     this.protectsRemapped = this.major >= REVISION.PROTECTS_REMAPPED;
   }
 

@@ -30,12 +30,14 @@ const D = FS_PTE.D.mask;
 
 export class QuickFirstStage {
   readonly #reserved: ReservedMasks;
+  readonly #reservedWithXd: ReservedMasks;
   readonly #second: SecondStage;
   /** Where a table of the first stage lies, when nested. */
   readonly #inner = new Leaf();
 
-  constructor(reserved: ReservedMasks, second: SecondStage) {
+  constructor(reserved: ReservedMasks, reservedWithXd: ReservedMasks, second: SecondStage) {
     this.#reserved = reserved;
+    this.#reservedWithXd = reservedWithXd;
     this.#second = second;
   }
 
@@ -43,7 +45,7 @@ export class QuickFirstStage {
   walk(memory: PhysicalMemory, leaf: Leaf, space: Space, wanted: number, hi: number, lo: number): boolean {
     const { first, second } = space;
     if (first === null || !isCanonical(first.levels, hi)) return false;
-    const { lo: reservedLo, hi: reservedHi } = this.#reserved;
+    const { lo: reservedLo, hi: reservedHi } = first.reservesXd ? this.#reservedWithXd : this.#reserved;
     const writes = (wanted & Access.WRITE) !== 0;
     const needed = USED | (first.extendedAccessed ? EA : 0) | (writes ? RW : 0);
     const tableRights = second?.flags === true ? RIGHTS : Access.READ;

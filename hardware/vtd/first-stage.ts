@@ -21,6 +21,7 @@ import {
   type IommuProbe,
   type Iotlb,
   type IotlbSpec,
+  isExecute,
   Leaf,
   PagingStructures,
   RIGHTS,
@@ -44,9 +45,12 @@ const US = FS_PTE.US.mask;
 const A = FS_PTE.A.mask;
 const D = FS_PTE.D.mask;
 const EA = FS_PTE.EA.mask;
+/** XD stands in the upper half. */
+const XD = FS_PTE.XD.mask;
 
-/** What the levels so far grant: RW and US of all of them. */
-const EVERYTHING = RW | US;
+/** What the levels so far grant: RW and US of all of them, and execution unless one has XD. */
+const X = 1;
+const EVERYTHING = RW | US | X;
 /** In a cached entry the rights to the table itself, which the second stage grants, stand above that. */
 const TABLE_SHIFT = 4;
 
@@ -63,6 +67,7 @@ export class FirstStage {
   readonly quick: QuickFirstStage;
   readonly #second: SecondStage;
   readonly #reserved: ReservedMasks;
+  readonly #reservedWithXd: ReservedMasks;
 
   constructor(capabilities: Capabilities, second: SecondStage, era: Era, structures: IotlbSpec | null) {
     const names = { name: CACHE_NAME, lookup: Event.FS_NONLEAF_LOOKUP, hit: Event.FS_NONLEAF_HIT };
@@ -70,13 +75,15 @@ export class FirstStage {
     this.structures = this.paging.cache;
     this.#second = second;
     this.#reserved = firstStageReserved(capabilities.firstStageRules);
-    this.quick = new QuickFirstStage(this.#reserved, second);
+    this.#reservedWithXd = firstStageReserved({ ...capabilities.firstStageRules, reservesXd: true });
+    this.quick = new QuickFirstStage(this.#reserved, this.#reservedWithXd, second);
   }
 
   /** Translates the request's address and fills `t.leaf`; gives the condition that blocks it, or `null`. */
   *walk(t: Translation<Fault>, space: Space, write: boolean): Walk<Fault | null> {
     const first = space.first!;
     const { hi, lo, memory, leaf } = t;
+    const reserved = first.reservesXd ? this.#reservedWithXd : this.#reserved;
     if (!isCanonical(first.levels, hi)) return FAULTS.SGN_1;
     const inner = new Leaf();
     const tags = { domain: space.domain, pasid: space.pasid, hi, lo };
@@ -109,8 +116,8 @@ export class FirstStage {
       // 3. Presence, reserved bits, and whom the entry is for.
       if ((entryLo & P) === 0) return FAULTS.SFS_2;
       const isLeaf = isFirstStageLeaf(level, entryLo);
-      if (hasReserved(this.#reserved, level, isLeaf, entryLo, entryHi)) return FAULTS.SFS_3;
-      const left = granted & entryLo;
+      if (hasReserved(reserved, level, isLeaf, entryLo, entryHi)) return FAULTS.SFS_3;
+      const left = granted & ((entryLo & (RW | US)) | ((entryHi & XD) === 0 ? X : 0));
       if (!t.privileged && (left & US) === 0) return FAULTS.SGN_2;
       const target = firstStageLayout(level, entryLo).ADDR.address(memory.words);
       if (space.second !== null && target >= 2 ** space.second.addressBits) return FAULTS.SFS_5;
@@ -129,7 +136,10 @@ export class FirstStage {
       }
       // 5. The page: what the first stage grants, and when nested what the second stage makes of it.
       const rights = Access.READ | ((left & RW) !== 0 || (t.privileged && !first.writeProtect) ? Access.WRITE : 0);
-      const page = { target, shift: radixShift(level), rights };
+      // A supervisor does not execute a page that users may reach, if the entry says so.
+      const isPrevented = first.executePrevention && t.privileged && (left & US) !== 0;
+      const executable = isExecute(t) && (left & X) !== 0 && !isPrevented;
+      const page = { target, shift: radixShift(level), rights, executable };
       const fault = yield* this.#finish(t, space, page, false);
       if (fault !== null) return fault;
       // 6. Accessed and dirty flags of the leaf, once the request is known to pass.
@@ -163,12 +173,13 @@ export class FirstStage {
   /** Fills `t.leaf` from the page that the first stage names. */
   *#finish(t: Translation<Fault>, space: Space, page: Page, write: boolean): Walk<Fault | null> {
     const { leaf, lo } = t;
-    const { target, shift, rights } = page;
+    const { target, shift, rights, executable } = page;
     if (space.second === null) {
       leaf.frameHi = highHalf(target);
       leaf.frameLo = lowHalf(target);
       leaf.shift = shift;
       leaf.rights = rights;
+      leaf.executable = executable;
       leaf.snoop = space.pageSnoop;
       leaf.dirty = true;
       return null;
@@ -179,6 +190,7 @@ export class FirstStage {
     const fault = faultAt(end, leaf, space.reasons);
     if (fault !== null) return fault;
     leaf.rights &= rights;
+    leaf.executable &&= executable;
     leaf.snoop ||= space.pageSnoop;
     // The smaller of the two pages is what the pair translates.
     if (leaf.shift > shift) {
@@ -205,6 +217,7 @@ interface Page {
   readonly target: number;
   readonly shift: number;
   readonly rights: number;
+  readonly executable: boolean;
 }
 
 interface Entry {

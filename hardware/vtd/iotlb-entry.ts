@@ -3,7 +3,7 @@ import type { Iotlb, Leaf, Translation } from '../iommu/index.ts';
 import * as iommu from '../iommu/index.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
-const { Access, AddressType, FLAGS, FRAME_HI, FRAME_LO, NO_PASID, RIGHTS, SHIFT } = iommu;
+const { Access, AddressType, FLAGS, FRAME_HI, FRAME_LO, isExecute, NO_PASID, RIGHTS, SHIFT } = iommu;
 
 // Flags. The low two bits are the rights that a hit may use without a closer look: none where the page meets the
 // interrupt range, and no write where a dirty flag has to be set first.
@@ -14,7 +14,9 @@ const RIGHTS_SHIFT = 4;
 export const NEEDS_NO_FLAG = 1 << 6;
 /** A translation request has passed the gate of the context entry. */
 export const FOR_DEVICES = 1 << 7;
-const KIND_SHIFT = 8;
+/** An execute request has found that it may execute. */
+export const FOR_EXECUTION = 1 << 8;
+const KIND_SHIFT = 9;
 
 const INTERRUPT_BASE = 0xfee0_0000;
 const INTERRUPT_SHIFT = 20;
@@ -31,12 +33,14 @@ export function pageHiOf({ hi, pasid, access }: Translation): number {
   return (hi >>> 12) | ((0b01_0000 | (pasid >>> 16) | privileged) << 26);
 }
 
-export function entryFlags({ leaf, snoop, faultDisable, addressType }: Translation, kind: number): number {
+export function entryFlags(t: Translation, kind: number): number {
+  const { leaf, snoop, faultDisable, addressType } = t;
   const clean = leaf.dirty ? RIGHTS : Access.READ;
   const plain = meetsInterruptRange(leaf) ? 0 : leaf.rights & clean;
   const qualities = (snoop ? SNOOP : 0) | (faultDisable ? FAULT_DISABLE : 0) | (leaf.dirty ? NEEDS_NO_FLAG : 0);
   const devices = addressType === AddressType.TRANSLATION ? FOR_DEVICES : 0;
-  return plain | qualities | devices | (leaf.rights << RIGHTS_SHIFT) | (kind << KIND_SHIFT);
+  const execution = isExecute(t) && leaf.executable ? FOR_EXECUTION : 0;
+  return plain | qualities | devices | execution | (leaf.rights << RIGHTS_SHIFT) | (kind << KIND_SHIFT);
 }
 
 /** PGTT of the space that the entry belongs to. */
@@ -57,6 +61,7 @@ export function unpack({ words }: Iotlb, i: number, t: Translation): void {
   leaf.frameLo = words[i + FRAME_LO]!;
   leaf.shift = words[i + SHIFT]!;
   leaf.rights = rightsOf(flags);
+  leaf.executable = (flags & FOR_EXECUTION) !== 0;
   leaf.snoop = (flags & SNOOP) !== 0;
   leaf.dirty = (flags & NEEDS_NO_FLAG) !== 0;
   t.faultDisable = (flags & FAULT_DISABLE) !== 0;

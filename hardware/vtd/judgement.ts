@@ -4,6 +4,7 @@ import {
   AddressType,
   exceeds,
   inInterruptRange,
+  isExecute,
   NO_PASID,
   RIGHTS,
   Status,
@@ -12,7 +13,7 @@ import {
 import type { Capabilities } from './capabilities.ts';
 import { meetsInterruptRange } from './iotlb-entry.ts';
 import { type Reasons, SCALABLE, type Space } from './space.ts';
-import type { Answer, Fault } from './spec/index.ts';
+import { type Answer, FAULTS, type Fault } from './spec/index.ts';
 
 /** A translated request may go anywhere in memory, but not to interrupts. */
 export function checkTranslated(t: Translation<Fault>, capabilities: Capabilities, reasons: Reasons): Fault | null {
@@ -48,6 +49,8 @@ export function judge(t: Translation<Fault>, capabilities: Capabilities, reasons
     // A read of length 0 may use a page that can only be written, if the unit says so.
     const excused = (access & Access.ZERO_LENGTH) !== 0 && leaf.rights !== 0 && capabilities.has('ZLR');
     if ((denied & Access.READ) !== 0 && !excused) return reasons.noRead;
+    // A read that asks for execution is an instruction fetch; a write that does executes nothing.
+    if (isExecute(t) && (access & Access.WRITE) === 0 && !leaf.executable) return FAULTS.SGN_3;
   }
   if (leaf.rights === 0) return null;
   // A translation request is answered with a range, and in scalable mode no part of it may lie there (SGN.8.2).

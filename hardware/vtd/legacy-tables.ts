@@ -95,6 +95,7 @@ export class LegacyTables {
         tableLo: lowHalf(table),
         levels,
         addressBits: Math.min(guestAddressWidth, 12 + 9 * levels),
+        executePermission: false,
         flags: false,
         coherent: this.#capabilities.has('C'),
         domain,
@@ -103,6 +104,7 @@ export class LegacyTables {
       addressBits: hostAddressWidth,
       pageSnoop: false,
       supervisor: false,
+      execution: false,
       permissions: null,
       reasons: LEGACY,
     };

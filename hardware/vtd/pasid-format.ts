@@ -78,6 +78,7 @@ export class PasidFormat {
       addressBits: capabilities.hostAddressWidth,
       pageSnoop: PASID_ENTRY.PGSNP.isSet(words),
       supervisor: PASID_ENTRY.SRE.isSet(words),
+      execution: PASID_ENTRY.ERE.isSet(words),
       permissions: hostPermissions
         ? {
             table: PASID_ENTRY.HPTPTR.address(words),
@@ -96,6 +97,8 @@ export class PasidFormat {
       tableHi: highHalf(table),
       tableLo: lowHalf(table),
       levels: PASID_ENTRY.FSPM.get(words) === FirstStagePagingMode.FIVE_LEVEL ? 5 : 4,
+      reservesXd: this.#capabilities.has('ERS') && !PASID_ENTRY.NXE.isSet(words),
+      executePrevention: PASID_ENTRY.SMEP.isSet(words),
       writeProtect: PASID_ENTRY.WPE.isSet(words),
       extendedAccessed: this.#capabilities.has('EAFS') && PASID_ENTRY.EAFE.isSet(words),
       coherent,
@@ -111,6 +114,7 @@ export class PasidFormat {
       tableLo: lowHalf(table),
       levels,
       addressBits: Math.min(this.#capabilities.guestAddressWidth, 12 + 9 * levels),
+      executePermission: PASID_ENTRY.SSEE.isSet(words),
       flags: PASID_ENTRY.SSADE.isSet(words),
       coherent,
       domain,

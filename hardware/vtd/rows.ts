@@ -14,9 +14,12 @@ const { FS_PDE, FS_PTE, SS_PDE, SS_PTE } = formats;
  */
 const SHARED: readonly (readonly [AnyLayout, readonly Field[]])[] = [
   [spec.DESCRIPTOR_HEADER, spec.DESCRIPTOR_HEADER.$.fields],
-  [SS_PTE, [SS_PTE.R, SS_PTE.W, SS_PTE.A, SS_PTE.D, SS_PTE.SNP, SS_PTE.IR, SS_PTE.EMT, SS_PTE.IPAT]],
+  [SS_PTE, [SS_PTE.R, SS_PTE.W, SS_PTE.X, SS_PTE.A, SS_PTE.D, SS_PTE.SNP, SS_PTE.IR, SS_PTE.EMT, SS_PTE.IPAT]],
   [SS_PDE, [SS_PDE.PS]],
-  [FS_PTE, [FS_PTE.P, FS_PTE.RW, FS_PTE.US, FS_PTE.PWT, FS_PTE.PCD, FS_PTE.A, FS_PTE.EA, FS_PTE.D, FS_PTE.G]],
+  [
+    FS_PTE,
+    [FS_PTE.P, FS_PTE.RW, FS_PTE.US, FS_PTE.PWT, FS_PTE.PCD, FS_PTE.A, FS_PTE.EA, FS_PTE.D, FS_PTE.G, FS_PTE.XD],
+  ],
   [FS_PDE, [FS_PDE.PS]],
 ];
 

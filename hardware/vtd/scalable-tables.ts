@@ -11,6 +11,7 @@ import {
   type EntryCacheSpec,
   type Era,
   type IommuProbe,
+  isExecute,
   NO_PASID,
   type Translation,
   type Walk,
@@ -99,7 +100,7 @@ export class ScalableTables {
     t.faultDisable ||= space.faultDisable;
     if (space.fault !== null) return space.fault;
     if (t.addressType === AddressType.TRANSLATED || purpose === 'page request') return space;
-    if (t.pasid !== NO_PASID && (t.access & Access.EXECUTE) !== 0) return FAULTS.SPT_5;
+    if (isExecute(t) && !space.execution) return FAULTS.SPT_5;
     if (t.privileged && !space.supervisor) return FAULTS.SPT_6;
     return space;
   }

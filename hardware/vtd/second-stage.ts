@@ -23,6 +23,7 @@ import {
   type IommuProbe,
   type Iotlb,
   type IotlbSpec,
+  isExecute,
   type Leaf,
   PagingStructures,
   setFlags,
@@ -44,6 +45,7 @@ const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;
 const A = SS_PTE.A.mask;
 const D = SS_PTE.D.mask;
+const X = SS_PTE.X.mask;
 /** R and W, or IR and IW, as they stand in an entry. */
 const GRANTS = SS_PTE.R.mask | SS_PTE.W.mask;
 const IO_GRANTS = SS_PTE.IR.mask | SS_PTE.IW.mask;
@@ -87,7 +89,7 @@ export class SecondStage {
     const reserved = this.ioRights ? this.#reservedWithIo : this.#reserved;
     const tags = { domain: stage.domain, pasid: NO_PASID, hi, lo };
     const start = this.paging.find(t, tags, stage.levels);
-    let { table, level, granted: rights } = start ?? { table: stage.table, level: stage.levels, granted: RIGHTS };
+    let { table, level, granted: rights } = start ?? { table: stage.table, level: stage.levels, granted: RIGHTS | X };
     for (;;) {
       // 1. Fetch the entry.
       const at = table + entryOffset(level, hi, lo);
@@ -103,7 +105,7 @@ export class SecondStage {
       const isLeaf = isSecondStageLeaf(level, entryLo);
       if (hasReserved(reserved, level, isLeaf, entryLo, entryHi)) return WalkEnd.RESERVED_BITS;
       // 4. Rights are what every level grants.
-      const left = rights & granted;
+      const left = rights & (granted | (entryLo & X));
       const target = secondStageLayout(level, entryLo).ADDR.address(memory.words);
       // 5. Accessed flag in every entry that is used, dirty flag in a leaf that is written through.
       if (stage.flags) {
@@ -121,7 +123,8 @@ export class SecondStage {
         leaf.frameHi = highHalf(target);
         leaf.frameLo = lowHalf(target);
         leaf.shift = radixShift(level);
-        leaf.rights = rights;
+        leaf.rights = rights & RIGHTS;
+        leaf.executable = isExecute(t) && (!stage.executePermission || (rights & X) !== 0);
         leaf.snoop = (entryLo & SNP) !== 0;
         return WalkEnd.LEAF;
       }

@@ -15,6 +15,8 @@ export interface SecondStageTable {
   readonly levels: number;
   /** Width of the addresses that may come in. */
   readonly addressBits: number;
+  /** SSEE: executing needs X. */
+  readonly executePermission: boolean;
   /** SSADE: accessed and dirty flags are kept. */
   readonly flags: boolean;
   /** Walks are snooped, so that flags may be updated. */
@@ -28,6 +30,10 @@ export interface FirstStageTable {
   readonly tableHi: number;
   readonly tableLo: number;
   readonly levels: number;
+  /** NXE is 0 though execute requests exist, so that XD may not be set. */
+  readonly reservesXd: boolean;
+  /** SMEP. */
+  readonly executePrevention: boolean;
   /** WPE and EAFE. */
   readonly writeProtect: boolean;
   readonly extendedAccessed: boolean;
@@ -55,8 +61,9 @@ export interface Space {
   readonly addressBits: number;
   /** PGSNP: accesses to the page snoop. */
   readonly pageSnoop: boolean;
-  /** SRE. */
+  /** SRE and ERE. */
   readonly supervisor: boolean;
+  readonly execution: boolean;
   readonly permissions: HostPermissions | null;
   readonly reasons: Reasons;
 }

@@ -38,7 +38,7 @@ import { FAULTS, type Fault, TranslationTableMode } from './spec/index.ts';
 import { faultAt } from './walk-end.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
-const { FLAGS, FRAME_HI, FRAME_LO, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
+const { FLAGS, FRAME_HI, FRAME_LO, isExecute, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
 const { SNOOP } = iotlbEntry;
 
 /** What an access that the IOTLB can answer alone may ask for. */
@@ -224,11 +224,10 @@ export class Translator {
     // 3. The translation table mode.
     const modeFault = checkMode(t, this.#root, this.capabilities);
     if (modeFault !== null) return modeFault;
-    const isExecute = t.pasid !== NO_PASID && (t.access & Access.EXECUTE) !== 0;
-    if (this.capabilities.refusesExecute && isExecute) return FAULTS.RTA_5;
+    if (this.capabilities.refusesExecute && isExecute(t)) return FAULTS.RTA_5;
     const reasons = this.#root.mode === TranslationTableMode.LEGACY ? LEGACY : SCALABLE;
-    // 4. The IOTLB, looked up by requester, PASID and page. What asks for execution ends at the PASID-table entry.
-    const mayHit = t.addressType !== AddressType.TRANSLATED && !isExecute;
+    // 4. The IOTLB, looked up by requester, PASID and page.
+    const mayHit = t.addressType !== AddressType.TRANSLATED;
     if (mayHit && this.#cached.lookUp(t)) return judge(t, this.capabilities, reasons);
     // 5. to 7. Root, context and PASID tables.
     const space = yield* this.#find(t);

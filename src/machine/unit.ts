@@ -26,7 +26,6 @@ export function buildUnit({ iommu }: MachineSpec, memory: PhysicalMemory, delive
 }
 
 function check(capabilities: Capabilities): void {
-  if (capabilities.has('ERS')) throw new InputError('machine.iommu.ecap: execute requests (ERS) do not exist yet.');
   if (capabilities.widest < 0) {
     throw new InputError(
       'machine.iommu.cap: SAGAW names no number of levels that exists: one of its bits 1 to 3 must be 1.',

@@ -58,13 +58,13 @@ describe('createRig', () => {
     expect(() => make(more)).not.toThrow(NotSupported);
   });
 
-  it.each([
-    [{ ...intel, ecap: intel.ecap | (1n << 30n) }, 'ECAP.ERS'],
-    [{ ...intel, cap: intel.cap & ~0x1f00n }, 'CAP.SAGAW'],
-  ])('tells what does not exist yet: %o.', (capabilities, what) => {
-    expect(() => make({ capabilities })).toThrow(NotSupported);
-    expect(() => make({ capabilities })).toThrow(what);
-  });
+  it.each([[{ ...intel, cap: intel.cap & ~0x1f00n }, 'CAP.SAGAW']])(
+    'tells what does not exist yet: %o.',
+    (capabilities, what) => {
+      expect(() => make({ capabilities })).toThrow(NotSupported);
+      expect(() => make({ capabilities })).toThrow(what);
+    },
+  );
 
   it("checks AMD's options as it does Intel's.", () => {
     const amd = { vendor: 'amd', capabilities: { efr: 0n } } as const;

@@ -40,6 +40,7 @@ export interface Capability {
   fs5lp?: boolean;
   nest?: boolean;
   prs?: boolean;
+  ers?: boolean;
   srs?: boolean;
   eafs?: boolean;
   pss?: number;
@@ -94,6 +95,7 @@ const USUAL = {
   fs5lp: false,
   nest: false,
   prs: false,
+  ers: false,
   srs: false,
   eafs: false,
   pss: 0,
@@ -164,6 +166,7 @@ function scalable(c: Required<Capability>): bigint {
   return (
     at(26, c.nest) |
     at(29, c.prs) |
+    at(30, c.ers) |
     at(31, c.srs) |
     at(34, c.eafs) |
     (BigInt(c.pss) << 35n) |

@@ -74,16 +74,27 @@ function build(shape: Flips): Space {
     first: {
       ...halves(top),
       levels: shape.levels,
+      reservesXd: false,
+      executePrevention: false,
       writeProtect: false,
       extendedAccessed: shape.extended,
       coherent: true,
     },
     second: shape.nested
-      ? { ...halves(guest), levels: 4, addressBits: 48, flags: shape.flags, coherent: true, domain: 1 }
+      ? {
+          ...halves(guest),
+          levels: 4,
+          addressBits: 48,
+          executePermission: false,
+          flags: shape.flags,
+          coherent: true,
+          domain: 1,
+        }
       : null,
     addressBits: HAW,
     pageSnoop: false,
     supervisor: false,
+    execution: false,
     permissions: null,
     reasons: SCALABLE,
   };

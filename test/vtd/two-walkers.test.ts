@@ -90,6 +90,7 @@ describe('The two second-stage walkers', () => {
             tableLo: lowHalf(top),
             levels,
             addressBits: 12 + 9 * levels,
+            executePermission: false,
             flags: false,
             coherent: true,
             domain: 1,

@@ -129,14 +129,14 @@ describe('Each single bit of an entry', () => {
     const { haw, sc, sslps } = rules;
     if (haw === 48 && sc && sslps === 3) {
       for (const table of ['SS-PML5E', 'SS-PML4E', 'SS-PDPE', 'SS-PDE']) {
-        for (const field of ['IGNORED_2', 'IGNORED_6_3', 'IGNORED_10_9', 'IGNORED_60_52', 'IGNORED_63']) {
+        for (const field of ['IGNORED_6_3', 'IGNORED_10_9', 'IGNORED_60_52', 'IGNORED_63']) {
           proves(`${table}.${field}`);
         }
       }
       for (const leaf of ['SS-PDPE (1 GiB page)', 'SS-PDE (2 MiB page)', 'SS-PTE']) {
-        for (const field of ['IGNORED_2', 'IGNORED_10', 'IGNORED_60_52', 'IGNORED_63']) proves(`${leaf}.${field}`);
+        for (const field of ['IGNORED_10', 'IGNORED_60_52', 'IGNORED_63']) proves(`${leaf}.${field}`);
       }
-      proves('SS-PTE.IGNORED_7', 'ECAP_REG.SC');
+      proves('SS-PTE.X', 'SS-PTE.IGNORED_7', 'ECAP_REG.SC');
     }
     const bench = new Bench({ haw, sc, sslps, sagaw: 0b1110, mgaw: 57 }).usual({ levels: 5 }).enable();
     const fetch = (address: bigint) => bench.read64(address);

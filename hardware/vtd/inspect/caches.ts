@@ -3,7 +3,7 @@ import { decode, hex } from '../../bits/index.ts';
 import { FIRST_STAGE_NAMES, radixLevel, SECOND_STAGE_NAMES } from '../../formats/index.ts';
 import { Access, type CacheView, type EntryCache, type Iotlb, type IotlbEntry, NO_PASID } from '../../iommu/index.ts';
 import { formatRequester } from '../../pcie/index.ts';
-import { rightsOf } from '../iotlb-entry.ts';
+import { FOR_EXECUTION, rightsOf } from '../iotlb-entry.ts';
 import { pasidOf } from '../scalable-tables.ts';
 import { IRTE_POSTED, IRTE_REMAPPED, IrteMode, PasidTranslationType } from '../spec/index.ts';
 import type { Translator } from '../translator.ts';
@@ -46,7 +46,8 @@ function ranges(name: string, cache: Iotlb | null, row: (entry: IotlbEntry) => R
 function translation(entry: IotlbEntry): Row {
   const { space, frame, flags } = entry;
   const rights = rightsOf(flags);
-  const access = `${(rights & Access.READ) !== 0 ? 'R' : '-'}${(rights & Access.WRITE) !== 0 ? 'W' : '-'}`;
+  const execute = (flags & FOR_EXECUTION) !== 0 ? 'X' : '';
+  const access = `${(rights & Access.READ) !== 0 ? 'R' : '-'}${(rights & Access.WRITE) !== 0 ? 'W' : '-'}${execute}`;
   return { requester: formatRequester(space & 0xffff), ...extent(entry), to: hex(frame), access, ...owner(entry) };
 }
 

@@ -38,7 +38,7 @@ export const FAULT_HINTS: Readonly<Record<FaultName, string>> = {
   RTA_2: 'the device sends a PASID, and legacy mode knows none: its PASID capability, or RTADDR_REG.TTM',
   RTA_3: 'page requests need scalable mode: the device’s PRI capability, or RTADDR_REG.TTM',
   RTA_4: 'RTADDR_REG.TTM is 11b: a kernel blocks all DMA so until its tables are in place',
-  RTA_5: 'execute requests are gone since major version 8: the device’s PASID capability',
+  RTA_5: 'execute requests are gone since major version 8 (ECAP_REG.ERS is 0): the device’s PASID capability',
 
   SRT_1: ROOT_MEMORY,
   SRT_2: 'LP serves devices 0 to 15 of the bus, UP devices 16 to 31: is the right half set?',
@@ -68,7 +68,7 @@ export const FAULT_HINTS: Readonly<Record<FaultName, string>> = {
   SPT_4_2: 'PGTT of the PASID-table entry against ECAP_REG.FSTS, SSTS, NEST and PT',
   SPT_4_3: 'FSPM of the PASID-table entry: five levels need CAP_REG.FS5LP',
   SPT_4_4: 'FSPTPTR of the PASID-table entry is a guest address here: it must fit AW and CAP_REG.MGAW',
-  SPT_5: 'the device asks to execute, and ECAP_REG.ERS is 0',
+  SPT_5: 'the device asks to execute, and ECAP_REG.ERS or ERE of the PASID-table entry is 0',
   SPT_6: 'the request is privileged (by the device, or by RID_PRIV): SRE of the PASID-table entry must be 1',
   SPT_9: 'the device’s translated address against HPTSZ of the PASID-table entry',
 
@@ -93,6 +93,7 @@ export const FAULT_HINTS: Readonly<Record<FaultName, string>> = {
 
   SGN_1: 'the upper bits of the address must repeat the highest translated one: FSPM, and whether the pointer is one',
   SGN_2: 'US is 0 in some first-stage entry: the page belongs to the kernel, the request to a user',
+  SGN_3: 'XD in some first-stage entry, X missing in some second-stage entry, or SMEP and a page of a user',
   SGN_4_1:
     'the device sends a translated address that no completion can have given it: its device-TLB, or its good faith',
   SGN_4_2: 'pass-through addresses are physical: the driver gave the device something else',

@@ -109,6 +109,8 @@ const PASID_REQUEST_REFUSED: Answers = { ...PASID_REFUSED, pageRequest: NEVER };
 const WALK: Answers = { untranslated: UR, translation: NO_RIGHTS, translated: NEVER, pageRequest: NEVER };
 const WALK_ERROR: Answers = { ...WALK, translation: CA };
 const RIGHTS: Answers = { ...WALK, translation: EFFECTIVE_RIGHTS };
+/** A revision without execute requests has no row for these; the completion says what may be executed (4.2.3, EXE). */
+const EXECUTION: Answers = { ...RIGHTS, untranslated: UR_WITH_PASID, translation: [null, 'effective rights'] };
 const UPDATE_FAILED: Answers = { ...WALK, translation: ['no rights, recorded', 'no rights, recorded'] };
 const UNTRANSLATED: Answers = { ...WALK, translation: NEVER };
 const TRANSLATION_ERROR: Answers = { ...WALK_ERROR, untranslated: NEVER };
@@ -165,7 +167,12 @@ export const FAULTS = {
   RTA_2: legacyRta.unqualified(0x31, 'RTA.2', PASID_REQUEST_REFUSED, 'a request with PASID in legacy mode'),
   RTA_3: legacyRta.unqualified(0x32, 'RTA.3', PAGE_REQUEST, 'a page request in legacy mode'),
   RTA_4: rta.unqualified(0x33, 'RTA.4', ABSENT, 'any request in abort-DMA mode'),
-  RTA_5: rta.unqualified(0x34, 'RTA.5', PASID_REQUEST_REFUSED, 'execute requested, major version 8 or above'),
+  RTA_5: rta.unqualified(
+    0x34,
+    'RTA.5',
+    PASID_REQUEST_REFUSED,
+    'execute requested without support, major version 8 or above',
+  ),
 
   SRT_1: srt.unqualified(0x38, 'SRT.1', ERROR, 'the root entry could not be read'),
   SRT_2: srt.unqualified(0x39, 'SRT.2', ABSENT, 'the half of the root entry that is used is not present'),
@@ -204,7 +211,7 @@ export const FAULTS = {
     0x5c,
     'SPT.5',
     { ...WALK, untranslated: UR_WITH_PASID, translation: [null, 'no rights'] },
-    'execute requested without support, major version 7 or below',
+    'execute requested, but ERE is 0 or there is no support (major version 7 or below)',
   ),
   SPT_6: spt.qualified(0x5d, 'SPT.6', WALK, 'SRE blocks supervisor requests'),
   SPT_9: spt.qualified(0x60, 'SPT.9', TRANSLATED, 'the translated address is above what HPTSZ allows'),
@@ -229,6 +236,7 @@ export const FAULTS = {
 
   SGN_1: sgn.qualified(0x80, 'SGN.1', WALK, 'the address for the first stage is not canonical'),
   SGN_2: sgn.qualified(0x81, 'SGN.2', WALK, 'a user request met U/S=0'),
+  SGN_3: sgn.qualified(0x82, 'SGN.3', EXECUTION, 'no execute permission'),
   SGN_4_1: sgn.qualified(0x83, 'SGN.4.1', TRANSLATED, 'the translated address is above HAW'),
   SGN_4_2: sgn.qualified(0x83, 'SGN.4.2', WALK, 'the pass-through address is above HAW'),
   SGN_5: sgn.qualified(0x84, 'SGN.5', WALK, 'the address for the second stage is above 2 ** X - 1'),

@@ -82,6 +82,7 @@ export const PASID_ENTRY = layout('PASID-table entry', 512, 'VT-d 9.6', {
   P: flag(0, 'Present'),
   FPD: flag(1, 'Qualified faults are not recorded; counts even when P is 0'),
   AW: field(4, 2, 'Address width of the second stage', AddressWidth),
+  SSEE: flag(5, 'Second-stage execute permission (X) counts; of revisions up to 4.0'),
   PGTT: field(8, 6, 'Translation type; 000b and 101b to 111b are reserved', PasidTranslationType),
   SSADE: flag(9, 'Second-stage accessed and dirty flags are kept'),
   SSPTPTR: field(63, 12, 'Top table of the second stage'),
@@ -92,9 +93,11 @@ export const PASID_ENTRY = layout('PASID-table entry', 512, 'VT-d 9.6', {
   EMTE: flag(90, 'Second-stage EMT counts'),
   PAT: field(127, 96, 'Page attribute table: PAGE_ATTRIBUTE_TABLE'),
   SRE: flag(128, 'Supervisor requests are allowed'),
+  ERE: flag(129, 'Execute requests are allowed; of revisions up to 4.0'),
   FSPM: field(131, 130, 'First-stage paging mode; 10b and 11b are reserved', FirstStagePagingMode),
   WPE: flag(132, 'Write protection holds for supervisor requests too'),
-  IGNORED_134_133: field(134, 133, 'Ignored, because older software sets it'),
+  NXE: flag(133, 'First-stage execute disable (XD) counts; ignored without ERS'),
+  SMEP: flag(134, 'Supervisor requests do not execute pages of users; ignored without ERS'),
   EAFE: flag(135, 'First-stage extended-accessed flags are kept'),
   FSPTPTR: field(191, 140, 'Top table of the first stage; a guest physical address when nested'),
   HPTSZ: field(257, 256, 'Size of the top host permission table', HptSize),
@@ -104,7 +107,8 @@ export const PASID_ENTRY = layout('PASID-table entry', 512, 'VT-d 9.6', {
 });
 
 export const PASID_ENTRY_RESERVED_WITHOUT = {
-  SSTS: ['AW', 'SSADE', 'SSPTPTR'],
+  SSTS: ['AW', 'SSEE', 'SSADE', 'SSPTPTR'],
+  ERS: ['SSEE', 'ERE'],
   SSADS: ['SSADE'],
   SMPWCS: ['PWSNP'],
   SC: ['PGSNP'],
@@ -117,9 +121,9 @@ export const PASID_ENTRY_RESERVED_WITHOUT = {
 
 /** WPE is besides ignored for every request with user privilege. */
 export const PASID_ENTRY_IGNORED_FOR = {
-  FIRST_STAGE: ['AW', 'SSADE', 'SSPTPTR', 'EMTE'],
-  SECOND_STAGE: ['WPE', 'EAFE', 'FSPTPTR'],
-  PASS_THROUGH: ['AW', 'SSADE', 'SSPTPTR', 'EMTE', 'WPE', 'EAFE', 'FSPTPTR'],
+  FIRST_STAGE: ['AW', 'SSEE', 'SSADE', 'SSPTPTR', 'EMTE'],
+  SECOND_STAGE: ['WPE', 'NXE', 'SMEP', 'EAFE', 'FSPTPTR'],
+  PASS_THROUGH: ['AW', 'SSEE', 'SSADE', 'SSPTPTR', 'EMTE', 'WPE', 'NXE', 'SMEP', 'EAFE', 'FSPTPTR'],
 } as const satisfies IgnoredFor<typeof PASID_ENTRY, keyof typeof PasidTranslationType>;
 
 /** Ignored while HPTE of the context entry is 0. */

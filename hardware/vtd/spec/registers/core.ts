@@ -44,7 +44,7 @@ export const ECAP = register('ECAP_REG', 0x010, 64, 'VT-d 11.4.3', {
   MTS: bit(25, 'RO', 'Memory types and MTRRs'),
   NEST: bit(26, 'RO', 'Nested translation'),
   PRS: bit(29, 'RO', 'Page requests'),
-  ERS: bit(30, 'RO', 'Execute requests; 0 since revision 4.1'),
+  ERS: bit(30, 'RO', 'Execute requests; hardware since revision 4.1 has none'),
   SRS: bit(31, 'RO', 'Supervisor requests'),
   NWFS: bit(33, 'RO', 'The no-write flag of a translation request counts'),
   EAFS: bit(34, 'RO', 'First-stage extended-accessed flag'),
