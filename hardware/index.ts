@@ -11,6 +11,7 @@ export type {
   InterruptExplanation,
   InterruptQuestion,
   InterruptResult,
+  InvalidationCompletion,
   IommuInspector,
   Qualifier,
   Question,

@@ -183,6 +183,11 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
     this.#pageRequests.accept(request);
   }
 
+  /** An invalidation is complete as soon as it is sent: nothing is awaited. */
+  completeInvalidation(): void {}
+
+  expireInvalidations(): void {}
+
   /** Back to the state after power-on. */
   reset(): void {
     this.registers.reset();

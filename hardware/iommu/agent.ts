@@ -34,12 +34,16 @@ export interface TimedIommuSpec {
   readonly requests: number;
   /** Walks that may be under way. */
   readonly walkers: number;
+  /** Nanoseconds that a device has to complete an invalidation of its device-TLB. */
+  readonly invalidationTimeout?: number;
 }
 
 const NOW = ns(0);
 
 /** Plausible for a unit in a root complex. Not architectural. */
 export const TIMED_IOMMU: TimedIommuSpec = { lookup: 4, requests: 64, walkers: 8 };
+/** Well above the shortest completion time-out of PCI Express, 50 us (VT-d 4.3), and below the patience of drivers. */
+const INVALIDATION_TIMEOUT = 5_000_000;
 
 export interface TimedIommuState {
   hits: number;
@@ -110,6 +114,8 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     unit.run = (walk) => {
       engine.spawn(this.#work(walk), `${name}: work of its own`);
     };
+    const patience = ns(spec.invalidationTimeout ?? INVALIDATION_TIMEOUT);
+    unit.invalidationTimer = (expired) => engine.schedule(patience, { handle: expired }, 0);
   }
 
   /** The look-up of the request in `slot` is over. Called by the engine. */

@@ -1,8 +1,7 @@
 /**
  * What a unit sends to devices: invalidations of their device-TLBs (VT-d 4.3) and answers to their page requests
- * (VT-d 7.6). Whoever stands between unit and devices takes them; an invalidation without a taker is complete at once.
- *
- * Inaccuracies: completions are not awaited and invalidations do not time out; that needs devices that answer.
+ * (VT-d 7.6). Whoever stands between unit and devices takes them. An invalidation is complete as soon as it is sent, unless
+ * the taker says that devices answer.
  */
 
 export interface DeviceTlbInvalidation {
@@ -13,6 +12,17 @@ export interface DeviceTlbInvalidation {
   readonly address: bigint;
   /** S: the lowest 0 bit of the page number gives the size of the range. */
   readonly isRange: boolean;
+  /** ITag: what the completion has to name, where completions are awaited. */
+  readonly tag?: number;
+}
+
+/** What a device answers when it has carried invalidations out (VT-d 4.3). */
+export interface InvalidationCompletion {
+  readonly requester: number;
+  /** ITag vector: bit n stands for tag n. */
+  readonly tags: number;
+  /** How many such completions there are for each of them; 0 stands for 8. */
+  readonly count: number;
 }
 
 export interface PageGroupResponse {
@@ -31,6 +41,8 @@ export type DeviceMessage =
 export class DeviceMessages {
   /** Takes what is sent; `null` when nobody does. */
   taker: ((message: DeviceMessage) => void) | null = null;
+  /** Invalidations are complete when a device has said so. */
+  awaitsCompletions = false;
 
   invalidate(invalidation: DeviceTlbInvalidation): void {
     this.taker?.({ kind: 'invalidate', ...invalidation });

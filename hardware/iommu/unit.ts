@@ -2,7 +2,7 @@
  * What a unit of either vendor offers to the machine around it: the timed agent, the rig and the contract tests know an
  * IOMMU only through this.
  */
-import type { DeviceMessages } from './device-messages.ts';
+import type { DeviceMessages, InvalidationCompletion } from './device-messages.ts';
 import type { InterruptMessage } from './interrupt-message.ts';
 import type { PageRequest } from './page-request.ts';
 import type { IommuProbe } from './probe.ts';
@@ -13,6 +13,8 @@ export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   probe: IommuProbe | null;
   /** Carries out work that the unit starts by itself; at once, unless a timed machine sets it. */
   run: (walk: Walk) => void;
+  /** Calls back when a device has had its time to complete an invalidation; a timed machine sets it. */
+  invalidationTimer?: ((expired: () => void) => void) | null;
   /** Accesses of 4 and 8 bytes to the register page. */
   read(offset: number, size: number): bigint;
   write(offset: number, size: number, value: bigint): void;
@@ -26,6 +28,10 @@ export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   /** The steps of one interrupt message, and what follows when it was blocked. */
   walkInterrupt(message: InterruptMessage<Fault>): Walk;
   reportInterrupt(message: InterruptMessage<Fault>): void;
+  /** A device has carried invalidations of its device-TLB out. */
+  completeInvalidation(completion: InvalidationCompletion): void;
+  /** The time of every device that has not completed an invalidation is up. */
+  expireInvalidations(): void;
   /** A device asks for a page. */
   requestPage(request: PageRequest): void;
   /** What the unit sends to devices. */

@@ -42,6 +42,7 @@ const OPTIONS: Rules = {
   memory: { accepts: 'an object with read and write functions', test: isMemory },
   onMsi: { accepts: 'a function', test: isFunction },
   onDeviceMessage: { accepts: 'a function', test: isFunction },
+  awaitInvalidations: { accepts: 'true or false', test: isBoolean },
   assumeCoherentWalks: { accepts: 'true or false', test: isBoolean },
 };
 
@@ -87,6 +88,11 @@ const PAGE_REQUEST: Rules = {
   last: flagRule,
   group: { accepts: 'a whole number from 0 to 511', test: isInteger(0, 511), required: true },
 };
+const COMPLETION: Rules = {
+  requester: REQUEST['requester']!,
+  tags: { accepts: 'a whole number from 0 to 2^32 - 1', test: isInteger(0, 2 ** 32 - 1), required: true },
+  count: { accepts: 'a whole number from 0 to 7', test: isInteger(0, 7), required: true },
+};
 const DMA: Rules = { ...REQUEST, data: { accepts: 'a Uint8Array', test: (value) => value instanceof Uint8Array } };
 
 /** Throws a sentence about the first option that is wrong. */
@@ -131,6 +137,10 @@ export function checkConfig(call: string, offset: number, size: number): void {
   if (![1, 2, 4].includes(size)) throw new TypeError(`${call}: size must be 1, 2 or 4, not ${String(size)}.`);
   if (Number.isInteger(offset) && offset >= 0 && offset + size <= CONFIG_BYTES && offset % size === 0) return;
   throw new TypeError(`${call}: offset must be a multiple of ${size} below ${CONFIG_BYTES}, not ${String(offset)}.`);
+}
+
+export function checkCompletion(completion: object): void {
+  check('completeInvalidation', completion, COMPLETION);
 }
 
 /** Modes that a unit may announce and that do not exist here. */

@@ -1,5 +1,5 @@
 /** What a host says to a rig and hears from it. Addresses and 64-bit values are bigints. */
-import type { DeviceMessage, IommuInspector } from '../iommu/index.ts';
+import type { DeviceMessage, InvalidationCompletion, IommuInspector } from '../iommu/index.ts';
 
 import type { HostMemory } from './memory.ts';
 
@@ -28,6 +28,8 @@ export interface CommonOptions {
   readonly onMsi?: (address: bigint, data: number) => void;
   /** Receives what the unit sends to devices: device-TLB invalidations and answers to page requests. */
   readonly onDeviceMessage?: (message: DeviceMessage) => void;
+  /** A device-TLB invalidation is complete when `completeInvalidation` has said so, and not as soon as it is sent. */
+  readonly awaitInvalidations?: boolean;
   /** The platform promises that walks are coherent whatever the entries say. */
   readonly assumeCoherentWalks?: boolean;
 }
@@ -150,6 +152,10 @@ export interface Rig {
   translationRequest(request: TranslationRequest): TranslationResult;
   /** A page request message; an answer comes through `onDeviceMessage`. */
   pageRequest(request: PageRequestMessage): void;
+  /** A device's completion of device-TLB invalidations, with `awaitInvalidations`. */
+  completeInvalidation(completion: InvalidationCompletion): void;
+  /** The time of every device that owes a completion is up. */
+  expireInvalidations(): void;
   /** Explanations, registers, tables and caches as plain data; asking changes nothing. */
   inspect(): IommuInspector;
 }

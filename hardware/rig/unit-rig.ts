@@ -6,6 +6,7 @@ import {
   type FaultReason,
   finish,
   InterruptMessage,
+  type InvalidationCompletion,
   type IommuInspector,
   type IommuUnit,
   NO_PASID,
@@ -14,7 +15,7 @@ import {
 } from '../iommu/index.ts';
 import { PhysicalMemory, type Range } from '../memory/index.ts';
 import { hostWindow } from './memory.ts';
-import { checkConfig, checkDma, checkPageRequest, checkTranslation } from './options.ts';
+import { checkCompletion, checkConfig, checkDma, checkPageRequest, checkTranslation } from './options.ts';
 import { accessOf, isInterrupt, PAGE, type Piece, piecesOf } from './pieces.ts';
 import type {
   DmaRequest,
@@ -77,6 +78,7 @@ export class UnitRig<Fault extends FaultReason = FaultReason> implements Rig {
     this.#rigged = make(this.#memory, (hi, lo, data) => this.#onMsi(joinHalves(hi, lo), data));
     this.#unit = this.#rigged.unit;
     this.#unit.devices.taker = options.onDeviceMessage ?? null;
+    this.#unit.devices.awaitsCompletions = options.awaitInvalidations ?? false;
   }
 
   readConfig(offset: number, size: number): number {
@@ -156,6 +158,15 @@ export class UnitRig<Fault extends FaultReason = FaultReason> implements Rig {
       last: request.last === true,
       group: request.group,
     });
+  }
+
+  completeInvalidation(completion: InvalidationCompletion): void {
+    checkCompletion(completion);
+    this.#unit.completeInvalidation(completion);
+  }
+
+  expireInvalidations(): void {
+    this.#unit.expireInvalidations();
   }
 
   inspect(): IommuInspector {

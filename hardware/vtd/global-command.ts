@@ -23,6 +23,8 @@ export interface Commanded {
   readonly interrupts: InterruptRemapper;
   readonly faults: FaultRecorder;
   startQueue(): void;
+  /** The queue is off: waits that it has taken do not complete. */
+  abortWaits(): void;
 }
 
 export class GlobalCommand {
@@ -51,7 +53,10 @@ export class GlobalCommand {
     if (capabilities.has('QI') && changes(GCMD.QIE, GSTS.QIES)) {
       GSTS.QIES.set(words, wanted(GCMD.QIE) ? 1 : 0);
       if (wanted(GCMD.QIE)) this.#unit.startQueue();
-      else IQH.QH.set(words, 0);
+      else {
+        IQH.QH.set(words, 0);
+        this.#unit.abortWaits();
+      }
     }
     if (capabilities.has('IR')) this.#commandInterrupts(wanted);
     if (!GSTS.TES.isSet(words) && !GSTS.IRES.isSet(words)) faults.rewind();

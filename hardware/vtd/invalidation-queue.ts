@@ -8,8 +8,10 @@
 import { anySet } from '../bits/index.ts';
 import type { Walk } from '../iommu/index.ts';
 import { MemoryOperation } from '../memory/index.ts';
-import { QueueCommands, type QueueSurroundings, type Refusal } from './queue-commands.ts';
+import type { FaultRecorder } from './fault-recorder.ts';
+import { type CommandSurroundings, DEFERRED, QueueCommands, type Refusal } from './queue-commands.ts';
 import { DESCRIPTOR_HEADER, FSTS, GSTS, IQA, IQERCD, IQH, IQT, Iqei, TranslationTableMode } from './spec/index.ts';
+import { WaitDescriptors, type WaitSurroundings } from './wait-descriptors.ts';
 
 /** A descriptor has 128 bits; in a queue of 256-bit entries each is followed by 128 bits of 0 (VT-d 6.5.2). */
 const DESCRIPTOR_WORDS = 4;
@@ -17,10 +19,15 @@ const WIDEST_WORDS = 8;
 /** Beside the codes of IQEI: the descriptor was refused before and has not changed. */
 const STILL_REFUSED = -1;
 
+export interface QueueSurroundings extends CommandSurroundings, WaitSurroundings {
+  readonly faults: FaultRecorder;
+}
+
 export class InvalidationQueue {
   readonly #unit: QueueSurroundings;
   readonly #memory = new MemoryOperation();
   readonly #commands: QueueCommands;
+  readonly #waits: WaitDescriptors;
   readonly #descriptor = new Uint32Array(WIDEST_WORDS);
   /** The descriptor at the head that was refused, if one was. */
   #refused: Uint32Array | null = null;
@@ -30,7 +37,8 @@ export class InvalidationQueue {
 
   constructor(unit: QueueSurroundings) {
     this.#unit = unit;
-    this.#commands = new QueueCommands(unit, this.#memory);
+    this.#waits = new WaitDescriptors(unit, this.#memory);
+    this.#commands = new QueueCommands(unit, this.#waits);
   }
 
   /** Software moved the tail or switched the queue on: gives the work, if there is any, to `run`. */
@@ -41,13 +49,18 @@ export class InvalidationQueue {
   }
 
   /**
-   * Software cleared an error: the queue goes on. A descriptor that stands unchanged where it was refused is not refused
+   * Software cleared an error, or a device answered: the queue goes on. A descriptor that stands unchanged where it was refused is not refused
    * a second time before the tail moves; the specification leaves open when hardware fetches it again.
    */
   resume(run: (walk: Walk) => void): void {
-    if (this.#running || !this.#ready()) return;
+    if (this.#running || !(this.#ready() || this.#waits.isReady)) return;
     this.#running = true;
     run(this.#process());
+  }
+
+  /** A device did not answer in time, or the queue is switched off: the wait descriptors that have been taken never complete. */
+  abortWaits(): void {
+    this.#waits.abort();
   }
 
   /** Power-on: whoever ran the work that was under way has dropped it. */
@@ -55,13 +68,16 @@ export class InvalidationQueue {
     this.#running = false;
     this.#refused = null;
     this.#complaint = Iqei.NONE;
+    this.#waits.abort();
   }
 
   *#process(): Walk {
     const { words } = this.#unit.file;
-    while (this.#ready()) {
+    for (;;) {
+      yield* this.#waits.finish();
+      if (!this.#ready()) break;
       const refusal = yield* this.#next();
-      if (refusal === STILL_REFUSED) break;
+      if (refusal === STILL_REFUSED || refusal === DEFERRED) break;
       const isDescriptor = refusal === Iqei.INVALID_TYPE || refusal === Iqei.RESERVED_FIELD;
       this.#refused = isDescriptor ? this.#descriptor.slice() : null;
       if (refusal === Iqei.NONE) {
@@ -75,11 +91,11 @@ export class InvalidationQueue {
     this.#running = false;
   }
 
-  /** Descriptors are fetched while the queue is on, not empty, and no error waits for software. */
+  /** Descriptors are fetched while the queue is on, not empty, no error waits for software and no fence is up. */
   #ready(): boolean {
     const { words } = this.#unit.file;
     if (!GSTS.QIES.isSet(words) || FSTS.IQE.isSet(words) || FSTS.ITE.isSet(words)) return false;
-    return IQH.QH.get(words) !== IQT.QT.get(words);
+    return IQH.QH.get(words) !== IQT.QT.get(words) && !this.#waits.isFence;
   }
 
   /** Fetches, checks and carries out the descriptor at the head. */
@@ -108,8 +124,7 @@ export class InvalidationQueue {
     if (anySet(descriptor, command.reserved) || (isShort && anySet(descriptor, PADDING))) return Iqei.RESERVED_FIELD;
     if (!isShort && count === DESCRIPTOR_WORDS) return Iqei.INVALID_TYPE;
     // 4. Carry it out.
-    const done = command.run(descriptor);
-    return typeof done === 'number' ? done : yield* done;
+    return command.run(descriptor);
   }
 
   get #entryWords(): number {

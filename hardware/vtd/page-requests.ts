@@ -39,6 +39,8 @@ export interface PageRequestSurroundings {
   readonly faults: FaultRecorder;
   readonly devices: DeviceMessages;
   readonly event: EventInterrupt;
+  /** All that have come are served. */
+  readonly drained: () => void;
 }
 
 const ENTRY_BYTES = PAGE_REQUEST_DESCRIPTOR.$.words * 4;
@@ -49,6 +51,8 @@ export class PageRequests {
   readonly #translation = new Translation<Fault>();
   readonly #waiting: PageRequest[] = [];
   #running = false;
+  #received = 0;
+  #served = 0;
 
   constructor(unit: PageRequestSurroundings) {
     this.#unit = unit;
@@ -59,8 +63,18 @@ export class PageRequests {
     });
   }
 
+  /** How many have come, and how many of them are in the queue, answered or dropped. */
+  get received(): number {
+    return this.#received;
+  }
+
+  get served(): number {
+    return this.#served;
+  }
+
   /** Takes a request; `run` carries the unit's work out. */
   accept(request: PageRequest, run: (walk: Walk) => void): void {
+    this.#received++;
     this.#waiting.push(request);
     if (this.#running) return;
     this.#running = true;
@@ -70,14 +84,17 @@ export class PageRequests {
   /** Power-on: whoever ran the work that was under way has dropped it. */
   reset(): void {
     this.#waiting.length = 0;
+    this.#served = this.#received;
     this.#running = false;
   }
 
   *#process(): Walk {
     for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
       yield* this.#serve(request);
+      this.#served++;
     }
     this.#running = false;
+    this.#unit.drained();
   }
 
   *#serve(request: PageRequest): Walk {

@@ -2,12 +2,10 @@
  * What each descriptor of the invalidation queue asks for (VT-d 6.5.2, 7.6.1), by type. A unit has the descriptors that
  * its capabilities and the translation table mode allow (table 26).
  */
-import { numberOf, type RegisterFile, reservedBits } from '../bits/index.ts';
-import type { DeviceMessages, Walk } from '../iommu/index.ts';
-import type { MemoryOperation } from '../memory/index.ts';
+import { reservedBits } from '../bits/index.ts';
+import type { DeviceMessages, DeviceTlbInvalidation } from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { EventInterrupt } from './event-interrupt.ts';
-import type { FaultRecorder } from './fault-recorder.ts';
+import type { DeviceInvalidations } from './device-invalidations.ts';
 import type { InterruptRemapper } from './interrupt-remapper.ts';
 import type { Invalidator } from './invalidation.ts';
 import {
@@ -16,9 +14,7 @@ import {
   DEVICE_TLB_INVALIDATE,
   type DescriptorInfo,
   type DescriptorName,
-  ICS,
   INTERRUPT_ENTRY_CACHE_INVALIDATE,
-  INVALIDATION_WAIT,
   IOTLB_INVALIDATE,
   IotlbGranularity,
   Iqei,
@@ -28,25 +24,26 @@ import {
   PASID_IOTLB_INVALIDATE,
   TranslationTableMode,
 } from './spec/index.ts';
+import type { WaitDescriptors } from './wait-descriptors.ts';
 
 /** A descriptor is refused with a code of IQERCD.IQEI. */
 export type Refusal = number;
-/** Carries a descriptor out; only one that touches memory is a walk. */
-export type Run = (words: Uint32Array) => Refusal | Walk<Refusal>;
+/** Beside those codes: nothing is wrong, but the unit has no room for the descriptor before a device answers. */
+export const DEFERRED = -2;
+/** Carries a descriptor out. */
+export type Run = (words: Uint32Array) => Refusal;
 
 export interface Command {
   readonly reserved: Uint32Array;
   readonly run: Run;
 }
 
-export interface QueueSurroundings {
+export interface CommandSurroundings {
   readonly capabilities: Capabilities;
-  readonly file: RegisterFile;
   readonly invalidator: Invalidator;
   readonly interrupts: InterruptRemapper;
   readonly devices: DeviceMessages;
-  readonly faults: FaultRecorder;
-  readonly completion: EventInterrupt;
+  readonly deviceInvalidations: DeviceInvalidations;
 }
 
 const MODES = {
@@ -56,14 +53,14 @@ const MODES = {
 } as const;
 
 export class QueueCommands {
-  readonly #unit: QueueSurroundings;
-  readonly #memory: MemoryOperation;
+  readonly #unit: CommandSurroundings;
+  readonly #waits: WaitDescriptors;
   /** By translation table mode, then by type. */
   readonly #commands: ReadonlyMap<number, ReadonlyMap<number, Command>>;
 
-  constructor(unit: QueueSurroundings, memory: MemoryOperation) {
+  constructor(unit: CommandSurroundings, waits: WaitDescriptors) {
     this.#unit = unit;
-    this.#memory = memory;
+    this.#waits = waits;
     const modes = Object.keys(MODES) as (keyof typeof MODES)[];
     this.#commands = new Map(modes.map((mode) => [MODES[mode], this.#commandsOf(mode)]));
   }
@@ -80,7 +77,7 @@ export class QueueCommands {
       IOTLB_INVALIDATE: (words) => this.#invalidateIotlb(words),
       DEVICE_TLB_INVALIDATE: (words) => this.#invalidateDeviceTlb(words),
       INTERRUPT_ENTRY_CACHE_INVALIDATE: (words) => this.#invalidateInterrupts(words),
-      INVALIDATION_WAIT: (words) => this.#wait(words),
+      INVALIDATION_WAIT: (words) => (this.#waits.take(words) ? Iqei.NONE : DEFERRED),
       PASID_IOTLB_INVALIDATE: (words) => this.#invalidatePasidIotlb(words),
       PASID_CACHE_INVALIDATE: (words) => this.#invalidatePasids(words),
       PASID_DEVICE_TLB_INVALIDATE: (words) => this.#invalidatePasidDeviceTlb(words),
@@ -150,26 +147,28 @@ export class QueueCommands {
 
   #invalidateDeviceTlb(words: Uint32Array): Refusal {
     const { SID, S, ADDR } = DEVICE_TLB_INVALIDATE;
-    this.#unit.devices.invalidate({
+    return this.#send({
       requester: SID.get(words),
       pasid: undefined,
       global: false,
       address: ADDR.big(words) << 12n,
       isRange: S.isSet(words),
     });
-    return Iqei.NONE;
   }
 
   #invalidatePasidDeviceTlb(words: Uint32Array): Refusal {
     const { SID, PASID, GI, S, ADDR } = PASID_DEVICE_TLB_INVALIDATE;
-    this.#unit.devices.invalidate({
+    return this.#send({
       requester: SID.get(words),
       pasid: PASID.get(words),
       global: GI.isSet(words),
       address: ADDR.big(words) << 12n,
       isRange: S.isSet(words),
     });
-    return Iqei.NONE;
+  }
+
+  #send(invalidation: DeviceTlbInvalidation): Refusal {
+    return this.#unit.deviceInvalidations.send(invalidation) ? Iqei.NONE : DEFERRED;
   }
 
   #respond(words: Uint32Array): Refusal {
@@ -188,28 +187,5 @@ export class QueueCommands {
     const { G, IIDX, IM } = INTERRUPT_ENTRY_CACHE_INVALIDATE;
     const range = { granularity: G.get(words), index: IIDX.get(words), order: IM.get(words) };
     return this.#unit.interrupts.invalidate(range) ? Iqei.NONE : Iqei.RESERVED_FIELD;
-  }
-
-  /** Everything before has completed by now except requests in flight; the barrier waits for those. */
-  *#wait(words: Uint32Array): Walk<Refusal> {
-    const { SW, IF, STATUS_DATA, STATUS_ADDRESS } = INVALIDATION_WAIT;
-    const memory = this.#memory;
-    yield memory.barrier();
-    if (SW.isSet(words)) {
-      const width = this.#unit.capabilities.hostAddressWidth;
-      const upper = words[3]! % 2 ** (width - 32);
-      memory.words[0] = STATUS_DATA.get(words);
-      yield memory.write(numberOf(upper, words[2]! & STATUS_ADDRESS.mask), 1);
-    }
-    if (IF.isSet(words)) this.#complete();
-    return Iqei.NONE;
-  }
-
-  /** A completed wait descriptor with IF set: an event, unless the last one has not been acknowledged. */
-  #complete(): void {
-    const { file, completion } = this.#unit;
-    if (ICS.IWC.isSet(file.words)) return;
-    ICS.IWC.set(file.words, 1);
-    completion.signal();
   }
 }

@@ -15,6 +15,7 @@ import {
   type EntryCache,
   finish,
   type InterruptMessage,
+  type InvalidationCompletion,
   type IommuProbe,
   type IommuUnit,
   NO_PASID,
@@ -24,6 +25,7 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
+import { DeviceInvalidations } from './device-invalidations.ts';
 import { EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
 import { GlobalCommand } from './global-command.ts';
@@ -82,10 +84,12 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly devices = new DeviceMessages();
   /** Carries out work that the unit starts by itself. */
   run: (walk: Walk) => void;
+  invalidationTimer: ((expired: () => void) => void) | null = null;
   readonly #memory: PhysicalMemory;
   readonly #faults: FaultRecorder;
   readonly #faultEvent: EventInterrupt;
   readonly #completionEvent: EventInterrupt;
+  readonly #deviceInvalidations: DeviceInvalidations;
   readonly #queue: InvalidationQueue;
   readonly #interrupts: InterruptRemapper;
   readonly #pageRequests: PageRequests;
@@ -126,15 +130,6 @@ export class VtdUnit implements IommuUnit<Fault> {
       },
       this.#faultEvent,
     );
-    this.#queue = new InvalidationQueue({
-      capabilities,
-      file,
-      invalidator: this.invalidator,
-      interrupts: this.#interrupts,
-      devices: this.devices,
-      faults: this.#faults,
-      completion: this.#completionEvent,
-    });
     new InvalidationRegisters(file, capabilities, this.invalidator);
     const pageEvent = { control: PECTL, data: PEDATA, address: PEADDR, upper: PEUADDR };
     this.#pageRequests = new PageRequests({
@@ -145,6 +140,25 @@ export class VtdUnit implements IommuUnit<Fault> {
       faults: this.#faults,
       devices: this.devices,
       event: new EventInterrupt(file, pageEvent, raise),
+      drained: () => this.#queue.resume(this.#start),
+    });
+    this.#deviceInvalidations = new DeviceInvalidations({
+      file,
+      devices: this.devices,
+      faults: this.#faults,
+      timer: () => this.invalidationTimer,
+      over: (completed) => (completed ? this.#queue.resume(this.#start) : this.#queue.abortWaits()),
+    });
+    this.#queue = new InvalidationQueue({
+      capabilities,
+      file,
+      invalidator: this.invalidator,
+      interrupts: this.#interrupts,
+      devices: this.devices,
+      deviceInvalidations: this.#deviceInvalidations,
+      pageRequests: this.#pageRequests,
+      faults: this.#faults,
+      completion: this.#completionEvent,
     });
     this.#watch = new Watch(spec, {
       file,
@@ -161,6 +175,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       interrupts: this.#interrupts,
       faults: this.#faults,
       startQueue: () => this.#queue.kick(this.#start),
+      abortWaits: () => this.#queue.abortWaits(),
     });
     this.#attachHooks();
   }
@@ -262,8 +277,19 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.#pageRequests.accept(request, this.#start);
   }
 
+  /** A device has carried invalidations of its device-TLB out. */
+  completeInvalidation(completion: InvalidationCompletion): void {
+    this.#deviceInvalidations.complete(completion);
+  }
+
+  /** The time of every device that has not completed an invalidation is up. */
+  expireInvalidations(): void {
+    this.#deviceInvalidations.expire();
+  }
+
   /** Back to the state after power-on. */
   reset(): void {
+    this.#deviceInvalidations.reset();
     this.#queue.reset();
     this.#pageRequests.reset();
     this.registers.reset();

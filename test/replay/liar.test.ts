@@ -24,6 +24,8 @@ function liar(lies: (rig: Rig) => Partial<Rig>): MakeRig {
       translate: (request) => rig.translate(request),
       translationRequest: (request) => rig.translationRequest(request),
       pageRequest: (request) => rig.pageRequest(request),
+      completeInvalidation: (completion) => rig.completeInvalidation(completion),
+      expireInvalidations: () => rig.expireInvalidations(),
       inspect: () => rig.inspect(),
     };
     return { ...truth, ...lies(rig) };

@@ -80,6 +80,8 @@ export type BenchOptions = Capability & {
   readonly haw?: number;
   readonly ram?: RigOptions['ram'];
   readonly memory?: RigOptions['memory'];
+  /** Device-TLB invalidations are complete when the test says so. */
+  readonly awaits?: boolean;
 };
 
 export interface Message {
@@ -95,13 +97,14 @@ export class Bench {
   readonly sent: DeviceMessage[] = [];
   #tail = 0n;
 
-  constructor({ haw = 48, ram, memory, ...capability }: BenchOptions = {}) {
+  constructor({ haw = 48, ram, memory, awaits = false, ...capability }: BenchOptions = {}) {
     this.rig = createRig({
       vendor: 'intel',
       capabilities: capabilities(capability),
       hostAddressWidth: haw,
       onMsi: (address, data) => this.messages.push({ address, data }),
       onDeviceMessage: (message) => this.sent.push(message),
+      awaitInvalidations: awaits,
       ...(ram === undefined ? {} : { ram }),
       ...(memory === undefined ? {} : { memory }),
     });

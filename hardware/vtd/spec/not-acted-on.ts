@@ -19,12 +19,6 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
   'Virtual commands, for units that software emulates (ECAP_REG.VCS): each is answered as undefined': ['VCCAP_REG'],
   'Resource director technology (ECAP_REG.RDTS)': ['RDTC_REG'],
   'TDX Connect (ECAP_REG.TDXCS)': ['ECAP_REG.TDXCS'],
-  'Time-outs and errors of device-TLB invalidations, which nothing here leaves unanswered': [
-    'FSTS_REG.ICE',
-    'FSTS_REG.ITE',
-    'IQERCD_REG.ITESID',
-    'IQERCD_REG.ICESID',
-  ],
   'Hints that change nothing in this unit': [
     'dev_tlb_inv_dsc.MIP',
     'dev_tlb_inv_dsc.PFSID_3_0',

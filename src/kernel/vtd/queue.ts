@@ -3,15 +3,17 @@
  * number into memory. Descriptors have 128 bits, or 256 for scalable mode.
  *
  * One batch at a time. Each wait writes a number of its own, so that a late completion is never taken for a newer one.
- * After a timeout the queue is not used any more: nobody knows what hardware still does with it.
+ * When a device has let its time for an invalidation pass, the batch is submitted again. When the unit itself does not
+ * finish, the queue is not used any more: nobody knows what hardware still does with it.
  */
 import { joinHalves, PAGE_SIZE, type PageNumber, wordsOf } from '../../../hardware/bits/index.ts';
 import { type Engine, ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { FSTS, GCMD, GSTS, IQA, IQERCD, IQH, IQT } from '../../../hardware/vtd/spec/index.ts';
-import { EIO } from '../../uapi/index.ts';
+import { EAGAIN, EIO } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
+import { formatRid } from '../pci.ts';
 import { type DescriptorRules, describe, describeWait } from './descriptors.ts';
 import type { Command, Draining, Invalidator, RunOptions } from './invalidation.ts';
 import type { Registers } from './registers.ts';
@@ -23,7 +25,7 @@ const QUEUE_UNIT = 16;
 /** A batch leaves one slot free, because a full ring would look empty, and one for its wait descriptor. */
 const LONGEST_BATCH = SLOTS - 2;
 const ERRORS = [FSTS.IQE, FSTS.ITE, FSTS.ICE];
-/** A device that does not answer is given up after so many rounds. */
+/** A batch that a device has not answered is submitted again so many times. */
 const DEVICE_RETRIES = 3;
 
 interface Services {
@@ -107,48 +109,62 @@ export class InvalidationQueue implements Invalidator {
   *#submit(descriptors: readonly Uint32Array[], drainPageRequests: boolean): Script<number> {
     yield this.#lock.acquire();
     try {
-      if (this.#dead) return -EIO;
-      this.#sequence = (this.#sequence % 0xffff_ffff) + 1;
-      for (const descriptor of descriptors) this.#put(descriptor);
-      const status = this.#status * PAGE_SIZE + this.#tail * 4;
-      this.#setStatus(status);
-      this.#put(describeWait(status, this.#sequence, drainPageRequests));
-      const { bus } = this.#services;
-      yield ns(bus.cost.writeEntry * (descriptors.length + 1));
-      yield* this.#registers.write(IQT, { QT: (this.#tail * this.#descriptorBytes) / QUEUE_UNIT });
-      return yield* this.#finish(status);
+      for (let attempt = 0; attempt <= DEVICE_RETRIES; attempt++) {
+        if (this.#dead) return -EIO;
+        const result = yield* this.#attempt(descriptors, drainPageRequests);
+        if (result !== -EAGAIN) return result;
+      }
+      return -EIO;
     } finally {
       this.#lock.release();
     }
   }
 
-  /** Waits for the status to be written, and deals with the errors that keep it from happening. */
+  *#attempt(descriptors: readonly Uint32Array[], drainPageRequests: boolean): Script<number> {
+    this.#sequence = (this.#sequence % 0xffff_ffff) + 1;
+    for (const descriptor of descriptors) this.#put(descriptor);
+    const status = this.#status * PAGE_SIZE + this.#tail * 4;
+    this.#setStatus(status);
+    this.#put(describeWait(status, this.#sequence, drainPageRequests));
+    const { bus } = this.#services;
+    yield ns(bus.cost.writeEntry * (descriptors.length + 1));
+    yield* this.#registers.write(IQT, { QT: (this.#tail * this.#descriptorBytes) / QUEUE_UNIT });
+    return yield* this.#finish(status);
+  }
+
+  /** Waits for the status to be written, and deals with the errors that keep it from happening; -EAGAIN: once more. */
   *#finish(status: number): Script<number> {
     let result = 0;
-    let retries = 0;
-    let hopeless = false;
     const queue = this;
     const done = yield* this.#registers.waitUntil(function* () {
-      if (queue.#readStatus(status) === queue.#sequence) return true;
+      // Hardware drops the wait descriptors that a late device holds up, and takes what stands behind them.
+      if (result === -EAGAIN ? yield* queue.#isEmpty() : queue.#readStatus(status) === queue.#sequence) return true;
       const faults = yield* queue.#registers.read(FSTS);
       if (FSTS.IQE.isSet(faults)) {
         yield* queue.#skipBadDescriptor(status);
         result = -EIO;
       }
       if (FSTS.ITE.isSet(faults)) {
-        queue.#services.log.write(`${queue.#name}: a device does not answer invalidations`);
-        result = -EIO;
-        hopeless = ++retries > DEVICE_RETRIES;
-        if (!hopeless) yield* queue.#registers.write(FSTS, { ITE: 1 });
+        const cause = IQERCD.ITESID.get(yield* queue.#registers.read(IQERCD));
+        const which = cause === 0 ? 'a device' : formatRid(cause);
+        queue.#services.log.write(`${queue.#name}: ${which} does not answer invalidations`);
+        result = -EAGAIN;
+        yield* queue.#registers.write(FSTS, { ITE: 1 });
       }
       if (FSTS.ICE.isSet(faults)) yield* queue.#registers.write(FSTS, { ICE: 1 });
       if (ERRORS.some((field) => field.isSet(faults))) yield* queue.#services.readFaults();
-      return hopeless;
+      return false;
     });
-    if (done && !hopeless) return result;
+    if (done) return result;
     this.#dead = true;
     this.#services.log.write(`${this.#name}: the invalidation queue does not finish; it is given up`);
     return -EIO;
+  }
+
+  /** Hardware has taken everything. */
+  *#isEmpty(): Script<boolean> {
+    const head = IQH.QH.get(yield* this.#registers.read(IQH));
+    return head === IQT.QT.get(yield* this.#registers.read(IQT));
   }
 
   /** The queue stands still at a descriptor that hardware refuses: a harmless one takes its place. */
