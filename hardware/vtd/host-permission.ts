@@ -1,10 +1,23 @@
 /**
  * Host permission tables (VT-d 4.2.4, 9.12): whether a translated request may touch the host page that it names. Each
  * level may end the walk with a permission for a part of its range, or lead to the next lower table.
+ *
+ * Permissions may be cached (VT-d 6.2.6), by requester, PASID and host page; entries that lead to lower tables are not.
  */
-import { anySet, numberOf, reserve, reservedBits } from '../bits/index.ts';
-import { Access, type IommuProbe, RIGHTS, type Translation, type Walk } from '../iommu/index.ts';
+import { anySet, numberOf, pageLow, reserve, reservedBits } from '../bits/index.ts';
+import {
+  Access,
+  type Era,
+  FLAGS,
+  type IommuProbe,
+  Iotlb,
+  type IotlbSpec,
+  RIGHTS,
+  type Translation,
+  type Walk,
+} from '../iommu/index.ts';
 import type { Capabilities } from './capabilities.ts';
+import { ownerOf, pageHiOf } from './iotlb-entry.ts';
 import type { HostPermissions } from './space.ts';
 import { FAULTS, type Fault, HPTL1E, HPTL2E, HPTL3E, HPTL3E_RESERVED_WITHOUT, HPTL4E } from './spec/index.ts';
 
@@ -25,15 +38,21 @@ export const HPT_LEVELS: readonly Level[] = [
   { layout: HPTL2E, indexShift: 25, permissions: 16, permissionShift: 21, hasNext: true },
   { layout: HPTL1E as unknown as typeof HPTL4E, indexShift: 17, permissions: 32, permissionShift: 12, hasNext: false },
 ];
+const CACHE_NAME = 'host permission cache';
 export const HPT_TABLE_ENTRIES = 256;
 const ENTRY_WORDS = 4;
 
 export class HostPermissionTable {
   probe: IommuProbe | null = null;
+  /** Host pages and what may be done with them. */
+  readonly cache: Iotlb | null;
+  readonly #era: Era;
   readonly #reserved: readonly Uint32Array[];
   readonly #zeroLengthReads: boolean;
 
-  constructor(capabilities: Capabilities) {
+  constructor(capabilities: Capabilities, era: Era, cache: IotlbSpec | null) {
+    this.cache = cache === null ? null : new Iotlb(cache);
+    this.#era = era;
     this.#zeroLengthReads = capabilities.has('ZLR');
     this.#reserved = HPT_LEVELS.map(({ layout, hasNext }, i) => {
       const mask = reservedBits(layout, capabilities, i === 1 ? HPTL3E_RESERVED_WITHOUT : {});
@@ -42,9 +61,12 @@ export class HostPermissionTable {
   }
 
   /** The condition that blocks the request, or `null` when it may go on. */
-  *check(t: Translation<Fault>, { table: top, addressBits }: HostPermissions): Walk<Fault | null> {
+  *check(t: Translation<Fault>, permissions: HostPermissions): Walk<Fault | null> {
+    const { table: top, addressBits } = permissions;
     const address = numberOf(t.hi, t.lo);
     if (address >= 2 ** addressBits) return FAULTS.SPT_9;
+    const cached = this.#lookUp(t);
+    if (cached !== null) return judge(t.access, cached, this.#zeroLengthReads);
     const { memory } = t;
     let table = top;
     for (const [i, level] of HPT_LEVELS.entries()) {
@@ -57,10 +79,30 @@ export class HostPermissionTable {
       if (anySet(memory.words, this.#reserved[i]!)) return FAULTS.HPT_2;
       const granted = permissionOf(memory.words, level, address);
       const goesOn = granted === 0 && level.hasNext && level.layout.AV.isSet(memory.words);
-      if (!goesOn) return judge(t.access, granted, this.#zeroLengthReads);
+      if (!goesOn) {
+        if (granted !== 0) this.#keep(t, permissions, level.permissionShift, granted);
+        return judge(t.access, granted, this.#zeroLengthReads);
+      }
       table = level.layout.ADDRESS.address(memory.words);
     }
     return null;
+  }
+
+  /** The permission that is cached for the page, or `null`. */
+  #lookUp(t: Translation<Fault>): number | null {
+    const { cache } = this;
+    if (cache === null) return null;
+    const [owner, pageHi, page] = [ownerOf(t), pageHiOf(t), pageLow(t.hi, t.lo)];
+    const i = t.effects ? cache.find(owner, pageHi, page) : cache.peek(owner, pageHi, page);
+    if (this.probe !== null) this.probe.cache(CACHE_NAME, i >= 0, `requester ${t.requester}`);
+    return i < 0 ? null : cache.words[i + FLAGS]!;
+  }
+
+  #keep(t: Translation<Fault>, { domain }: HostPermissions, shift: number, granted: number): void {
+    const { cache } = this;
+    if (cache === null || !this.#era.mayFill(t)) return;
+    const i = cache.insert(ownerOf(t), pageHiOf(t), pageLow(t.hi, t.lo), shift);
+    cache.fill(i, 0, 0, granted, domain, t.pasid);
   }
 }
 

@@ -3,6 +3,7 @@
  * queue or by a register. Each operation removes exactly what the specification names and nothing more.
  */
 import { joinHalves, pageLow } from '../bits/index.ts';
+import { radixLevel } from '../formats/index.ts';
 import type { IommuProbe, Iotlb, IotlbEntry } from '../iommu/index.ts';
 import { kindOf } from './iotlb-entry.ts';
 import { Kind } from './space.ts';
@@ -35,6 +36,11 @@ export interface IotlbInvalidation {
 
 export interface PasidIotlbInvalidation extends IotlbInvalidation {
   readonly pasid: number;
+}
+
+export interface HostPermissionInvalidation extends Omit<IotlbInvalidation, 'leavesOnly'> {
+  /** IH: what comes from the tables of these many lowest levels. */
+  readonly levels: number;
 }
 
 /** Bits of a requester id that a function mask leaves out. */
@@ -144,9 +150,32 @@ export class Invalidator {
     return true;
   }
 
+  /** Removes what `hpt_inv_desc` names; false for a reserved granularity. */
+  hostPermissions(what: HostPermissionInvalidation): boolean {
+    const { hostPermissions, capabilities } = this.#translator;
+    const { cache } = hostPermissions;
+    const { granularity, order, levels, addressHi, addressLo } = what;
+    const domain = this.#domain(what.domain);
+    const isNamed = (entry: IotlbEntry): boolean => entry.domain === domain && radixLevel(entry.shift) <= levels;
+    if (granularity === Granularity.HPT_CACHE.GLOBAL) {
+      cache?.clear();
+    } else if (granularity === Granularity.HPT_CACHE.DOMAIN) {
+      cache?.removeWhere(isNamed);
+    } else if (granularity === Granularity.HPT_CACHE.PAGE) {
+      // Address bits at and above HAW are ignored.
+      const hi = addressHi & (2 ** (capabilities.hostAddressWidth - 32) - 1);
+      cache?.removeOverlapping(hi >>> 12, pageLow(hi, addressLo), order, isNamed);
+    } else {
+      return false;
+    }
+    this.#done('host permission cache', { granularity, domain, address: joinHalves(addressHi, addressLo), order });
+    return true;
+  }
+
   /** Empties every cache of DMA remapping. */
   everything(): void {
-    const { legacy, scalable, iotlb, firstStage, secondStage } = this.#translator;
+    const { legacy, scalable, iotlb, firstStage, secondStage, hostPermissions } = this.#translator;
+    hostPermissions.cache?.clear();
     for (const cache of [legacy.cache, scalable.contexts, scalable.pasids]) cache?.clear();
     for (const cache of [iotlb, firstStage.structures, secondStage.structures]) cache?.clear();
     this.#done('all caches', {});

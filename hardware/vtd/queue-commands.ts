@@ -14,6 +14,7 @@ import {
   DEVICE_TLB_INVALIDATE,
   type DescriptorInfo,
   type DescriptorName,
+  HPT_CACHE_INVALIDATE,
   INTERRUPT_ENTRY_CACHE_INVALIDATE,
   IOTLB_INVALIDATE,
   IotlbGranularity,
@@ -82,8 +83,7 @@ export class QueueCommands {
       PASID_CACHE_INVALIDATE: (words) => this.#invalidatePasids(words),
       PASID_DEVICE_TLB_INVALIDATE: (words) => this.#invalidatePasidDeviceTlb(words),
       PAGE_GROUP_RESPONSE: (words) => this.#respond(words),
-      // Host permissions are read from memory for every request: there is no cache to empty.
-      HPT_CACHE_INVALIDATE: () => Iqei.NONE,
+      HPT_CACHE_INVALIDATE: (words) => this.#invalidateHostPermissions(words),
     };
     const isPresent = ({ modes, needs }: DescriptorInfo): boolean =>
       modes.includes(mode) && needs.every((capability) => capabilities.has(capability));
@@ -169,6 +169,19 @@ export class QueueCommands {
 
   #send(invalidation: DeviceTlbInvalidation): Refusal {
     return this.#unit.deviceInvalidations.send(invalidation) ? Iqei.NONE : DEFERRED;
+  }
+
+  #invalidateHostPermissions(words: Uint32Array): Refusal {
+    const { G, HPTDID, AM, IH, ADDR } = HPT_CACHE_INVALIDATE;
+    const done = this.#unit.invalidator.hostPermissions({
+      granularity: G.get(words),
+      domain: HPTDID.get(words),
+      addressHi: words[3]! | 0,
+      addressLo: words[2]! & ADDR.mask,
+      order: AM.get(words),
+      levels: IH.get(words) + 1,
+    });
+    return done ? Iqei.NONE : Iqei.INVALID_TYPE;
   }
 
   #respond(words: Uint32Array): Refusal {

@@ -52,6 +52,7 @@ export interface TranslatorSpec {
   /** Paging-structure caches, each for all levels of its stage. */
   readonly firstStageCache?: IotlbSpec | null;
   readonly secondStageCache?: IotlbSpec | null;
+  readonly hostPermissionCache?: IotlbSpec | null;
   /** The platform's promise that walks are coherent, whatever the entries say. */
   readonly assumeCoherentWalks?: boolean;
 }
@@ -63,11 +64,11 @@ export class Translator {
   readonly scalable: ScalableTables;
   readonly firstStage: FirstStage;
   readonly secondStage: SecondStage;
+  readonly hostPermissions: HostPermissionTable;
   readonly era = new Era();
   probe: IommuProbe | null = null;
   /** The same IOTLB as the steps use it. */
   readonly #cached: CachedTranslations;
-  readonly #permissions: HostPermissionTable;
   /** The last `hit` found nothing, and that alone kept it from answering. */
   #missed = false;
   /** GSTS.TES. */
@@ -87,7 +88,7 @@ export class Translator {
     this.firstStage = new FirstStage(capabilities, this.secondStage, era, spec.firstStageCache ?? null);
     this.legacy = new LegacyTables(capabilities, spec.contextCache, era);
     this.scalable = new ScalableTables(capabilities, caches, era, format);
-    this.#permissions = new HostPermissionTable(capabilities);
+    this.hostPermissions = new HostPermissionTable(capabilities, era, spec.hostPermissionCache ?? null);
   }
 
   set enabled(enabled: boolean) {
@@ -108,7 +109,7 @@ export class Translator {
   /** Table entries as they are fetched are reported only while somebody observes. */
   observe(probe: IommuProbe | null): void {
     const { legacy, scalable, firstStage, secondStage } = this;
-    for (const part of [legacy, scalable, firstStage, secondStage, this.#permissions]) part.probe = probe;
+    for (const part of [legacy, scalable, firstStage, secondStage, this.hostPermissions]) part.probe = probe;
     for (const { paging } of [firstStage, secondStage]) paging.probe = probe;
     this.#cached.probe = probe;
     this.probe = probe;
@@ -237,7 +238,7 @@ export class Translator {
       const refused = checkTranslated(t, this.capabilities, reasons);
       if (refused !== null || space.permissions === null)
         return refused ?? passTranslated(t, this.capabilities, reasons);
-      return (yield* this.#permissions.check(t, space.permissions)) ?? passTranslated(t, this.capabilities, reasons);
+      return (yield* this.hostPermissions.check(t, space.permissions)) ?? passTranslated(t, this.capabilities, reasons);
     }
     // 8. The tables of the space.
     if (space.kind === Kind.PASS_THROUGH) {

@@ -11,7 +11,7 @@ import type { Translator } from '../translator.ts';
 type Row = Readonly<Record<string, string>>;
 
 export function cacheViews(
-  { iotlb, legacy, scalable, firstStage, secondStage }: Translator,
+  { iotlb, legacy, scalable, firstStage, secondStage, hostPermissions }: Translator,
   interrupts: EntryCache<Uint32Array> | null,
 ): CacheView[] {
   const requester = (key: number): Row => ({ requester: formatRequester(key) });
@@ -26,6 +26,7 @@ export function cacheViews(
     entries('PASID cache', scalable.pasids, pasid),
     ...ranges('first-stage paging-structure cache', firstStage.structures, structure(FIRST_STAGE_NAMES)),
     ...ranges('second-stage paging-structure cache', secondStage.structures, structure(SECOND_STAGE_NAMES)),
+    ...ranges('host permission cache', hostPermissions.cache, permission),
     interruptEntries(interrupts),
   ];
 }
@@ -49,6 +50,13 @@ function translation(entry: IotlbEntry): Row {
   const execute = (flags & FOR_EXECUTION) !== 0 ? 'X' : '';
   const access = `${(rights & Access.READ) !== 0 ? 'R' : '-'}${(rights & Access.WRITE) !== 0 ? 'W' : '-'}${execute}`;
   return { requester: formatRequester(space & 0xffff), ...extent(entry), to: hex(frame), access, ...owner(entry) };
+}
+
+/** A range of host pages and what may be done with them. */
+function permission(entry: IotlbEntry): Row {
+  const { space, flags } = entry;
+  const access = `${(flags & Access.READ) !== 0 ? 'R' : '-'}${(flags & Access.WRITE) !== 0 ? 'W' : '-'}`;
+  return { requester: formatRequester(space & 0xffff), ...extent(entry), access, ...owner(entry) };
 }
 
 /** Where the entries of one stage lead to for a range. */

@@ -24,9 +24,5 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
     'dev_tlb_inv_dsc.PFSID_3_0',
     'p_dev_tlb_inv_dsc.MIP',
   ],
-  'Host permissions are not cached or prefetched': [
-    'hpt_inv_desc',
-    'PASID-table entry.HPTPFD',
-    'PASID-table entry.HPTDID',
-  ],
+  'Host permissions are not prefetched': ['PASID-table entry.HPTPFD'],
 };
