@@ -95,7 +95,6 @@ describe('An instruction fetch', () => {
   });
 
   it('finds XD reserved while NXE is 0, and so does every other access (72h).', () => {
-    proves('PASID-table entry.NXE');
     for (const caches of [NO_CACHES, ALL_CACHES]) {
       const bench = new UnitBench(ERS, caches)
         .scalable(fields([]))

@@ -125,7 +125,6 @@ describe('hpt_inv_desc', () => {
   });
 
   it('leaves other domains alone, unless it is global.', () => {
-    proves('hpt_inv_desc.HPTDID');
     expect(passing(stale().flush(hpt(OF_DOMAIN, { did: 8n }), hpt(PAGE, { did: 8n, am: 30n })))).toEqual(SIZES);
     expect(passing(stale().flush(hpt(GLOBAL, { did: 8n, ih: 0n })))).toEqual([]);
   });

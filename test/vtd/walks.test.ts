@@ -136,7 +136,7 @@ describe('Each single bit of an entry', () => {
       for (const leaf of ['SS-PDPE (1 GiB page)', 'SS-PDE (2 MiB page)', 'SS-PTE']) {
         for (const field of ['IGNORED_10', 'IGNORED_60_52', 'IGNORED_63']) proves(`${leaf}.${field}`);
       }
-      proves('SS-PTE.X', 'SS-PTE.IGNORED_7', 'ECAP_REG.SC');
+      proves('SS-PTE.IGNORED_7', 'ECAP_REG.SC');
     }
     const bench = new Bench({ haw, sc, sslps, sagaw: 0b1110, mgaw: 57 }).usual({ levels: 5 }).enable();
     const fetch = (address: bigint) => bench.read64(address);
