@@ -1,21 +1,15 @@
 /** The sequences of test/vtd/caching.test.ts, in number. */
 import { expect, it } from 'vitest';
-import { minimise, run } from '../vtd/caching/sequence.ts';
+import { runAll } from '../caching/suite.ts';
+import { LEGACY, SCALABLE } from '../vtd/caching/modes.ts';
 
-const SEQUENCES = { legacy: 70_000, scalable: 30_000 } as const;
+const EFFORTS = [
+  { ...LEGACY, mode: LEGACY, sequences: 70_000 },
+  { ...SCALABLE, mode: SCALABLE, sequences: 30_000 },
+];
 /** Those of `npm test` are not run again. */
 const FIRST_SEED = 1_000_000;
 
-it.each(['legacy', 'scalable'] as const)(
-  'Every access of random sequences in %s mode ends as the twin allows.',
-  (mode) => {
-    const options = { scalable: mode === 'scalable' };
-    let stale = 0;
-    for (let seed = FIRST_SEED; seed < FIRST_SEED + SEQUENCES[mode]; seed++) {
-      const ending = run(seed, options);
-      if (ending.failure !== null) expect.fail(minimise(seed, options));
-      stale += ending.stale;
-    }
-    expect(stale).toBeGreaterThan(SEQUENCES[mode]);
-  },
-);
+it.each(EFFORTS)('Every access of random sequences in $name mode ends as the twin allows.', ({ mode, sequences }) => {
+  expect(runAll(mode, FIRST_SEED, sequences)).toBeGreaterThan(sequences);
+});

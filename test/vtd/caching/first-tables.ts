@@ -2,24 +2,11 @@
  * Software's first-stage tables, in two copies: a first-stage-only space uses the one at FIRST_TABLES, for a nested one
  * the second stage says which of the two a table is.
  */
+import type { Dice } from '../../caching/dice.ts';
+import { BAD, type Entry, floorTo, HOLE, indexOf, NONE, PAGE, shiftOf, sizeOf } from '../../caching/radix.ts';
 import type { Command } from './commands.ts';
-import type { Dice } from './dice.ts';
-import { FIRST_COPY, FIRST_TABLES, NOTHING_NEEDED, type Put, type Sufficient } from './second-tables.ts';
-import {
-  BAD,
-  type Entry,
-  type FirstTable,
-  floorTo,
-  indexOf,
-  Kind,
-  NONE,
-  PAGE,
-  type Setting,
-  type Space,
-  shiftOf,
-  sizeOf,
-  type World,
-} from './world.ts';
+import { type Change, FIRST_COPY, FIRST_TABLES, NOTHING_NEEDED, type Put, type Sufficient } from './second-tables.ts';
+import { type FirstTable, Kind, type Setting, type Stages, type World } from './world.ts';
 
 const COPIES = [FIRST_TABLES, FIRST_COPY] as const;
 const TABLES_PER_LEVEL = 2;
@@ -29,9 +16,9 @@ const PAGES = [0, 0x1000, 0x20_0000, 0x4000_0000] as const;
 /** The G bit, which acts as 0. */
 const GLOBAL = 0x100n;
 
-/** A space and the PASID under which it is used. */
+/** Tables and the PASID under which they are used. */
 export interface User {
-  readonly space: Space;
+  readonly space: Stages;
   readonly pasid: number;
 }
 
@@ -74,23 +61,28 @@ export class FirstTables {
 
   drawTop(dice: Dice): FirstTable {
     const levels = this.#setting.firstLevels;
-    return { top: FIRST_TABLES + dice.pick(this.#tables[levels]!), levels };
+    const isLost = this.#setting.holes && dice.chance(5);
+    return { top: isLost ? HOLE : FIRST_TABLES + dice.pick(this.#tables[levels]!), levels };
   }
 
-  edit(dice: Dice, users: readonly User[]): Sufficient {
+  edit(dice: Dice, users: readonly User[]): Change {
     const level = dice.chance(50) ? 1 : 1 + dice.below(this.#setting.firstLevels);
     const copy = dice.chance(75) ? FIRST_TABLES : FIRST_COPY;
     const table = dice.pick(this.#tables[level]!);
     const slot = dice.pick(this.#slots(level));
     const at = copy + table + slot * 8;
     const old = this.#world.entries.get(at) ?? NONE;
-    const now = this.#draw(level, dice);
+    // At times only the flags are taken away.
+    const isSame = this.#setting.flags && dice.chance(25);
+    const now = isSame ? old : this.#draw(level, dice);
     this.#write(copy + table, level, slot, now, dice);
     if (old.kind === 'none') return NOTHING_NEEDED;
     const reached = users.flatMap((user) => this.#reached(user, table, level, slot * sizeOf(level), copy));
     if (reached.length === 0) return NOTHING_NEEDED;
     const isLeaf = level === 1 || (old.kind === 'leaf' && now.kind === 'leaf');
-    return this.#sufficient(reached, shiftOf(level) - 12, isLeaf, dice);
+    const order = shiftOf(level) - 12;
+    const sufficient = this.#sufficient(reached, order, isLeaf, dice);
+    return { sufficient, ranges: reached.map(({ base }) => ({ address: base, order })) };
   }
 
   #sufficient(reached: readonly Reached[], order: number, leavesOnly: boolean, dice: Dice): Sufficient {
@@ -156,7 +148,8 @@ export class FirstTables {
   #draw(level: number, dice: Dice): Entry {
     if (dice.chance(6)) return NONE;
     if (dice.chance(2)) return BAD;
-    const rights = (dice.chance(80) ? 2 : 0) | (dice.chance(96) ? 4 : 0);
+    if (this.#setting.holes && level > 1 && dice.chance(3)) return { kind: 'table', target: HOLE, rights: 6 };
+    const rights = (dice.chance(80) ? 2 : 0) | (dice.chance(this.#setting.privileged ? 85 : 96) ? 4 : 0);
     const isLeaf = level === 1 || (level <= 3 && dice.chance(25));
     if (!isLeaf) return { kind: 'table', target: FIRST_TABLES + dice.pick(this.#tables[level - 1]!), rights };
     return { kind: 'leaf', target: floorTo(dice.pick(PAGES), sizeOf(level)), rights };
@@ -165,7 +158,7 @@ export class FirstTables {
 
 function firstWord({ kind, target, rights }: Entry, level: number, isUnused: boolean, isGlobal: boolean): bigint {
   if (kind === 'none') return 0x8000_0000_0000_0000n;
-  const flags = (isUnused ? 1n : 0x61n) | (isGlobal ? GLOBAL : 0n);
+  const flags = (isUnused ? 1n : 0x461n) | (isGlobal ? GLOBAL : 0n);
   if (kind === 'bad') return flags | 0x0008_0000_0000_0006n;
   return BigInt(target) | BigInt(rights) | flags | (kind === 'leaf' && level > 1 ? 0x80n : 0n);
 }

@@ -1,27 +1,32 @@
 /** Software's second-stage tables: few tables per level, so that domains and addresses share them; random edits. */
-import type { Command } from './commands.ts';
-import type { Dice } from './dice.ts';
+import type { Dice } from '../../caching/dice.ts';
 import {
   BAD,
   type Entry,
   floorTo,
+  HOLE,
   indexOf,
-  MAX_ORDER,
   NONE,
   PAGE,
-  type SecondTable,
-  type Setting,
+  type Range,
   shiftOf,
   sizeOf,
-  type World,
-} from './world.ts';
+} from '../../caching/radix.ts';
+import type { Sufficient as AnySufficient } from '../../caching/sequence.ts';
+import type { Command } from './commands.ts';
+import { MAX_ORDER, type SecondTable, type Setting, type World } from './world.ts';
 
 /** Writes 64-bit words to memory. */
 export type Put = (address: number, words: readonly bigint[]) => void;
-/** Ways to invalidate that are each enough after an edit, the smallest first. */
-export type Sufficient = readonly (readonly Command[])[];
+export type Sufficient = AnySufficient<Command>;
 
-export const NOTHING_NEEDED: Sufficient = [[]];
+/** What a change asks for; and for device-TLBs, which addresses it may concern (all if not given). */
+export interface Change {
+  readonly sufficient: Sufficient;
+  readonly ranges?: readonly Range[];
+}
+
+export const NOTHING_NEEDED: Change = { sufficient: [[]], ranges: [] };
 export const TABLES_AT = 0x20_0000;
 const TABLES_PER_LEVEL = 2;
 const TOPS = 4;
@@ -64,12 +69,13 @@ export class SecondTables {
 
   /** Gives a domain another top table. Whoever points to it has to be rewritten. */
   replaceTop(did: number, dice: Dice): SecondTable {
-    const table = this.#table(did, dice.pick(this.#tops));
+    const isLost = this.#setting.holes && dice.chance(5);
+    const table = this.#table(did, isLost ? HOLE : dice.pick(this.#tops));
     this.domains.set(did, table);
     return table;
   }
 
-  edit(dice: Dice): Sufficient {
+  edit(dice: Dice): Change {
     const { levels } = this.#setting;
     // Leaves change most often.
     const level = dice.chance(50) ? 1 : 1 + dice.below(levels);
@@ -84,7 +90,12 @@ export class SecondTables {
     const reached = this.#reached(table, level).map(({ did, base }) => ({ did, base: base + slot * sizeOf(level) }));
     if (reached.length === 0) return NOTHING_NEEDED;
     const isLeaf = level === 1 || [...old, ...now].every(({ kind }) => kind === 'leaf');
-    return this.#sufficient(reached, shiftOf(level) - 12 + (isPair ? 1 : 0), isLeaf, dice);
+    const order = shiftOf(level) - 12 + (isPair ? 1 : 0);
+    const sufficient = this.#sufficient(reached, order, isLeaf, dice);
+    // Nested, the address is not the one that devices know.
+    return this.#setting.scalable
+      ? { sufficient }
+      : { sufficient, ranges: reached.map(({ base }) => ({ address: base, order })) };
   }
 
   #sufficient(reached: readonly Reached[], order: number, leavesOnly: boolean, dice: Dice): Sufficient {
@@ -132,7 +143,9 @@ export class SecondTables {
   }
 
   #table(did: number, top: number): SecondTable {
-    return { did, top, levels: this.#setting.levels };
+    // Entries with the same top table have the same SSADE.
+    const flags = this.#setting.secondFlags && (top / PAGE) % 2 === 1;
+    return { did, top, levels: this.#setting.levels, flags };
   }
 
   #slots(level: number): number[] {
@@ -162,6 +175,7 @@ export class SecondTables {
     }
     if (dice.chance(7)) return NONE;
     if (dice.chance(2)) return BAD;
+    if (this.#setting.holes && level > 1 && dice.chance(3)) return { kind: 'table', target: HOLE, rights: 3 };
     const isLeaf = level === 1 || (level <= 3 && (leads || dice.chance(25)));
     if (!isLeaf) {
       const rights = (leads && flags) || dice.chance(85) ? 3 : 1;
@@ -174,7 +188,9 @@ export class SecondTables {
 }
 
 function secondWord({ kind, target, rights }: Entry, level: number, dice: Dice): bigint {
-  const ignored = dice.chance(30) ? 0x8010_0000_0000_0400n : 0n;
+  // A and D, which count with SSADE only.
+  const flags = dice.chance(50) ? 0x300n : 0n;
+  const ignored = flags | (dice.chance(30) ? 0x8010_0000_0000_0400n : 0n);
   if (kind === 'none') return ignored;
   if (kind === 'bad') return 0x4000_0000_0000_0003n;
   return BigInt(target) | BigInt(rights) | ignored | (kind === 'leaf' && level > 1 ? 0x80n : 0n);

@@ -4,272 +4,289 @@
  * is held already; an invalidation removes what vtd.md section 5.3 says it must, and no more. What a request may end in
  * is what any combination of these entries gives.
  */
+import { inRange } from '../../caching/radix.ts';
+import type { Twin as AnyTwin } from '../../caching/sequence.ts';
+import { add } from '../../caching/structures.ts';
+import { ANY_PASID, type Command, type DeviceCommand, type FirstCommand, type IotlbCommand } from './commands.ts';
 import {
-  type Command,
-  type ContextCommand,
-  type FirstCommand,
-  type IotlbCommand,
-  inRange,
-  maskedBy,
-  type PasidCommand,
-} from './commands.ts';
-import { add } from './structures.ts';
+  addressIn,
+  faulted,
+  isTranslated,
+  type Place,
+  type Request,
+  reached,
+  rightsIn,
+  STOPPED,
+  translated,
+} from './requests.ts';
+import { type Found, TwinEntries } from './twin-entries.ts';
+import { TwinHost } from './twin-host.ts';
+import { type Answer, TwinTranslations } from './twin-translations.ts';
 import { type Result, TwinWalks } from './twin-walks.ts';
-import {
-  type Context,
-  directoryKey,
-  HOST_BITS,
-  Kind,
-  pasidKey,
-  type Setting,
-  type Space,
-  type World,
-} from './world.ts';
+import { type Context, HOST_BITS, Kind, type Setting, type Space, type World } from './world.ts';
 
-export interface Query {
-  readonly sid: number;
-  /** -1 without. */
-  readonly pasid: number;
-  readonly address: number;
-}
+/** Codes that differ between the modes. */
+const MODES = [
+  {
+    noDevices: 0x0d,
+    noWrite: 0x05,
+    noRead: 0x06,
+    beyondHost: 0x04,
+  },
+  {
+    noDevices: 0x44,
+    noWrite: 0x85,
+    noRead: 0x86,
+    beyondHost: 0x83,
+  },
+] as const;
+const NO_PASIDS = 0x45;
+const NO_SUPERVISORS = 0x5d;
+const NO_TRANSLATED_PASIDS = 0x49;
+/** FPD does not count for these. */
+const UNQUALIFIED: ReadonlySet<number> = new Set([0x01, 0x08, 0x09, 0x0a, 0x38, 0x39, 0x3a, 0x40, 0x50, 0x58]);
+/** A translation request is answered without rights, and nothing is recorded (table 30). */
+const NO_FAULT_FOR_TRANSLATION: ReadonlySet<number> = new Set([
+  ...[0x04, 0x51, 0x59, 0x5d, 0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x79, 0x80, 0x81, 0x83, 0x84],
+]);
 
-interface CachedContext {
-  readonly context: Context;
-  /** Domain by which it is invalidated in legacy mode; a faulting entry is in domain 0. */
-  readonly did: number;
-}
+const failed = (fault: number): Result => ({ fault, hpa: 0, rights: 0, unprotected: 0 });
 
-interface CachedSpace {
-  readonly sid: number;
-  readonly pasid: number;
-  readonly space: Space;
-}
-
-interface Translated extends Result {
-  readonly did: number;
-  readonly pasid: number;
-  readonly kind: number;
-}
-
-const FAULT = { LRT_2: 0x01, LCT_2: 0x02, SRT_2: 0x39, SCT_2: 0x41, SPD_2: 0x51, SPT_2: 0x59 } as const;
-
-const faulting = (fault: number): Context => ({ fault, space: null, directory: 0, ridPasid: 0 });
-const faultingSpace = (fault: number): Space => ({ fault, kind: 0, did: 0, second: null, first: null });
-const NO_ROOT = [faulting(FAULT.LRT_2), faulting(FAULT.SRT_2)] as const;
-const NO_CONTEXT = [faulting(FAULT.LCT_2), faulting(FAULT.SCT_2)] as const;
-const NO_DIRECTORY = faultingSpace(FAULT.SPD_2);
-const NO_PASID_ENTRY = faultingSpace(FAULT.SPT_2);
-
-export class Twin {
-  readonly setting: Setting;
-  readonly queries: readonly Query[];
-  readonly #world: World;
+export class Twin implements AnyTwin<Request, Command> {
+  readonly #setting: Setting;
+  readonly #codes: (typeof MODES)[number];
+  readonly #places: readonly Place[];
   readonly #remembers: boolean;
   readonly #walks: TwinWalks;
-  readonly #contexts = new Map<number, CachedContext[]>();
-  #spaces: CachedSpace[] = [];
-  readonly #translations = new Map<Query, Translated[]>();
+  readonly #host: TwinHost;
+  readonly #entries: TwinEntries;
+  readonly #translations = new TwinTranslations();
+  /** Completions that a device may hold, as outcomes. */
+  readonly #completions = new Map<Place, number[]>();
+  /** Answers since the last change. */
+  readonly #derived = new Map<Place, Answer[]>();
   #isFull = false;
 
   /** Without memory of its own the twin says what the tables as they are now translate to. */
-  constructor(setting: Setting, world: World, remembers: boolean) {
-    this.setting = setting;
-    this.#world = world;
+  constructor(setting: Setting, places: readonly Place[], world: World, remembers: boolean) {
+    this.#setting = setting;
+    this.#places = places;
+    this.#entries = new TwinEntries(setting, world, remembers);
+    this.#codes = MODES[setting.scalable ? 1 : 0];
     this.#remembers = remembers;
     this.#walks = new TwinWalks(setting, world, remembers);
-    this.queries = setting.sids.flatMap((sid) =>
-      setting.pasids.flatMap((pasid) => setting.addresses.map((address) => ({ sid, pasid, address }))),
-    );
+    this.#host = new TwinHost(world, remembers);
   }
 
-  /** Host addresses and negated fault codes that the request may end in. */
-  outcomes(query: Query, write: boolean): number[] {
+  outcomes({ place, way, write }: Request): number[] {
     this.#fill();
+    if (way === 'device') return this.#throughDevice(place, write);
     const outcomes: number[] = [];
-    for (const result of this.#derive(query)) add(outcomes, this.#judge(result, write));
-    if (!this.#remembers) return outcomes;
-    for (const result of this.#cachedOf(query)) add(outcomes, this.#judge(result, write));
+    for (const answer of this.#answers(place)) {
+      add(outcomes, way === 'translation' ? this.#complete(answer) : this.#judge(answer, write));
+    }
     return outcomes;
   }
 
-  /** Software is about to write a table: what can be cached of it is. */
-  beforeEdit(): void {
+  beforeChange(): void {
     this.#fill();
   }
 
-  /** Tables have changed. */
-  afterEdit(): void {
+  afterChange(): void {
     this.#isFull = false;
+    this.#derived.clear();
     this.#walks.forget();
   }
 
-  /** An invalidation has been carried out. */
   flush(command: Command): void {
     this.#fill();
-    if (command.op === 'context') this.#flushContexts(command);
-    else if (command.op === 'pasid') this.#flushSpaces(command);
+    if (command.op === 'device' || command.op === 'host') {
+      if (command.op === 'device') this.#flushDevice(command);
+      else this.#host.flush(command);
+      // What walks find stays as it is.
+      this.#isFull = false;
+      return;
+    }
+    if (command.op === 'context') this.#entries.flushContexts(command);
+    else if (command.op === 'pasid') this.#entries.flushSpaces(command);
     else if (command.op === 'iotlb') this.#flushIotlb(command);
     else this.#flushFirst(command);
-    this.afterEdit();
+    this.afterChange();
   }
 
   #fill(): void {
     if (this.#isFull || !this.#remembers) return;
-    for (const query of this.queries) this.#derive(query);
-    // A domain with an older and a newer top table: what one brought in may lead on from the other.
-    while (this.#walks.mayGrow()) for (const query of this.queries) this.#derive(query);
+    if (this.#derived.size < this.#places.length) this.#deriveAll();
+    if (this.#setting.ats) for (const place of this.#places) this.#completionsOf(place);
+    this.#host.fill();
     this.#isFull = true;
   }
 
-  #judge({ fault, hpa, rights }: Result, write: boolean): number {
-    if (fault !== 0) return -fault;
-    if (this.setting.scalable) return write ? ((rights & 2) !== 0 ? hpa : -0x85) : (rights & 1) !== 0 ? hpa : -0x86;
-    return write ? ((rights & 2) !== 0 ? hpa : -0x05) : (rights & 1) !== 0 ? hpa : -0x06;
+  #deriveAll(): void {
+    for (const place of this.#places) this.#answers(place);
+    // A domain with an older and a newer top table: what one brought in may lead on from the other.
+    while (this.#walks.mayGrow()) {
+      this.#derived.clear();
+      for (const place of this.#places) this.#answers(place);
+    }
   }
 
-  /** What a walk for the request may find now; all of it that may be cached is. */
-  #derive(query: Query): Result[] {
-    const results: Result[] = [];
-    for (const context of this.#contextsOf(query.sid)) {
-      if (context.fault !== 0) {
-        results.push({ fault: context.fault, hpa: 0, rights: 0 });
-        continue;
-      }
-      const pasid = query.pasid < 0 && this.setting.scalable ? context.ridPasid : query.pasid;
-      const spaces = context.space === null ? this.#spacesOf(query.sid, pasid, context.directory) : [context.space];
-      for (const space of spaces) {
-        for (const result of this.#translate(space, pasid, query.address)) {
-          results.push(result);
-          if (this.#remembers && this.#mayCache(space, result)) this.#keep(query, space, pasid, result);
+  /** Everything that a look-up or a walk for the place may give now. */
+  #answers(place: Place): Answer[] {
+    const done = this.#derived.get(place);
+    if (done !== undefined) return done;
+    const derived = this.#derive(place);
+    const all = this.#remembers ? [...derived, ...this.#translations.of(place)] : derived;
+    this.#derived.set(place, all);
+    return all;
+  }
+
+  #judge({ result, fpd, unprotected }: Answer, write: boolean): number {
+    const { fault, hpa } = result;
+    const rights = unprotected ? result.unprotected : result.rights;
+    if (fault !== 0) return this.#fault(fault, fpd);
+    if (write) return (rights & 2) !== 0 ? reached(hpa) : this.#fault(this.#codes.noWrite, fpd);
+    return (rights & 1) !== 0 ? reached(hpa) : this.#fault(this.#codes.noRead, fpd);
+  }
+
+  #complete({ result, fpd, unprotected, refusal }: Answer): number {
+    const { fault } = result;
+    if (refusal !== 0) return refusal;
+    if (fault === 0) return translated(result.hpa, unprotected ? result.unprotected : result.rights);
+    return NO_FAULT_FOR_TRANSLATION.has(fault) ? faulted(fault, false) : this.#fault(fault, fpd);
+  }
+
+  #fault(code: number, fpd: boolean): number {
+    return faulted(code, UNQUALIFIED.has(code) || !fpd);
+  }
+
+  /** The device asks for a translation unless it has one, and goes where that says. */
+  #throughDevice(place: Place, write: boolean): number[] {
+    const outcomes: number[] = [];
+    const wanted = write ? 2 : 1;
+    for (const one of this.#completionsOf(place)) {
+      if (!isTranslated(one)) add(outcomes, one);
+      else if ((rightsIn(one) & wanted) === 0) add(outcomes, STOPPED);
+      else for (const end of this.#arrive(place, addressIn(one), write)) add(outcomes, end);
+    }
+    return outcomes;
+  }
+
+  #completionsOf(place: Place): number[] {
+    const held = this.#remembers ? (this.#completions.get(place) ?? []) : [];
+    const all = [...held];
+    for (const answer of this.#answers(place)) {
+      const outcome = this.#complete(answer);
+      add(all, outcome);
+      if (this.#remembers && isTranslated(outcome) && rightsIn(outcome) !== 0) add(held, outcome);
+    }
+    if (this.#remembers) this.#completions.set(place, held);
+    return all;
+  }
+
+  /** A translated request. */
+  #arrive({ sid, pasid }: Place, hpa: number, write: boolean): number[] {
+    const ends: number[] = [];
+    for (const context of this.#entries.contextsOf(sid)) {
+      const refusal = this.#refusal(context);
+      if (refusal !== 0) add(ends, refusal);
+      else if (pasid >= 0 && !context.translatedPasids) add(ends, this.#fault(NO_TRANSLATED_PASIDS, context.fpd));
+      else if (!context.host) add(ends, reached(hpa));
+      else {
+        for (const { space, fpd, host } of this.#entries.spacesOf(sid, pasid < 0 ? context.ridPasid : pasid, context)) {
+          const disabled = context.fpd || fpd || space.fpd;
+          if (space.fault !== 0) add(ends, this.#fault(space.fault, disabled));
+          else if (!host) add(ends, reached(hpa));
+          else {
+            for (const fault of this.#host.check(space.host!, hpa, write)) {
+              add(ends, fault === 0 ? reached(hpa) : this.#fault(fault, disabled));
+            }
+          }
         }
       }
     }
-    return results;
+    return ends;
   }
 
-  #contextsOf(sid: number): Context[] {
-    const mode = this.setting.scalable ? 1 : 0;
-    const now = this.#world.root ? (this.#world.contexts.get(sid) ?? NO_CONTEXT[mode]) : NO_ROOT[mode];
-    if (!this.#remembers) return [now];
-    const cached = this.#contexts.get(sid) ?? [];
-    this.#contexts.set(sid, cached);
-    const isNew = cached.every(({ context }) => context !== now);
-    if (isNew && (now.fault === 0 || this.setting.cm)) {
-      cached.push({ context: now, did: now.fault === 0 ? (now.space?.did ?? 0) : 0 });
+  /** Why a context entry lets no translation request in, nor a translated one. */
+  #refusal({ fault, deviceTlb, fpd }: Context): number {
+    if (fault !== 0) return this.#fault(fault, fpd);
+    return deviceTlb ? 0 : this.#fault(this.#codes.noDevices, fpd);
+  }
+
+  /** What a walk for the place may find now; all of it that may be cached is. */
+  #derive(place: Place): Answer[] {
+    const answers: Answer[] = [];
+    for (const context of this.#entries.contextsOf(place.sid)) {
+      const refusal = this.#refusal(context);
+      const own = context.fault !== 0 ? context.fault : place.pasid >= 0 && !context.pasids ? NO_PASIDS : 0;
+      if (own !== 0) {
+        answers.push({ result: failed(own), fpd: context.fpd, refusal, unprotected: false });
+        continue;
+      }
+      const isOwnPasid = place.pasid >= 0 || !this.#setting.scalable;
+      const pasid = isOwnPasid ? place.pasid : context.ridPasid;
+      const privileged = isOwnPasid ? place.privileged : context.ridPrivileged;
+      const spaces: readonly Found[] =
+        context.space === null
+          ? this.#entries.spacesOf(place.sid, pasid, context)
+          : [{ space: context.space, fpd: false, host: false }];
+      for (const found of spaces) {
+        const { space } = found;
+        const fpd = context.fpd || found.fpd || space.fpd;
+        const unprotected = privileged && !space.writeProtect && space.first !== null;
+        for (const result of this.#translate(space, pasid, place.address, privileged)) {
+          const answer = { result, fpd, refusal, unprotected };
+          answers.push(answer);
+          if (this.#remembers && this.#mayCache(space, answer)) {
+            this.#translations.keep(place, space, pasid, answer);
+          }
+        }
+      }
     }
-    return [...new Set([now, ...cached.map(({ context }) => context)])];
+    return answers;
   }
 
-  #spacesOf(sid: number, pasid: number, directory: number): Space[] {
-    const table = this.#world.directories.get(directoryKey(directory, pasid)) ?? null;
-    const now = table === null ? NO_DIRECTORY : (this.#world.pasids.get(pasidKey(table, pasid)) ?? NO_PASID_ENTRY);
-    if (!this.#remembers) return [now];
-    const cached = this.#spaces.filter((one) => one.sid === sid && one.pasid === pasid).map(({ space }) => space);
-    if (cached.includes(now)) return cached;
-    if (now.fault === 0 || this.setting.cm) this.#spaces.push({ sid, pasid, space: now });
-    return [...cached, now];
-  }
-
-  #translate(space: Space, pasid: number, address: number): Result[] {
-    if (space.fault !== 0) return [{ fault: space.fault, hpa: 0, rights: 0 }];
+  #translate(space: Space, pasid: number, address: number, privileged: boolean): Result[] {
+    if (space.fault !== 0) return [failed(space.fault)];
+    if (this.#setting.scalable && privileged && !space.supervisor) return [failed(NO_SUPERVISORS)];
     if (space.kind === Kind.PASS) {
-      const fault = address >= 2 ** HOST_BITS ? (this.setting.scalable ? 0x83 : 0x04) : 0;
-      return [{ fault, hpa: address, rights: 3 }];
+      if (address >= 2 ** HOST_BITS) return [failed(this.#codes.beyondHost)];
+      return [{ fault: 0, hpa: address, rights: 3, unprotected: 3 }];
     }
-    return space.first === null ? this.#walks.second(space.second!, address) : this.#walks.first(space, pasid, address);
+    if (space.first === null) return this.#walks.second(space.second!, address);
+    return this.#walks.first(space.stages!, pasid, address, privileged);
   }
 
-  #mayCache({ fault, kind }: Space, result: Result): boolean {
+  #mayCache({ fault, kind }: Space, { result }: Answer): boolean {
     if (fault !== 0) return false;
-    if (result.fault === 0 && result.rights !== 0) return true;
-    return this.setting.cm && kind === Kind.SECOND;
-  }
-
-  #cachedOf(query: Query): Translated[] {
-    const cached = this.#translations.get(query) ?? [];
-    if (cached.length === 0) this.#translations.set(query, cached);
-    return cached;
-  }
-
-  #keep(query: Query, { did, kind }: Space, pasid: number, { fault, hpa, rights }: Result): void {
-    const cached = this.#cachedOf(query);
-    const isOld = cached.some(
-      (one) =>
-        one.hpa === hpa &&
-        one.rights === rights &&
-        one.fault === fault &&
-        one.did === did &&
-        one.pasid === pasid &&
-        one.kind === kind,
-    );
-    if (!isOld) cached.push({ fault, hpa, rights, did, kind, pasid });
-  }
-
-  #flushContexts(command: ContextCommand): void {
-    const { scalable } = this.setting;
-    if (command.by === 'global' || (command.by === 'domain' && scalable)) {
-      this.#contexts.clear();
-      return;
-    }
-    for (const [sid, cached] of this.#contexts) {
-      const isNamed = command.by === 'domain' || (sid & maskedBy(command.fm)) === (command.sid & maskedBy(command.fm));
-      const kept = cached.filter(({ did }) => !(isNamed && (scalable || did === command.did)));
-      this.#contexts.set(sid, kept);
-    }
-  }
-
-  /** A faulting entry is in domain 0, or in that of the PASID that is named (vtd.md C20). */
-  #flushSpaces({ by, did, pasid }: PasidCommand): void {
-    const isIn = (space: Space): boolean => (space.fault === 0 ? space.did : 0) === did;
-    this.#spaces = this.#spaces.filter((one) => {
-      if (by === 'global') return false;
-      if (by === 'domain') return !isIn(one.space);
-      return !(one.pasid === pasid && (isIn(one.space) || one.space.fault !== 0));
-    });
+    if (result.fault === 0 && (result.rights | result.unprotected) !== 0) return true;
+    return this.#setting.cm && kind === Kind.SECOND && result.fault !== NO_SUPERVISORS;
   }
 
   #flushIotlb(command: IotlbCommand): void {
     const { firstStructures, secondStructures } = this.#walks;
-    if (command.by === 'global') {
-      this.#translations.clear();
-      firstStructures.clear();
-      secondStructures.clear();
-      return;
+    this.#translations.flushIotlb(command);
+    if (command.by === 'global') for (const structures of [firstStructures, secondStructures]) structures.clear();
+    else {
+      firstStructures.removeDomain(command.did);
+      if (command.by === 'domain') secondStructures.removeDomain(command.did);
+      else if (!command.leavesOnly) secondStructures.removePages(command.did, command);
     }
-    const { did } = command;
-    this.#removeTranslations(
-      (one, address) => one.did === did && (command.by === 'domain' || usesFirst(one) || inRange(command, address)),
-    );
-    firstStructures.removeDomain(did);
-    if (command.by === 'domain') secondStructures.removeDomain(did);
-    else if (!command.leavesOnly) secondStructures.removePages(did, command);
   }
 
   #flushFirst(command: FirstCommand): void {
     const { firstStructures } = this.#walks;
-    const isOwn = (one: { did: number; pasid: number }): boolean =>
-      one.did === command.did && one.pasid === command.pasid;
-    if (command.by === 'pasid') {
-      this.#removeTranslations(isOwn);
-      firstStructures.remove(isOwn);
-      return;
-    }
-    this.#removeTranslations((one, address) => isOwn(one) && usesFirst(one) && inRange(command, address));
-    if (!command.leavesOnly) firstStructures.removePages(command.did, command, command.pasid);
+    const { did, pasid } = command;
+    this.#translations.flushFirst(command);
+    if (command.by === 'pasid') firstStructures.remove((one) => one.did === did && one.pasid === pasid);
+    else if (!command.leavesOnly) firstStructures.removePages(did, command, pasid);
   }
 
-  #removeTranslations(which: (one: Translated, address: number) => boolean): void {
-    for (const query of this.queries) {
-      const cached = this.#translations.get(query);
-      if (cached?.some((one) => which(one, query.address)) !== true) continue;
-      this.#translations.set(
-        query,
-        cached.filter((one) => !which(one, query.address)),
-      );
+  #flushDevice(command: DeviceCommand): void {
+    for (const [{ sid, pasid, address }, held] of this.#completions) {
+      const isOf = command.pasid === ANY_PASID ? pasid >= 0 : pasid === command.pasid;
+      if (sid === command.sid && isOf && inRange(command, address)) held.length = 0;
     }
   }
-}
-
-function usesFirst({ kind }: Translated): boolean {
-  return kind === Kind.FIRST || kind === Kind.NESTED;
 }

@@ -1,6 +1,5 @@
 /** Paging-structure entries that hardware may hold: for each range of addresses every value that may still be in use. */
-import { overlaps, type Pages } from './commands.ts';
-import { floorTo, PAGE, sizeOf } from './world.ts';
+import { floorTo, overlaps, PAGE, type Range, sizeOf } from './radix.ts';
 
 export interface Structure {
   readonly did: number;
@@ -62,7 +61,7 @@ export class Structures {
     this.remove((one) => one.did === did);
   }
 
-  removePages(did: number, pages: Pages, pasid = NO_PASID): void {
+  removePages(did: number, pages: Range, pasid = NO_PASID): void {
     this.remove((one) => one.did === did && one.pasid === pasid && overlaps(pages, one.base, one.size));
   }
 

@@ -1,6 +1,5 @@
 /** Ways to break a part of a unit from outside. */
-import type { EntryCache, Iotlb, IotlbEntry } from '../../../hardware/iommu/index.ts';
-import type { Invalidator } from '../../../hardware/vtd/invalidation.ts';
+import type { EntryCache, Iotlb, IotlbEntry } from '../../hardware/iommu/index.ts';
 
 type Tags = [space: number, hi: number, lo: number];
 
@@ -27,14 +26,17 @@ export function reinsert<T>(cache: EntryCache<T> | null, change: (value: T) => T
   cache.insert = (key, value) => insert.call(cache, key, change(value));
 }
 
-type Part = 'contexts' | 'pasids' | 'iotlb' | 'pasidIotlb';
-type What<P extends Part> = Parameters<Invalidator[P]>[0];
+/** What a method is told to do: its only argument. */
+type Order<Method> = Method extends (what: infer What) => unknown ? What : never;
 
-/** The invalidator carries out another order than it is given. */
-export function reorder<P extends Part>(invalidator: Invalidator, part: P, change: (what: What<P>) => What<P>): void {
-  const given = invalidator[part] as (what: What<P>) => boolean;
-  const changed = (what: What<P>): boolean => given.call(invalidator, change(what));
-  Object.assign(invalidator, { [part]: changed });
+/** A method carries out another order than it is given. */
+export function reorder<T, Name extends keyof T>(
+  of: T,
+  method: Name,
+  change: (what: Order<T[Name]>) => Order<T[Name]>,
+): void {
+  const given = of[method] as (what: Order<T[Name]>) => unknown;
+  Object.assign(of as object, { [method]: (what: Order<T[Name]>) => given.call(of, change(what)) });
 }
 
 /** Removal by page looks at entries in another way: `covers` says whether an entry is in the range. */
