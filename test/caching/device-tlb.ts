@@ -29,6 +29,8 @@ export interface DeviceRange {
 const ENTRIES = 16;
 
 export class DeviceTlb {
+  /** Requests to drop something so far: what was asked for before one of them is not held when it comes. */
+  invalidations = 0;
   #held: Held[] = [];
 
   find(place: DevicePlace, wanted: number): DeviceEntry | null {
@@ -41,15 +43,12 @@ export class DeviceTlb {
   }
 
   invalidate({ pasid, base, size }: DeviceRange): void {
+    this.invalidations++;
     this.#held = this.#held.filter((one) => {
       const isOf = pasid === null ? one.pasid >= 0 : one.pasid === pasid;
       const larger = Math.max(size, one.size);
       return !(isOf && floorTo(one.address, larger) === floorTo(base, larger));
     });
-  }
-
-  clear(): void {
-    this.#held = [];
   }
 }
 

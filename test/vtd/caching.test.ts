@@ -7,6 +7,6 @@ import { LEGACY_CATCHES, SCALABLE_CATCHES } from './caching/caught-by.ts';
 import { LEGACY, SCALABLE } from './caching/modes.ts';
 
 cachingContract([
-  { mode: LEGACY, sequences: 60, firstCatch: LEGACY_CATCHES },
-  { mode: SCALABLE, sequences: 30, firstCatch: SCALABLE_CATCHES },
+  { mode: LEGACY, sequences: 50, firstCatch: LEGACY_CATCHES },
+  { mode: SCALABLE, sequences: 20, firstCatch: SCALABLE_CATCHES },
 ]);

@@ -153,12 +153,13 @@ export class Machine implements Hardware<Request, Command> {
     const tlb = this.#deviceTlbs.get(place.sid)!;
     let entry = tlb.find(place, access);
     if (entry === null) {
+      const before = tlb.invalidations;
       this.#askTranslation(place, answer);
       const { rights, frameHi, frameLo, shift } = t.leaf;
       if (t.fault !== null) return faultOf(t);
       if ((rights & access) === 0) return STOPPED;
       entry = { rights, frame: numberOf(frameHi, frameLo), size: 2 ** shift };
-      tlb.insert(place, entry);
+      if (tlb.invalidations === before) tlb.insert(place, entry);
     }
     const hpa = entry.frame + (place.address % entry.size);
     answer(this.#ask(place, access, AddressType.TRANSLATED, hpa));

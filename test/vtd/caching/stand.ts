@@ -39,7 +39,7 @@ function drawSetting(dice: Dice, scalable: boolean, wished: Partial<Setting> = {
   const flags = scalable && dice.chance(50);
   const registers = !scalable && dice.chance(25);
   // What multiplies the states that the twin holds comes together seldom.
-  const isRich = dice.chance(5);
+  const isRich = dice.chance(3);
   const only = dice.below(100);
   const among = (from: number, to: number): boolean => isRich || (only >= from && only < to);
   const ats = !registers && among(0, 20);

@@ -100,10 +100,13 @@ export class Twin implements AnyTwin<Request, Command> {
 
   flush(command: Command): void {
     this.#fill();
-    if (command.op === 'device' || command.op === 'host') {
-      if (command.op === 'device') this.#flushDevice(command);
-      else this.#host.flush(command);
-      // What walks find stays as it is.
+    // What walks find stays as it is when devices or host permissions are told.
+    if (command.op === 'device') {
+      this.#flushDevice(command);
+      return;
+    }
+    if (command.op === 'host') {
+      this.#host.flush(command);
       this.#isFull = false;
       return;
     }
@@ -284,9 +287,13 @@ export class Twin implements AnyTwin<Request, Command> {
   }
 
   #flushDevice(command: DeviceCommand): void {
-    for (const [{ sid, pasid, address }, held] of this.#completions) {
+    for (const [place, held] of this.#completions) {
+      const { sid, pasid, address } = place;
       const isOf = command.pasid === ANY_PASID ? pasid >= 0 : pasid === command.pasid;
-      if (sid === command.sid && isOf && inRange(command, address)) held.length = 0;
+      if (sid !== command.sid || !isOf || !inRange(command, address)) continue;
+      held.length = 0;
+      // The device may ask again at once.
+      this.#completionsOf(place);
     }
   }
 }
