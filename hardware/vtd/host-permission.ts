@@ -4,7 +4,7 @@
  *
  * Permissions may be cached (VT-d 6.2.6), by requester, PASID and host page; entries that lead to lower tables are not.
  */
-import { anySet, numberOf, pageLow, reserve, reservedBits } from '../bits/index.ts';
+import { type AnyLayout, anySet, type Field, numberOf, pageLow, reserve, reservedBits } from '../bits/index.ts';
 import {
   Access,
   type Era,
@@ -25,19 +25,31 @@ import { FAULTS, type Fault, HPTL1E, HPTL2E, HPTL3E, HPTL3E_RESERVED_WITHOUT, HP
 interface Level {
   readonly layout: typeof HPTL4E;
   readonly indexShift: number;
-  /** Permissions per entry; 0 where the level has none. */
-  readonly permissions: number;
+  /** The permissions of an entry, that of the lowest page first; none where the level has none. */
+  readonly permissions: readonly Field[];
   readonly permissionShift: number;
   /** The level below, or `null` at the lowest, where an entry holds permissions alone. */
   readonly hasNext: boolean;
 }
 
 export const HPT_LEVELS: readonly Level[] = [
-  { layout: HPTL4E, indexShift: 41, permissions: 0, permissionShift: 0, hasNext: true },
-  { layout: HPTL3E, indexShift: 33, permissions: 8, permissionShift: 30, hasNext: true },
-  { layout: HPTL2E, indexShift: 25, permissions: 16, permissionShift: 21, hasNext: true },
-  { layout: HPTL1E as unknown as typeof HPTL4E, indexShift: 17, permissions: 32, permissionShift: 12, hasNext: false },
+  { layout: HPTL4E, indexShift: 41, permissions: [], permissionShift: 0, hasNext: true },
+  { layout: HPTL3E, indexShift: 33, permissions: permissionsOf(HPTL3E), permissionShift: 30, hasNext: true },
+  { layout: HPTL2E, indexShift: 25, permissions: permissionsOf(HPTL2E), permissionShift: 21, hasNext: true },
+  {
+    layout: HPTL1E as unknown as typeof HPTL4E,
+    indexShift: 17,
+    permissions: permissionsOf(HPTL1E),
+    permissionShift: 12,
+    hasNext: false,
+  },
 ];
+
+/** PP0 and up. */
+function permissionsOf({ $ }: AnyLayout): readonly Field[] {
+  return $.fields.filter(({ name }) => /^PP\d+$/.test(name));
+}
+
 const CACHE_NAME = 'host permission cache';
 export const HPT_TABLE_ENTRIES = 256;
 const ENTRY_WORDS = 4;
@@ -108,9 +120,8 @@ export class HostPermissionTable {
 
 /** Read and write permission of the page, 0 where this level says nothing about it. */
 function permissionOf(words: Uint32Array, { permissions, permissionShift }: Level, address: number): number {
-  if (permissions === 0) return 0;
-  const i = Math.floor(address / 2 ** permissionShift) % permissions;
-  return (words[i >>> 3]! >>> ((i & 7) * 4)) & RIGHTS;
+  if (permissions.length === 0) return 0;
+  return permissions[Math.floor(address / 2 ** permissionShift) % permissions.length]!.get(words);
 }
 
 function judge(access: number, granted: number, zeroLengthReads: boolean): Fault | null {

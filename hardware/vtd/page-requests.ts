@@ -4,7 +4,7 @@
  *
  * Offers: `accept`, the unit's work for one request as a walk; requests are served one after the other, in their order.
  */
-import { encode, type RegisterFile } from '../bits/index.ts';
+import { encode, joinHalves, type RegisterFile } from '../bits/index.ts';
 import { accessBits, type DeviceMessages, NO_PASID, type PageRequest, Translation, type Walk } from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
@@ -191,10 +191,9 @@ export class PageRequests {
       WRR: request.write ? 1 : 0,
       LPIG: request.last ? 1 : 0,
       PRGI: request.group,
+      ADDR: joinHalves(request.hi, request.lo) >> 12n,
     });
     memory.words.set(descriptor);
-    memory.words[2]! |= request.lo & ~0xfff;
-    memory.words[3] = request.hi;
     return memory.write(at, descriptor.length);
   }
 

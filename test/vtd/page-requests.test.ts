@@ -1,6 +1,7 @@
 /** The page request queue (VT-d 7.4 to 7.6, 11.4.11), through the rig. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { PageRequestMessage } from '../../hardware/index.ts';
+import { proves } from '../proves.ts';
 import { FULL, PASID, type PasidFields, Pgtt, ScalableBench } from './scalable.ts';
 import { DATA, REG, SID } from './tables.ts';
 
@@ -11,6 +12,7 @@ const PRS = 0xdc;
 const PECTL = 0xe0;
 const PEDATA = 0xe4;
 const PEADDR = 0xe8;
+const PEUADDR = 0xec;
 const PAGES = 0x4_8000n;
 const PPR = 1n;
 const PRO = 2n;
@@ -39,9 +41,13 @@ beforeEach(() => start());
 
 describe('A page request', () => {
   it('becomes a descriptor of 256 bits at the tail, which moves on, and sets PPR.', () => {
-    request({ address: 0x1234_5678_9000n, write: true, privileged: true });
-    // Type 1, PP, RID, PASID, PMR; then RDR, WRR, LPIG, PRGI and the page.
-    const lo = 0x1n | (1n << 8n) | (BigInt(SID) << 16n) | (BigInt(PASID) << 32n) | (1n << 53n);
+    proves('page_req_dsc.TYPE', 'page_req_dsc.PP', 'page_req_dsc.RID', 'page_req_dsc.PASID', 'page_req_dsc.PMR');
+    proves('page_req_dsc.EXR', 'page_req_dsc.RDR', 'page_req_dsc.WRR', 'page_req_dsc.LPIG', 'page_req_dsc.PRGI');
+    proves('page_req_dsc.ADDR', 'PQA_REG.PQA', 'PQT_REG.PQT', 'PRS_REG.PPR', 'ECAP_REG.PRS');
+    proves('scalable-mode context entry.PRE');
+    request({ address: 0x1234_5678_9000n, write: true, privileged: true, execute: true });
+    // Type 1, PP, RID, PASID, EXR, PMR; then RDR, WRR, LPIG, PRGI and the page.
+    const lo = 0x1n | (1n << 8n) | (BigInt(SID) << 16n) | (BigInt(PASID) << 32n) | (3n << 52n);
     expect(descriptor(0)).toEqual([lo, 0x1234_5678_9000n | 0b111n | (9n << 3n), 0n, 0n]);
     expect(bench.get(PQT, 8)).toBe(0x20n);
     expect(bench.get(PRS)).toBe(PPR);
@@ -54,15 +60,18 @@ describe('A page request', () => {
   });
 
   it('raises the event when PPR and PRO were clear, and not again until they are.', () => {
+    proves('PEADDR_REG.MA', 'PEDATA_REG.IMD', 'PEUADDR_REG.MUA', 'PRS_REG.PPR');
+    bench.set(PEUADDR, 0x12n);
     request();
     request();
-    expect(bench.messages).toEqual([{ address: 0xfee0_0000n, data: 0x31 }]);
+    expect(bench.messages).toEqual([{ address: 0x12_fee0_0000n, data: 0x31 }]);
     bench.set(PRS, PPR);
     request();
     expect(bench.messages).toHaveLength(2);
   });
 
   it('holds the event back while IM is set, and drops it when software clears PPR.', () => {
+    proves('PECTL_REG.IM', 'PECTL_REG.IP');
     bench.set(PECTL, 0x8000_0000n);
     request();
     expect(bench.get(PECTL)).toBe(0xc000_0000n);
@@ -74,10 +83,22 @@ describe('A page request', () => {
   });
 
   it('wraps at the end of the queue.', () => {
+    proves('PQH_REG.PQH');
     bench.set(PQH, 0xfe0n, 8).set(PQT, 0xfe0n, 8);
     request();
     expect(bench.get(PQT, 8)).toBe(0n);
     expect(descriptor(127)[0]).not.toBe(0n);
+  });
+
+  it.each([0, 1, 3, 7])('goes into a queue of 2^(PQS + 7) descriptors, with PQS %i.', (pqs) => {
+    if (pqs > 0) proves('PQA_REG.PQS');
+    const base = 0x20_0000n;
+    const last = 128n * 2n ** BigInt(pqs) - 1n;
+    bench.set(PQA, base | BigInt(pqs), 8).set(PQH, last * 32n, 8);
+    bench.set(PQT, last * 32n, 8);
+    request();
+    expect(bench.read64(base + last * 32n) & 0xffn).toBe(1n);
+    expect([bench.get(PQT, 8), bench.get(PRS)]).toEqual([0n, PPR]);
   });
 
   it('finds a stop marker queued like any request, and not answered.', () => {
@@ -93,6 +114,7 @@ describe('A full queue', () => {
   };
 
   it('sets PRO for the request that does not fit, and answers the last of a group with success.', () => {
+    proves('PRS_REG.PRO');
     fill();
     expect(bench.get(PRS)).toBe(PPR);
     request({ last: false });
@@ -130,6 +152,7 @@ describe('A page request that the tables refuse', () => {
     ['a reserved PGTT', 0x5b, { pgtt: 7 }, {}],
     ['PASIDE=0', 0x45, {}, { paside: false }],
   ])('by %s is recorded and answered as an invalid request.', (_, code, fields, context) => {
+    if (code === 0x47) proves('SCT.8');
     start(fields, context);
     request();
     expectFault(code);
@@ -146,6 +169,7 @@ describe('A page request that the tables refuse', () => {
   });
 
   it('in legacy mode is fault 32h.', () => {
+    proves('RTA.3');
     bench = new ScalableBench({ ...FULL }).usual().enable() as ScalableBench;
     request({ pasid: undefined as never });
     expectFault(0x32);
@@ -172,8 +196,11 @@ describe('The queue and the caches', () => {
 
 describe('A page group response descriptor', () => {
   it('goes to the device with its code, group and PASID.', () => {
+    proves('page_grp_resp_dsc.PP', 'page_grp_resp_dsc.RC', 'page_grp_resp_dsc.RID', 'page_grp_resp_dsc.PASID');
+    proves('page_grp_resp_dsc.PRGI', 'page_grp_resp_dsc.IGNORED_66');
     const lo = 9n | (1n << 4n) | (1n << 12n) | (BigInt(SID) << 16n) | (BigInt(PASID) << 32n);
-    bench.flush([lo, 9n << 3n]);
+    // Bit 66 is ignored.
+    bench.flush([lo, (9n << 3n) | 4n]);
     expect(bench.get(REG.FSTS)).toBe(0n);
     expect(bench.sent).toEqual([
       { kind: 'page group response', requester: SID, pasid: PASID, group: 9, code: INVALID_REQUEST },

@@ -9,17 +9,23 @@ import { CONTEXT, CONTEXT_BUS_1, DATA, outcome, SID } from './tables.ts';
 describe('A request that the root, context or PASID tables of scalable mode block', () => {
   it.each(named(TABLE_CONDITIONS))('is answered and recorded: %s.', (_, one) => {
     proves(one.name.slice(0, one.name.indexOf(':')));
+    proves(...(one.proves ?? []));
     const bench = arrange(one, 0);
     for (const ask of one.asks) check(bench, one, ask);
   });
 
   it.each(named(TABLE_CONDITIONS))('is recorded under FPD only when the fault is not qualified: %s.', (_, one) => {
+    if (one.met === 3) {
+      proves('scalable-mode context entry.FPD', 'PASID-directory entry.FPD', 'PASID-table entry.FPD');
+    }
     for (const level of FPD_LEVELS) checkDisabled(one, level);
   });
 });
 
 describe('Reserved bits in scalable mode', () => {
   it('of the half of a root entry that is not used do not count, nor do those of an absent entry.', () => {
+    proves('scalable-mode root entry.LP', 'scalable-mode root entry.LCTP', 'scalable-mode root entry.UP');
+    proves('scalable-mode root entry.UCTP', 'scalable-mode context entry.P', 'PASID-table entry.P');
     const bench = new ScalableBench().scalable();
     bench.root(CONTEXT | 1n, CONTEXT_BUS_1 | 0xfffn).on();
     expect(outcome(bench.ask(0n))).toBe(DATA);
@@ -49,7 +55,15 @@ describe('Reserved bits in scalable mode', () => {
     ).toBe(DATA);
   });
 
+  it('of a PASID-table entry are not bits 133 and 134, which older software sets.', () => {
+    proves('PASID-table entry.IGNORED_134_133');
+    const bench = new ScalableBench().scalable({ bits: [133, 134] }).on();
+    expect(outcome(bench.ask(0n))).toBe(DATA);
+  });
+
   it('of a PASID-table entry are all that no field takes, in every capability set that has all fields.', () => {
+    // Memory types: their fields are reserved in a unit without MTS.
+    proves('PASID-table entry.CD', 'PASID-table entry.EMTE', 'PASID-table entry.PAT');
     const bench = new ScalableBench().scalable().on();
     const free = (n: number): boolean =>
       n <= 4 ||
@@ -74,6 +88,8 @@ describe('Reserved bits in scalable mode', () => {
 describe('Scalable mode', () => {
   it('serves requests without PASID with RID_PASID, and requests with PASID with their own.', () => {
     proves('scalable-mode context entry.RID_PASID', 'PASID-table entry.PGTT', 'RTADDR_REG.TTM');
+    proves('scalable-mode context entry.PASIDE', 'scalable-mode context entry.PASIDDIRPTR');
+    proves('PASID-directory entry.P', 'ECAP_REG.SMTS', 'ECAP_REG.RPS', 'ECAP_REG.FSTS', 'ECAP_REG.PSS');
     const bench = new ScalableBench().scalable();
     bench.pasid(RID_PASID, { pgtt: Pgtt.PASS }).pasid(PASID, { pgtt: Pgtt.FIRST }).on();
     expect(outcome(bench.ask(0x7000n))).toBe(0x7000n);

@@ -1,6 +1,7 @@
 /** ATS translation requests (VT-d 4.2), through the rig. */
 import { describe, expect, it } from 'vitest';
 import type { TranslationRequest } from '../../hardware/index.ts';
+import { proves } from '../proves.ts';
 import { FS, FULL, PASID, type PasidFields, Pgtt, ScalableBench, secondAt } from './scalable.ts';
 import { BOTH, DATA, PS, READ, SID, tableAt } from './tables.ts';
 
@@ -40,6 +41,7 @@ describe('A translation request', () => {
   });
 
   it('counts as a write for the dirty flag, unless it says that there will be none and the unit heeds it.', () => {
+    proves('ECAP_REG.NWFS');
     const dirty = (on: ScalableBench): boolean => (on.read64(tableAt(1)) & FS.D) !== 0n;
     const plain = bench();
     ask(plain, { noWrite: true });
@@ -118,12 +120,24 @@ describe('A translation request', () => {
 
 describe('A device-TLB invalidation descriptor', () => {
   it('goes to the device, with PASID and range where it has them.', () => {
+    proves('dev_tlb_inv_dsc.SID', 'dev_tlb_inv_dsc.S', 'dev_tlb_inv_dsc.ADDR', 'p_dev_tlb_inv_dsc.SID');
+    proves('p_dev_tlb_inv_dsc.PASID', 'p_dev_tlb_inv_dsc.S', 'p_dev_tlb_inv_dsc.ADDR', 'p_dev_tlb_inv_dsc.GI');
     const on = bench();
-    on.flush([3n | (BigInt(SID) << 32n), 0x5000n | 1n], [8n | (BigInt(SID) << 16n) | (BigInt(PASID) << 32n), 0x6000n]);
+    const withPasid = 8n | (BigInt(SID) << 16n) | (BigInt(PASID) << 32n);
+    on.flush(
+      [3n | (BigInt(SID) << 32n), 0x5000n | 1n],
+      [3n | (BigInt(SID) << 32n), 0x7fff_ffff_ffff_f000n],
+      [withPasid, 0x6000n],
+      [withPasid, 0x6000n | 0x800n],
+      [withPasid, 0x6000n | 1n],
+    );
     const common = { kind: 'invalidate', requester: SID, global: false };
     expect(on.sent).toEqual([
       { ...common, pasid: undefined, address: 0x5000n, isRange: true },
+      { ...common, pasid: undefined, address: 0x7fff_ffff_ffff_f000n, isRange: false },
       { ...common, pasid: PASID, address: 0x6000n, isRange: false },
+      { ...common, pasid: PASID, address: 0x6000n, isRange: true },
+      { ...common, pasid: PASID, address: 0x6000n, isRange: false, global: true },
     ]);
   });
 });
