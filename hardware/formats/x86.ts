@@ -9,7 +9,7 @@ import { type DecodedEntry, type PageTableFormat, type Protection, radixIndex, r
 import {
   flag,
   isRadixLeaf,
-  PAGE_SIZE_BIT as PS,
+  PAGE_SIZE_BIT,
   pageAddress,
   type RadixEntry,
   type RadixLayouts,
@@ -20,6 +20,8 @@ import {
   TABLE_ADDRESS,
 } from './radix-entry.ts';
 
+/** Of its own, so that it can be switched off without the second stage's. */
+const PS = { ...PAGE_SIZE_BIT };
 const COMMON = {
   P: bit(0, 'RW', 'Present'),
   RW: bit(1, 'RW', 'Writable'),

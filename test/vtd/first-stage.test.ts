@@ -19,6 +19,14 @@ describe('First-stage translation', () => {
 
   it.each(shapes)('with $levels levels maps a page of level $leaf', ({ levels, leaf }) => {
     proves('PASID-table entry.FSPTPTR', ...(levels === 5 ? ['PASID-table entry.FSPM', 'CAP_REG.FS5LP'] : []));
+    proves('FS-PTE.P', 'FS-PTE.RW', 'FS-PTE.US', 'FS-PML4E.ADDR', ...(levels === 5 ? ['FS-PML5E.ADDR'] : []));
+    proves(
+      ...([
+        ['FS-PDPE.ADDR', 'FS-PDE.ADDR', 'FS-PTE.ADDR'],
+        ['FS-PDPE.ADDR', 'FS-PDE (2 MiB page).ADDR'],
+      ][leaf - 1] ?? ['FS-PDPE (1 GiB page).ADDR', 'CAP_REG.FS1GP']),
+    );
+    if (leaf > 1) proves('FS-PDE.PS');
     const bench = new ScalableBench().scalable({ fspm: levels - 4 });
     path(bench, levels, leaf, 5, GIB);
     bench.on();
@@ -56,7 +64,7 @@ describe('First-stage translation', () => {
   it.each(lattice)('grants what R/W and U/S of all levels grant (flags $top above, $leaf below).', ({ top, leaf }) => {
     const user = (top & leaf & FS.US) !== 0n;
     const writable = (top & leaf & FS.RW) !== 0n;
-    proves('PASID-table entry.SRE', ...(writable ? [] : ['PASID-table entry.WPE']));
+    proves('PASID-table entry.SRE', 'ECAP_REG.SRS', ...(writable ? [] : ['PASID-table entry.WPE']));
     for (const wpe of [false, true]) {
       const bench = new ScalableBench().scalable({ sre: true, wpe });
       bench
@@ -76,7 +84,7 @@ describe('First-stage translation', () => {
   });
 
   it('gives requests without PASID the privilege that RID_PRIV says.', () => {
-    proves('scalable-mode context entry.RID_PRIV');
+    proves('scalable-mode context entry.RID_PRIV', 'ECAP_REG.RPRIVS');
     for (const ridPriv of [false, true]) {
       const bench = new ScalableBench()
         .scalable({ sre: true }, { ridPriv })
@@ -87,9 +95,15 @@ describe('First-stage translation', () => {
   });
 
   it('takes nothing from the bits that the specification ignores.', () => {
+    for (const table of ['FS-PML5E', 'FS-PML4E', 'FS-PDPE', 'FS-PDE']) {
+      for (const bits of ['6', '9_8', '11', '62_52', '63']) proves(`${table}.IGNORED_${bits}`);
+    }
+    for (const page of ['FS-PTE', 'FS-PDE (2 MiB page)', 'FS-PDPE (1 GiB page)']) {
+      for (const bits of ['9', '11', '62_52', '63']) proves(`${page}.IGNORED_${bits}`);
+    }
     const ignored = 0xfff0_0000_0000_0000n | 0xf18n;
-    const bench = new ScalableBench().scalable();
-    for (let level = 4; level > 1; level--) bench.entry(level, 0, tableAt(level - 1) | ALL | ignored | FS.D);
+    const bench = new ScalableBench().scalable({ fspm: 1 });
+    for (let level = 5; level > 1; level--) bench.entry(level, 0, tableAt(level - 1) | ALL | ignored | FS.D);
     bench.entry(1, 0, DATA | ALL | ignored | 0x80n).on();
     expect(outcome(bench.ask(0n))).toBe(DATA);
     const large = new ScalableBench()
@@ -102,6 +116,11 @@ describe('First-stage translation', () => {
       .entry(2, 0, ALL | PS | ignored | 0x1000n)
       .on();
     expect(outcome(pat.ask(0x5000n))).toBe(0x5000n);
+    const huge = new ScalableBench()
+      .scalable()
+      .entry(3, 0, ALL | PS | ignored | 0x1000n)
+      .on();
+    expect(outcome(huge.ask(0x20_5000n))).toBe(0x20_5000n);
   });
 
   it.each([39, 46, 52])('has exactly the reserved bits of each level, with HAW %i.', (haw) => {
@@ -136,6 +155,7 @@ describe('The snoop control of a page', () => {
     ({ pgtt, pgsnp, snp }) => {
       if (pgsnp && !(snp && (pgtt === Pgtt.SECOND || pgtt === Pgtt.NESTED))) proves('PASID-table entry.PGSNP');
       const usesSecond = pgtt === Pgtt.SECOND || pgtt === Pgtt.NESTED;
+      if (usesSecond && snp && !pgsnp) proves('SS-PTE.SNP');
       for (const caches of [NO_CACHES, ALL_CACHES]) {
         const bench = new UnitBench({}, caches).scalable({ pgtt, pgsnp });
         const page = pgtt === Pgtt.SECOND ? 0n : DATA;
@@ -160,6 +180,8 @@ describe('With SSIRWE latched', () => {
     { entry: BOTH, read: '79h', write: '79h' },
   ])('I/O rights count instead of R and W ($entry).', ({ entry, read, write }) => {
     proves('RTADDR_REG.SSIRWE');
+    if (entry === IR) proves('SS-PTE.IR');
+    if (entry === IW) proves('SS-PTE.IW');
     const bench = new ScalableBench({ ssirws: true }).root(CONTEXT | 1n).scalable({ pgtt: Pgtt.SECOND });
     for (let level = 4; level > 1; level--)
       bench.second(level, 0, (bench.read64(0x1_8000n + BigInt(level) * 0x1000n) & ~3n) | IR | IW);

@@ -25,7 +25,7 @@ describe('First-stage flags', () => {
   });
 
   it('extended-accessed is set with accessed while EAFE is 1.', () => {
-    proves('PASID-table entry.EAFE', 'FS-PTE.EA');
+    proves('PASID-table entry.EAFE', 'FS-PTE.EA', 'ECAP_REG.EAFS', 'ECAP_REG.SMPWCS', 'PASID-table entry.PWSNP');
     const bench = new ScalableBench().scalable({ eafe: true }).on();
     bench.ask(0n, true);
     expect(firstFlags(bench)).toEqual(all(FS.A | FS.D | FS.EA, FS.A | FS.EA));
@@ -84,7 +84,7 @@ describe('First-stage flags', () => {
 
 describe('Second-stage flags', () => {
   it('are set while SSADE is 1, and not touched while it is 0.', () => {
-    proves('PASID-table entry.SSADE', 'SS-PTE.A', 'SS-PTE.D');
+    proves('PASID-table entry.SSADE', 'SS-PTE.A', 'SS-PTE.D', 'ECAP_REG.SSADS', 'ECAP_REG.SSTS');
     const kept = new ScalableBench().scalable({ pgtt: Pgtt.SECOND, ssade: true }).on();
     kept.ask(0n);
     expect(secondFlags(kept)).toEqual(all(SS.A, SS.A));

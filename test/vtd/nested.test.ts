@@ -31,7 +31,7 @@ const sizes = [1, 2, 3].flatMap((fs) => [1, 2, 3].map((ss) => ({ fs, ss })));
 
 describe('Nested translation', () => {
   it.each(sizes)('of a page of level $fs through one of level $ss gives a page of the smaller size.', ({ fs, ss }) => {
-    proves('PASID-table entry.PGTT', 'PASID-table entry.SSPTPTR');
+    proves('PASID-table entry.PGTT', 'PASID-table entry.SSPTPTR', 'ECAP_REG.NEST');
     for (const caches of [NO_CACHES, ALL_CACHES]) {
       const bench = new UnitBench({}, caches).scalable({ pgtt: Pgtt.NESTED });
       const { expected, order } = map(bench, fs, ss);

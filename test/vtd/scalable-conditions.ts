@@ -37,6 +37,8 @@ export interface Condition {
   readonly unqualified?: true;
   /** Answer, where it is not UR. */
   readonly answer?: 'CA';
+  /** What the condition proves beside the fault reason. */
+  readonly proves?: readonly string[];
 }
 
 export const ALONE: readonly Ask[] = [{}, { write: true }];
@@ -132,6 +134,7 @@ export const TABLE_CONDITIONS: readonly Condition[] = [
     context: { eptr: true },
     asks: ANY,
     met: 1,
+    proves: ['scalable-mode context entry.EPTR'],
   },
   { fr: 0x42, name: 'SCT.3: PASIDE while ECAP.PASID is 0', options: { pasid: false }, asks: ALONE, met: 1 },
   { fr: 0x43, name: 'SCT.4.1: PRE is 1 and DTE is 0', context: { pre: true, dte: false }, asks: ANY, met: 1 },
@@ -208,6 +211,22 @@ export const TABLE_CONDITIONS: readonly Condition[] = [
     pasid: { pgtt: Pgtt.SECOND, ssade: true },
     met: 3,
   }),
+  ...(
+    [
+      [258, 'HPTPFD'],
+      [320, 'HPTDID'],
+    ] as const
+  ).map(
+    ([bit, field]): Condition => ({
+      fr: 0x5a,
+      name: `SPT.3: ${field} while HPTS is 0`,
+      options: { hpts: false },
+      pasid: { hptptr: 0n, bits: [bit] },
+      asks: UNTRANSLATED,
+      met: 3,
+      proves: [`PASID-table entry.${field}`],
+    }),
+  ),
   ...[0, 4, 7].flatMap((aw) =>
     tables({ fr: 0x5b, name: `SPT.4.1: AW is ${aw}`, pasid: { pgtt: Pgtt.SECOND, aw, ssptptr: 0x1_c000n }, met: 3 }),
   ),
