@@ -182,7 +182,7 @@ describe('The virtual command registers', () => {
   });
 
   it('of a unit with VCS report no command and call each undefined.', () => {
-    proves('ECAP_REG.VCS', 'VCMD_REG.OA', 'VCMD_EO_REG.OB', 'VCRSP_REG.SC');
+    proves('ECAP_REG.VCS', 'VCMD_REG.CMD', 'VCMD_REG.OA', 'VCMD_EO_REG.OB', 'VCRSP_REG.SC');
     const bench = new Bench({ vcs: true });
     expect(bench.get(VCCAP, 8)).toBe(0n);
     bench.set(VCMD_EO, 0x1234_5678_9abc_def0n, 8);

@@ -7,8 +7,8 @@ import { Bench, type BenchOptions, CFI, IRE, IRT, outcome, QIE, REG, SID, SIRTP 
 const request = (index: number, bits = 0n): bigint =>
   0xfee0_0010n | (BigInt(index & 0x7fff) << 5n) | (index & 0x8000 ? 4n : 0n) | bits;
 const SHV = 8n;
-/** What hardware looks at before the reserved bits, or ignores. */
-const IRTE_FIELDS = ['P', 'AVAIL', 'SVT'] as const;
+/** What hardware looks at before the reserved bits, or ignores; and IM, which is reserved without PI. */
+const IRTE_FIELDS = ['P', 'AVAIL', 'SVT', 'IM'] as const;
 /** SVT = 01, SQ = 00 and the usual device in SID. */
 const FROM_DEVICE = 0x4_0000n | BigInt(SID);
 
@@ -198,6 +198,20 @@ describe('An IRTE', () => {
     expect(send(bench, request(3))).toEqual({ address: 0x1234_5600_fee7_8000n, data: 0x4041 });
     bench.irte(3, 0xffff_ffff_0041_0005n);
     expect(send(bench, request(3))).toEqual({ address: 0xffff_ff00_feef_f004n, data: 0x4041 });
+  });
+
+  it('holds in x2APIC mode what it holds in xAPIC mode, at the same places.', () => {
+    proves('IRTE (remapped).RH', 'IRTE (remapped).TM', 'IRTE (remapped).DLM');
+    proves('IRTE (remapped).SID', 'IRTE (remapped).SQ', 'IRTE (remapped).FPD');
+    const bench = ready({ extended: true });
+    // RH, level-triggered, lowest priority; SVT = 01 and SQ = 01, which leaves out bit 2 of the source id.
+    const entry = 0x1234_5678_0041_0039n;
+    bench.irte(3, entry, FROM_DEVICE | 0x1_0000n);
+    const delivered = { address: 0x1234_5600_fee7_8008n, data: 0xc141 };
+    expect([SID, SID ^ 4].map((sid) => send(bench, request(3), 0, sid))).toEqual([delivered, delivered]);
+    bench.irte(3, entry | 2n, FROM_DEVICE | 0x1_0000n);
+    expect(send(bench, request(3), 0, SID ^ 1)).toBe('26h');
+    expect(bench.record().f, 'FPD').toBe(false);
   });
 
   it('that is not present is 22h, whatever else it holds.', () => {

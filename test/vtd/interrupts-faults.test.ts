@@ -130,6 +130,7 @@ describe('A blocked interrupt', () => {
   });
 
   it.each(CONDITIONS)('under FPD is recorded only when the fault is not qualified: $fault, $what', (one) => {
+    if (one.qualified === true && one.what.includes('posted')) proves('IRTE (posted).FPD');
     const bench = arrange(one, FPD);
     if (one.set === undefined) bench.irte(3, POSTED | FPD, POSTED_HIGH);
     expect(send(bench, one.address, one.data, SENDER)).toBe(one.fault);

@@ -23,7 +23,7 @@ import {
 describe('A posted interrupt', () => {
   it('sets the bit of its vector and ON, and notifies: fixed, physical, edge.', () => {
     proves('IRTE (posted).IM', 'IRTE (posted).PDAL', 'IRTE (posted).PDAH', 'IRTE (posted).VV', 'CAP_REG.PI');
-    proves('posted interrupt descriptor (xAPIC).NDST', 'posted interrupt descriptor.ON');
+    proves('posted interrupt descriptor (xAPIC).NDST', 'posted interrupt descriptor.ON', 'IRTE (posted).P');
     const bench = posting();
     expect(send(bench)).toEqual([NOTIFICATION]);
     expect(pir(bench)).toEqual([0n, 2n, 0n, 0n]);
@@ -96,7 +96,7 @@ describe('A posted interrupt', () => {
   });
 
   it('passes the source check that its entry asks for.', () => {
-    proves('IRTE (posted).SVT', 'IRTE (posted).SID');
+    proves('IRTE (posted).SVT', 'IRTE (posted).SID', 'IRTE (posted).SQ');
     const bench = posting().irte(3, POSTED | vector(0x41), POSTED_HIGH | FROM_DEVICE);
     expect(send(bench, request(3), 0, 0x0019)).toBe('26h');
     expect(pir(bench)).toEqual([0n, 0n, 0n, 0n]);

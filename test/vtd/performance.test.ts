@@ -39,6 +39,7 @@ describe('The registers of performance monitoring', () => {
   it('report the counters, their width and place, and the filters; nothing of it can be written.', () => {
     proves('ECAP_REG.PMS', 'PERFCAP_REG.NCNTR', 'PERFCAP_REG.CW', 'PERFCAP_REG.EGCNT', 'PERFCAP_REG.RIDFS');
     proves('PERFCAP_REG.DIDFS', 'PERFCAP_REG.ATFS', 'PERFCAP_REG.PTLFS', 'PERFCAP_REG.GFS', 'PERFCAP_REG.IOS');
+    proves('PERFCFGOFF_REG.CFGO', 'PERFFRZOFF_REG.FZO', 'PERFOVFOFF_REG.OFO', 'PERFCNTROFF_REG.CNTO');
     const bench = new CounterBench();
     for (let offset = 0x300; offset < 0x324; offset += 8) bench.set(offset, -1n, 8);
     // 8 counters of 48 bits, 5 groups; RIDFS, DIDFS, ATFS, PTLFS; GFS, IOS; the reserved bits 63:60 read Fh.

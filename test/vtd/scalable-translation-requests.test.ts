@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Access, AddressType, NO_PASID, Status } from '../../hardware/iommu/index.ts';
 import { OperationKind } from '../../hardware/memory/index.ts';
+import { proves } from '../proves.ts';
 import { ALL, FS, PASID, Pgtt } from './scalable.ts';
 import { named } from './scalable-blocked.ts';
 import { type Condition, TABLE_CONDITIONS } from './scalable-conditions.ts';
@@ -145,11 +146,13 @@ describe('A translation request', () => {
   });
 
   it('whose range of output addresses overlaps FEEx_xxxxh is aborted, though its address lies below (SGN.8.2).', () => {
+    proves('SGN.8.2');
     const bench = new UnitBench()
       .scalable({ pgtt: Pgtt.SECOND })
       .second(3, 0, 0xc000_0000n | 3n | PS)
       .on();
     expect(ask(bench, 0x1000n)).toMatchObject({ status: Status.COMPLETER_ABORT, fault: { name: 'SGN.8.2' } });
+    expect(bench.record()).toMatchObject({ f: true, fr: 0x87, at: 1 });
     const plain = bench.answer({ address: 0x1000n, access: Access.READ });
     expect(plain).toMatchObject({ status: Status.SUCCESS, fault: null });
   });
