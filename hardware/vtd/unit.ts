@@ -130,7 +130,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       },
       this.#faultEvent,
     );
-    new InvalidationRegisters(file, capabilities, this.invalidator);
+    new InvalidationRegisters(file, capabilities, this.invalidator, this.#start);
     const pageEvent = { control: PECTL, data: PEDATA, address: PEADDR, upper: PEUADDR };
     this.#pageRequests = new PageRequests({
       file,

@@ -1,7 +1,12 @@
 /** One literal command after another through CCMD, IVA and IOTLB_REG (vtd.md section 1.8). */
 import { describe, expect, it } from 'vitest';
+import { Access, finish, type Walk } from '../../hardware/iommu/index.ts';
+import { PhysicalMemory } from '../../hardware/memory/index.ts';
 import { proves } from '../proves.ts';
-import { Bench, BOTH, DATA, outcome, REG, tableAt } from './tables.ts';
+import { bareUnit } from './bare-unit.ts';
+import { capabilities } from './capability.ts';
+import { NO_CACHES, resultOf, UnitBench } from './scalable-unit.ts';
+import { Bench, BOTH, DATA, outcome, REG, SPARE, tableAt } from './tables.ts';
 
 const ICC = 1n << 63n;
 const IVT = 1n << 63n;
@@ -69,5 +74,59 @@ describe('IVA_REG and IOTLB_REG', () => {
       [0n, 1n, 2n, 3n, 6n, 7n],
       [0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n],
     ]);
+  });
+
+  it.each([
+    { ih: 0n, stays: false },
+    { ih: 1n, stays: true },
+  ])('remove cached tables too unless IH says that only leaves have changed (IH $ih).', ({ ih, stays }) => {
+    if (stays) proves('IVA_REG.IH');
+    const caches = { ...NO_CACHES, secondStageCache: { sets: 4, ways: 4 } };
+    const bench = new UnitBench({ major: 1, smts: false, pasid: false }, caches).usual().enable();
+    const read = () => resultOf(bench.answer({ address: 0n, access: Access.READ }));
+    expect(read()).toBe(DATA);
+    bench.entry(2, 0, SPARE | BOTH).write64(SPARE, (DATA + 0x1000n) | BOTH);
+    bench.set(REG.IVA, ih << 6n, 8).set(REG.IOTLB, IVT | (PAGES << 60n) | (1n << 32n), 8);
+    expect(read()).toBe(stays ? DATA : DATA + 0x1000n);
+  });
+});
+
+describe('A command that drains', () => {
+  const DW = 1n << 48n;
+  const DR = 1n << 49n;
+  const [DWD, DRD] = [1n << 54n, 1n << 55n];
+  const GLOBAL = 1n;
+
+  /** IVT and IAIG before and after the requests under way have been answered. */
+  function invalidate(bits: bigint, { major = 1n, lacks = 0n } = {}): readonly [before: bigint, after: bigint] {
+    const { cap, ecap } = capabilities();
+    const memory = new PhysicalMemory();
+    const unit = bareUnit({ capabilities: { ver: major << 4n, cap: cap & ~lacks, ecap } }, { memory });
+    const held: Walk[] = [];
+    unit.run = (walk) => held.push(walk);
+    unit.write(REG.IOTLB, 8, IVT | (GLOBAL << 60n) | bits);
+    const status = () => unit.read(REG.IOTLB, 8) & (IVT | (3n << 57n));
+    const before = status();
+    for (const walk of held) finish(walk, memory);
+    return [before, status()];
+  }
+  const DONE = GLOBAL << 57n;
+
+  it('is complete when the requests under way have been answered; one that does not, at once.', () => {
+    proves('IOTLB_REG.DW', 'IOTLB_REG.DR', 'CAP_REG.DWD', 'CAP_REG.DRD');
+    for (const bits of [DW, DR, DW | DR]) expect(invalidate(bits)).toEqual([IVT, DONE]);
+    expect(invalidate(0n)).toEqual([DONE, DONE]);
+  });
+
+  it('is one that asks for what the unit can drain, and from major version 2 on every one.', () => {
+    proves('VER_REG.MAX');
+    expect(invalidate(DW, { lacks: DWD })).toEqual([DONE, DONE]);
+    expect(invalidate(DR, { lacks: DRD })).toEqual([DONE, DONE]);
+    expect(invalidate(0n, { major: 2n })).toEqual([IVT, DONE]);
+    expect(invalidate(0n, { major: 5n, lacks: DWD | DRD })).toEqual([IVT, DONE]);
+  });
+
+  it('is not one that is refused.', () => {
+    expect(invalidate(DW | DR, { major: 6n })).toEqual([0n, 0n]);
   });
 });

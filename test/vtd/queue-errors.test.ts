@@ -66,7 +66,9 @@ describe('A descriptor', () => {
     { type: 3, base: [3n, 0n] as Descriptor, lo: 0xffff_0000_ffe0_f1f0n, hi: 0x0000_0000_0000_0ffen },
     { type: 4, base: [4n, 0n] as Descriptor, lo: 0xffff_0000_07ff_f1e0n, hi: 0xffff_ffff_ffff_ffffn },
     { type: 5, base: wait(0n), lo: 0x0000_0000_ffff_f180n, hi: 0x0000_0000_0000_0003n },
-  ])('of type $type is refused for each of its reserved bits and for no other (IQEI 4).', ({ base, lo, hi }) => {
+  ])('of type $type is refused for each of its reserved bits and for no other (IQEI 4).', ({ type, base, lo, hi }) => {
+    if (type === 3) proves('dev_tlb_inv_dsc.PFSID_3_0', 'dev_tlb_inv_dsc.PFSID_15_4');
+    if (type === 5) proves('inv_wait_dsc.PD');
     for (let bit = 0; bit < 128; bit++) {
       // The type, and granularities that may be reserved.
       if (bit < 4 || (bit >= 9 && bit <= 11) || bit === 4 || bit === 5) continue;
@@ -78,6 +80,7 @@ describe('A descriptor', () => {
   });
 
   it('may hold PFSID with DIT, and PD with PDS.', () => {
+    proves('ECAP_REG.DIT', 'ECAP_REG.PDS');
     expect(verdict([3n | 0xf000n | (0xfffn << 52n), 0n], { dit: true })).toBe(0);
     expect(verdict([3n | (0xfn << 48n), 0n], { dit: true })).toBe(4);
     expect(verdict(wait(0x80n), { pds: true })).toBe(0);
