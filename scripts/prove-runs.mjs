@@ -6,8 +6,13 @@ import { createVitest } from 'vitest/node';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const WORKERS = 2;
-/** A row without which a test never ends is proven as well. A busy machine is slow too, so it gets a second, longer try. */
-const PATIENCE_MS = [45_000, 120_000];
+/**
+ * How long the tests of a job may take that take `ms` with everything switched on. A row without which a test never ends
+ * is proven as well; a busy machine is slow too, so the row gets a second, longer try.
+ */
+const PATIENCE = [(ms) => 10_000 + 10 * ms, (ms) => 40_000 + 40 * ms];
+/** Where nobody knows how long they take. */
+const USUAL_MS = 2_000;
 export const FAILS = 'fails when switched off';
 export const HANGS = 'does not end when switched off';
 const PASSES = 'passes when switched off';
@@ -40,15 +45,20 @@ export async function runTests(vitest, files, names) {
     names === undefined ? undefined : { testNamePattern: new RegExp(`^(?:${names.map(literal).join('|')})$`) };
   const specifications = files.map((file) => project.createSpecification(join(root, file), options));
   const { testModules } = await vitest.runTestSpecifications(specifications, false);
-  const inOrder = testModules.toSorted((a, b) => (a.moduleId < b.moduleId ? -1 : 1));
+  const nameOf = (module) => relative(root, module.moduleId).replaceAll('\\', '/');
+  // A vitest that has run other files before gives their results, too.
+  const inOrder = testModules
+    .filter((module) => files.includes(nameOf(module)))
+    .toSorted((a, b) => (a.moduleId < b.moduleId ? -1 : 1));
   return inOrder.flatMap((module) => {
-    const file = relative(root, module.moduleId).replaceAll('\\', '/');
+    const file = nameOf(module);
     const tests = [...module.children.allTests()].filter((test) => test.result().state !== 'skipped');
     return tests.map((test) => ({
       file,
       name: test.fullName.replaceAll(' > ', ' '),
       passed: test.result().state === 'passed',
       line: test.location?.line,
+      ms: test.diagnostic()?.duration ?? 0,
       proves: test.meta().proves ?? [],
     }));
   });
@@ -73,7 +83,7 @@ async function work() {
 
 // --- handing jobs out ---
 
-/** The verdicts on all jobs `{ row, file, names }`, in their order: one for each name. */
+/** The verdicts on all jobs `{ row, file, names, ms }`, in their order: one for each name. */
 export async function judge(jobs) {
   const verdicts = new Array(jobs.length);
   let next = 0;
@@ -82,9 +92,9 @@ export async function judge(jobs) {
     let worker;
     while (next < jobs.length) {
       const n = next++;
-      for (const patience of PATIENCE_MS) {
+      for (const patience of PATIENCE) {
         worker ??= await startWorker();
-        verdicts[n] = await ask(worker, jobs[n], patience);
+        verdicts[n] = await ask(worker, jobs[n], patience(jobs[n].ms ?? USUAL_MS));
         if (!verdicts[n].includes(HANGS)) break;
         worker = undefined;
       }

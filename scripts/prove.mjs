@@ -37,13 +37,14 @@ async function collectClaims() {
   const twice = names.filter((name, i) => names.indexOf(name) !== i && tests[i].proves.length > 0);
   if (twice.length > 0) throw new Complaint(`these tests have the name of another one:\n${list(twice)}`);
   const claims = new Map();
-  const claim = (row, { file, name, line }) => {
+  const claim = (row, { file, name, line, ms }) => {
     const key = JSON.stringify([row, file]);
-    if (!claims.has(key)) claims.set(key, { row, file, names: [], lines: [] });
-    const { names, lines } = claims.get(key);
-    if (names.includes(name)) return;
-    names.push(name);
-    lines.push(line);
+    if (!claims.has(key)) claims.set(key, { row, file, names: [], lines: [], ms: 0 });
+    const found = claims.get(key);
+    if (found.names.includes(name)) return;
+    found.names.push(name);
+    found.lines.push(line);
+    found.ms += ms;
   };
   for (const test of tests) for (const row of test.proves) claim(row, test);
   return [...claims.values(), ...claimsOfStructures(claims)];
@@ -52,13 +53,13 @@ async function collectClaims() {
 /** A structure that no test claims itself is proven by one of the tests that claim its fields: a few of them are tried. */
 function claimsOfStructures(claims) {
   const structures = new Map();
-  for (const { row, file, names } of claims.values()) {
+  for (const { row, file, names, ms } of claims.values()) {
     const name = row.slice(0, row.lastIndexOf('.'));
     if (!row.includes('.') || /\.\d+$/.test(row)) continue;
-    const known = structures.get(name) ?? { row: name, file, names: [], isImplied: true };
+    const known = structures.get(name) ?? { row: name, file, names: [], ms: 0, isImplied: true };
     const isClaimed = [...claims.values()].some((claim) => claim.row === name);
     if (!isClaimed && known.file === file && known.names.length < 3 && !known.names.includes(names[0])) {
-      structures.set(name, { ...known, names: [...known.names, names[0]] });
+      structures.set(name, { ...known, names: [...known.names, names[0]], ms: known.ms + ms });
     }
   }
   return [...structures.values()];
