@@ -13,9 +13,10 @@ const CHAPTERS = [
   { title: 'Others', sections: [''] },
 ];
 
-/** `text`, and the names in `proven` that are no row of the page. */
+/** `text`; the names in `proven` that are no row of the page; the rows that are not in it, and nothing says why. */
 export function vtdPage({ vtd, rows, proven }) {
   const unknown = new Set(Object.keys(proven));
+  const unexplained = new Set();
   const counts = new Map();
   let kind = '';
   const state = (row) => {
@@ -24,7 +25,10 @@ export function vtdPage({ vtd, rows, proven }) {
     const of = counts.get(kind) ?? new Map();
     // A row that several structures share stands with each and counts once.
     counts.set(kind, of.set(row, found));
-    return found;
+    const why = vtd.whyNotActedOn(row);
+    if (why === undefined && found === DECLARED_ONLY) unexplained.add(row);
+    if (why === undefined) return found;
+    return found === ACTED_ON ? `${ACTED_ON} in part: ${why}` : `${DECLARED_ONLY}: ${why}`;
   };
   const left = new Set(rows.LAYOUTS);
   const chapters = CHAPTERS.flatMap(({ title, sections }) => {
@@ -37,7 +41,7 @@ export function vtdPage({ vtd, rows, proven }) {
   kind = 'Fault reasons';
   const faults = ['## Fault reasons', '', ...faultTable(vtd, state)];
   const text = [...head(counts), ...chapters, ...faults].join('\n');
-  return { text: `${text.trimEnd()}\n`, unknown: [...unknown] };
+  return { text: `${text.trimEnd()}\n`, unknown: [...unknown], unexplained: [...unexplained] };
 }
 
 function head(counts) {
@@ -53,7 +57,8 @@ function head(counts) {
     `A row is **${ACTED_ON}** where a test that claims to prove it fails when the row is switched off: a field then reads 0`,
     'and takes no value (an ignored one becomes reserved), a register or structure loses all its fields, a descriptor is',
     'refused, a fault reason loses its code. `npm run prove` tries it, and `docs/evidence/vtd-proofs.json` names the tests.',
-    `Every other row is **${DECLARED_ONLY}**: it has its name and place, and nothing more is shown of it.`,
+    `Every other row is **${DECLARED_ONLY}**: it has its name and place and, behind the colon, the reason why it has no`,
+    'more. A row that is acted on in part names what is left out.',
     '',
     ...table(
       ['', 'Rows', 'Acted on', 'Declared only'],

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type AnyLayout, decode, encode, maskOf, undeclared } from '../../hardware/bits/index.ts';
+import { ROWS } from '../../hardware/vtd/rows.ts';
 import * as spec from '../../hardware/vtd/spec/index.ts';
 import conditionVectors from '../vectors/vtd/conditions.json' with { type: 'json' };
 import registerVectors from '../vectors/vtd/registers.json' with { type: 'json' };
@@ -251,14 +252,45 @@ describe('Layouts of VT-d', () => {
     }
   });
 
-  it('include everything that is listed as not acted on.', () => {
-    for (const listed of Object.values(spec.NOT_ACTED_ON).flat()) {
-      const [, name, field] = /^(.*?)(?:\.([A-Z0-9_]+))?$/.exec(listed)!;
-      const pattern = new RegExp(`^${name!.replace(/[()]/g, '\\$&').replaceAll('*', '.*')}$`);
-      const found = [...layouts.values()].filter((of) => pattern.test(of.$.name));
-      expect(found.length, listed).toBeGreaterThan(0);
-      if (field !== undefined) expect(found[0]!.$.fields.map((one) => one.name)).toContain(field);
-    }
+  it('have names of their own.', () => {
     expect(layoutNames.size).toBe(layouts.size);
+  });
+});
+
+describe('What is not acted on', () => {
+  const listed = Object.values(spec.NOT_ACTED_ON).flat();
+  const matches = (pattern: string, row: string): boolean => {
+    const parts = pattern.split('*');
+    return row.startsWith(parts[0]!) && row.endsWith(parts.at(-1)!) && parts.every((part) => row.includes(part));
+  };
+
+  it.each(listed)('is declared: %s.', (pattern) => {
+    expect([...ROWS].some((row) => matches(pattern, row))).toBe(true);
+  });
+
+  it('has one reason each.', () => {
+    const twice = [...ROWS].filter((row) => listed.filter((pattern) => matches(pattern, row)).length > 1);
+    expect(twice).toEqual([]);
+  });
+
+  it.each([
+    ['MTRR_FIX4K_C8000_REG', /^memory types/],
+    ['MTRR_FIX4K_C8000_REG.R3', /^memory types/],
+    ['FS-PDE (2 MiB page).PAT', /^memory types/],
+    ['I/O APIC redirection entry (remappable).MASK', /I\/O APIC/],
+    ['inv_wait_dsc.FN', /one after the other/],
+  ])('has a reason that a row finds: %s.', (row, reason) => {
+    expect(spec.whyNotActedOn(row)).toMatch(reason);
+  });
+
+  it.each([
+    'FSTS_REG.PFO',
+    'inv_wait_dsc',
+    'PASID-table entry',
+    'PASID-table entry.PATH',
+    'LGN.1.1',
+    'ECCAP_REG_3.ECNTS',
+  ])('is not: %s.', (row) => {
+    expect(spec.whyNotActedOn(row)).toBeUndefined();
   });
 });
