@@ -44,15 +44,14 @@ export const HPT_LEVELS: readonly Level[] = [
     hasNext: false,
   },
 ];
+export const HPT_TABLE_ENTRIES = 256;
+const CACHE_NAME = 'host permission cache';
+const ENTRY_WORDS = 4;
 
 /** PP0 and up. */
 function permissionsOf({ $ }: AnyLayout): readonly Field[] {
   return $.fields.filter(({ name }) => /^PP\d+$/.test(name));
 }
-
-const CACHE_NAME = 'host permission cache';
-export const HPT_TABLE_ENTRIES = 256;
-const ENTRY_WORDS = 4;
 
 export class HostPermissionTable {
   probe: IommuProbe | null = null;

@@ -38,7 +38,7 @@ export interface Condition {
   /** Answer, where it is not UR. */
   readonly answer?: 'CA';
   /** What the condition proves beside the fault reason. */
-  readonly proves?: readonly string[];
+  readonly rows?: readonly string[];
 }
 
 export const ALONE: readonly Ask[] = [{}, { write: true }];
@@ -134,7 +134,7 @@ export const TABLE_CONDITIONS: readonly Condition[] = [
     context: { eptr: true },
     asks: ANY,
     met: 1,
-    proves: ['scalable-mode context entry.EPTR'],
+    rows: ['scalable-mode context entry.EPTR'],
   },
   { fr: 0x42, name: 'SCT.3: PASIDE while ECAP.PASID is 0', options: { pasid: false }, asks: ALONE, met: 1 },
   { fr: 0x43, name: 'SCT.4.1: PRE is 1 and DTE is 0', context: { pre: true, dte: false }, asks: ANY, met: 1 },
@@ -224,7 +224,7 @@ export const TABLE_CONDITIONS: readonly Condition[] = [
       pasid: { hptptr: 0n, bits: [bit] },
       asks: UNTRANSLATED,
       met: 3,
-      proves: [`PASID-table entry.${field}`],
+      rows: [`PASID-table entry.${field}`],
     }),
   ),
   ...[0, 4, 7].flatMap((aw) =>

@@ -9,7 +9,7 @@ import { CONTEXT, CONTEXT_BUS_1, DATA, outcome, SID } from './tables.ts';
 describe('A request that the root, context or PASID tables of scalable mode block', () => {
   it.each(named(TABLE_CONDITIONS))('is answered and recorded: %s.', (_, one) => {
     proves(one.name.slice(0, one.name.indexOf(':')));
-    proves(...(one.proves ?? []));
+    proves(...(one.rows ?? []));
     const bench = arrange(one, 0);
     for (const ask of one.asks) check(bench, one, ask);
   });

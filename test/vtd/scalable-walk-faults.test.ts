@@ -12,7 +12,7 @@ const CONDITIONS = named([...WALK_CONDITIONS, ...HOST_CONDITIONS]);
 
 describe('A request that the page tables or host permissions of scalable mode block', () => {
   it.each(CONDITIONS)('is answered and recorded: %s.', (_, one) => {
-    proves(one.name.slice(0, one.name.indexOf(':')), ...(one.proves ?? []));
+    proves(one.name.slice(0, one.name.indexOf(':')), ...(one.rows ?? []));
     const bench = arrange(one, 0);
     for (const ask of one.asks) check(bench, one, ask);
   });

@@ -58,7 +58,7 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
   'nothing buffers writes (CAP_REG.RWBF is reported 0)': ['CAP_REG.RWBF', 'GCMD_REG.WBF', 'GSTS_REG.WBFS'],
   'the CPU has no caches here': ['ECAP_REG.C'],
   'it is reported, and nothing depends on it': ['VER_REG.MIN'],
-  'first-stage translations always belong to a PASID, as if it were 0': ['FS-PTE.G'],
+  'no cached translation is global (VT-d 9.7)': ['FS-PTE.G'],
   'bits 1:0 of the address of a DWORD write are 0': [
     'compatibility interrupt address.IGNORED_1_0',
     'remappable interrupt address.IGNORED_1_0',
