@@ -17,5 +17,12 @@ describe('A claim to prove something', () => {
   it('names a field that hardware reads in one way for several structures by one of them.', () => {
     const rows = ['descriptor.TYPE', 'cc_inv_dsc.TYPE', 'SS-PTE.R', 'SS-PML4E.R', 'SS-PML4E.ADDR'];
     expect(rows.map((row) => ROWS.has(row))).toEqual([true, false, true, false, true]);
+    const posted = ['posted interrupt descriptor.ON', 'posted interrupt descriptor (xAPIC).ON'];
+    expect(posted.map((row) => ROWS.has(row))).toEqual([true, false]);
+  });
+
+  it('tells the two stages of paging apart, whose entries look alike.', () => {
+    const rows = ['FS-PDE.PS', 'SS-PDE.PS', 'FS-PTE.A', 'SS-PTE.A'];
+    expect(rows.filter((row) => !ROWS.has(row))).toEqual([]);
   });
 });
