@@ -19,7 +19,8 @@ export function vtdPage({ vtd, rows, proven }) {
   const unexplained = new Set();
   const counts = new Map();
   let kind = '';
-  const state = (row) => {
+  /** What is said of a row; a field does not repeat the reason of its structure. */
+  const state = (row, ofWhat) => {
     unknown.delete(row);
     const found = row in proven ? ACTED_ON : DECLARED_ONLY;
     const of = counts.get(kind) ?? new Map();
@@ -27,7 +28,8 @@ export function vtdPage({ vtd, rows, proven }) {
     counts.set(kind, of.set(row, found));
     const why = vtd.whyNotActedOn(row);
     if (why === undefined && found === DECLARED_ONLY) unexplained.add(row);
-    if (why === undefined) return found;
+    const isSaid = ofWhat !== undefined && why === vtd.whyNotActedOn(ofWhat);
+    if (why === undefined || isSaid) return found;
     return found === ACTED_ON ? `${ACTED_ON} in part: ${why}` : `${DECLARED_ONLY}: ${why}`;
   };
   const left = new Set(rows.LAYOUTS);
@@ -57,8 +59,8 @@ function head(counts) {
     `A row is **${ACTED_ON}** where a test that claims to prove it fails when the row is switched off: a field then reads 0`,
     'and takes no value (an ignored one becomes reserved), a register or structure loses all its fields, a descriptor is',
     'refused, a fault reason loses its code. `npm run prove` tries it, and `docs/evidence/vtd-proofs.json` names the tests.',
-    `Every other row is **${DECLARED_ONLY}**: it has its name and place and, behind the colon, the reason why it has no`,
-    'more. A row that is acted on in part names what is left out.',
+    `Every other row is **${DECLARED_ONLY}**: it has its name and place and, behind the colon or the name of its structure,`,
+    'the reason why it has no more. A row that is acted on in part names what is left out.',
     '',
     ...table(
       ['', 'Rows', 'Acted on', 'Declared only'],
@@ -87,7 +89,7 @@ function structure(of, { rowOf }, state) {
     isRegister ? field.spec.access : '',
     field.name,
     meaning(field.spec.doc, field.spec.values, field.width <= 4 ? 2 : 10),
-    state(rowOf(of, field)),
+    state(rowOf(of, field), name),
   ]);
   return [
     `### ${name}`,

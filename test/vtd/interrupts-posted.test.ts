@@ -22,7 +22,14 @@ import {
 
 describe('A posted interrupt', () => {
   it('sets the bit of its vector and ON, and notifies: fixed, physical, edge.', () => {
-    proves('IRTE (posted).IM', 'IRTE (posted).PDAL', 'IRTE (posted).PDAH', 'IRTE (posted).VV', 'CAP_REG.PI');
+    proves(
+      'IRTE (posted)',
+      'IRTE (posted).IM',
+      'IRTE (posted).PDAL',
+      'IRTE (posted).PDAH',
+      'IRTE (posted).VV',
+      'CAP_REG.PI',
+    );
     proves('posted interrupt descriptor (xAPIC).NDST', 'posted interrupt descriptor.ON', 'IRTE (posted).P');
     const bench = posting();
     expect(send(bench)).toEqual([NOTIFICATION]);
