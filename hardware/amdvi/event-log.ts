@@ -11,14 +11,20 @@ import type { OwnInterrupts } from './own-interrupts.ts';
 import { RINGS } from './rings.ts';
 import {
   CONTROL,
+  EVENT_HEADER,
+  EventCode,
   HARDWARE_EVENT_LOWER,
   HARDWARE_EVENT_STATUS,
   HARDWARE_EVENT_UPPER,
-  HardwareEventCode,
   STATUS,
 } from './spec/index.ts';
 
-const HARDWARE_EVENTS: ReadonlySet<number> = new Set(Object.values(HardwareEventCode));
+/** The events that the registers keep. */
+const HARDWARE_EVENTS: ReadonlySet<number> = new Set([
+  EventCode.DEV_TAB_HARDWARE_ERROR,
+  EventCode.PAGE_TAB_HARDWARE_ERROR,
+  EventCode.COMMAND_HARDWARE_ERROR,
+]);
 const UPPER = HARDWARE_EVENT_UPPER.$.offset! / 4;
 const LOWER = HARDWARE_EVENT_LOWER.$.offset! / 4;
 
@@ -70,7 +76,7 @@ export class EventLog {
   /** Keeps the first hardware error until software has cleared HEV. */
   #keep(entry: Uint32Array): void {
     const { words } = this.#file;
-    if (!HARDWARE_EVENTS.has(entry[1]! >>> 28)) return;
+    if (!HARDWARE_EVENTS.has(EVENT_HEADER.EventCode.get(entry))) return;
     if (HARDWARE_EVENT_STATUS.HEV.isSet(words)) {
       HARDWARE_EVENT_STATUS.HEO.set(words, 1);
       return;

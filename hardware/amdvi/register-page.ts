@@ -6,40 +6,29 @@
  * to their size. All other accesses read 0 and change nothing.
  */
 import { type AnyLayout, highOf, joinHalves, lowOf, type Placement, RegisterFile } from '../bits/index.ts';
+import { NO_DOMAIN, NO_PASID, NO_REQUESTER, type PerformanceEvents } from '../iommu/index.ts';
+import { COUNTERS, type CountersSpec, checkCounters, offsetOfCounter } from './counters.ts';
 import type { FeatureName, Features } from './features.ts';
 import { RINGS } from './rings.ts';
 import {
   CONTROL,
   CONTROL_RESERVED_WITHOUT,
-  COUNTER_BANK_BYTES,
-  COUNTER_BANKS,
-  COUNTER_BYTES,
   COUNTER_CONFIGURATION,
   COUNTER_REGISTERS,
+  CounterSource,
   DEVICE_TABLE_SEGMENT,
   EFR,
   EFR2,
   POWER_ON,
   REGISTERS,
+  RESERVED_1FF8,
   type RegisterGroup,
   SMI_FILTER,
 } from './spec/index.ts';
 
-/** Not architectural. */
-export interface CountersSpec {
-  readonly banks: number;
-  /** Counters of each bank. */
-  readonly counters: number;
-}
-
-export const COUNTERS: CountersSpec = { banks: 2, counters: 4 };
-
-/** Most that Counter Configuration can report. */
-const MOST_BANKS = 63;
-const MOST_COUNTERS = 15;
-
 export class RegisterPage {
   readonly file: RegisterFile;
+  counters: PerformanceEvents | null = null;
   readonly #features: Features;
 
   constructor(features: Features, counters = COUNTERS) {
@@ -55,14 +44,22 @@ export class RegisterPage {
 
   read(offset: number, size: number): bigint {
     if (!isAligned(offset, size)) return 0n;
+    this.#countIgnored(offset);
     if (size === 8) return joinHalves(this.file.read32(offset + 4), this.file.read32(offset));
     return BigInt(this.file.readBytes(offset, size));
   }
 
   write(offset: number, size: number, value: bigint): void {
     if (!isAligned(offset, size) || this.#asksForTooManySegments(offset, size, value)) return;
+    this.#countIgnored(offset);
     if (size === 8) this.file.write64(offset, lowOf(value), highOf(value));
     else this.file.writeBytes(offset, size, lowOf(value));
+  }
+
+  /** What is read from or written to the reserved register has no effect, but is counted. */
+  #countIgnored(offset: number): void {
+    if (this.counters === null || offset < RESERVED_1FF8.$.offset! || offset >= RESERVED_1FF8.$.offset! + 8) return;
+    this.counters.count(CounterSource.IGN_RD_WR_MMIO_1FF8H, NO_REQUESTER, NO_DOMAIN, NO_PASID, 0);
   }
 
   /** A write of Control that asks for more segments than the unit has is ignored whole. */
@@ -135,20 +132,9 @@ function counterRegisters({ banks, counters }: CountersSpec): Placement[] {
   const placed: Placement[] = [];
   for (let bank = 0; bank < banks; bank++) {
     for (let counter = 0; counter < counters; counter++) {
-      const at = COUNTER_BANKS + bank * COUNTER_BANK_BYTES + counter * COUNTER_BYTES;
+      const at = offsetOfCounter(bank, counter);
       for (const [layout, offset] of COUNTER_REGISTERS) placed.push({ layout, offset: at + offset });
     }
   }
   return placed;
-}
-
-function checkCounters({ banks, counters }: CountersSpec): void {
-  for (const [name, value, most] of [
-    ['banks', banks, MOST_BANKS],
-    ['counters', counters, MOST_COUNTERS],
-  ] as const) {
-    if (!Number.isInteger(value) || value < 1 || value > most) {
-      throw new RangeError(`counters.${name}: ${value} is not a whole number from 1 to ${most}`);
-    }
-  }
 }

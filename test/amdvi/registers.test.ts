@@ -208,8 +208,8 @@ describe('What the unit logs', () => {
   it('is, for a write of a user with PASID 12345h in group 5, its last request, this PPR entry.', () => {
     const entry = encode(spec.PPR_LOG_ENTRY, {
       DeviceID: 0x0200,
-      PASIDLo: 0x2345,
-      PASIDHi: 1,
+      PASID_15_0: 0x2345,
+      PASID_19_16: 1,
       PRGIndex: 5,
       Last: 1,
       WRITE: 1,

@@ -6,10 +6,10 @@ export const PprCode = { PAGE_SERVICE_REQUEST: 1 } as const;
 
 export const PPR_LOG_ENTRY = layout('PPR Log Entry', 128, amdVi('L72'), {
   DeviceID: field(15, 0, 'Device that asks'),
-  PASIDLo: field(31, 16, 'PASID bits 15:0'),
+  PASID_15_0: field(31, 16, 'PASID bits 15:0'),
   PRGIndex: field(40, 32, 'Page request group: bits 8:0 of the completion tag'),
   Last: from(['L72', 'LX'], flag(41, 'Last request of its group: bit 9 of the completion tag')),
-  PASIDHi: field(45, 42, 'PASID bits 19:16'),
+  PASID_19_16: field(45, 42, 'PASID bits 19:16'),
   EXEC: flag(49, 'Execution is asked for'),
   READ: flag(50, 'Reading is asked for'),
   WRITE: flag(53, 'Writing is asked for'),

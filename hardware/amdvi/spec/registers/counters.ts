@@ -59,8 +59,8 @@ export const COUNTER = layout('Counter', 64, amdVi('L72'), {
 
 export const COUNTER_SOURCE = layout('Counter Source', 64, amdVi('LX'), {
   CSource: bits(7, 0, 'RW', 'What is counted', CounterSource),
-  CountUnits: from('MEM', bit(30, 'RW', 'What one count stands for')),
-  CAC: from('MEM', bit(31, 'RW', 'How events are counted')),
+  CountUnits: from('MEM', bit(30, 'RW', 'Unit of the count')),
+  CAC: from('MEM', bit(31, 'RW', 'The source is one of the implementation’s own')),
 });
 
 const IS_ON = 'Only what matches counts';

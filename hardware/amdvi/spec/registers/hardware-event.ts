@@ -1,17 +1,11 @@
 /** The last hardware error, kept where it is found without the event log. */
 import { bit, bits, register } from '../../../bits/index.ts';
+import { EventCode } from '../events.ts';
 import { amdVi } from '../source.ts';
-
-/** The events that are hardware errors. */
-export const HardwareEventCode = {
-  DEV_TAB_HARDWARE_ERROR: 3,
-  PAGE_TAB_HARDWARE_ERROR: 4,
-  COMMAND_HARDWARE_ERROR: 6,
-} as const;
 
 export const HARDWARE_EVENT_UPPER = register('Hardware Event Upper', 0x0040, 64, amdVi('VB', 'NV'), {
   FirstEvOperand: bits(59, 0, 'RW', 'Bits 59:0 of the event log entry'),
-  EventCode: bits(63, 60, 'RW', 'Code of the event', HardwareEventCode),
+  EventCode: bits(63, 60, 'RW', 'Code of the event', EventCode),
 });
 
 export const HARDWARE_EVENT_LOWER = register('Hardware Event Lower', 0x0048, 64, amdVi('VB', 'NV'), {
