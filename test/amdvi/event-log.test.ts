@@ -104,6 +104,25 @@ describe('The event log', () => {
     expect(parts.status(OVERFLOW | LOGGED | RUN)).toBe(expected);
   });
 
+  it('runs from the moment at which an enabled log gets a length that is not reserved.', () => {
+    const parts = running(IOMMU_EN);
+    parts.set(REG.EVENT_BASE, BASE);
+    parts.set(REG.CONTROL, ON);
+    expect(parts.events.isRunning).toBe(false);
+    parts.set(REG.EVENT_BASE, SHORTEST | BASE);
+    expect(parts.events.isRunning).toBe(true);
+  });
+
+  it('takes pointers beyond its end modulo its size.', () => {
+    const parts = running(IOMMU_EN);
+    parts.set(REG.EVENT_TAIL, 0x2040n);
+    parts.set(REG.EVENT_HEAD, 0x3060n);
+    parts.set(REG.CONTROL, ON);
+    fill(parts, 2);
+    expect(parts.entry(0x8040)[0]).toBe(0x2000_0000_0000_0000n);
+    expect([parts.get(REG.EVENT_TAIL), parts.status(OVERFLOW)]).toEqual([0x50n, OVERFLOW]);
+  });
+
   it('with length code 15 has 32768 entries.', () => {
     const parts = running(IOMMU_EN);
     parts.set(REG.EVENT_BASE, 0x0f00_0000_0000_0000n);
@@ -189,6 +208,19 @@ describe('An event log that is full', () => {
     fill(parts, 511);
     expect(parts.status(OVERFLOW | OVERFLOW_B | RUN | ACTIVE_B)).toBe(OVERFLOW | OVERFLOW_B | ACTIVE_B);
     expect([parts.get(REG.EVENT_TAIL), parts.get(REG.EVENT_B_TAIL)]).toEqual([0xff0n, 0xff0n]);
+  });
+
+  it.each([
+    ['has a reserved length', 0x0700_0000_0000_0000n, 0n],
+    ['has not been cleared of its overflow', SHORTEST, OVERFLOW_B],
+  ])('stops if log B %s.', (_, length, overflow) => {
+    const parts = running(IOMMU_EN);
+    parts.set(REG.EVENT_B_BASE, length | BASE_B);
+    parts.set(REG.CONTROL, ON | (2n << 32n));
+    parts.page.file.words[REG.STATUS / 4]! |= Number(overflow);
+    fill(parts, 256);
+    expect(parts.status(OVERFLOW | RUN | ACTIVE_B)).toBe(OVERFLOW);
+    expect(parts.get(REG.EVENT_B_TAIL)).toBe(0n);
   });
 
   it('is log B alone where software has chosen it.', () => {
