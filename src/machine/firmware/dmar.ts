@@ -23,7 +23,7 @@ import {
   SCOPE_BYTES,
   SIDP,
 } from '../../../hardware/vtd/spec/dmar.ts';
-import { bytesOf } from './bytes.ts';
+import { bytesOf, exactBytesOf } from './bytes.ts';
 import { buildTable } from './table.ts';
 
 /** The table's bytes. Throws a RangeError for what its fields cannot hold. */
@@ -89,8 +89,7 @@ function structureBytes(structure: DmarStructure): number[] {
 /** A structure with its length and what follows its layout. */
 function whole<L extends AnyLayout>(of: L, values: Values<L>, rest: readonly number[]): number[] {
   const length = of.$.bits / 8 + rest.length;
-  check(of, { ...values, LENGTH: length });
-  return [...bytesOf(of, { ...values, LENGTH: length }), ...rest];
+  return [...exactBytesOf(of, { ...values, LENGTH: length }), ...rest];
 }
 
 function scopesBytes(scopes: readonly DeviceScope[]): number[] {
@@ -110,17 +109,6 @@ function scopesBytes(scopes: readonly DeviceScope[]): number[] {
       DEVICE: first[0],
       FUNCTION: first[1],
     };
-    check(DEVICE_SCOPE, values);
-    return [...bytesOf(DEVICE_SCOPE, values), ...more.flat()];
+    return [...exactBytesOf(DEVICE_SCOPE, values), ...more.flat()];
   });
-}
-
-/** `encode` drops bits that a field does not have; a table that says something else than was asked for is refused. */
-function check(of: AnyLayout, values: Readonly<Record<string, number | bigint>>): void {
-  for (const { name, width } of of.$.fields) {
-    const value = BigInt(values[name] ?? 0);
-    if (value < 0n || value >> BigInt(width) !== 0n) {
-      throw new RangeError(`${of.$.name}.${name}: ${value} does not fit in ${width} bits`);
-    }
-  }
 }
