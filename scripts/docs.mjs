@@ -1,16 +1,17 @@
-// Writes the reference pages that follow from declarations: docs/vtd.md and docs/uapi.md.
+// Writes the reference pages that follow from declarations: docs/vtd.md, docs/amd-vi.md and docs/uapi.md.
 //   node scripts/docs.mjs           writes them
 //   node scripts/docs.mjs --check   fails when one of them is not what would be written
-// What docs/vtd.md calls acted on is what docs/evidence/vtd-proofs.json says, which `npm run prove` writes.
+// What the first two call acted on is what the files in docs/evidence say, which `npm run prove` writes.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { AMDVI_MODULES, amdviPage } from './amdvi-page.mjs';
+import { ROOMS } from './rooms.mjs';
 import { SetupError, setUp } from './setup.mjs';
 import { uapiPage } from './uapi-page.mjs';
 import { vtdPage } from './vtd-page.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const EVIDENCE = 'docs/evidence/vtd-proofs.json';
 
 /** The page cannot be made; the message is for the user as it stands. */
 class Complaint extends Error {}
@@ -26,27 +27,41 @@ function read(path) {
   }
 }
 
-function evidence() {
-  const text = read(EVIDENCE);
-  if (text === undefined) throw new Complaint(`${EVIDENCE} does not exist: npm run prove writes it.`);
-  return JSON.parse(text).rows;
+/** What a room's page is made from beside its declarations. Without evidence nothing is proven. */
+async function about({ rows, evidence }) {
+  const text = read(evidence);
+  const { CATALOGUE: catalogue } = await built(rows);
+  return { catalogue, evidence, proven: text === undefined ? {} : JSON.parse(text).rows };
+}
+
+function textOf({ text, unknown, unexplained }, { evidence, reasons }) {
+  if (unknown.length > 0) {
+    throw new Complaint(`${evidence} has rows that nothing declares (${unknown.join(', ')}): npm run prove.`);
+  }
+  if (unexplained.length > 0) {
+    throw new Complaint(`nothing proves these rows, and ${reasons} does not name them: ${unexplained.join(', ')}.`);
+  }
+  return text;
 }
 
 async function pages() {
   await setUp();
-  const [rows, vtd, uapi] = await Promise.all(
-    ['hardware/vtd/rows.js', 'hardware/vtd/spec/index.js', 'src/uapi/index.js'].map(built),
-  );
-  const page = vtdPage({ vtd, rows, proven: evidence() });
-  if (page.unknown.length > 0) {
-    throw new Complaint(`${EVIDENCE} has rows that nothing declares (${page.unknown.join(', ')}): npm run prove.`);
-  }
-  if (page.unexplained.length > 0) {
-    throw new Complaint(
-      `nothing proves these rows, and hardware/vtd/spec/not-acted-on.ts does not name them: ${page.unexplained.join(', ')}.`,
-    );
-  }
-  return { 'docs/vtd.md': page.text, 'docs/uapi.md': uapiPage(uapi) };
+  const [vtd, amdvi] = await Promise.all([about(ROOMS.vtd), about(ROOMS.amdvi)]);
+  const spec = (path) => built(`hardware/amdvi/spec/${path}.js`);
+  const modules = await Promise.all(AMDVI_MODULES.map(async (name) => [name, await spec(name)]));
+  const { layoutsOf } = await built('hardware/bits/index.js');
+  const ofVtd = vtdPage({ ...vtd, spec: await built('hardware/vtd/spec/index.js') });
+  const ofAmdvi = amdviPage({
+    ...amdvi,
+    spec: await spec('index'),
+    modules: Object.fromEntries(modules),
+    layoutsOf,
+  });
+  return {
+    [ROOMS.vtd.page]: textOf(ofVtd, ROOMS.vtd),
+    [ROOMS.amdvi.page]: textOf(ofAmdvi, ROOMS.amdvi),
+    'docs/uapi.md': uapiPage(await built('src/uapi/index.js')),
+  };
 }
 
 async function main([option]) {

@@ -1,18 +1,19 @@
 // Finds out what the tests prove: runs every test that claims a row (test/proves.ts) with that row switched off, and
 // expects it to fail.
-//   node scripts/prove.mjs               all claims; writes docs/evidence/vtd-proofs.json, then run `npm run docs`
-//   node scripts/prove.mjs --check       all claims; fails where the file says something else
-//   node scripts/prove.mjs --sample 5    some rows of the file, chosen anew every time
-//   node scripts/prove.mjs --new         the claims of rows that the file does not have; adds them, and drops what is not
+//   node scripts/prove.mjs               all claims; writes the files in docs/evidence, then run `npm run docs`
+//   node scripts/prove.mjs --check       all claims; fails where the files say something else
+//   node scripts/prove.mjs --sample 5    some of their rows, chosen anew every time
+//   node scripts/prove.mjs --new         the claims of rows that the files do not have; adds them, and drops what is not
 //                                        claimed any more
 //   node scripts/prove.mjs --only FSTS   the claims of rows whose name contains FSTS; writes nothing
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FAILS, HANGS, judge, openVitest, runTests } from './prove-runs.mjs';
+import { ROOMS } from './rooms.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const EVIDENCE = 'docs/evidence/vtd-proofs.json';
+const EVIDENCE = 'docs/evidence';
 
 const say = (text) => process.stderr.write(`prove: ${text}\n`);
 
@@ -26,7 +27,7 @@ function filesWithClaims(folder = 'test') {
     .sort();
 }
 
-/** What the tests claim: row, file, names, and for each name the line where its test begins. */
+/** What the tests claim: room, row, file, names, and for each name the line where its test begins. */
 async function collectClaims() {
   const vitest = await openVitest();
   const tests = await runTests(vitest, filesWithClaims());
@@ -37,26 +38,26 @@ async function collectClaims() {
   const twice = names.filter((name, i) => names.indexOf(name) !== i && tests[i].proves.length > 0);
   if (twice.length > 0) throw new Complaint(`these tests have the name of another one:\n${list(twice)}`);
   const claims = new Map();
-  const claim = (row, { file, name, line, ms }) => {
+  const claim = ({ room, row }, { file, name, line, ms }) => {
     const key = JSON.stringify([row, file]);
-    if (!claims.has(key)) claims.set(key, { row, file, names: [], lines: [], ms: 0 });
+    if (!claims.has(key)) claims.set(key, { room, row, file, names: [], lines: [], ms: 0 });
     const found = claims.get(key);
     if (found.names.includes(name)) return;
     found.names.push(name);
     found.lines.push(line);
     found.ms += ms;
   };
-  for (const test of tests) for (const row of test.proves) claim(row, test);
+  for (const test of tests) for (const claimed of test.proves) claim(claimed, test);
   return [...claims.values(), ...claimsOfStructures(claims)];
 }
 
 /** A structure that no test claims itself is proven by one of the tests that claim its fields: a few of them are tried. */
 function claimsOfStructures(claims) {
   const structures = new Map();
-  for (const { row, file, names, ms } of claims.values()) {
+  for (const { room, row, file, names, ms } of claims.values()) {
     const name = row.slice(0, row.lastIndexOf('.'));
     if (!row.includes('.') || /\.\d+$/.test(row)) continue;
-    const known = structures.get(name) ?? { row: name, file, names: [], ms: 0, isImplied: true };
+    const known = structures.get(name) ?? { room, row: name, file, names: [], ms: 0, isImplied: true };
     const isClaimed = [...claims.values()].some((claim) => claim.row === name);
     if (!isClaimed && known.file === file && known.names.length < 3 && !known.names.includes(names[0])) {
       structures.set(name, { ...known, names: [...known.names, names[0]], ms: known.ms + ms });
@@ -65,9 +66,14 @@ function claimsOfStructures(claims) {
   return [...structures.values()];
 }
 
+/** The proven rows of all rooms, each with its room. */
 function readEvidence() {
-  if (!existsSync(join(root, EVIDENCE))) throw new Complaint(`${EVIDENCE} does not exist: npm run prove writes it.`);
-  return JSON.parse(readFileSync(join(root, EVIDENCE), 'utf8'));
+  const rows = Object.entries(ROOMS).flatMap(([room, { evidence }]) => {
+    if (!existsSync(join(root, evidence))) return [];
+    const known = JSON.parse(readFileSync(join(root, evidence), 'utf8')).rows;
+    return Object.entries(known).map(([row, proof]) => [row, { room, ...proof }]);
+  });
+  return Object.fromEntries(rows);
 }
 
 /**
@@ -77,12 +83,12 @@ function readEvidence() {
 function evidenceOf(jobs, verdicts) {
   const rows = {};
   const untrue = [];
-  jobs.forEach(({ row, file, names, lines = names, isImplied }, n) => {
+  jobs.forEach(({ room, row, file, names, lines = names, isImplied }, n) => {
     const holds = (verdict) => verdict === FAILS || verdict === HANGS;
     const held = new Set(lines.filter((_, i) => holds(verdicts[n][i])));
     names.forEach((test, i) => {
       const verdict = verdicts[n][i];
-      if (holds(verdict)) rows[row] ??= { file, test, verdict };
+      if (holds(verdict)) rows[row] ??= { room, file, test, verdict };
       else if (isImplied !== true && !held.has(lines[i])) {
         untrue.push({ row, text: `${row}: "${test}" (${file}) ${verdict}` });
         held.add(lines[i]);
@@ -109,7 +115,7 @@ function refuse(untrue) {
 }
 
 async function sample(count) {
-  const { rows } = readEvidence();
+  const rows = readEvidence();
   // To wait for a test that does not end takes too long here.
   const left = Object.entries(rows).filter(([, { verdict }]) => verdict === FAILS);
   const jobs = [];
@@ -131,13 +137,13 @@ async function proveAll() {
 async function checkAll() {
   const { rows, untrue } = await prove(await collectClaims());
   refuse(untrue);
-  if (claimsIn(readEvidence().rows) !== claimsIn(rows)) {
+  if (claimsIn(readEvidence()) !== claimsIn(rows)) {
     throw new Complaint(`${EVIDENCE} is out of date: npm run prove, then npm run docs.`);
   }
 }
 
 async function proveNew() {
-  const known = readEvidence().rows;
+  const known = readEvidence();
   const claims = await collectClaims();
   const isKnown = ({ row, file, names }) => known[row]?.file === file && names.includes(known[row].test);
   const standing = new Set(claims.filter(isKnown).map(({ row }) => row));
@@ -163,9 +169,12 @@ async function prove(jobs) {
 
 function writeEvidence(rows) {
   const about = 'Written by `npm run prove`: for each row a test that passes, and that fails without the row.';
-  const sorted = Object.fromEntries(Object.entries(rows).sort(([a], [b]) => (a < b ? -1 : 1)));
-  mkdirSync(dirname(join(root, EVIDENCE)), { recursive: true });
-  writeFileSync(join(root, EVIDENCE), `${JSON.stringify({ about, rows: sorted }, null, 2)}\n`);
+  const sorted = Object.entries(rows).sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [name, { evidence }] of Object.entries(ROOMS)) {
+    const own = sorted.filter(([, { room }]) => room === name).map(([row, { room, ...proof }]) => [row, proof]);
+    mkdirSync(dirname(join(root, evidence)), { recursive: true });
+    writeFileSync(join(root, evidence), `${JSON.stringify({ about, rows: Object.fromEntries(own) }, null, 2)}\n`);
+  }
 }
 
 async function main([option, value]) {

@@ -2,7 +2,7 @@
  * What is declared of VT-d, as the rows of docs/vtd.md: registers, structures and descriptors by the specification's
  * name, fields as NAME.FIELD, fault reasons by the name of their condition. `mutants` knows them by the same names.
  */
-import { type AnyLayout, type Field, layoutsOf } from '../bits/index.ts';
+import { Catalogue, type SharedFields } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
 import * as spec from './spec/index.ts';
 
@@ -14,7 +14,7 @@ const PID = spec.POSTED_INTERRUPT_DESCRIPTOR;
  * type, of a paging entry before it knows whether it is a leaf, of an interrupt before it knows the format. They are one
  * row, under the name of one of the kinds.
  */
-const SHARED: readonly (readonly [AnyLayout, readonly Field[]])[] = [
+const SHARED: SharedFields = [
   [spec.DESCRIPTOR_HEADER, spec.DESCRIPTOR_HEADER.$.fields],
   [
     SS_PTE,
@@ -30,19 +30,4 @@ const SHARED: readonly (readonly [AnyLayout, readonly Field[]])[] = [
   [PID, [PID.PIR_63_0, PID.PIR_127_64, PID.PIR_191_128, PID.PIR_255_192, PID.ON, PID.SN, PID.NV]],
 ];
 
-/** Every layout that comes from the specification of VT-d. */
-export const LAYOUTS: readonly AnyLayout[] = [...new Set([...layoutsOf(spec), ...layoutsOf(formats)])].filter((of) =>
-  of.$.reference.startsWith('VT-d'),
-);
-
-export function rowOf(of: AnyLayout, field: Field): string {
-  for (const [representative, fields] of SHARED) {
-    if (fields.some((shared) => shared.spec === field.spec)) return `${representative.$.name}.${field.name}`;
-  }
-  return `${of.$.name}.${field.name}`;
-}
-
-export const ROWS: ReadonlySet<string> = new Set([
-  ...LAYOUTS.flatMap((of) => [of.$.name, ...of.$.fields.map((field) => rowOf(of, field))]),
-  ...Object.values<spec.Fault>(spec.FAULTS).map((fault) => fault.name),
-]);
+export const CATALOGUE = new Catalogue('VT-d', [spec, formats], Object.values<spec.Fault>(spec.FAULTS), SHARED);
