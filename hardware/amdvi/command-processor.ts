@@ -78,7 +78,7 @@ export class CommandProcessor {
       const end = yield* this.#next(at);
       if (end === CommandEnd.DONE) {
         ring.head = ring.after(head);
-        this.#unit.counters?.count(CounterSource.CMD_PROCESSED, NO_REQUESTER, NO_DOMAIN, NO_PASID, 0);
+        this.#unit.counters()?.count(CounterSource.CMD_PROCESSED, NO_REQUESTER, NO_DOMAIN, NO_PASID, 0);
         continue;
       }
       // The head stays on the command, and nothing more is fetched until software starts the processor again.

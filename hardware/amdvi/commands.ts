@@ -39,7 +39,7 @@ export interface Command {
 export interface InterruptTables {
   /** Forgets what was cached for a device. */
   invalidate(deviceId: number): void;
-  invalidateAll(): void;
+  everything(): void;
 }
 
 export interface CommandSurroundings {
@@ -50,7 +50,7 @@ export interface CommandSurroundings {
   readonly interrupts: InterruptTables;
   readonly devices: DeviceMessages;
   /** Whom to tell of performance events; `null` while nobody counts. */
-  readonly counters: PerformanceEvents | null;
+  readonly counters: () => PerformanceEvents | null;
   /** Carries the unit's work out. */
   readonly start: (walk: Walk) => void;
   /** Writes an entry into the event log. */
@@ -81,7 +81,7 @@ export class Commands {
       INVALIDATE_IOMMU_ALL: () =>
         done(() => {
           invalidator.everything();
-          interrupts.invalidateAll();
+          interrupts.everything();
         }),
       INSERT_GUEST_EVENT: null,
       RESET_VMMIO: null,

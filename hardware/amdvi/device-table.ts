@@ -4,20 +4,18 @@
  */
 import { anySet, highHalf, lowHalf, type RegisterFile, reservedBits } from '../bits/index.ts';
 import {
-  type Dated,
   EntryCache,
   type EntryCacheSpec,
   type Era,
   type IommuProbe,
   NO_DOMAIN,
-  NO_PASID,
   type PerformanceEvents,
+  type Translation,
   type Walk,
+  type Walker,
 } from '../iommu/index.ts';
-import type { MemoryOperation } from '../memory/index.ts';
 import type { Contexts } from './contexts.ts';
 import type { Features } from './features.ts';
-import type { InterruptSettings } from './interrupt-settings.ts';
 import {
   type AmdFault,
   CONTROL,
@@ -57,11 +55,12 @@ export interface GuestTables {
 }
 
 export interface DeviceEntry {
-  /** V: the memory half counts. */
+  /** V, IV: which half counts. */
   readonly valid: boolean;
-  /** What makes the memory half unusable. */
+  readonly interruptsValid: boolean;
+  /** What makes the memory half unusable, and the interrupt half. */
   readonly fault: AmdFault | null;
-  readonly interrupts: InterruptSettings;
+  readonly interruptFault: AmdFault | null;
   /** TV. */
   readonly translates: boolean;
   readonly domain: number;
@@ -84,20 +83,26 @@ export interface DeviceEntry {
   readonly respondsWithPasid: boolean;
   /** Mode0FC: accesses snoop where there is no host table. */
   readonly snoop: boolean;
+  /** The entry as it was read, of which the interrupt remapper takes its half. */
+  readonly words: Uint32Array;
   /** With SE: the first fault has been logged. */
   muted: boolean;
 }
+
+/** Who an entry is for: a request to memory, or an interrupt. */
+export type DeviceRequest = Pick<Translation, 'requester' | 'pasid' | 'memory'> & Walker;
+
+/** What is counted of look-ups. */
+export const COUNTED = {
+  memory: { hit: CounterSource.MEM_DTE_HIT, miss: CounterSource.MEM_DTE_MISS },
+  interrupt: { hit: CounterSource.INT_DTE_HIT, miss: CounterSource.INT_DTE_MISS },
+} as const;
+type Counted = (typeof COUNTED)[keyof typeof COUNTED];
 
 const ENTRY_WORDS = DTE.$.words;
 const DEVICE_ID_BITS = 16;
 const PAGE = 4096;
 const WORDS_OF_HALF = ENTRY_WORDS / 2;
-
-/** A request to memory, or an interrupt. */
-export interface Asker extends Dated {
-  readonly requester: number;
-  readonly memory: MemoryOperation;
-}
 
 export class DeviceTable {
   readonly cache: EntryCache<DeviceEntry> | null;
@@ -128,12 +133,11 @@ export class DeviceTable {
   }
 
   /** The entry of the request's device, or the condition that keeps it from being found. */
-  *find(t: Asker): Walk<DeviceEntry | AmdFault> {
+  *find(t: DeviceRequest, counted: Counted = COUNTED.memory): Walk<DeviceEntry | AmdFault> {
     const { memory, requester } = t;
     const found = this.cache?.find(requester, !t.effects) ?? null;
     if (this.counters !== null && t.effects) {
-      const event = found === null ? CounterSource.MEM_DTE_MISS : CounterSource.MEM_DTE_HIT;
-      this.counters.count(event, requester, NO_DOMAIN, NO_PASID, 0);
+      this.counters.count(found === null ? counted.miss : counted.hit, requester, NO_DOMAIN, t.pasid, 0);
     }
     if (this.probe !== null) this.probe.cache('device table cache', found !== null, `device ${requester}`);
     if (found !== null) return found;
@@ -143,7 +147,7 @@ export class DeviceTable {
     if (!memory.ok) return FAULTS.DTE_READ;
     if (this.probe !== null) this.probe.read(DTE.$.name, at, memory.words, ENTRY_WORDS);
     const entry = this.decode(memory.words.slice(0, ENTRY_WORDS));
-    const isPresent = entry.valid || entry.interrupts.valid;
+    const isPresent = entry.valid || entry.interruptsValid;
     if (this.#era.mayFill(t) && (isPresent || this.#features.has('NpCache'))) this.cache?.insert(requester, entry);
     return entry;
   }
@@ -168,10 +172,12 @@ export class DeviceTable {
     const tables = guest === null ? [] : [guest.gcr3, guest.gcr3Levels, guest.levels];
     const context = this.#contexts.of(domain, [mode, table, ...tables]);
     const valid = DTE.V.isSet(words);
+    const interruptsValid = DTE.IV.isSet(words);
     return {
       valid,
+      interruptsValid,
       fault: valid ? this.#check(words, mode) : null,
-      interrupts: this.#interrupts(words),
+      interruptFault: interruptsValid ? this.#checkInterrupts(words) : null,
       translates: DTE.TV.isSet(words),
       domain,
       context,
@@ -197,6 +203,7 @@ export class DeviceTable {
       pageRequests: DTE.PPR.isSet(words),
       respondsWithPasid: DTE.GPRP.isSet(words),
       snoop: DTE.AttrV.isSet(words) && DTE.Mode0FC.isSet(words),
+      words,
       muted: false,
     };
   }
@@ -210,23 +217,6 @@ export class DeviceTable {
     if (DTE.GLX.get(words) >= this.#features.gcr3Levels || levels > GuestPagingMode.FIVE_LEVEL)
       return FAULTS.DTE_ENCODING;
     return levels + FEWEST_GUEST_LEVELS > this.#features.guestLevels ? FAULTS.DTE_ENCODING : null;
-  }
-
-  #interrupts(words: Uint32Array): InterruptSettings {
-    const valid = DTE.IV.isSet(words);
-    return {
-      valid,
-      fault: valid ? this.#checkInterrupts(words) : null,
-      tableLength: 2 ** DTE.IntTabLen.get(words),
-      ignoreUnmapped: DTE.IG.isSet(words),
-      table: DTE.IntTabRoot.address(words),
-      control: DTE.IntCtl.get(words),
-      initPass: DTE.InitPass.isSet(words),
-      eintPass: DTE.EIntPass.isSet(words),
-      nmiPass: DTE.NMIPass.isSet(words),
-      lint0Pass: DTE.Lint0Pass.isSet(words),
-      lint1Pass: DTE.Lint1Pass.isSet(words),
-    };
   }
 
   #checkInterrupts(words: Uint32Array): AmdFault | null {

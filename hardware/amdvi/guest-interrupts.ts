@@ -43,15 +43,15 @@ export function* post(message: InterruptMessage<AmdFault>, interrupt: GuestInter
   yield memory.barrier();
   // 2. The bit of the vector.
   yield memory.read(address, 2);
-  if (!memory.ok) return FAULTS.BACKING_PAGE;
+  if (!memory.ok) return FAULTS.INTERRUPT_BACKING_PAGE;
   let isSet = false;
   for (let attempt = 0; attempt < ATTEMPTS && !isSet; attempt++) {
     const [lo, hi] = [words[0]!, words[1]!];
     yield memory.compareExchange(address, lo, hi, lo | bit, hi);
-    if (!memory.ok) return FAULTS.BACKING_PAGE;
+    if (!memory.ok) return FAULTS.INTERRUPT_BACKING_PAGE;
     isSet = words[0] === lo && words[1] === hi;
   }
-  if (!isSet) return FAULTS.BACKING_PAGE;
+  if (!isSet) return FAULTS.INTERRUPT_BACKING_PAGE;
   // 3. Who has to know.
   message.delivered = false;
   if (running !== null) guests?.ring(running);

@@ -2,12 +2,12 @@
  * Interrupt remapping: a message of a device names an entry of the interrupt remapping table that its device table entry
  * gives, and the entry says what is delivered to whom, or for which guest the interrupt is recorded.
  *
- * Needs: the device table, the size of the cache of entries; `guests` for entries in guest mode. Offers: `walk` for one
- * message; `control` for what the Control register says; `invalidate` and `invalidateAll` for commands.
+ * Needs: the registers, the device table, the size of the cache of entries; `guests` for entries in guest mode. Offers:
+ * `walk` for one message; `invalidate` and `everything` for commands.
  *
  * Decisions where sources leave something open:
  * - IV alone decides whether a device table entry counts for interrupts, not V.
- * - What IntCtl or a pass bit aborts is not logged.
+ * - What IntCtl or a pass bit aborts is not logged, as in VirtualBox; the list of events knows such a cause.
  * - An entry that cannot be read is a PAGE_TAB_HARDWARE_ERROR; `message.memory` still has its address.
  * - With NumIntRemapMode = 01b and DM = 1 in the request's address, all of bits 10:0 of the data are index, and no delivery
  *   mode is looked at: that is how Linux reaches indexes above 511.
@@ -15,24 +15,30 @@
  *
  * Not acted on: SMI filters, LINT0 and LINT1 messages, RqEoi, GAPPIDis.
  */
-import { anySet, maskOf, undeclared } from '../bits/index.ts';
+import { anySet, maskOf, type RegisterFile, undeclared } from '../bits/index.ts';
 import {
   EntryCache,
   type EntryCacheSpec,
+  type Era,
   type InterruptMessage,
   type IommuProbe,
   Status,
   type Walk,
 } from '../iommu/index.ts';
+import { COUNTED, type DeviceTable } from './device-table.ts';
 import { type GuestInterrupts, post } from './guest-interrupts.ts';
-import type { InterruptControl, InterruptDevices, InterruptSettings } from './interrupt-settings.ts';
 import {
   type AmdFault,
+  CONTROL,
   DeliveryMode,
+  DTE,
   EventCode,
   FAULTS,
   GuestApicMode,
-  IntCtl,
+  INTERRUPT_ADDRESS,
+  INTERRUPT_DATA,
+  INTERRUPT_UPPER_ADDRESS,
+  InterruptControl,
   IntType,
   IRTE_32,
   IRTE_128,
@@ -40,31 +46,23 @@ import {
   IRTE_GUEST,
   IRTE_GUEST_XT,
   LARGEST_TABLE,
-  MESSAGE_DATA,
-  MSI_ADDRESS,
-  MSI_UPPER_ADDRESS,
-  NO_EVENT,
   NOT_CACHED,
   NumIntRemapMode,
-  REMAPPED_MSI_DATA,
+  REMAPPED_INTERRUPT_DATA,
 } from './spec/index.ts';
 
-export interface InterruptRemapperSpec {
-  /** Size of the cache of interrupt table entries; `null`, or nothing, when there is none. Not architectural. */
-  readonly interruptEntryCache?: EntryCacheSpec | null;
+export interface InterruptSurroundings {
+  readonly file: RegisterFile;
+  readonly devices: Pick<DeviceTable, 'find'>;
+  readonly era: Era;
+  /** Size of the cache of interrupt table entries; `null` when there is none. Not architectural. */
+  readonly cache: EntryCacheSpec | null;
 }
-
-const POWER_ON: InterruptControl = {
-  iommuEn: false,
-  gaEn: false,
-  gaMode: GuestApicMode.LEGACY,
-  xtEn: false,
-  numIntRemapMode: NumIntRemapMode.INTERRUPTS_512,
-  irtCacheDis: false,
-};
 
 /** Indexes of the largest table: the cache knows an entry by its device and its index. */
 const INDEXES = LARGEST_TABLE[NumIntRemapMode.INTERRUPTS_2048]!;
+/** Its entries of 32 bits, and those of 128 bits. */
+const KEYS_OF_DEVICE = INDEXES * 2;
 
 /** Formats of an entry that is remapped, and of one for a guest, each with its reserved bits. */
 const REMAPPED = {
@@ -86,100 +84,92 @@ export class InterruptRemapper {
   guests: GuestInterrupts | null = null;
   /** By device and index: the entry as it was fetched. */
   readonly cache: EntryCache<Uint32Array> | null;
-  readonly #devices: InterruptDevices;
-  #control = POWER_ON;
-  /** Counts invalidations: what was fetched before one is not entered after it. */
-  #era = 0;
+  readonly #file: RegisterFile;
+  readonly #devices: Pick<DeviceTable, 'find'>;
+  readonly #era: Era;
 
-  constructor(devices: InterruptDevices, spec: InterruptRemapperSpec) {
-    const size = spec.interruptEntryCache ?? null;
-    this.cache = size === null ? null : new EntryCache(size);
+  constructor({ file, devices, era, cache }: InterruptSurroundings) {
+    this.cache = cache === null ? null : new EntryCache(cache);
+    this.#file = file;
     this.#devices = devices;
-  }
-
-  get control(): InterruptControl {
-    return this.#control;
-  }
-
-  /** Entries of another width, and what is cached while caching is off, are not looked at again. */
-  set control(control: InterruptControl) {
-    if (control.gaEn !== this.#control.gaEn || control.irtCacheDis) this.#drop(() => true);
-    this.#control = control;
+    this.#era = era;
   }
 
   /** INVALIDATE_INTERRUPT_TABLE: the entries that this device led to. */
   invalidate(deviceId: number): void {
-    this.#drop((key) => Math.floor(key / INDEXES) === deviceId);
+    this.#era.end();
+    this.cache?.removeWhere((key) => Math.floor(key / KEYS_OF_DEVICE) === deviceId);
     if (this.probe !== null) this.probe.invalidated('interrupt table cache', { deviceId });
   }
 
   /** INVALIDATE_IOMMU_ALL. */
-  invalidateAll(): void {
-    this.#drop(() => true);
+  everything(): void {
+    this.#era.end();
+    this.cache?.clear();
     if (this.probe !== null) this.probe.invalidated('interrupt table cache', {});
-  }
-
-  reset(): void {
-    this.#control = POWER_ON;
-    this.#drop(() => true);
   }
 
   /** What becomes of a message; an aborted one has `fault` set, and `recorded` when an event is to be logged. */
   *walk(message: InterruptMessage<AmdFault>): Walk {
+    this.#era.begin(message);
     message.recorded = true;
     const fault = yield* this.#procedure(message);
     if (fault === null) return;
     message.fault = fault;
     message.status = Status.COMPLETER_ABORT;
-    message.recorded = fault.code !== NO_EVENT && (message.recorded || fault.code !== EventCode.IO_PAGE_FAULT);
+    if (fault === FAULTS.INTERRUPT_ABORTED) message.recorded = false;
+    // IG and SupIOPF keep this event from being logged, and no other.
+    else if (fault.code !== EventCode.IO_PAGE_FAULT) message.recorded = true;
   }
 
   *#procedure(message: InterruptMessage<AmdFault>): Walk<AmdFault | null> {
-    const { iommuEn, numIntRemapMode } = this.#control;
-    if (!iommuEn) return null;
+    const control = this.#file.words;
+    if (!CONTROL.IommuEn.isSet(control)) return null;
     // 1. The device table entry, as far as it is about interrupts.
-    const device = yield* this.#devices.find(message);
-    if (!('interrupts' in device)) return device;
-    const settings = device.interrupts;
-    if (!settings.valid) return null;
-    if (settings.fault !== null) return settings.fault;
+    const device = yield* this.#devices.find(message, COUNTED.interrupt);
+    if ('code' in device) return device;
+    if (!device.interruptsValid) return null;
+    if (device.interruptFault !== null) return device.interruptFault;
+    const dte = device.words;
     // 2. What is no fixed or arbitrated interrupt passes, or does not.
     const address = Uint32Array.of(message.lo);
     const data = Uint32Array.of(message.data);
-    const logical = MSI_ADDRESS.DM.isSet(address);
-    const isAllIndex = logical && numIntRemapMode === NumIntRemapMode.INTERRUPTS_2048;
-    const mode = MESSAGE_DATA.DeliveryMode.get(data);
+    const logical = INTERRUPT_ADDRESS.DM.isSet(address);
+    const size = CONTROL.NumIntRemapMode.get(control);
+    const isAllIndex = logical && size === NumIntRemapMode.INTERRUPTS_2048;
+    const mode = INTERRUPT_DATA.DeliveryMode.get(data);
     if (mode > DeliveryMode.ARBITRATED && !isAllIndex) {
-      return !logical && passes(settings, mode) ? null : FAULTS.INTERRUPT_ABORTED;
+      return !logical && passes(dte, mode) ? null : FAULTS.INTERRUPT_ABORTED;
     }
     // 3. What IntCtl says.
-    if (settings.control === IntCtl.FORWARD) return null;
-    if (settings.control !== IntCtl.REMAP) return FAULTS.INTERRUPT_ABORTED;
+    const treatment = DTE.IntCtl.get(dte);
+    if (treatment === InterruptControl.FORWARD) return null;
+    if (treatment !== InterruptControl.REMAP) return FAULTS.INTERRUPT_ABORTED;
     // 4. The index.
-    message.recorded = !settings.ignoreUnmapped;
-    message.index = REMAPPED_MSI_DATA.Index.get(data);
-    const length = Math.min(settings.tableLength, LARGEST_TABLE[numIntRemapMode] ?? 0);
-    if (message.index >= length) return FAULTS.IRTE_OUTSIDE;
-    return yield* this.#remap(message, settings.table);
+    message.recorded = !DTE.IG.isSet(dte);
+    message.index = REMAPPED_INTERRUPT_DATA.Index.get(data);
+    const length = Math.min(2 ** DTE.IntTabLen.get(dte), LARGEST_TABLE[size] ?? 0);
+    if (message.index >= length) return FAULTS.INTERRUPT_INDEX;
+    return yield* this.#remap(message, DTE.IntTabRoot.address(dte));
   }
 
   *#remap(message: InterruptMessage<AmdFault>, table: number): Walk<AmdFault | null> {
     const { index, requester } = message;
-    const { gaEn, irtCacheDis } = this.#control;
-    const key = requester * INDEXES + index;
-    const cache = irtCacheDis ? null : this.cache;
+    const control = this.#file.words;
+    const isLong = CONTROL.GAEn.isSet(control);
+    const key = requester * KEYS_OF_DEVICE + index + (isLong ? INDEXES : 0);
+    const cache = CONTROL.IRTCacheDis.isSet(control) ? null : this.cache;
     // 5. The entry, from the cache or from the table.
-    const era = this.#era;
-    const address = table + index * (gaEn ? IRTE_128 : IRTE_32).$.words * 4;
+    const address = table + index * (isLong ? IRTE_128 : IRTE_32).$.words * 4;
     const cached = this.#find(cache, key, message);
-    const irte = cached ?? (yield* this.#fetch(message, address, gaEn));
-    if (irte === null) return FAULTS.IRTE_READ;
+    const irte = cached ?? (yield* this.#fetch(message, address, isLong));
+    if (irte === null) return FAULTS.INTERRUPT_READ;
     // 6. What it says.
-    const isGuest = gaEn && IRTE_GUEST.GuestMode.isSet(irte);
+    const isGuest = isLong && IRTE_GUEST.GuestMode.isSet(irte);
     const fault = isGuest
       ? yield* this.#toGuest(message, irte, cached === null ? null : address)
-      : this.#toHost(message, irte);
-    if (cache !== null && cached === null && fault === null && era === this.#era) cache.insert(key, irte);
+      : this.#toHost(message, irte, isLong);
+    if (cache !== null && cached === null && fault === null && this.#era.mayFill(message)) cache.insert(key, irte);
     return fault;
   }
 
@@ -202,28 +192,27 @@ export class InterruptRemapper {
     return irte;
   }
 
-  #toHost(message: InterruptMessage<AmdFault>, irte: Uint32Array): AmdFault | null {
-    const { gaEn, xtEn } = this.#control;
-    const { format, reserved } = gaEn ? (xtEn ? REMAPPED.xt : REMAPPED.long) : REMAPPED.short;
+  #toHost(message: InterruptMessage<AmdFault>, irte: Uint32Array, isLong: boolean): AmdFault | null {
+    const long = CONTROL.XTEn.isSet(this.#file.words) ? REMAPPED.xt : REMAPPED.long;
+    const { format, reserved } = isLong ? long : REMAPPED.short;
     const fault = this.#check(message, irte, format, reserved);
     if (fault !== null) return fault;
-    if (format.GuestMode.isSet(irte)) return FAULTS.IRTE_GUEST_MODE;
-    if (format.IntType.get(irte) > IntType.ARBITRATED) return FAULTS.IRTE_INT_TYPE;
+    if (format.GuestMode.isSet(irte) || format.IntType.get(irte) > IntType.ARBITRATED) return FAULTS.INTERRUPT_RESERVED;
     deliver(message, format, irte);
     return null;
   }
 
   /** `from` is the address of an entry that came from the cache: what hardware does not cache is then read again. */
   *#toGuest(message: InterruptMessage<AmdFault>, irte: Uint32Array, from: number | null): Walk<AmdFault | null> {
-    const { xtEn, gaMode } = this.#control;
-    const { format, reserved, fresh } = xtEn ? GUEST.xt : GUEST.long;
+    const control = this.#file.words;
+    const { format, reserved, fresh } = CONTROL.XTEn.isSet(control) ? GUEST.xt : GUEST.long;
     const fault = this.#check(message, irte, format, reserved);
     if (fault !== null) return fault;
-    if (gaMode !== GuestApicMode.VIRTUAL_APIC) return FAULTS.IRTE_GUEST_MODE;
+    if (CONTROL.GAMEn.get(control) !== GuestApicMode.VIRTUAL_APIC) return FAULTS.INTERRUPT_RESERVED;
     let entry = irte;
     if (from !== null) {
       const now = yield* this.#fetch(message, from, true);
-      if (now === null) return FAULTS.IRTE_READ;
+      if (now === null) return FAULTS.INTERRUPT_READ;
       entry = irte.map((word, i) => (word & ~fresh[i]!) | (now[i]! & fresh[i]!));
     }
     return yield* post(message, {
@@ -238,32 +227,27 @@ export class InterruptRemapper {
   /** What is common to entries of all formats. SupIOPF counts even when the entry is not in use. */
   #check(message: InterruptMessage<AmdFault>, irte: Uint32Array, format: Remapped | Guest, reserved: Uint32Array) {
     if (format.SupIOPF.isSet(irte)) message.recorded = false;
-    if (!format.RemapEn.isSet(irte)) return FAULTS.IRTE_NOT_PRESENT;
-    return anySet(irte, reserved) ? FAULTS.IRTE_RESERVED : null;
-  }
-
-  #drop(select: (key: number) => boolean): void {
-    this.#era++;
-    this.cache?.removeWhere(select);
+    if (!format.RemapEn.isSet(irte)) return FAULTS.INTERRUPT_OFF;
+    return anySet(irte, reserved) ? FAULTS.INTERRUPT_RESERVED : null;
   }
 }
 
-function passes({ nmiPass, initPass, eintPass }: InterruptSettings, mode: number): boolean {
+function passes(dte: Uint32Array, mode: number): boolean {
   if (mode === DeliveryMode.SMI) return true;
-  if (mode === DeliveryMode.NMI) return nmiPass;
-  if (mode === DeliveryMode.INIT) return initPass;
-  return mode === DeliveryMode.EXT_INT && eintPass;
+  if (mode === DeliveryMode.NMI) return DTE.NMIPass.isSet(dte);
+  if (mode === DeliveryMode.INIT) return DTE.InitPass.isSet(dte);
+  return mode === DeliveryMode.EXT_INT && DTE.EIntPass.isSet(dte);
 }
 
 /** Makes `message` the one that is delivered: what the entry does not say stays as the device sent it. */
 function deliver(message: InterruptMessage<AmdFault>, format: Remapped, irte: Uint32Array): void {
   const destination = destinationOf(format, irte);
   const [hi, lo, data] = [new Uint32Array(1), Uint32Array.of(message.lo), Uint32Array.of(message.data)];
-  MSI_UPPER_ADDRESS.DestinationID_31_8.set(hi, destination >>> 8);
-  MSI_ADDRESS.DestinationID.set(lo, destination & 0xff);
-  MSI_ADDRESS.DM.set(lo, format.DM.get(irte));
-  MESSAGE_DATA.Vector.set(data, format.Vector.get(irte));
-  MESSAGE_DATA.DeliveryMode.set(data, format.IntType.get(irte));
+  INTERRUPT_UPPER_ADDRESS.DestinationID_31_8.set(hi, destination >>> 8);
+  INTERRUPT_ADDRESS.DestinationID.set(lo, destination & 0xff);
+  INTERRUPT_ADDRESS.DM.set(lo, format.DM.get(irte));
+  INTERRUPT_DATA.Vector.set(data, format.Vector.get(irte));
+  INTERRUPT_DATA.DeliveryMode.set(data, format.IntType.get(irte));
   message.hi = hi[0]! | 0;
   message.lo = lo[0]! | 0;
   message.data = data[0]!;

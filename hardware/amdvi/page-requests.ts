@@ -130,10 +130,10 @@ function describe(request: PageRequest): Uint32Array {
   const hasPasid = pasid !== NO_PASID;
   return encode(PPR_LOG_ENTRY, {
     DeviceID: requester,
-    PASIDLo: hasPasid ? pasid & 0xffff : 0,
+    PASID_15_0: hasPasid ? pasid & 0xffff : 0,
     PRGIndex: group,
     Last: last ? 1 : 0,
-    PASIDHi: hasPasid ? pasid >>> 16 : 0,
+    PASID_19_16: hasPasid ? pasid >>> 16 : 0,
     EXEC: execute ? 1 : 0,
     READ: read ? 1 : 0,
     WRITE: write ? 1 : 0,

@@ -7,10 +7,11 @@
  *
  * Not acted on: see spec/not-acted-on.ts.
  */
-import { joinHalves, type RegisterFile } from '../bits/index.ts';
+import { encode, joinHalves, type RegisterFile } from '../bits/index.ts';
 import {
   Access,
   DeviceMessages,
+  type EntryCacheSpec,
   finish,
   type InterruptMessage,
   type IommuProbe,
@@ -22,20 +23,24 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { CommandProcessor } from './command-processor.ts';
+import { Counters, type CountersSpec } from './counters.ts';
 import { entryOf, interruptEntryOf } from './event-entries.ts';
 import { EventLog } from './event-log.ts';
 import { type FeatureRegisters, Features } from './features.ts';
 import { FUNCTION, type FunctionSpec, IommuFunction } from './function.ts';
-import { InterruptRemapper, type InterruptRemapperSpec } from './interrupt-remapper.ts';
+import { GaLog } from './ga-log.ts';
+import { InterruptRemapper } from './interrupt-remapper.ts';
 import { Invalidator } from './invalidation.ts';
 import { OwnInterrupts, type RaiseMsi } from './own-interrupts.ts';
 import { PageRequests } from './page-requests.ts';
 import { PprLog } from './ppr-log.ts';
-import { type CountersSpec, RegisterPage } from './register-page.ts';
-import { type AmdFault, CONTROL, EXCLUSION_BASE, STATUS } from './spec/index.ts';
+import { RegisterPage } from './register-page.ts';
+import { type AmdFault, CONTROL, EXCLUSION_BASE, GA_LOG_ENTRY, GaCode, STATUS } from './spec/index.ts';
 import { Translator, type TranslatorSpec } from './translator.ts';
 
-export interface AmdViSpec extends TranslatorSpec, InterruptRemapperSpec {
+export interface AmdViSpec extends TranslatorSpec {
+  /** Cache of interrupt table entries; `null`, or nothing, when there is none. */
+  readonly interruptEntryCache?: EntryCacheSpec | null;
   readonly features: FeatureRegisters;
   /** Bits of a system physical address. */
   readonly hostAddressWidth: number;
@@ -64,6 +69,8 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   readonly #page: RegisterPage;
   readonly #events: EventLog;
   readonly #pprLog: PprLog;
+  readonly #gaLog: GaLog;
+  readonly #counters: Counters | null;
   readonly #commands: CommandProcessor;
   readonly #pageRequests: PageRequests;
   #probe: IommuProbe | null = null;
@@ -86,13 +93,19 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
     this.translator = new Translator(features, file, spec);
     this.invalidator = new Invalidator(this.translator);
     const { translator, invalidator, devices } = this;
-    this.interrupts = new InterruptRemapper(translator.devices, spec);
+    const { devices: table, era } = translator;
+    this.interrupts = new InterruptRemapper({ file, devices: table, era, cache: spec.interruptEntryCache ?? null });
     const own = new OwnInterrupts(file, features, this.pci, raise);
     this.#events = new EventLog(file, features, own);
     this.#pprLog = new PprLog(file, features, own);
+    this.#gaLog = new GaLog(file, own);
     const start = (walk: Walk): void => this.run(walk);
     const log = (entry: Uint32Array): void => this.run(this.#events.append(entry));
     this.#pageRequests = new PageRequests({ file, features, translator, devices, pprLog: this.#pprLog, start, log });
+    this.#counters = features.has('PCSup')
+      ? new Counters(file, log, () => this.#countersChanged(), spec.counters)
+      : null;
+    this.interrupts.guests = { ring: () => {}, log: (tag, deviceId) => this.#logGuest(tag, deviceId) };
     this.#attachSettings();
     this.#commands = new CommandProcessor({
       file,
@@ -101,7 +114,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
       invalidator,
       interrupts: this.interrupts,
       devices,
-      counters: null,
+      counters: () => this.#counters?.active ?? null,
       start,
       log,
       waitCompleted: () => own.signal(STATUS.ComWaitInt),
@@ -192,25 +205,28 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   reset(): void {
     this.registers.reset();
     this.pci.reset();
-    for (const part of [this.#commands, this.#pageRequests, this.#events, this.#pprLog, this.interrupts]) part.reset();
+    for (const part of [this.#commands, this.#pageRequests, this.#events, this.#pprLog, this.#gaLog]) part.reset();
+    this.#counters?.reset();
+    this.interrupts.everything();
     this.invalidator.everything();
     this.translator.settingsChanged();
+  }
+
+  #countersChanged(): void {
+    const active = this.#counters?.active ?? null;
+    this.#page.counters = active;
+    this.translator.counters = active;
+  }
+
+  *#logGuest(tag: number, deviceId: number): Walk {
+    yield* this.#gaLog.append(encode(GA_LOG_ENTRY, { GATag: tag, DeviceID: deviceId, Code: GaCode.GUEST_NR }));
   }
 
   /** What parts of the unit hold of registers is renewed before anything that a write starts. */
   #attachSettings(): void {
     const { registers: file } = this;
     const changed = (): void => {
-      const { words } = file;
       this.translator.settingsChanged();
-      this.interrupts.control = {
-        iommuEn: CONTROL.IommuEn.isSet(words),
-        gaEn: CONTROL.GAEn.isSet(words),
-        gaMode: CONTROL.GAMEn.get(words),
-        xtEn: CONTROL.XTEn.isSet(words),
-        numIntRemapMode: CONTROL.NumIntRemapMode.get(words),
-        irtCacheDis: CONTROL.IRTCacheDis.isSet(words),
-      };
     };
     for (const { $ } of [CONTROL, EXCLUSION_BASE]) {
       for (const half of [0, 4]) file.onWrite($.offset! + half, changed);

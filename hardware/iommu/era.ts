@@ -2,10 +2,11 @@
  * Keeps what a walk has read from entering a cache after an invalidation that came while it was under way: the walk may
  * have read its entries before software changed them.
  */
-
-/** What has caused a walk: it began in an era, and may be a question without effects. */
-export interface Dated {
+/** What walks tables: a request to memory, or an interrupt. */
+export interface Walker {
+  /** When the walk began, in invalidations. */
   era: number;
+  /** False for a question, which leaves caches as they are. */
   readonly effects: boolean;
 }
 
@@ -13,7 +14,7 @@ export class Era {
   #now = 0;
 
   /** A walk begins. */
-  begin(t: Dated): void {
+  begin(t: Walker): void {
     t.era = this.#now;
   }
 
@@ -22,7 +23,7 @@ export class Era {
     this.#now++;
   }
 
-  mayFill(t: Dated): boolean {
+  mayFill(t: Walker): boolean {
     return t.effects && t.era === this.#now;
   }
 }

@@ -1,6 +1,6 @@
 /** A device's write into the interrupt range on its way through an IOMMU, and what becomes of it. */
 import { MemoryOperation } from '../memory/index.ts';
-import { Status } from './access.ts';
+import { NO_PASID, Status } from './access.ts';
 import type { FaultReason } from './translation.ts';
 
 export class InterruptMessage<Fault extends FaultReason = FaultReason> {
@@ -9,7 +9,7 @@ export class InterruptMessage<Fault extends FaultReason = FaultReason> {
   hi = 0;
   lo = 0;
   data = 0;
-
+  readonly pasid = NO_PASID;
   /** When the walk began, in invalidations. */
   era = 0;
 

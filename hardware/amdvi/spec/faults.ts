@@ -51,9 +51,6 @@ interface Row {
 
 type EventName = keyof typeof EventCode;
 
-/** In place of an event's code. */
-export const NO_EVENT = 0;
-
 function row(
   event: EventName,
   condition: string,
@@ -64,11 +61,6 @@ function row(
   const name = `${event}.${condition}`;
   const code = mutants.off.has(name) ? 0 : EventCode[event];
   return { code, name, meaning, flags, answer, translation, sources };
-}
-
-/** A condition that aborts a request and that no event tells of. */
-function unlogged(name: string, meaning: string, sources: readonly Source[]): AmdFault {
-  return { code: NO_EVENT, name, meaning, flags: {}, answer: 'target abort', translation: 'CA', sources };
 }
 
 /** A walk that ends without permission or without a page tells a translation request so, and nothing else. */
@@ -195,20 +187,38 @@ export const FAULTS = {
     flags: { Type: InvalidRequestType.PRETRANSLATED_NOT_ALLOWED },
   }),
 
-  /** VirtualBox logs nothing; the list of events has an aborted request among its causes. */
-  INTERRUPT_ABORTED: unlogged('TARGET_ABORT.INTERRUPT', 'the device table entry lets no such interrupt pass', ['VB']),
+  INTERRUPT_INDEX: row('IO_PAGE_FAULT', 'INTERRUPT_INDEX', 'the index is beyond the interrupt table', [
+    'VB',
+    'OV',
+    'Q10',
+  ]),
+  INTERRUPT_OFF: row('IO_PAGE_FAULT', 'INTERRUPT_OFF', 'RemapEn of the interrupt entry is 0', ['VB']),
+  INTERRUPT_RESERVED: row(
+    'IO_PAGE_FAULT',
+    'INTERRUPT_RESERVED',
+    'the interrupt entry has a reserved bit set, or a type or mode that the unit does not have',
+    ['VB'],
+    RESERVED,
+  ),
   INTERRUPT_PASID: row('IO_PAGE_FAULT', 'INTERRUPT_PASID', 'an interrupt with PASID', ['VB']),
-  IRTE_OUTSIDE: row('IO_PAGE_FAULT', 'IRTE_OUTSIDE', 'the index is beyond the interrupt table', ['VB', 'OV', 'Q10']),
-  IRTE_NOT_PRESENT: row('IO_PAGE_FAULT', 'IRTE_NOT_PRESENT', 'RemapEn of the interrupt entry is 0', ['VB']),
-  IRTE_RESERVED: row('IO_PAGE_FAULT', 'IRTE_RESERVED', 'the interrupt entry has a reserved bit set', ['VB'], RESERVED),
-  IRTE_GUEST_MODE: row('IO_PAGE_FAULT', 'IRTE_GUEST_MODE', 'GuestMode is 1 while guests are off', ['VB'], RESERVED),
-  IRTE_INT_TYPE: row('IO_PAGE_FAULT', 'IRTE_INT_TYPE', 'IntType is neither fixed nor arbitrated', ['VB'], RESERVED),
-  IRTE_READ: row('PAGE_TAB_HARDWARE_ERROR', 'IRTE', 'the interrupt entry could not be read', ['OV'], READ_ERROR),
-  BACKING_PAGE: row(
+  INTERRUPT_READ: row(
     'PAGE_TAB_HARDWARE_ERROR',
-    'BACKING_PAGE',
-    "the guest's virtual APIC page could not be accessed",
+    'INTERRUPT_READ',
+    'the interrupt entry could not be read',
+    ['OV'],
+    READ_ERROR,
+  ),
+  INTERRUPT_BACKING_PAGE: row(
+    'PAGE_TAB_HARDWARE_ERROR',
+    'INTERRUPT_BACKING_PAGE',
+    'the backing page of a guest’s virtual APIC could not be accessed',
     ['INF'],
     READ_ERROR,
+  ),
+  INTERRUPT_ABORTED: row(
+    'IO_PAGE_FAULT',
+    'INTERRUPT_ABORTED',
+    'IntCtl or a pass bit of the device table entry lets no such interrupt through; never logged',
+    ['VB'],
   ),
 } as const satisfies Readonly<Record<string, AmdFault>>;

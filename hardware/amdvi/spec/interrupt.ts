@@ -5,7 +5,7 @@
  * reserved bits of each mode follow from the layouts.
  */
 import { field, flag, layout } from '../../bits/index.ts';
-import { NumIntRemapMode } from './registers/index.ts';
+import { NumIntRemapMode } from './registers/control.ts';
 import { amdVi } from './source.ts';
 
 // --- requests ---
@@ -21,7 +21,7 @@ export const DeliveryMode = {
 } as const;
 
 /** The address of a request, and of what is delivered. */
-export const MSI_ADDRESS = layout('MSI address', 32, amdVi('VB', 'Q10', 'L72'), {
+export const INTERRUPT_ADDRESS = layout('interrupt address', 32, amdVi('VB', 'Q10', 'L72'), {
   DM: flag(2, 'Destination mode: 0 physical, 1 logical; 1 with Control.NumIntRemapMode = 01b: the data is all index'),
   RH: flag(3, 'Redirection hint'),
   DestinationID: field(19, 12, 'APIC id, bits 7:0'),
@@ -29,12 +29,12 @@ export const MSI_ADDRESS = layout('MSI address', 32, amdVi('VB', 'Q10', 'L72'), 
 });
 
 /** The upper half of the address of what is delivered with Control.XTEn = 1. */
-export const MSI_UPPER_ADDRESS = layout('MSI upper address', 32, amdVi('INF'), {
+export const INTERRUPT_UPPER_ADDRESS = layout('interrupt upper address', 32, amdVi('INF'), {
   DestinationID_31_8: field(31, 8, 'APIC id, bits 31:8'),
 });
 
 /** The data of a request that is not remapped, and of what is delivered. */
-export const MESSAGE_DATA = layout('MSI data', 32, amdVi('VB', 'Q10', 'L72'), {
+export const INTERRUPT_DATA = layout('interrupt data', 32, amdVi('VB', 'Q10', 'L72'), {
   Vector: field(7, 0, 'Vector'),
   DeliveryMode: field(10, 8, 'Delivery mode', DeliveryMode),
   Level: flag(14, 'Trigger mode level: 1 asserted'),
@@ -42,22 +42,17 @@ export const MESSAGE_DATA = layout('MSI data', 32, amdVi('VB', 'Q10', 'L72'), {
 });
 
 /** The data of a request that is remapped. The index covers the delivery mode, which is looked at first all the same. */
-export const REMAPPED_MSI_DATA = layout('MSI data (remapped)', 32, amdVi('VB', 'OV', 'Q10'), {
+export const REMAPPED_INTERRUPT_DATA = layout('interrupt data (remapped)', 32, amdVi('VB', 'OV', 'Q10'), {
   Index: field(10, 0, 'Index of the entry'),
 });
 
-// --- what a device table entry says ---
-
-/** DTE.IntCtl: what becomes of fixed and arbitrated interrupts. 11b makes the entry illegal. */
-export const IntCtl = { TARGET_ABORT: 0b00, FORWARD: 0b01, REMAP: 0b10 } as const;
+// --- entries ---
 
 /** Entries of the largest table, by NumIntRemapMode. */
 export const LARGEST_TABLE: Readonly<Record<number, number>> = {
   [NumIntRemapMode.INTERRUPTS_512]: 512,
   [NumIntRemapMode.INTERRUPTS_2048]: 2048,
 };
-
-// --- entries ---
 
 /** IntType: the delivery mode of what is delivered. All others are reserved. */
 export const IntType = { FIXED: 0, ARBITRATED: 1 } as const;
