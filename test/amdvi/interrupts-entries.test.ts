@@ -16,7 +16,7 @@ const xt = (halves: Halves) => long(halves, IOMMU_EN | GA_EN | XT_EN);
 describe('An entry of 32 bits', () => {
   it('gives vector, destination, destination mode and delivery mode.', () => {
     proves('IRTE (32 bits).Vector', 'IRTE (32 bits).Destination', 'IRTE (32 bits).DM', 'IRTE (32 bits).IntType');
-    proves('interrupt data.Vector', 'interrupt address.DestinationID');
+    proves('interrupt data.Vector', 'interrupt address.DestinationID', 'IRTE (32 bits).RemapEn');
     expect(short(0x0041_2301)).toEqual(delivered(0xfee2_3000n, 0x0041));
     expect(short(0x00ff_ff01)).toEqual(delivered(0xfeef_f000n, 0x00ff));
     expect(short(0x0041_2341)).toEqual(delivered(0xfee2_3004n, 0x0041));
@@ -37,7 +37,7 @@ describe('An entry of 32 bits', () => {
   });
 
   it('with RemapEn = 0 aborts the interrupt, whatever else it says.', () => {
-    proves('IRTE (32 bits).RemapEn', 'IO_PAGE_FAULT.INTERRUPT_OFF');
+    proves('IO_PAGE_FAULT.INTERRUPT_OFF');
     expect(short(0x0041_2300)).toEqual(OFF);
     expect(short(0xff41_2380)).toEqual(OFF);
     expect(short(0)).toEqual(OFF);

@@ -15,6 +15,7 @@ import {
   type SPECIAL_ENTRY,
   Variety,
 } from '../../../hardware/amdvi/spec/ivrs.ts';
+import { EFR } from '../../../hardware/amdvi/spec/registers/features.ts';
 import { hex } from '../../../hardware/bits/index.ts';
 
 /** What a device table entry takes over from firmware. */
@@ -66,7 +67,7 @@ const LAST_DEVICE = 0xffff;
 const REGISTER_BYTES = 16 * 1024;
 /** With performance counters. */
 const REGISTER_BYTES_COUNTERS = 512 * 1024;
-const PCSUP = 1n << 9n;
+const PCSUP = 1n << BigInt(EFR.PCSup.spec.lo);
 const END_OF_ADDRESSES = 1n << 64n;
 
 export function understandIvrs({ info, blocks }: IvrsTable): IvrsFindings {
