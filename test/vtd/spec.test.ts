@@ -278,7 +278,7 @@ describe('What is not acted on', () => {
     ['MTRR_FIX4K_C8000_REG.R3', /^memory types/],
     ['FS-PDE (2 MiB page).PAT', /^memory types/],
     ['I/O APIC redirection entry (remappable).MASK', /I\/O APIC/],
-    ['inv_wait_dsc.FN', /one after the other/],
+    ['iotlb_inv_dsc.DW', /drains all requests/],
   ])('has a reason that a row finds: %s.', (row, reason) => {
     expect(spec.whyNotActedOn(row)).toMatch(reason);
   });
