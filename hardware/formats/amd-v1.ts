@@ -6,7 +6,7 @@
  */
 import { bit, bits, field, flag as flagField, layout, splitWords, undeclared } from '../bits/index.ts';
 import { type DecodedEntry, type PageTableFormat, type Protection, radixIndex, radixShift } from './format.ts';
-import { flag, radixEntry } from './radix-entry.ts';
+import { entryOffset, flag, radixEntry } from './radix-entry.ts';
 
 const RIGHTS = {
   PR: bit(0, 'RW', 'Present'),
@@ -51,20 +51,7 @@ export const V1_RESERVED = { table: undeclared(V1_PDE), leaf: undeclared(V1_PTE)
 
 /** Byte offset of the entry for an address in its table at `level`, with the address as halves. */
 export function v1Offset(level: number, hi: number, lo: number): number {
-  switch (level) {
-    case 1:
-      return (lo >>> 9) & 0xff8;
-    case 2:
-      return (lo >>> 18) & 0xff8;
-    case 3:
-      return ((lo >>> 27) | (hi << 5)) & 0xff8;
-    case 4:
-      return (hi >>> 4) & 0xff8;
-    case 5:
-      return (hi >>> 13) & 0xff8;
-    default:
-      return (hi >>> 22) & 0x3f8;
-  }
+  return level < V1_LEVELS ? entryOffset(level, hi, lo) : (hi >>> 22) & 0x3f8;
 }
 
 /** Width of the addresses that a table at `level` covers. */

@@ -2,7 +2,7 @@
  * The first-stage walk (VT-d 3.6, 9.7), alone or nested in a second stage (VT-d 3.8), where every table of the first
  * stage is itself found through the second.
  */
-import { highHalf, lowHalf, numberOf } from '../bits/index.ts';
+import { highHalf, lowHalf } from '../bits/index.ts';
 import {
   entryOffset,
   FIRST_STAGE_NAMES,
@@ -101,7 +101,7 @@ export class FirstStage {
         if (space.second !== null) {
           const fault = yield* this.#locateTable(t, space, inner, table + offset, isTop);
           if (fault !== null) return fault;
-          table = hostAddress(inner, table);
+          table = inner.addressOf(table);
         }
         if (!isTop) this.paging.keep(t, tags, level + 1, table, (granted & EVERYTHING) | (inner.rights << TABLE_SHIFT));
         isLocated = true;
@@ -193,11 +193,7 @@ export class FirstStage {
     leaf.executable &&= executable;
     leaf.snoop ||= space.pageSnoop;
     // The smaller of the two pages is what the pair translates.
-    if (leaf.shift > shift) {
-      const inPage = guest.lo & ((1 << leaf.shift) - 1) & (-1 << shift);
-      leaf.frameLo |= inPage;
-      leaf.shift = shift;
-    }
+    leaf.narrow(guest.hi, guest.lo, shift);
     return null;
   }
 
@@ -229,10 +225,4 @@ interface Entry {
 
 function placeOf(address: number): Place {
   return { hi: highHalf(address), lo: lowHalf(address) };
-}
-
-/** The host address of a byte of the page that `leaf` holds. */
-function hostAddress(leaf: Leaf, address: number): number {
-  const offset = address % 2 ** leaf.shift;
-  return numberOf(leaf.frameHi, leaf.frameLo) + offset;
 }

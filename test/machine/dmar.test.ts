@@ -5,6 +5,7 @@ import type { DeviceScope, DmarStructure, DmarTable } from '../../hardware/vtd/s
 import { decodeDmar } from '../../src/kernel/index.ts';
 import { buildDmar } from '../../src/machine/firmware/dmar.ts';
 import vectors from '../vectors/dmar/tables.json' with { type: 'json' };
+import { survivesAnyBytes } from './broken-tables.ts';
 
 const bytesOf = (lines: readonly string[]): number[] =>
   lines.flatMap((line) => line.trim().split(/\s+/)).map((byte) => Number.parseInt(byte, 16));
@@ -157,23 +158,9 @@ describe('A damaged DMAR table', () => {
   });
 
   it('never throws and never hangs, whatever its bytes', () => {
-    const edits = fc.array(fc.tuple(fc.integer({ min: 36, max: good.length - 1 }), byte), {
-      minLength: 1,
-      maxLength: 6,
+    survivesAnyBytes(good, (bytes) => {
+      const result = decodeDmar(bytes);
+      return typeof result === 'string' ? null : result.structures.length;
     });
-    fc.assert(
-      fc.property(edits, fc.integer({ min: 0, max: good.length }), (changes, end) => {
-        const bytes = [...good];
-        for (const [at, value] of changes) bytes[at] = value;
-        const result = decode(bytes.slice(0, end));
-        expect(typeof result === 'string' || result.structures.length <= good.length / 4).toBe(true);
-      }),
-    );
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
-        const result = decodeDmar(bytes);
-        expect(['string', 'object']).toContain(typeof result);
-      }),
-    );
   });
 });

@@ -2,6 +2,7 @@
  * What a recording itself says about AMD's command buffer before one of its steps: which commands software put there,
  * which of them are illegal, and what the completion waits store.
  */
+import { CaseMemory } from './case-memory.ts';
 import type { RecordedCase } from './corpus.ts';
 
 const COMMAND_BASE = 0x8;
@@ -46,17 +47,11 @@ export interface CommandHistory {
 
 /** Reads `recorded` up to, and without, step `index`. */
 export function commandHistory(recorded: RecordedCase, index: number): CommandHistory {
-  const memory = new Map<bigint, bigint>();
-  const put = (at: bigint, quadwords: readonly bigint[]) => {
-    quadwords.forEach((value, i) => {
-      memory.set(at + BigInt(i * 8), value);
-    });
-  };
-  for (const [at, quadwords] of Object.entries(recorded.mem)) put(BigInt(at), quadwords);
+  const memory = new CaseMemory(recorded);
   let base = 0n;
   let tail = 0n;
   for (const step of recorded.steps.slice(0, index)) {
-    if (step.op === 'mem') put(step.at, step.q);
+    if (step.op === 'mem') memory.put(step.at, step.q);
     if (step.op !== 'reg') continue;
     if (step.off === COMMAND_BASE) base = step.val & BASE;
     if (step.off === COMMAND_TAIL) tail = step.val & POINTER;

@@ -2,6 +2,7 @@
  * What a recording itself says about the invalidation queue before one of its steps: what stood in memory, how far the
  * recorder's machine got, and to which addresses it wrote a status on the way.
  */
+import { CaseMemory } from './case-memory.ts';
 import type { RecordedCase } from './corpus.ts';
 
 const GCMD = 0x18;
@@ -41,13 +42,7 @@ export interface QueueHistory {
 
 /** Reads `recorded` up to, and without, step `index`. */
 export function queueHistory(recorded: RecordedCase, index: number): QueueHistory {
-  const memory = new Map<bigint, bigint>();
-  const put = (at: bigint, quadwords: readonly bigint[]) => {
-    quadwords.forEach((value, i) => {
-      memory.set(at + BigInt(i * 8), value);
-    });
-  };
-  for (const [at, quadwords] of Object.entries(recorded.mem)) put(BigInt(at), quadwords);
+  const memory = new CaseMemory(recorded);
   for (const at of recorded.tag) if (!memory.has(at & ~7n)) memory.set(at & ~7n, 0n);
   let iqa = 0n;
   let tail = 0n;
@@ -58,7 +53,7 @@ export function queueHistory(recorded: RecordedCase, index: number): QueueHistor
   const descriptors = (from: bigint, to: bigint) => descriptorsOf(memory, iqa, from, to);
 
   for (const step of recorded.steps.slice(0, index)) {
-    if (step.op === 'mem') put(step.at, step.q);
+    if (step.op === 'mem') memory.put(step.at, step.q);
     else if (step.op === 'chk' && step.off === IQH) {
       // A queue that went round cannot be followed: what it executed may have been overwritten.
       followed &&= step.got >= head && step.got < sizeOf(iqa);
