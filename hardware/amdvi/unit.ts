@@ -16,9 +16,9 @@ import {
   type InterruptMessage,
   type IommuProbe,
   type IommuUnit,
-  NO_PASID,
   type PageRequest,
   type Translation,
+  tellFault,
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
@@ -161,14 +161,10 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
 
   /** Logs the event of an answered request, if it had one. */
   report(t: Translation<AmdFault>): void {
-    const { fault, requester, pasid, recorded } = t;
+    const { fault } = t;
     if (fault === null) return;
-    if (this.#probe !== null) {
-      const write = (t.access & Access.WRITE) !== 0;
-      const { code, name } = fault;
-      this.#probe.fault({ code, name, requester, pasid, address: joinHalves(t.hi, t.lo), write, recorded });
-    }
-    if (recorded) this.run(this.#events.append(entryOf(fault, t)));
+    tellFault(this.#probe, fault, t);
+    if (t.recorded) this.run(this.#events.append(entryOf(fault, t)));
   }
 
   /** The steps of one interrupt message; whoever runs them calls `reportInterrupt` at the end. */
@@ -178,16 +174,12 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   }
 
   reportInterrupt(message: InterruptMessage<AmdFault>): void {
-    const { fault, requester, recorded } = message;
-    const address = joinHalves(message.hi, message.lo);
+    const { fault, requester, pasid, hi, lo, data, recorded } = message;
     if (fault === null) {
-      if (this.#probe !== null && message.delivered) this.#probe.interrupt(address, message.data);
+      if (this.#probe !== null && message.delivered) this.#probe.interrupt(joinHalves(hi, lo), data);
       return;
     }
-    if (this.#probe !== null) {
-      const { code, name } = fault;
-      this.#probe.fault({ code, name, requester, pasid: NO_PASID, address, write: true, recorded });
-    }
+    tellFault(this.#probe, fault, { requester, pasid, access: Access.WRITE, hi, lo, recorded });
     if (recorded) this.run(this.#events.append(interruptEntryOf(fault, message)));
   }
 

@@ -2,6 +2,9 @@
  * What an IOMMU tells an observer. A unit holds one probe or `null`; every call stands behind that test, so that an
  * unobserved unit pays for a comparison and nothing else.
  */
+import { joinHalves } from '../bits/index.ts';
+import { Access } from './access.ts';
+import type { FaultReason, Translation } from './translation.ts';
 
 export interface FaultReport {
   readonly code: number;
@@ -35,4 +38,14 @@ export interface IommuProbe {
   registerWritten(offset: number, size: number, value: bigint): void;
   /** The unit sent an interrupt of its own, or let one of a device's pass. */
   interrupt(address: bigint, data: number): void;
+}
+
+type FaultyRequest = Pick<Translation, 'requester' | 'pasid' | 'access' | 'hi' | 'lo' | 'recorded'>;
+
+/** Tells whoever observes of the fault that ended a request. */
+export function tellFault(probe: IommuProbe | null, { code, name }: FaultReason, request: FaultyRequest): void {
+  if (probe === null) return;
+  const { requester, pasid, access, hi, lo, recorded } = request;
+  const write = (access & Access.WRITE) !== 0;
+  probe.fault({ code, name, requester, pasid, address: joinHalves(hi, lo), write, recorded });
 }

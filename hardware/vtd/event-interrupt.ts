@@ -4,7 +4,20 @@
  * masked it waits until IM is cleared. These messages are never remapped.
  */
 import type { RegisterFile } from '../bits/index.ts';
-import type { FEADDR, FECTL, FEDATA, FEUADDR } from './spec/index.ts';
+import {
+  FEADDR,
+  FECTL,
+  FEDATA,
+  FEUADDR,
+  IEADDR,
+  IECTL,
+  IEDATA,
+  IEUADDR,
+  PEADDR,
+  PECTL,
+  PEDATA,
+  PEUADDR,
+} from './spec/index.ts';
 
 export interface EventRegisters {
   readonly control: typeof FECTL;
@@ -47,3 +60,10 @@ export class EventInterrupt {
     this.#raise(upper.MUA.get(words) | 0, address.MA.address(words) | 0, data.IMD.get(words));
   }
 }
+
+/** The registers of the events that every unit may have; those of performance events stand at a place of their own. */
+export const EVENTS = {
+  fault: { control: FECTL, data: FEDATA, address: FEADDR, upper: FEUADDR },
+  completion: { control: IECTL, data: IEDATA, address: IEADDR, upper: IEUADDR },
+  pageRequest: { control: PECTL, data: PEDATA, address: PEADDR, upper: PEUADDR },
+} as const satisfies Readonly<Record<string, EventRegisters>>;

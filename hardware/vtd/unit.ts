@@ -21,12 +21,13 @@ import {
   NO_PASID,
   type PageRequest,
   type Translation,
+  tellFault,
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
 import { DeviceInvalidations } from './device-invalidations.ts';
-import { EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
+import { EVENTS, EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
 import { GlobalCommand } from './global-command.ts';
 import { InterruptRemapper, type InterruptRemapperSpec, type InterruptTable } from './interrupt-remapper.ts';
@@ -36,26 +37,7 @@ import { InvalidationRegisters } from './invalidation-registers.ts';
 import { PageRequests } from './page-requests.ts';
 import type { PerformanceEvents } from './performance-events.ts';
 import { makeRegisterPage } from './register-page.ts';
-import {
-  type Fault,
-  FEADDR,
-  FECTL,
-  FEDATA,
-  FEUADDR,
-  FSTS,
-  GCMD,
-  ICS,
-  IEADDR,
-  IECTL,
-  IEDATA,
-  IEUADDR,
-  IQA,
-  IQT,
-  PEADDR,
-  PECTL,
-  PEDATA,
-  PEUADDR,
-} from './spec/index.ts';
+import { type Fault, FSTS, GCMD, ICS, IQA, IQT } from './spec/index.ts';
 import { Translator, type TranslatorSpec } from './translator.ts';
 import { Watch, type WatchSpec } from './watch.ts';
 
@@ -72,8 +54,6 @@ export interface VtdSurroundings {
   readonly raiseMsi: RaiseMsi;
 }
 
-type FaultyRequest = Pick<Translation, 'requester' | 'pasid' | 'access' | 'hi' | 'lo' | 'recorded'>;
-
 export class VtdUnit implements IommuUnit<Fault> {
   readonly spec: VtdSpec;
   readonly capabilities: Capabilities;
@@ -87,7 +67,6 @@ export class VtdUnit implements IommuUnit<Fault> {
   invalidationTimer: ((expired: () => void) => void) | null = null;
   readonly #memory: PhysicalMemory;
   readonly #faults: FaultRecorder;
-  readonly #faultEvent: EventInterrupt;
   readonly #completionEvent: EventInterrupt;
   readonly #deviceInvalidations: DeviceInvalidations;
   readonly #queue: InvalidationQueue;
@@ -114,10 +93,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.#interrupts = new InterruptRemapper(capabilities, spec);
     this.run = (walk) => finish(walk, memory);
     this.#memory = memory;
-    const faultEvent = { control: FECTL, data: FEDATA, address: FEADDR, upper: FEUADDR };
-    this.#faultEvent = new EventInterrupt(file, faultEvent, raise);
-    const completionEvent = { control: IECTL, data: IEDATA, address: IEADDR, upper: IEUADDR };
-    this.#completionEvent = new EventInterrupt(file, completionEvent, raise);
+    this.#completionEvent = new EventInterrupt(file, EVENTS.completion, raise);
     this.#faults = new FaultRecorder(
       file,
       {
@@ -128,10 +104,9 @@ export class VtdUnit implements IommuUnit<Fault> {
         deviceTlb: capabilities.has('DT'),
         compression: spec.faultCompression,
       },
-      this.#faultEvent,
+      new EventInterrupt(file, EVENTS.fault, raise),
     );
     new InvalidationRegisters(file, capabilities, this.invalidator, this.#start);
-    const pageEvent = { control: PECTL, data: PEDATA, address: PEADDR, upper: PEUADDR };
     this.#pageRequests = new PageRequests({
       file,
       capabilities,
@@ -139,7 +114,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       invalidator: this.invalidator,
       faults: this.#faults,
       devices: this.devices,
-      event: new EventInterrupt(file, pageEvent, raise),
+      event: new EventInterrupt(file, EVENTS.pageRequest, raise),
       drained: () => this.#queue.resume(this.#start),
     });
     this.#deviceInvalidations = new DeviceInvalidations({
@@ -234,7 +209,7 @@ export class VtdUnit implements IommuUnit<Fault> {
   report(t: Translation<Fault>): void {
     const { fault } = t;
     if (fault === null) return;
-    this.#tellFault(fault, t);
+    tellFault(this.#probe, fault, t);
     if (t.recorded) this.#faults.record(fault.code, t);
   }
 
@@ -261,15 +236,9 @@ export class VtdUnit implements IommuUnit<Fault> {
       return;
     }
     const request = { requester, pasid: NO_PASID, access: Access.WRITE, addressType: AddressType.UNTRANSLATED };
-    this.#tellFault(fault, { ...request, hi, lo, recorded });
+    tellFault(this.#probe, fault, { ...request, hi, lo, recorded });
     // The fault information of an interrupt is its index, at the top.
     if (recorded) this.#faults.record(fault.code, { ...request, hi: message.index << 16, lo: 0, isInterrupt: true });
-  }
-
-  #tellFault({ code, name }: Fault, { requester, pasid, access, hi, lo, recorded }: FaultyRequest): void {
-    if (this.#probe === null) return;
-    const write = (access & Access.WRITE) !== 0;
-    this.#probe.fault({ code, name, requester, pasid, address: joinHalves(hi, lo), write, recorded });
   }
 
   /** A device asks for a page. */
