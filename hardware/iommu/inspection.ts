@@ -147,6 +147,8 @@ export interface IommuInspector {
   /** The interrupt remapping table, and the queue of commands; `null` when the unit has none. */
   interrupts(): TableNode | null;
   queue(): TableNode | null;
+  /** The rings that the unit fills for software. */
+  logs(): readonly TableNode[];
   caches(): CacheView[];
 }
 

@@ -1,5 +1,5 @@
 /** What a VT-d unit shows to somebody who asks. Asking changes nothing: no table, cache, register, record or count. */
-import { highOf, joinHalves, lowOf } from '../../bits/index.ts';
+import { highOf, lowOf } from '../../bits/index.ts';
 import {
   Access,
   accessFor,
@@ -7,16 +7,18 @@ import {
   type EntryView,
   Explainer,
   type Explanation,
-  type ExplanationResult,
   type ExplanationStep,
-  finish,
+  INTERRUPT_NOTE,
   type InterruptExplanation,
   type InterruptQuestion,
   type IommuInspector,
   inInterruptRange,
   NO_PASID,
+  overhear,
   type Question,
-  Status,
+  type ReadBytes,
+  registerSteps,
+  resultOf,
   type TableNode,
   Translation,
 } from '../../iommu/index.ts';
@@ -28,8 +30,7 @@ import { entryLayout } from './entries.ts';
 import { explainedFault } from './faults.ts';
 import { explainInterrupt } from './interrupt-messages.ts';
 import { interruptTable } from './interrupts.ts';
-import type { ReadBytes } from './paging.ts';
-import { invalidationQueue } from './queue.ts';
+import { invalidationQueue, pageRequestQueue } from './queue.ts';
 import { registerViews } from './registers.ts';
 import { TableReader } from './tables.ts';
 
@@ -52,14 +53,8 @@ export class VtdInspector implements IommuInspector {
     t.addressType = addressType;
     t.effects = false;
     const explainer = new Explainer(entryLayout);
-    const before = unit.probe;
-    unit.probe = explainer;
-    try {
-      finish(unit.walk(t), this.#memory);
-    } finally {
-      unit.probe = before;
-    }
-    return { question, steps: [...this.#circumstances(t), ...explainer.steps], result: resultOf(t) };
+    overhear(unit, explainer, this.#memory, () => unit.walk(t));
+    return { question, steps: [...this.#circumstances(t), ...explainer.steps], result: resultOf(t, explainedFault) };
   }
 
   explainInterrupt(question: InterruptQuestion): InterruptExplanation {
@@ -87,6 +82,11 @@ export class VtdInspector implements IommuInspector {
     return capabilities.has('QI') ? invalidationQueue(registers.words, this.#read) : null;
   }
 
+  logs(): TableNode[] {
+    const { capabilities, registers } = this.#unit;
+    return capabilities.has('PRS') ? [pageRequestQueue(registers.words, this.#read)] : [];
+  }
+
   caches(): CacheView[] {
     return cacheViews(this.#unit.translator, this.#unit.interruptEntries);
   }
@@ -96,39 +96,11 @@ export class VtdInspector implements IommuInspector {
     const { words } = this.#unit.registers;
     const isOn = GSTS.TES.isSet(words);
     const shown = isOn ? [GSTS.$.name, RTADDR.$.name] : [GSTS.$.name];
-    const steps = this.registers()
-      .filter(({ what }) => shown.includes(what))
-      .sort((a, b) => a.address - b.address)
-      .map((view): ExplanationStep => ({ kind: 'register', ...view }));
+    const steps = registerSteps(this.registers(), shown);
     if (!isOn) steps.push({ kind: 'note', text: 'DMA remapping is off: addresses pass as they are.' });
     if (inInterruptRange(hi, lo) && pasid === NO_PASID && (access & Access.WRITE) !== 0) {
-      const text = 'A write of one DWORD here is an interrupt message, which is explained when its data is given.';
-      steps.push({ kind: 'note', text: `${text} What follows is what becomes of any other write.` });
+      steps.push(INTERRUPT_NOTE);
     }
     return steps;
   }
 }
-
-function resultOf(t: Translation<Fault>): ExplanationResult {
-  if (t.fault === null && t.status === Status.SUCCESS) {
-    const { rights, shift } = t.leaf;
-    return {
-      ok: true,
-      address: joinHalves(t.hpaHi, t.hpaLo),
-      pageBytes: 2 ** shift,
-      read: (rights & Access.READ) !== 0,
-      write: (rights & Access.WRITE) !== 0,
-      snoop: t.snoop,
-    };
-  }
-  const isWrite = (t.access & Access.WRITE) !== 0;
-  const answer = isWrite ? 'none: the write is dropped' : (ANSWERS[t.status] ?? 'no permission');
-  const { fault, recorded } = t;
-  if (fault === null) return { ok: false, answer, fault: null };
-  return { ok: false, answer, fault: explainedFault(fault, recorded) };
-}
-
-const ANSWERS: Readonly<Record<number, string>> = {
-  [Status.UNSUPPORTED_REQUEST]: 'Unsupported Request',
-  [Status.COMPLETER_ABORT]: 'Completer Abort',
-};

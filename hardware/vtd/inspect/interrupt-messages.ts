@@ -5,11 +5,12 @@ import {
   Explainer,
   type ExplanationStep,
   entryView,
-  finish,
   type InterruptExplanation,
   InterruptMessage,
   type InterruptQuestion,
   type InterruptResult,
+  overhear,
+  registerSteps,
 } from '../../iommu/index.ts';
 import type { PhysicalMemory } from '../../memory/index.ts';
 import {
@@ -38,13 +39,7 @@ export function explainInterrupt(
   const message = new InterruptMessage<Fault>().ask(requester, highOf(address), lowOf(address), data);
   message.effects = false;
   const explainer = new Explainer(entryLayout);
-  const before = unit.probe;
-  unit.probe = explainer;
-  try {
-    finish(unit.walkInterrupt(message), memory);
-  } finally {
-    unit.probe = before;
-  }
+  overhear(unit, explainer, memory, () => unit.walkInterrupt(message));
   const steps = [...requestSteps(question), ...circumstances(unit, registers), ...explainer.steps];
   return { question, steps, result: resultOf(message) };
 }
@@ -67,9 +62,7 @@ function requestSteps({ address, data }: InterruptQuestion): ExplanationStep[] {
 function circumstances({ registers: { words }, capabilities }: VtdUnit, all: readonly EntryView[]): ExplanationStep[] {
   const isOn = capabilities.has('IR') && GSTS.IRES.isSet(words);
   const shown = isOn ? [GSTS.$.name, IRTA.$.name] : [GSTS.$.name];
-  const steps = all
-    .filter(({ what }) => shown.includes(what))
-    .map((view): ExplanationStep => ({ kind: 'register', ...view }));
+  const steps = registerSteps(all, shown);
   if (!isOn) steps.push({ kind: 'note', text: 'Interrupt remapping is off.' });
   return steps;
 }

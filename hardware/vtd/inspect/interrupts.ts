@@ -1,6 +1,6 @@
 /** The interrupt remapping table in memory: the entries that are present, and where posted ones lead. */
 import { hex, wordsOf } from '../../bits/index.ts';
-import { entryView, type TableNode } from '../../iommu/index.ts';
+import { Budget, entryView, MORE, type ReadBytes, type TableNode } from '../../iommu/index.ts';
 import { postedDescriptorOf } from '../interrupt-poster.ts';
 import {
   GSTS,
@@ -11,7 +11,6 @@ import {
   POSTED_INTERRUPT_DESCRIPTOR_XAPIC,
 } from '../spec/index.ts';
 import type { VtdUnit } from '../unit.ts';
-import { Budget, MORE, type ReadBytes } from './paging.ts';
 
 const ENTRY_BYTES = IRTE_REMAPPED.$.words * 4;
 const PID_BYTES = POSTED_INTERRUPT_DESCRIPTOR.$.words * 4;

@@ -1,8 +1,7 @@
 /** A host permission table in memory as a tree (VT-d 4.2.4, 9.12): the entries that permit something or lead on. */
 import { hex, wordsOf } from '../../bits/index.ts';
-import { entryView, type TableNode } from '../../iommu/index.ts';
+import { type Budget, entryView, MORE, type ReadBytes, type TableNode } from '../../iommu/index.ts';
 import { HPT_LEVELS, HPT_TABLE_ENTRIES } from '../host-permission.ts';
-import { type Budget, MORE, type ReadBytes } from './paging.ts';
 
 const ENTRY_BYTES = 16;
 

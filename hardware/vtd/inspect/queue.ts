@@ -1,38 +1,41 @@
-/** The invalidation queue: every descriptor that lies in it, done or waiting. */
-import { type AnyLayout, hex, wordsOf } from '../../bits/index.ts';
-import { entryView, type TableNode } from '../../iommu/index.ts';
-import { DESCRIPTOR_HEADER, DESCRIPTORS, GSTS, IQA, IQH, IQT } from '../spec/index.ts';
-import { Budget, MORE, type ReadBytes } from './paging.ts';
+/** The unit's rings: the invalidation queue and the page request queue, with every entry that lies in them. */
+import { type AnyLayout, hex } from '../../bits/index.ts';
+import { type ReadBytes, ringNodes, type TableNode } from '../../iommu/index.ts';
+import {
+  DESCRIPTOR_HEADER,
+  DESCRIPTORS,
+  GSTS,
+  IQA,
+  IQH,
+  IQT,
+  PAGE_REQUEST_DESCRIPTOR,
+  PQA,
+  PQH,
+  PQT,
+} from '../spec/index.ts';
 
 const PAGE = 4096;
 
 /** `registers` are the words of the register page. */
 export function invalidationQueue(registers: Uint32Array, read: ReadBytes): TableNode {
-  const queue = IQA.IQA.address(registers);
+  const start = IQA.IQA.address(registers);
   const bytes = PAGE * 2 ** IQA.QS.get(registers);
-  const size = IQA.DW.isSet(registers) ? 32 : 16;
-  const [headAt, tailAt] = [IQH.QH.address(registers), IQT.QT.address(registers)];
-  const budget = new Budget();
-  const children: TableNode[] = [];
-  for (let offset = 0; offset < bytes; offset += size) {
-    const found = read(queue + offset, size);
-    if (found === undefined) break;
-    const words = wordsOf(found);
-    const marks = [...(offset === headAt ? ['head'] : []), ...(offset === tailAt ? ['tail'] : [])];
-    if (words.every((word) => word === 0) && marks.length === 0) continue;
-    if (budget.nodes-- <= 0) {
-      children.push(MORE);
-      break;
-    }
-    const layout = layoutOf(words);
-    const node = { what: layout.$.name, index: `[${offset / size}]`, entry: entryView(layout, words, queue + offset) };
-    children.push(
-      marks.length === 0 ? { ...node, children: [] } : { ...node, note: marks.join(' and '), children: [] },
-    );
-  }
+  const entryBytes = IQA.DW.isSet(registers) ? 32 : 16;
+  const [head, tail] = [IQH.QH.address(registers), IQT.QT.address(registers)];
+  const children = ringNodes(read, { start, bytes, entryBytes, head, tail }, layoutOf);
   const state = GSTS.QIES.isSet(registers) ? '' : ', off';
-  const index = `of ${bytes / size} descriptors of ${size} bytes${state}`;
-  return { what: `invalidation queue at ${hex(queue)}`, index, children };
+  const index = `of ${bytes / entryBytes} descriptors of ${entryBytes} bytes${state}`;
+  return { what: `invalidation queue at ${hex(start)}`, index, children };
+}
+
+/** What devices have asked for. */
+export function pageRequestQueue(registers: Uint32Array, read: ReadBytes): TableNode {
+  const start = PQA.PQA.address(registers);
+  const bytes = PAGE * 2 ** PQA.PQS.get(registers);
+  const entryBytes = PAGE_REQUEST_DESCRIPTOR.$.words * 4;
+  const [head, tail] = [PQH.PQH.address(registers), PQT.PQT.address(registers)];
+  const children = ringNodes(read, { start, bytes, entryBytes, head, tail }, () => PAGE_REQUEST_DESCRIPTOR);
+  return { what: `page request queue at ${hex(start)}`, index: `of ${bytes / entryBytes} descriptors`, children };
 }
 
 function layoutOf(words: Uint32Array): AnyLayout {

@@ -2,8 +2,21 @@
  * The remapping tables in memory as a tree: root, context, in scalable mode PASID directory and PASID table, paging
  * structures. It shows what software wrote; what the unit has cached of it is another matter.
  */
-import { type AnyLayout, hex, wordsOf } from '../../bits/index.ts';
-import { entryView, type TableNode } from '../../iommu/index.ts';
+import { hex } from '../../bits/index.ts';
+import {
+  absent,
+  Budget,
+  eachOf,
+  lookUp,
+  pagingNodes,
+  type ReadBytes,
+  type ReadEntry,
+  range,
+  readEntry,
+  type Stage,
+  type TableNode,
+  unreadable,
+} from '../../iommu/index.ts';
 import { formatRequester } from '../../pcie/index.ts';
 import type { Capabilities } from '../capabilities.ts';
 import {
@@ -19,7 +32,7 @@ import {
   TranslationTableMode,
   TranslationType,
 } from '../spec/index.ts';
-import { Budget, firstStage, lookUp, MORE, pagingNodes, type ReadBytes, type Stage, secondStage } from './paging.ts';
+import { firstStage, secondStage } from './paging.ts';
 import { permissionTable } from './permissions.ts';
 
 export interface TableQuery {
@@ -30,12 +43,6 @@ export interface TableQuery {
   /** All requesters unless one is named. */
   readonly requester?: number | undefined;
   readonly pasid?: number | undefined;
-}
-
-/** An entry as it was read. */
-interface Entry {
-  readonly words: Uint32Array;
-  readonly node: Omit<TableNode, 'children'>;
 }
 
 /** Entries of a PASID table, and of a context table per half of a bus in scalable mode. */
@@ -63,9 +70,9 @@ export class TableReader {
       return { ...head, note: 'requests use no table in this mode', children: [] };
     }
     const buses = requester === undefined ? range(256) : [requester >>> 8];
-    const children = this.#each(buses, (bus) => {
+    const children = eachOf(this.#budget, buses, (bus) => {
       const of = isScalable ? SCALABLE_ROOT_ENTRY : ROOT_ENTRY;
-      const entry = this.#entry(of, root, bus, `bus ${bus.toString(16).padStart(2, '0')}`);
+      const entry = readEntry(this.#read, of, root, bus, `bus ${bus.toString(16).padStart(2, '0')}`);
       if (entry === null) return requester === undefined ? [] : [unreadable(of, root)];
       const below = isScalable ? this.#halves(entry, bus, requester, pasid) : this.#bus(entry, bus, requester);
       return below === null ? absent(entry, requester === undefined) : [{ ...entry.node, children: below }];
@@ -74,19 +81,19 @@ export class TableReader {
   }
 
   /** Context entries of a bus in legacy mode; `null` when the root entry is not present. */
-  #bus(root: Entry, bus: number, requester: number | undefined): TableNode[] | null {
+  #bus(root: ReadEntry, bus: number, requester: number | undefined): TableNode[] | null {
     if (!ROOT_ENTRY.P.isSet(root.words)) return null;
     const table = ROOT_ENTRY.CTP.address(root.words);
     const indices = requester === undefined ? range(256) : [requester & 0xff];
-    return this.#each(indices, (index) => {
-      const entry = this.#entry(CONTEXT_ENTRY, table, index, formatRequester((bus << 8) | index));
+    return eachOf(this.#budget, indices, (index) => {
+      const entry = readEntry(this.#read, CONTEXT_ENTRY, table, index, formatRequester((bus << 8) | index));
       if (entry === null) return requester === undefined && index > 0 ? [] : [unreadable(CONTEXT_ENTRY, table)];
       if (!CONTEXT_ENTRY.P.isSet(entry.words)) return absent(entry, requester === undefined);
       return [{ ...entry.node, ...this.#legacyContext(entry) }];
     });
   }
 
-  #legacyContext({ words }: Entry): Pick<TableNode, 'note' | 'children'> {
+  #legacyContext({ words }: ReadEntry): Pick<TableNode, 'note' | 'children'> {
     if (CONTEXT_ENTRY.TT.get(words) === TranslationType.PASS_THROUGH) {
       return { note: 'addresses pass through', children: [] };
     }
@@ -101,7 +108,7 @@ export class TableReader {
   }
 
   /** Context entries of a bus in scalable mode, where each half has a table. */
-  #halves(root: Entry, bus: number, requester: number | undefined, pasid: number | undefined): TableNode[] | null {
+  #halves(root: ReadEntry, bus: number, requester: number | undefined, pasid: number | undefined): TableNode[] | null {
     const halves = [
       { present: SCALABLE_ROOT_ENTRY.LP, table: SCALABLE_ROOT_ENTRY.LCTP, first: 0 },
       { present: SCALABLE_ROOT_ENTRY.UP, table: SCALABLE_ROOT_ENTRY.UCTP, first: HALF_BUS },
@@ -111,8 +118,14 @@ export class TableReader {
     return there.flatMap(({ table, first }) => {
       const at = table.address(root.words);
       const indices = requester === undefined ? range(HALF_BUS) : [requester & (HALF_BUS - 1)];
-      return this.#each(indices, (index) => {
-        const entry = this.#entry(SCALABLE_CONTEXT_ENTRY, at, index, formatRequester((bus << 8) | first | index));
+      return eachOf(this.#budget, indices, (index) => {
+        const entry = readEntry(
+          this.#read,
+          SCALABLE_CONTEXT_ENTRY,
+          at,
+          index,
+          formatRequester((bus << 8) | first | index),
+        );
         if (entry === null) return requester === undefined && index > 0 ? [] : [unreadable(SCALABLE_CONTEXT_ENTRY, at)];
         if (!SCALABLE_CONTEXT_ENTRY.P.isSet(entry.words)) return absent(entry, requester === undefined);
         return [{ ...entry.node, children: this.#directory(entry, pasid) }];
@@ -120,7 +133,7 @@ export class TableReader {
     });
   }
 
-  #directory({ words }: Entry, pasid: number | undefined): TableNode[] {
+  #directory({ words }: ReadEntry, pasid: number | undefined): TableNode[] {
     const ridPasid = SCALABLE_CONTEXT_ENTRY.RID_PASID.get(words);
     const permits = (of: number): boolean =>
       SCALABLE_CONTEXT_ENTRY.HPTE.isSet(words) && (SCALABLE_CONTEXT_ENTRY.EPTR.isSet(words) || of === ridPasid);
@@ -128,9 +141,15 @@ export class TableReader {
     const at = SCALABLE_CONTEXT_ENTRY.PASIDDIRPTR.address(words);
     const indices = pasid === undefined ? range(size) : [pasid >>> 6].filter((index) => index < size);
     if (indices.length === 0) return [{ what: 'PASID directory', note: 'too small for this PASID', children: [] }];
-    return this.#each(indices, (index) => {
+    return eachOf(this.#budget, indices, (index) => {
       const first = index * PASID_TABLE_ENTRIES;
-      const entry = this.#entry(PASID_DIRECTORY_ENTRY, at, index, `PASIDs ${first}-${first + PASID_TABLE_ENTRIES - 1}`);
+      const entry = readEntry(
+        this.#read,
+        PASID_DIRECTORY_ENTRY,
+        at,
+        index,
+        `PASIDs ${first}-${first + PASID_TABLE_ENTRIES - 1}`,
+      );
       if (entry === null) return pasid === undefined && index > 0 ? [] : [unreadable(PASID_DIRECTORY_ENTRY, at)];
       if (!PASID_DIRECTORY_ENTRY.P.isSet(entry.words)) return absent(entry, pasid === undefined);
       const table = PASID_DIRECTORY_ENTRY.SMPTBLPTR.address(entry.words);
@@ -141,8 +160,8 @@ export class TableReader {
   /** `permits`: translated requests of this PASID need a host permission. */
   #pasids(table: number, first: number, pasid: number | undefined, permits: (pasid: number) => boolean): TableNode[] {
     const indices = pasid === undefined ? range(PASID_TABLE_ENTRIES) : [pasid % PASID_TABLE_ENTRIES];
-    return this.#each(indices, (index) => {
-      const entry = this.#entry(PASID_ENTRY, table, index, `PASID ${first + index}`);
+    return eachOf(this.#budget, indices, (index) => {
+      const entry = readEntry(this.#read, PASID_ENTRY, table, index, `PASID ${first + index}`);
       if (entry === null) return pasid === undefined && index > 0 ? [] : [unreadable(PASID_ENTRY, table)];
       if (!PASID_ENTRY.P.isSet(entry.words)) return absent(entry, pasid === undefined);
       const below = this.#pasid(entry);
@@ -151,7 +170,7 @@ export class TableReader {
     });
   }
 
-  #pasid({ words }: Entry): Pick<TableNode, 'note' | 'children'> {
+  #pasid({ words }: ReadEntry): Pick<TableNode, 'note' | 'children'> {
     const type = PASID_ENTRY.PGTT.get(words);
     const levels = this.#capabilities.levelsFor(PASID_ENTRY.AW.get(words));
     const second = levels === 0 ? null : secondStage(levels, this.#capabilities, this.#ioRights);
@@ -184,7 +203,7 @@ export class TableReader {
     }
   }
 
-  #permissions({ words }: Entry): TableNode {
+  #permissions({ words }: ReadEntry): TableNode {
     const bits = SMALLEST_HPT + PASID_ENTRY.HPTSZ.get(words);
     return permissionTable(this.#read, this.#budget, PASID_ENTRY.HPTPTR.address(words), bits);
   }
@@ -201,45 +220,10 @@ export class TableReader {
     const nodes = pagingNodes(stage, this.#read, this.#budget, top);
     return nodes.length > 0
       ? nodes
-      : [{ what: stage.names[stage.format.levels]!, note: 'nothing is mapped', children: [] }];
+      : [{ what: stage.what(stage.levels, new Uint32Array(2)), note: 'nothing is mapped', children: [] }];
   }
-
-  /** What each entry of a table comes to, as far as the tree has room. */
-  #each(indices: readonly number[], visit: (index: number) => TableNode[]): TableNode[] {
-    const nodes: TableNode[] = [];
-    for (const index of indices) {
-      if (this.#budget.entries-- <= 0 || this.#budget.nodes <= 0) return [...nodes, MORE];
-      const found = visit(index);
-      this.#budget.nodes -= found.length;
-      nodes.push(...found);
-    }
-    return nodes;
-  }
-
-  /** Entry `index` of the table at `table`, or `null` when nothing is there. */
-  #entry(of: AnyLayout, table: number, index: number, label: string): Entry | null {
-    const bytes = of.$.words * 4;
-    const at = table + index * bytes;
-    const found = this.#read(at, bytes);
-    if (found === undefined) return null;
-    const words = wordsOf(found);
-    return { words, node: { what: of.$.name, index: label, entry: entryView(of, words, at) } };
-  }
-}
-
-/** What is not present is shown only to somebody who asked for it. */
-function absent({ node }: Entry, isOneOfMany: boolean): TableNode[] {
-  return isOneOfMany ? [] : [{ ...node, note: 'not present', children: [] }];
-}
-
-function unreadable(of: AnyLayout, table: number): TableNode {
-  return { what: of.$.name, note: `the table at ${hex(table)} cannot be read`, children: [] };
 }
 
 function modeText(name: string | undefined, mode: number): string {
   return name === undefined ? `TTM ${mode}` : `${name.toLowerCase().replaceAll('_', ' ')} mode`;
-}
-
-function range(length: number): number[] {
-  return Array.from({ length }, (_, i) => i);
 }
