@@ -19,11 +19,12 @@ export class Contexts {
     this.#exhausted = exhausted;
   }
 
-  /** The number of a context, below 2^16. */
-  of(domain: number, tables: readonly number[]): number {
+  /** The number of a context, below 2^16. A question about one that has none gets a number that none ever has. */
+  of(domain: number, tables: readonly number[], isQuestion: boolean): number {
     const key = `${domain}:${tables.join(':')}`;
     const known = this.#ids.get(key);
     if (known !== undefined) return known;
+    if (isQuestion) return MOST;
     if (this.#ids.size === MOST) {
       this.#ids.clear();
       this.#exhausted();

@@ -77,6 +77,12 @@ export function offsetOfCounter(bank: number, counter: number): number {
   return COUNTER_BANKS + bank * COUNTER_BANK_BYTES + counter * COUNTER_BYTES;
 }
 
+/** The counter whose registers stand at an offset. */
+export function counterAt(offset: number): { readonly bank: number; readonly counter: number } {
+  const at = offset - COUNTER_BANKS;
+  return { bank: Math.floor(at / COUNTER_BANK_BYTES), counter: Math.floor((at % COUNTER_BANK_BYTES) / COUNTER_BYTES) };
+}
+
 export class Counters implements PerformanceEvents {
   readonly #file: RegisterFile;
   readonly #spec: CountersSpec;

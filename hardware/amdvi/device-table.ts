@@ -141,19 +141,19 @@ export class DeviceTable {
     }
     if (this.probe !== null) this.probe.cache('device table cache', found !== null, `device ${requester}`);
     if (found !== null) return found;
-    const at = this.#locate(requester);
+    const at = this.locate(requester);
     if (at < 0) return FAULTS.DEVICE_ID;
     yield memory.read(at, ENTRY_WORDS);
     if (!memory.ok) return FAULTS.DTE_READ;
     if (this.probe !== null) this.probe.read(DTE.$.name, at, memory.words, ENTRY_WORDS);
-    const entry = this.decode(memory.words.slice(0, ENTRY_WORDS));
+    const entry = this.decode(memory.words.slice(0, ENTRY_WORDS), !t.effects);
     const isPresent = entry.valid || entry.interruptsValid;
     if (this.#era.mayFill(t) && (isPresent || this.#features.has('NpCache'))) this.cache?.insert(requester, entry);
     return entry;
   }
 
   /** Address of a device's entry, or -1 beyond the table. With segments the upper bits of the device id choose one. */
-  #locate(deviceId: number): number {
+  locate(deviceId: number): number {
     const { words } = this.#file;
     const bits = DEVICE_ID_BITS - CONTROL.DevTblSegEn.get(words);
     const segment = deviceId >>> bits;
@@ -163,14 +163,15 @@ export class DeviceTable {
     return base.DevTabBase.address(words) + offset;
   }
 
-  decode(words: Uint32Array): DeviceEntry {
+  /** `isQuestion`: nothing is kept of it. */
+  decode(words: Uint32Array, isQuestion: boolean): DeviceEntry {
     const domain = DTE.DomainID.get(words);
     const had = DTE.HAD.get(words);
     const mode = DTE.Mode.get(words);
     const table = DTE.HostPTRoot.address(words);
     const guest = DTE.GV.isSet(words) ? guestOf(words) : null;
     const tables = guest === null ? [] : [guest.gcr3, guest.gcr3Levels, guest.levels];
-    const context = this.#contexts.of(domain, [mode, table, ...tables]);
+    const context = this.#contexts.of(domain, [mode, table, ...tables], isQuestion);
     const valid = DTE.V.isSet(words);
     const interruptsValid = DTE.IV.isSet(words);
     return {

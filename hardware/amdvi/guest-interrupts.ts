@@ -44,6 +44,8 @@ export function* post(message: InterruptMessage<AmdFault>, interrupt: GuestInter
   // 2. The bit of the vector.
   yield memory.read(address, 2);
   if (!memory.ok) return FAULTS.INTERRUPT_BACKING_PAGE;
+  message.delivered = false;
+  if (!message.effects) return null;
   let isSet = false;
   for (let attempt = 0; attempt < ATTEMPTS && !isSet; attempt++) {
     const [lo, hi] = [words[0]!, words[1]!];
@@ -53,7 +55,6 @@ export function* post(message: InterruptMessage<AmdFault>, interrupt: GuestInter
   }
   if (!isSet) return FAULTS.INTERRUPT_BACKING_PAGE;
   // 3. Who has to know.
-  message.delivered = false;
   if (running !== null) guests?.ring(running);
   else if (logged !== null && guests !== null) yield* guests.log(logged, message.requester);
   return null;

@@ -64,6 +64,8 @@ export interface GuestControl {
 export interface GuestPage {
   user: boolean;
   execute: boolean;
+  /** U of the host entry. */
+  untranslatedOnly: boolean;
 }
 
 /** The top table of a PASID, a guest physical address. */
@@ -87,7 +89,7 @@ export class GuestTables {
   /** Top guest tables by context and PASID. */
   readonly roots: EntryCache<GuestTop> | null;
   /** For whom the page is that the last walk has found. */
-  readonly page: GuestPage = { user: true, execute: true };
+  readonly page: GuestPage = { user: true, execute: true, untranslatedOnly: false };
   readonly #host: HostTables;
   readonly #era: Era;
   readonly #reserved: ReservedMasks = v2Reserved(PHYSICAL_BITS);
@@ -193,15 +195,17 @@ export class GuestTables {
       const rights = Access.READ | ((left & RW) !== 0 ? Access.WRITE : 0);
       const fault = yield* this.#finish(t, space.host, { target, shift: radixShift(level), rights }, write);
       if (fault !== null) return fault;
-      this.page.user = (left & US) !== 0;
-      this.page.execute = (left & EXECUTE) !== 0;
+      const user = (left & US) !== 0;
+      const untranslatedOnly = space.host !== null && this.#host.untranslatedOnly;
       // 6. Accessed and dirty flags of the leaf, once the request is known to pass.
-      const passes = write && (leaf.rights & Access.WRITE) !== 0 && (t.privileged || this.page.user);
+      const passes = write && (leaf.rights & Access.WRITE) !== 0 && (t.privileged || user);
       const wanted = (control.accessed ? A : 0) | (passes && control.dirty ? D : 0);
       const update = yield* this.#update(t, { at, entryLo, entryHi, tableRights }, wanted);
       if (update === 'changed') continue;
       if (update !== null) return update;
       leaf.dirty &&= !control.dirty || ((entryLo | wanted) & D) !== 0;
+      // Only now, because other walks may have been under way.
+      Object.assign(this.page, { user, execute: (left & EXECUTE) !== 0, untranslatedOnly });
       return null;
     }
   }

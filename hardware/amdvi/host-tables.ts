@@ -120,7 +120,7 @@ export class HostTables {
 }
 
 /** log2 of a leaf's size, 0 when it is none that the level may have. */
-function pageShift(level: number, next: number, target: number): number {
+export function pageShift(level: number, next: number, target: number): number {
   if (next === NextLevel.PAGE) return level < V1_LEVELS ? radixShift(level) : 0;
   const shift = encodedShift(highHalf(target), lowHalf(target));
   return isSizeOf(level, shift) ? shift : 0;

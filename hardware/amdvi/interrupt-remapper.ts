@@ -173,9 +173,10 @@ export class InterruptRemapper {
     return fault;
   }
 
-  #find(cache: EntryCache<Uint32Array> | null, key: number, { index, requester }: InterruptMessage<AmdFault>) {
+  #find(cache: EntryCache<Uint32Array> | null, key: number, message: InterruptMessage<AmdFault>) {
     if (cache === null) return null;
-    const found = cache.find(key);
+    const { index, requester, effects } = message;
+    const found = cache.find(key, !effects);
     if (this.probe !== null) {
       this.probe.cache('interrupt table cache', found !== null, `index ${index} of ${requester}`);
     }
@@ -230,6 +231,11 @@ export class InterruptRemapper {
     if (!format.RemapEn.isSet(irte)) return FAULTS.INTERRUPT_OFF;
     return anySet(irte, reserved) ? FAULTS.INTERRUPT_RESERVED : null;
   }
+}
+
+/** Whose entry a key of the cache is for, and which. */
+export function ofCacheKey(key: number): { readonly requester: number; readonly index: number } {
+  return { requester: Math.floor(key / KEYS_OF_DEVICE), index: key % INDEXES };
 }
 
 function passes(dte: Uint32Array, mode: number): boolean {

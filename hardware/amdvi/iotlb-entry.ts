@@ -35,7 +35,6 @@ export function pageHiOf(hi: number, pasid: number): number {
 
 /** What is known of a page beside its place. */
 export interface PageQualities extends GuestPage {
-  readonly untranslatedOnly: boolean;
   readonly nested: boolean;
 }
 
@@ -52,6 +51,22 @@ export function entryFlags({ leaf }: Translation, { user, execute, untranslatedO
     (untranslatedOnly ? UNTRANSLATED_ONLY : 0) |
     (nested ? NESTED : 0)
   );
+}
+
+/** The context that an entry's owner names. */
+export function contextOf(owner: number): number {
+  return owner & 0xffff;
+}
+
+/** What the flags of an entry say. */
+export function qualitiesOf(flags: number): PageQualities & { readonly rights: number } {
+  return {
+    rights: (flags >>> RIGHTS_SHIFT) & RIGHTS,
+    user: (flags & USER) !== 0,
+    execute: (flags & EXECUTE) !== 0,
+    untranslatedOnly: (flags & UNTRANSLATED_ONLY) !== 0,
+    nested: (flags & NESTED) !== 0,
+  };
 }
 
 /** Fills `t.leaf` and `page` from an entry. */

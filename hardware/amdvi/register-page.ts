@@ -34,10 +34,7 @@ export class RegisterPage {
   constructor(features: Features, counters = COUNTERS) {
     checkCounters(counters);
     this.#features = features;
-    this.file = new RegisterFile(features.registerBytes, [
-      ...presentGroups(features).flatMap((group) => registersOf(group, features)),
-      ...(features.has('PCSup') ? counterRegisters(counters) : []),
-    ]);
+    this.file = new RegisterFile(features.registerBytes, placementsOf(features, counters));
     this.#report(counters);
     this.#attach();
   }
@@ -107,6 +104,15 @@ export class RegisterPage {
       file.onWrite(offset!, () => file.lock(offset!, words, filter.SmiFLock.isSet(file.words)));
     }
   }
+}
+
+/** Every register that a unit has, with its place. */
+export function placementsOf(features: Features, counters: CountersSpec): Placement[] {
+  const registers = presentGroups(features).flatMap((group) => registersOf(group, features));
+  return [
+    ...registers.map((layout): Placement => ({ layout, offset: layout.$.offset! })),
+    ...(features.has('PCSup') ? counterRegisters(counters) : []),
+  ];
 }
 
 function isAligned(offset: number, size: number): boolean {

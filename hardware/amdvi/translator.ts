@@ -197,7 +197,7 @@ export class Translator {
     // 6. Without TV nothing may be translated.
     if (!device.translates) return FAULTS.TV;
     // 7. The exclusion range is not translated, and nobody asks for permission.
-    if (this.#isExcluded(t, device)) {
+    if (this.isExcluded(t, device)) {
       t.pass();
       this.#count(t, CounterSource.MEM_PASS_EXCL);
       return null;
@@ -236,13 +236,14 @@ export class Translator {
     if (pasid === HOST_ONLY) {
       const write = (t.access & Access.WRITE) !== 0;
       const fault = yield* this.hosts.walk(t, t.leaf, device.host!, t, write);
+      // Other walks may have been under way meanwhile.
+      Object.assign(page, ANY_PAGE);
       page.untranslatedOnly = this.hosts.untranslatedOnly;
       return fault;
     }
     const fault = yield* this.guests.walk(t, device, pasid, this.#guestControl());
     Object.assign(page, this.guests.page);
     page.nested = device.host !== null;
-    page.untranslatedOnly = device.host !== null && this.hosts.untranslatedOnly;
     return fault;
   }
 
@@ -279,7 +280,7 @@ export class Translator {
     return isWrite ? FAULTS.INTERRUPT_RANGE_WRITE : FAULTS.INTERRUPT_RANGE_READ;
   }
 
-  #isExcluded({ hi, lo, pasid }: Translation<AmdFault>, device: DeviceEntry): boolean {
+  isExcluded({ hi, lo, pasid }: Translation<AmdFault>, device: DeviceEntry): boolean {
     if (!this.#hasExclusion || pasid !== NO_PASID) return false;
     const { words } = this.#file;
     if (!EXCLUSION_BASE.Allow.isSet(words) && !device.usesExclusion) return false;

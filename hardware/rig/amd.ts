@@ -1,9 +1,8 @@
 /** An AMD-Vi unit in a rig. */
-import { AmdViUnit } from '../amdvi/index.ts';
+import { AmdViInspector, AmdViUnit } from '../amdvi/index.ts';
 import type { AmdFault } from '../amdvi/spec/index.ts';
 import { joinHalves } from '../bits/index.ts';
 import { Access, type Translation } from '../iommu/index.ts';
-import { NotSupported } from './options.ts';
 import type { AmdCapabilities, CommonOptions, TranslationCompletion } from './types.ts';
 import type { CompletedRequest, MakeUnit } from './unit-rig.ts';
 
@@ -34,9 +33,7 @@ export function amdUnit(options: CommonOptions, capabilities: AmdCapabilities): 
     );
     return {
       unit,
-      inspector: () => {
-        throw new NotSupported('inspection of an AMD-Vi unit does not exist yet');
-      },
+      inspector: () => new AmdViInspector(unit, memory),
       ignoresNoWrite: false,
       complete: (t, request) => complete(t, request, unit.translator.page),
       config: unit.pci,

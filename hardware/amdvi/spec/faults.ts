@@ -222,3 +222,6 @@ export const FAULTS = {
     ['VB'],
   ),
 } as const satisfies Readonly<Record<string, AmdFault>>;
+
+/** The name of a condition here. */
+export type FaultName = keyof typeof FAULTS;

@@ -30,13 +30,14 @@ interface Shown {
 type Show = (moment: Moment, name: string | undefined, options: InspectOptions) => Shown;
 
 const LAST_PASID = 0xf_ffff;
-const VIEWS: Readonly<Record<string, Show>> = { state, registers, tables, interrupts, queue, caches };
+const VIEWS: Readonly<Record<string, Show>> = { state, registers, tables, interrupts, queue, logs, caches };
 
 /** What is shown as a whole, and how a part of it is had all the same. */
 const NAMELESS: Readonly<Record<string, string>> = {
   tables: '; --requester B:D.F shows those of one requester',
   interrupts: '',
   queue: '',
+  logs: '',
 };
 
 export function inspectCommand(own: readonly Scenario[], terminal: Terminal): Command {
@@ -95,7 +96,7 @@ function registers({ iommu }: Moment, name: string | undefined): Shown {
 /** FSTS, fsts_reg, FRCD (every one), FRCD[1]. */
 function isCalled({ what }: EntryView, name: string): boolean {
   const wanted = short(name.toUpperCase());
-  const own = short(what);
+  const own = short(what.toUpperCase());
   return own === wanted || own.replace(/\[\d+\]$/, '') === wanted;
 }
 
@@ -116,6 +117,14 @@ function interrupts({ iommu }: Moment): Shown {
 
 function queue({ iommu }: Moment): Shown {
   return treeOf(iommu.queue(), 'ECAP_REG.QI is 0: this unit has no invalidation queue.');
+}
+
+/** The rings that the unit fills. */
+function logs({ iommu }: Moment): Shown {
+  const trees = iommu.logs();
+  if (trees.length === 0)
+    throw new InputError('This unit fills no ring in memory: its registers hold what it records.');
+  return { data: trees, lines: trees.flatMap(tableLines) };
 }
 
 function treeOf(tree: TableNode | null, otherwise: string): Shown {

@@ -1,0 +1,3 @@
+export function whyNotActedOn(_row: string): string | undefined {
+  return undefined;
+}
