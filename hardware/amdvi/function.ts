@@ -204,7 +204,8 @@ export class IommuFunction implements MsiCapability {
   }
 }
 
-function placeInBlock(of: AnyLayout): number {
+/** Where a word of the capability block stands in configuration space. */
+export function placeInBlock(of: AnyLayout): number {
   return IOMMU_CAPABILITY_AT + CAPABILITY_BLOCK.indexOf(of) * WORD;
 }
 

@@ -2,7 +2,7 @@
  * The root complex: where PCIe meets memory, the CPU and the translation agent.
  *
  * Offers: `connect` functions over a link to a new root port; `attach` a translation agent (without one, addresses pass as
- * they are); `claimMmio` for registers on the platform; to the CPU `configRead`, `configWrite`, `mmioRead`, `mmioWrite`.
+ * they are); `claimMmio` and `integrate` for registers and functions on the platform; to the CPU `configRead`, `configWrite`, `mmioRead`, `mmioWrite`.
  * Needs: a memory controller; `onInterrupt` for messages that devices write into 0xFEEx_xxxx.
  *
  * Inaccuracies: the ports have no configuration space of their own and all functions are on the bus numbers of their
@@ -47,6 +47,12 @@ export const ROOT_COMPLEX: RootComplexSpec = {
   readCompletionBoundary: 64,
 };
 
+/** A function of the root complex itself, known by its configuration space. `size` is 1, 2 or 4 bytes within a word. */
+export interface IntegratedFunction {
+  readConfig(offset: number, size: number): number;
+  writeConfig(offset: number, size: number, value: number): void;
+}
+
 export interface RootComplexState {
   /** Memory requests that reached memory. */
   reads: number;
@@ -65,6 +71,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
   readonly ports: RootPort[] = [];
   readonly #engine: Engine;
   readonly #routes = new Routes();
+  readonly #integrated = new Map<number, IntegratedFunction>();
   readonly #arrivals: Arrivals;
   readonly #outbound: Outbound;
   readonly #configAccess: Duration;
@@ -102,10 +109,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
 
   /** Puts a device with these functions behind a new root port. */
   connect(spec: LinkSpec, functions: readonly PcieFunction[], name = `link ${this.ports.length}`): Link {
-    for (const { spec: fn } of functions) {
-      if (this.#portOf(fn.requester) !== null)
-        throw new Error(`${fn.name}: requester id ${hex(fn.requester, 4)} is taken`);
-    }
+    for (const { spec: fn } of functions) this.#refuseTaken(fn.requester, fn.name);
     const link = new Link(this.#engine, spec, name);
     const port = new RootPort(this.#engine, new Endpoint(this.#engine, link, functions));
     link.upstream.receive = (tlp) => this.#arrivals.receive(port, tlp);
@@ -120,9 +124,17 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
     this.#routes.rebuild(this.ports);
   }
 
+  /** Makes `fn` a function of the root complex: nothing lies between it and the CPU. */
+  integrate(requester: number, fn: IntegratedFunction): void {
+    this.#refuseTaken(requester, 'a function of the root complex');
+    this.#integrated.set(requester, fn);
+  }
+
   /** Reads 1, 2 or 4 bytes of a function's configuration space; all ones where there is no function. */
   *configRead(rid: number, offset: number, size: number): Script<number> {
     yield this.#configAccess;
+    const own = this.#integrated.get(rid);
+    if (own !== undefined) return own.readConfig(offset, size);
     const port = this.#portOf(rid);
     if (port === null) return allOnes(size);
     const { requester } = this.spec;
@@ -134,6 +146,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
   /** Waits for the completion: the write has taken effect. */
   *configWrite(rid: number, offset: number, size: number, value: number): Script<void> {
     yield this.#configAccess;
+    this.#integrated.get(rid)?.writeConfig(offset, size, value);
     const port = this.#portOf(rid);
     if (port === null) return;
     yield* this.#outbound.request(port, (tlp, tag) => {
@@ -175,6 +188,11 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
     this.#outbound.reset();
     for (const port of this.ports) port.reset();
     Object.assign(this.state, { reads: 0, writes: 0, interrupts: 0, refused: 0, malformed: 0 });
+  }
+
+  #refuseTaken(requester: number, name: string): void {
+    if (!this.#integrated.has(requester) && this.#portOf(requester) === null) return;
+    throw new Error(`${name}: requester id ${hex(requester, 4)} is taken`);
   }
 
   #portOf(rid: number): RootPort | null {

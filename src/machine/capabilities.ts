@@ -1,7 +1,8 @@
 /**
- * What VER, CAP and ECAP of remapping units read: real machines, recorded virtual ones, and one that has everything.
- * A set says what a unit can do; whether a unit with all of that exists here yet, `buildMachine` knows.
+ * What the capability registers of remapping units read (VER, CAP and ECAP; EFR and EFR2): real machines, recorded
+ * virtual ones, and for each vendor one that has everything. A set says what a unit can do; whether a unit with all of that exists here yet, `buildMachine` knows.
  */
+import { EFR, GVAsize, MISC_INFO_0 } from '../../hardware/amdvi/spec/index.ts';
 import { encode, hex, joinHalves } from '../../hardware/bits/index.ts';
 import { CAP, ECAP, VER } from '../../hardware/vtd/spec/index.ts';
 
@@ -121,6 +122,83 @@ export const intelCapabilities = {
     hostAddressWidth: 52,
   },
 } as const satisfies Readonly<Record<string, CapabilitySet>>;
+
+export interface AmdCapabilitySet {
+  readonly efr: string;
+  readonly efr2: string;
+  /** Of the capability block: what software learns about the sizes of addresses. */
+  readonly miscInfo0: string;
+  readonly hostAddressWidth: number;
+}
+
+/** No log shows Misc Info 0: 48 bits of guest virtual and 64 of I/O virtual address are what coreboot and QEMU report. */
+function amd(efr: string, efr2: string, hostAddressWidth: number): AmdCapabilitySet {
+  const sizes = encode(MISC_INFO_0, { GVAsize: GVAsize.BITS_48, PAsize: hostAddressWidth, VAsize: 64 });
+  return { efr, efr2, miscInfo0: hex(sizes[0]!), hostAddressWidth };
+}
+
+/**
+ * AMD units by the machine that has them. EFR and EFR2 are from public Linux logs (`AMD-Vi: Extended features (…)`, with
+ * `Using global IVHD EFR:…, EFR2:…` in newer kernels); which chip a value belongs to, only as sure as each line says. The
+ * same logs report 2 banks of 4 counters. Host address widths are chosen: 48 bits as those CPUs have, 52 from Zen 4 on.
+ */
+export const amdCapabilities = {
+  /** Ryzen and EPYC, Zen (2017): logs of both; firmware of some says 0x400f77ef22294ada in the IVRS table instead. */
+  zen: amd('0xf77ef22294ada', '0x0', 48),
+  /** Ryzen APU, Zen (2018): logs of laptops, Linux's document on IOMMU boot messages. */
+  'zen-apu': amd('0x4f77ef22294ada', '0x0', 48),
+  /** Ryzen desktop, Zen 2 and Zen 3 (2019): many logs. Without the virtual APIC (GASup is 0). */
+  'zen2-desktop': amd('0x58f77ef22294a5a', '0x0', 48),
+  /** EPYC and Threadripper, Zen 2 and Zen 3 (2019): logs of servers with four units. */
+  'zen2-server': amd('0x58f77ef22294ade', '0x0', 48),
+  /** Ryzen APU, Renoir (2020) and Cezanne: a log of a Ryzen 3 4300G and many of laptops. */
+  'zen2-apu': amd('0x206d73ef22254ade', '0x0', 48),
+  /** Ryzen, Zen 4 (2022): logs report EFR2 as 0x10 or, with other firmware, 0. Which chips, the logs say less surely. */
+  zen4: amd('0x246577efa2254afa', '0x10', 52),
+  /** EPYC with units in four PCI segments: one log, in github.com/openvelinux/kernel pull request 50. EFR2 is not in it. */
+  'epyc-four-segments': amd('0xa5bf732fa2295afe', '0x0', 52),
+
+  /** No machine: host tables of six levels and nothing else that software would have to know. */
+  'host-tables': amd(quad(encode(EFR, { IASup: 1, HATS: 2 })), '0x0', 48),
+  /**
+   * No machine: what shared virtual memory asks for. Guest tables of five levels, PASIDs of 20 bits, page requests, guest
+   * translation without PASID, accessed and dirty flags in host tables, virtual APICs, counters.
+   */
+  full: amd(
+    quad(
+      encode(EFR, {
+        PreFSup: 1,
+        PPRSup: 1,
+        XTSup: 1,
+        NXSup: 1,
+        GTSup: 1,
+        IASup: 1,
+        GASup: 1,
+        HESup: 1,
+        PCSup: 1,
+        HATS: 2,
+        GATS: 1,
+        GLXSup: 2,
+        GAMSup: 1,
+        DualPprLogSup: 2,
+        DualEventLogSup: 2,
+        PASMax: 19,
+        USSup: 1,
+        DevTblSegSup: 3,
+        PprOvrflwEarlySup: 1,
+        PPRAutoRspSup: 1,
+        BlkStopMrkSup: 1,
+        MsiCapMmioSup: 1,
+        GIoSup: 1,
+        HASup: 1,
+        EPHSup: 1,
+        HDSup: 1,
+      }),
+    ),
+    '0x0',
+    52,
+  ),
+} as const satisfies Readonly<Record<string, AmdCapabilitySet>>;
 
 function quad(words: Uint32Array): string {
   return hex(joinHalves(words[1]!, words[0]!));

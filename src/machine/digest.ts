@@ -25,14 +25,11 @@ class Hash {
 }
 
 /** `shown` is what snapshots say of components; memory, registers and caches come from the hardware itself, with the age of each cached translation. */
-export function digestOf({ memory, unit }: Hardware, shown: unknown): string {
+export function digestOf({ memory, iommu }: Hardware, shown: unknown): string {
   const hash = new Hash();
   hash.text(JSON.stringify(shown, (_, value: unknown) => (typeof value === 'bigint' ? value.toString(16) : value)));
   hash.words(memory.pool);
   hash.add(memory.touchedBytes);
-  hash.words(unit.registers.words);
-  const { iotlb, firstStage, secondStage } = unit.translator;
-  for (const cache of [iotlb, firstStage.structures, secondStage.structures])
-    if (cache !== null) hash.words(cache.words);
+  for (const words of iommu.state()) hash.words(words);
   return hash.toString();
 }

@@ -1,13 +1,14 @@
 /** The physical part of a machine: memory, root complex, links, devices and an IOMMU, put together from a specification. */
+
+import { numberOf } from '../../hardware/bits/index.ts';
 import { DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
 import { TimedIommu } from '../../hardware/iommu/agent.ts';
 import { MemoryController, PhysicalMemory, type Range } from '../../hardware/memory/index.ts';
 import { type Link, type PcieFunction, ROOT_COMPLEX, RootComplex, requesterId } from '../../hardware/pcie/index.ts';
 import type { Engine } from '../../hardware/sim/index.ts';
-import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import { InputError } from './input-error.ts';
+import { buildIommu, type Iommu } from './iommu/index.ts';
 import type { MachineSpec } from './schema.ts';
-import { buildUnit, type DeliverInterrupt } from './unit.ts';
 
 const MIB = 2 ** 20;
 /** RAM ends here at the latest and goes on above 4 GiB: what lies between belongs to registers. */
@@ -26,11 +27,13 @@ export interface Hardware {
   readonly rootComplex: RootComplex;
   readonly links: readonly Link[];
   readonly devices: ReadonlyMap<string, DmaEngine>;
-  readonly unit: VtdUnit;
-  /** Where the unit's registers are. */
+  readonly iommu: Iommu;
+  /** Where the IOMMU's registers are. */
   readonly window: Range;
   readonly agent: TimedIommu;
 }
+
+export type DeliverInterrupt = (address: number, data: number) => void;
 
 /** `deliver` receives interrupt messages on behalf of the CPU. */
 export function buildHardware(engine: Engine, spec: MachineSpec, deliver: DeliverInterrupt): Hardware {
@@ -39,17 +42,18 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
   const { latency, bytesPerNanosecond } = spec.memory;
   const controller = new MemoryController(engine, memory, { latency, bytesPerNanosecond }, 'memory');
   const rootComplex = new RootComplex(engine, controller, { ...ROOT_COMPLEX, ...spec.rootComplex }, 'root');
-  const unit = buildUnit(spec, memory, deliver);
+  const iommu = buildIommu(spec.iommu, { memory, raiseMsi: (hi, lo, data) => deliver(numberOf(hi, lo), data) });
+  const { unit, registerBytes } = iommu;
   rootComplex.onInterrupt = deliver;
   const { lookup, requests, walkers } = spec.iommu;
   const agent = new TimedIommu(engine, unit, controller, { lookup, requests, walkers }, IOMMU_NAME);
   rootComplex.attach(agent);
-  const { byteLength } = unit.registers.words;
-  const window: Range = [IOMMU_BASE - (IOMMU_BASE % byteLength), byteLength];
+  const window: Range = [IOMMU_BASE - (IOMMU_BASE % registerBytes), registerBytes];
   rootComplex.claimMmio(...window, unit);
+  for (const [requester, fn] of iommu.functions) rootComplex.integrate(requester, fn);
   const devices = buildDevices(engine, spec);
   const links = connect(rootComplex, spec, devices);
-  return { memory, ram, controller, rootComplex, links, devices, unit, window, agent };
+  return { memory, ram, controller, rootComplex, links, devices, iommu, window, agent };
 }
 
 /** Physical ranges of RAM. Throws an InputError when the host address width does not reach its end. */

@@ -15,7 +15,7 @@ export {
   us,
 } from '../../hardware/sim/index.ts';
 export { DmaEngineDriver, type DmaResult, Program } from '../user/index.ts';
-export { type CapabilitySet, intelCapabilities } from './capabilities.ts';
+export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
 export * from './presets.ts';

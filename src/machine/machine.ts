@@ -10,7 +10,6 @@ import type { IommuInspector, Question } from '../../hardware/index.ts';
 import { qualifiersOf } from '../../hardware/iommu/index.ts';
 import { Access, type TranslationRequest } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
-import { VtdInspector } from '../../hardware/vtd/index.ts';
 import { Kernel } from '../kernel/index.ts';
 import type { Names, Recorder } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
@@ -40,9 +39,9 @@ export class Machine {
   constructor(spec: MachineSpec) {
     this.spec = spec;
     this.#hardware = buildHardware(this.engine, spec, (address, data) => this.#kernel.interrupt(address, data));
-    const { devices, unit } = this.#hardware;
+    const { devices, iommu } = this.#hardware;
     const names = [...devices.values()].map((device) => [device.spec.requester, device.name] as const);
-    this.names = namesOf(new Map(names), unit.capabilities);
+    this.names = namesOf(new Map(names), iommu);
     this.#kernel = this.#loadKernel(spec.kernel);
     this.#tapRequests();
   }
@@ -60,8 +59,8 @@ export class Machine {
   /** Reports everything to `recorder` from now on; `null` reports to nobody, and costs next to nothing. */
   attach(recorder: Recorder | null): void {
     this.#recorder = recorder;
-    const { unit, links } = this.#hardware;
-    unit.probe = recorder?.iommu(IOMMU_NAME) ?? null;
+    const { iommu, links } = this.#hardware;
+    iommu.unit.probe = recorder?.iommu(IOMMU_NAME) ?? null;
     for (const link of links) {
       link.probe =
         recorder &&
@@ -75,13 +74,13 @@ export class Machine {
 
   /** Every component's state as plain data, by name. */
   snapshot(): Readonly<Record<string, unknown>> {
-    const { controller, rootComplex, links, devices, unit, agent } = this.#hardware;
+    const { controller, rootComplex, links, devices, iommu, agent } = this.#hardware;
     const parts = {
       [controller.name]: controller.state,
       [rootComplex.name]: rootComplex.state,
       ...Object.fromEntries(links.map((link) => [`link ${link.name}`, link.state])),
       ...Object.fromEntries([...devices].map(([name, device]) => [name, device.state])),
-      [IOMMU_NAME]: { ...agent.state, iotlb: unit.translator.iotlb?.entries() ?? [] },
+      [IOMMU_NAME]: { ...agent.state, iotlb: iommu.iotlb?.entries() ?? [] },
     };
     // A copy: what a component goes on changing must not change in the reader's hand.
     return JSON.parse(JSON.stringify(parts)) as Readonly<Record<string, unknown>>;
@@ -89,7 +88,7 @@ export class Machine {
 
   /** The IOMMU's registers, tables and caches, and what it would do; asking changes nothing. */
   inspect(): IommuInspector {
-    return new VtdInspector(this.#hardware.unit, this.#hardware.memory);
+    return this.#hardware.iommu.inspector();
   }
 
   /** A text that differs as soon as the state differs: memory, registers, caches, components, what is scheduled. */

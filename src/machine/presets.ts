@@ -1,15 +1,20 @@
 /** Machines that are ready to run, by name. Each is complete; a machine file or a setting changes what it names. */
+import { CAPABILITY_HEADER_DEFAULT, COUNTERS } from '../../hardware/amdvi/index.ts';
+import { hex } from '../../hardware/bits/index.ts';
 import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
 import { PERFORMANCE, PROTECTED_REGION_N } from '../../hardware/vtd/index.ts';
 import { DEFAULT_COSTS } from '../kernel/costs.ts';
-import { type CapabilitySet, intelCapabilities } from './capabilities.ts';
+import { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
+import type { AmdSpec, IntelSpec } from './iommu/index.ts';
 import type { MachineSpec } from './schema.ts';
+
+type With<Unit> = MachineSpec & { readonly iommu: Unit };
 
 /**
  * A small server. Timing follows published measurements of such machines: an IOTLB of 128 entries, about 6 walks at a
  * time, 90 ns per table read, a Gen3 x8 link.
  */
-const INTEL_LEGACY: MachineSpec = {
+const INTEL_LEGACY: With<IntelSpec> = {
   name: 'intel-legacy',
   description: 'Intel VT-d in legacy mode: 48-bit addresses, 4 KiB, 2 MiB and 1 GiB pages, queued invalidation.',
   seed: 1,
@@ -47,7 +52,7 @@ const INTEL_LEGACY: MachineSpec = {
 const LIKE_LEGACY = 'Like intel-legacy';
 
 /** The same machine around another unit; one that cannot be built yet is data in capabilities.ts only. */
-function withUnit(name: string, description: string, unit: CapabilitySet): MachineSpec {
+function withUnit(name: string, description: string, unit: CapabilitySet): With<IntelSpec> {
   return { ...INTEL_LEGACY, name, description, iommu: { ...INTEL_LEGACY.iommu, ...unit } };
 }
 
@@ -110,6 +115,78 @@ const WITH_UNIT: readonly MachineSpec[] = [
   ),
 ];
 
+/** The same machine around a unit of AMD's, with caches of the same sizes. */
+function withAmdUnit(name: string, description: string, unit: AmdCapabilitySet): With<AmdSpec> {
+  const { iotlb, interruptEntryCache, lookup, requests, walkers } = INTEL_LEGACY.iommu;
+  const iommu: AmdSpec = {
+    vendor: 'amd',
+    ...unit,
+    capHeader: hex(CAPABILITY_HEADER_DEFAULT),
+    miscInfo1: '0x0',
+    iotlb,
+    deviceTableCache: STRUCTURES,
+    gcr3Cache: STRUCTURES,
+    hostDirectoryCache: null,
+    guestDirectoryCache: null,
+    interruptEntryCache,
+    counters: COUNTERS,
+    lookup,
+    requests,
+    walkers,
+  };
+  return { ...INTEL_LEGACY, name, description, iommu };
+}
+
+const AMD_ALL = withAmdUnit(
+  'amd-full',
+  'AMD-Vi with everything: guest tables, PASIDs, page requests, flags in host tables; caches for tables of every kind.',
+  amdCapabilities.full,
+);
+
+const WITH_AMD_UNIT: readonly MachineSpec[] = [
+  withAmdUnit(
+    'amd-v1',
+    'AMD-Vi with host (v1) tables of up to six levels, of 4 KiB pages and every larger power of two.',
+    amdCapabilities['host-tables'],
+  ),
+  { ...AMD_ALL, iommu: { ...AMD_ALL.iommu, hostDirectoryCache: STRUCTURES, guestDirectoryCache: STRUCTURES } },
+  withAmdUnit(
+    'amd-zen',
+    'The unit of Ryzen and EPYC with Zen (2017): guest tables of four levels, page requests, counters.',
+    amdCapabilities.zen,
+  ),
+  withAmdUnit(
+    'amd-zen-apu',
+    'The unit of Ryzen APUs with Zen (2018): the same with typed invalidations of device TLBs.',
+    amdCapabilities['zen-apu'],
+  ),
+  withAmdUnit(
+    'amd-zen2-desktop',
+    'The unit of Ryzen desktop chips with Zen 2 and Zen 3 (2019): no virtual APIC.',
+    amdCapabilities['zen2-desktop'],
+  ),
+  withAmdUnit(
+    'amd-zen2-server',
+    'The unit of EPYC and Threadripper with Zen 2 and Zen 3 (2019): the virtual APIC, x2APIC destinations.',
+    amdCapabilities['zen2-server'],
+  ),
+  withAmdUnit(
+    'amd-zen2-apu',
+    'The unit of Ryzen APUs with Zen 2 and Zen 3 (2020): x2APIC destinations, no accessed flags in host tables.',
+    amdCapabilities['zen2-apu'],
+  ),
+  withAmdUnit(
+    'amd-zen4',
+    'The unit of Ryzen with Zen 4 (2022): secure ATS, no x2APIC destinations.',
+    amdCapabilities.zen4,
+  ),
+  withAmdUnit(
+    'amd-epyc-four-segments',
+    'An EPYC unit of a machine with four PCI segments: guest tables of five levels, dirty flags in host tables.',
+    amdCapabilities['epyc-four-segments'],
+  ),
+];
+
 export const presets: Readonly<Record<string, MachineSpec>> = {
   'intel-legacy': INTEL_LEGACY,
   'intel-legacy-39': {
@@ -126,5 +203,5 @@ export const presets: Readonly<Record<string, MachineSpec>> = {
     iommu: { ...INTEL_LEGACY.iommu, cap: '0x80d2008c222f0686' },
   },
   'intel-scalable': INTEL_SCALABLE,
-  ...Object.fromEntries(WITH_UNIT.map((machine) => [machine.name, machine])),
+  ...Object.fromEntries([...WITH_UNIT, ...WITH_AMD_UNIT].map((machine) => [machine.name, machine])),
 };

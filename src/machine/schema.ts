@@ -4,83 +4,9 @@
  */
 import { z } from 'zod';
 import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
-import { REPLACEMENT_POLICIES, type SetsSpec } from '../../hardware/iommu/index.ts';
-import { PERFORMANCE, PROTECTED_REGION_N } from '../../hardware/vtd/index.ts';
-import { quote, suggest } from './input-error.ts';
-
-/** A whole number in a closed range. */
-function whole(first: number, last: number) {
-  const error = `a whole number from ${first} to ${last}`;
-  return z.int({ error }).min(first, { error }).max(last, { error });
-}
-
-/** A number in a closed range. */
-function between(first: number, last: number, unit: string) {
-  const error = `a number of ${unit} from ${first} to ${last}`;
-  return z.number({ error }).min(first, { error }).max(last, { error });
-}
-
-function choice<const T extends readonly number[]>(values: T) {
-  return z.literal(values, { error: `one of ${values.join(', ')}` });
-}
-
-function flag() {
-  return z.boolean({ error: 'true or false' });
-}
-
-function powerOfTwo(last: number) {
-  const error = `a power of two from 1 to ${last}`;
-  return whole(1, last).refine((n) => (n & (n - 1)) === 0, { error });
-}
-
-function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
-  return z.enum(values, { error: values.length === 1 ? quote(values[0]) : `one of ${values.map(quote).join(', ')}` });
-}
-
-function word(bits: 32 | 64) {
-  const error = `a hexadecimal ${bits}-bit value as a string, for instance "0x10"`;
-  return z.string({ error }).regex(bits === 32 ? /^0x[0-9a-f]{1,8}$/i : /^0x[0-9a-f]{1,16}$/i, { error });
-}
-
-function text() {
-  const error = 'a text that is not empty';
-  return z.string({ error }).min(1, { error });
-}
-
-/** An object with exactly these fields. */
-function section<S extends z.core.$ZodLooseShape>(shape: S) {
-  const fields = Object.keys(shape);
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? unknownField(issue.keys[0]!, fields)
-        : `an object with the fields ${fields.join(', ')}`,
-  });
-}
-
-/** The sentence about a field that does not exist. */
-export function unknownField(name: string, accepted: readonly string[]): string {
-  return `there is no field ${quote(name)}; ${suggest(name, accepted)}`;
-}
-
-const MOST_ENTRIES = 2 ** 20;
-
-const SIZE = { sets: powerOfTwo(65_536), ways: whole(1, 4096) };
-const isSmall = ({ sets, ways }: SetsSpec): boolean => sets * ways <= MOST_ENTRIES;
-const TOO_MANY = { error: `at most ${MOST_ENTRIES} entries (sets × ways)` };
-
-const CACHE = section(SIZE).refine(isSmall, TOO_MANY);
-
-/** `policy`: which entry of a full set gives way. */
-const ARRAY = { ...SIZE, policy: oneOf(REPLACEMENT_POLICIES).default('lru') };
-const hasTree = ({ ways, policy }: SetsSpec): boolean => policy !== 'plru' || (ways & (ways - 1)) === 0;
-const NO_TREE = { path: ['ways'], error: 'a power of two, which the policy "plru" needs' };
-const OWN_ARRAY = section(ARRAY).refine(isSmall, TOO_MANY).refine(hasTree, NO_TREE);
-
-/** Pages of 2 MiB and of 1 GiB may have arrays of their own; sizes that are `null`, and all others, share one. */
-const IOTLB = section({ ...ARRAY, '2M': OWN_ARRAY.nullable().default(null), '1G': OWN_ARRAY.nullable().default(null) })
-  .refine(isSmall, TOO_MANY)
-  .refine(hasTree, NO_TREE);
+import { quote } from './input-error.ts';
+import { IOMMU } from './iommu/schema.ts';
+import { between, choice, oneOf, section, text, whole, word } from './kinds.ts';
 
 const PLACE = /^00:(0[1-9a-f]|1[0-9a-f])\.[0-7]$/;
 
@@ -111,43 +37,7 @@ export const MACHINE = section({
     latency: between(0, 100_000, 'nanoseconds'),
     bytesPerNanosecond: between(0.001, 10_000, 'bytes per nanosecond'),
   }),
-  iommu: section({
-    vendor: oneOf(['intel']),
-    /** The capability registers as software reads them: they govern what the unit does. */
-    ver: word(32),
-    cap: word(64),
-    ecap: word(64),
-    /** Bits of a host physical address that the platform implements. */
-    hostAddressWidth: whole(32, 52),
-    /** Not architectural: 1 set means fully associative. */
-    iotlb: IOTLB,
-    contextCache: CACHE,
-    /** Entries of PASID tables; only in scalable mode. Here and in the next two `null` means that there is no such cache. */
-    pasidCache: CACHE.nullable().default({ sets: 16, ways: 4 }),
-    /** Paging-structure caches, each for the tables of all levels of its stage. */
-    firstStageCache: CACHE.nullable().default(null),
-    secondStageCache: CACHE.nullable().default(null),
-    /** `null`: every interrupt fetches its entry. */
-    interruptEntryCache: CACHE.nullable(),
-    /** Drop a fault whose requester has an unread record. */
-    faultCompression: flag(),
-    /** Bits N:0 of the bases and limits of protected regions that are not implemented; only with CAP.PLMR or CAP.PHMR. */
-    protectedRegionN: whole(PROTECTED_REGION_N.first, PROTECTED_REGION_N.last).default(PROTECTED_REGION_N.usual),
-    /** Performance counters; only with ECAP.PMS. */
-    performance: section({
-      counters: whole(1, 64),
-      /** Bits of a counter. */
-      width: whole(1, 64),
-      /** Software may write a counter that is enabled. */
-      writableWhileEnabled: flag(),
-    }).default(PERFORMANCE),
-    /** Nanoseconds for a look-up in the IOTLB. */
-    lookup: between(0, 100_000, 'nanoseconds'),
-    /** Requests that the unit holds at a time. */
-    requests: whole(1, 4096),
-    /** Table walks that go on at a time. */
-    walkers: whole(1, 256),
-  }),
+  iommu: IOMMU,
   rootComplex: section({
     /** Nanoseconds of a memory request between its link and the IOMMU. */
     latency: between(0, 100_000, 'nanoseconds'),

@@ -3,8 +3,9 @@
  * specification, or one sentence saying what is wrong with it.
  */
 import { InputError, quote, suggest } from './input-error.ts';
+import { unknownField } from './kinds.ts';
 import { presets } from './presets.ts';
-import { MACHINE, type MachineSpec, unknownField, type WrittenSpec } from './schema.ts';
+import { MACHINE, type MachineSpec, type WrittenSpec } from './schema.ts';
 
 type Partly<T> = T extends readonly unknown[] ? T : T extends object ? { [K in keyof T]?: Partly<T[K]> } : T;
 
@@ -46,9 +47,9 @@ function validate(spec: unknown): MachineSpec {
   throw new InputError(`${where}: expected ${message}, got ${show(found)}.`);
 }
 
-/** `override` over `base`, field by field; lists are replaced as a whole. */
+/** `override` over `base`, field by field; lists are replaced as a whole, and so is what another vendor's unit has. */
 export function merge(base: unknown, override: unknown): unknown {
-  if (!isPlain(base) || !isPlain(override)) return override;
+  if (!isPlain(base) || !isPlain(override) || isOfOther(base, override)) return override;
   const names = new Set([...Object.keys(base), ...Object.keys(override)]);
   return Object.fromEntries(
     [...names].map((name) => {
@@ -56,6 +57,10 @@ export function merge(base: unknown, override: unknown): unknown {
       return [name, Object.hasOwn(base, name) ? merge(base[name], override[name]) : override[name]];
     }),
   );
+}
+
+function isOfOther({ vendor }: Plain, { vendor: other = vendor }: Plain): boolean {
+  return other !== vendor;
 }
 
 /** A copy of `spec` with one field set. The value is JSON, or else the text as it stands. */

@@ -1,7 +1,6 @@
 /** Where a machine's IOMMU has its registers, and how many: DRHD.BASE and DRHD.SIZE (VT-d 8.3), and what the CPU reaches. */
 import { describe, expect, it } from 'vitest';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
-import { VtdInspector } from '../../hardware/vtd/index.ts';
 import { installFirmware } from '../../src/machine/firmware/index.ts';
 import { buildHardware } from '../../src/machine/hardware.ts';
 import { buildMachine, InputError, type MachineInput, resolveSpec } from '../../src/machine/index.ts';
@@ -22,7 +21,7 @@ function machine(iommu: MachineInput['iommu']) {
   return {
     base,
     size: drhd[5]!,
-    registers: new VtdInspector(hardware.unit, hardware.memory).registers(),
+    registers: hardware.iommu.inspector().registers(),
     read: (offset: number, bytes = 8) => run(hardware.rootComplex.mmioRead(base + offset, bytes)),
     write: (offset: number, value: bigint, bytes = 8) =>
       run(hardware.rootComplex.mmioWrite(base + offset, bytes, value)),
