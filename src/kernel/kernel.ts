@@ -7,7 +7,7 @@
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../hardware/sim/index.ts';
 import { formatResult } from '../uapi/index.ts';
-import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
+import { discoverUnits, type IntelUnit, type RemappingUnit } from './acpi/remapping.ts';
 import { AddressSpace } from './address-space.ts';
 import type { Bus, Firmware } from './bus.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
@@ -16,7 +16,7 @@ import { Interrupts } from './interrupts.ts';
 import { IoasidContext } from './ioasid/context.ts';
 import { IoasidFile } from './ioasid/file.ts';
 import type { IommuDriver } from './iommu/driver.ts';
-import { attachDirect, Iommu, type PageRun } from './iommu/iommu.ts';
+import { attachDirect, type DirectRun, Iommu } from './iommu/iommu.ts';
 import { KernelLog } from './log.ts';
 import { PageAllocator } from './page-allocator.ts';
 import { Pci, type PciDevice } from './pci.ts';
@@ -117,16 +117,23 @@ export class Kernel {
   }
 
   *#startUnit(unit: RemappingUnit, index: number): Script {
+    if (unit.vendor === 'amd') {
+      this.log.write(`amdvi${index}: not used: there is no driver for it`);
+      return;
+    }
     const driver = this.#driverOf(unit, index);
     if ((yield* driver.probe()) < 0) return;
     for (const [device, memory] of unit.reserved) yield* this.#keepReaching(driver, device, memory);
     if ((yield* driver.enable()) < 0) return;
-    // Every function is a group of its own: nothing here shares a requester id or reaches another function directly.
-    for (const device of unit.devices) this.iommu.addGroup(driver, [device], unit.reserved.has(device));
+    // Whatever has an id of its own is a group of its own: no function here reaches another directly.
+    for (const devices of unit.groups) {
+      const isFirmware = devices.some((device) => unit.reserved.has(device));
+      this.iommu.addGroup(driver, devices, isFirmware);
+    }
   }
 
   /** Firmware goes on using this device with this memory, and it with nothing else. */
-  *#keepReaching(driver: IommuDriver, device: PciDevice, memory: readonly PageRun[]): Script {
+  *#keepReaching(driver: IommuDriver, device: PciDevice, memory: readonly DirectRun[]): Script {
     const result = yield* attachDirect(driver, device, memory);
     if (result === 0) yield* this.#pci.setBusMaster(device, true);
     const bytes = memory.reduce((sum, { pages }) => sum + pages * PAGE_SIZE, 0);
@@ -137,13 +144,7 @@ export class Kernel {
     );
   }
 
-  #driverOf(unit: RemappingUnit, index: number): IommuDriver {
-    const place = {
-      name: `vtd${index}`,
-      registerBase: unit.registerBase,
-      buses: this.#firmware.pciBuses,
-      legacy: this.#options.iommuMode === 'legacy',
-    };
+  #driverOf(unit: IntelUnit, index: number): IommuDriver {
     const services = {
       engine: this.#engine,
       bus: this.#bus,
@@ -152,6 +153,8 @@ export class Kernel {
       allocator: this.allocator,
       interrupts: this.interrupts,
     };
+    const legacy = this.#options.iommuMode === 'legacy';
+    const place = { name: `vtd${index}`, registerBase: unit.registerBase, buses: this.#firmware.pciBuses, legacy };
     return new VtdDriver(services, place);
   }
 

@@ -1,176 +1,36 @@
 /**
- * What the DMAR table means on this machine: which remapping units there are, whose devices they have, and which memory
- * those devices must go on reaching.
- *
- * What firmware got wrong costs a line of the log and the unit or the range that it is about. A device that a refused
- * unit names is served by no other. Not followed: device scopes that lead through bridges, which this kernel skips.
+ * Which remapping units firmware says there are: in the DMAR table where there is one, else in the IVRS table. What firmware
+ * got wrong costs a line of the log and the unit or the range that it is about.
  */
-import { type Hpa, hex, PAGE_SIZE, PHYSICAL_BITS } from '../../../hardware/bits/index.ts';
-import {
-  type DeviceScope,
-  DMAR_SIGNATURE,
-  type DmarStructure,
-  type DmarTable,
-  ScopeType,
-} from '../../../hardware/vtd/spec/dmar.ts';
-import type { CpuMemory, Firmware, Range } from '../bus.ts';
-import type { PageRun } from '../iommu/iommu.ts';
-import type { KernelLog } from '../log.ts';
+import type { Hpa } from '../../../hardware/bits/index.ts';
+import type { DirectRun } from '../iommu/iommu.ts';
 import type { PciDevice } from '../pci.ts';
-import { decodeDmar } from './dmar.ts';
-import { findTable } from './tables.ts';
+import type { AmdUnit } from './amd-units.ts';
+import { dmarUnits } from './dmar-units.ts';
+import type { FirmwareServices } from './findings.ts';
+import { ivrsUnits } from './ivrs-units.ts';
 
-export interface RemappingUnit {
+interface Served {
+  /** The functions behind it; those that share the id of their requests stand together. */
+  readonly groups: readonly (readonly PciDevice[])[];
+  /** Memory that firmware uses with some of them: disjoint, in ascending order. */
+  readonly reserved: ReadonlyMap<PciDevice, readonly DirectRun[]>;
+}
+
+export interface IntelUnit extends Served {
   readonly vendor: 'intel';
   readonly registerBase: Hpa;
-  /** The functions behind it. */
-  readonly devices: readonly PciDevice[];
-  /** Memory that firmware uses with some of them: disjoint, in ascending order. */
-  readonly reserved: ReadonlyMap<PciDevice, readonly PageRun[]>;
 }
 
-export interface FirmwareServices {
-  readonly memory: CpuMemory;
-  readonly firmware: Firmware;
-  readonly log: KernelLog;
+export interface AmdViUnit extends Served {
+  readonly vendor: 'amd';
+  /** What the IVRS table says about it. */
+  readonly unit: AmdUnit;
 }
 
-type Drhd = Extract<DmarStructure, { type: 'DRHD' }>;
-type Rmrr = Extract<DmarStructure, { type: 'RMRR' }>;
-
-const DEVICES_PER_BUS = 32;
-const FUNCTIONS = 8;
-const PAGE = BigInt(PAGE_SIZE);
+export type RemappingUnit = IntelUnit | AmdViUnit;
 
 /** The units that firmware describes and that can be there; none when its tables are damaged. */
-export function discoverUnits(services: FirmwareServices, devices: readonly PciDevice[]): RemappingUnit[] {
-  const { memory, firmware, log } = services;
-  const bytes = findTable(memory, firmware, DMAR_SIGNATURE);
-  if (bytes === undefined) return [];
-  const table = typeof bytes === 'string' ? bytes : decodeDmar(bytes);
-  if (typeof table === 'string') {
-    log.write(`dmar: ${table}; no remapping unit is used`);
-    return [];
-  }
-  return new Discovery(table, services, devices).units();
-}
-
-class Discovery {
-  readonly #table: DmarTable;
-  readonly #firmware: Firmware;
-  readonly #log: KernelLog;
-  readonly #devices: ReadonlyMap<number, PciDevice>;
-
-  constructor(table: DmarTable, { firmware, log }: FirmwareServices, devices: readonly PciDevice[]) {
-    this.#table = table;
-    this.#firmware = firmware;
-    this.#log = log;
-    this.#devices = new Map(devices.map((device) => [device.rid, device]));
-  }
-
-  units(): RemappingUnit[] {
-    const { structures } = this.#table;
-    const unknown = structures.filter(({ type }) => type === 'other').length;
-    if (unknown > 0) this.#log.write(`dmar: structures of unknown types are skipped: ${unknown}`);
-    const served = this.#servedDevices(structures.filter((one) => one.type === 'DRHD'));
-    const reserved = this.#reservedMemory(structures.filter((one) => one.type === 'RMRR'));
-    const bases = new Set<bigint>();
-    const units: RemappingUnit[] = [];
-    for (const [unit, devices] of served) {
-      const wrong = bases.has(unit.base) ? 'another unit has the same address' : this.#wrongWith(unit);
-      bases.add(unit.base);
-      if (wrong !== undefined) this.#log.write(`dmar: the unit at ${hex(unit.base)} is not used: ${wrong}`);
-      else {
-        const own = new Map(
-          devices.flatMap((device) => (reserved.has(device) ? [[device, reserved.get(device)!]] : [])),
-        );
-        units.push({ vendor: 'intel', registerBase: Number(unit.base), devices, reserved: own });
-      }
-    }
-    return units;
-  }
-
-  /** The first unit that names a device has it; those that nobody names go to the first that has all the rest. */
-  #servedDevices(units: readonly Drhd[]): Map<Drhd, readonly PciDevice[]> {
-    const left = new Set(this.#devices.values());
-    const served = new Map<Drhd, readonly PciDevice[]>();
-    for (const unit of units) {
-      const devices = this.#inScope(unit).filter((device) => left.delete(device));
-      served.set(unit, devices);
-    }
-    const rest = units.find(({ includePciAll, segment }) => includePciAll && segment === 0);
-    if (rest !== undefined) served.set(rest, [...served.get(rest)!, ...left]);
-    return served;
-  }
-
-  #wrongWith({ segment, base }: Drhd): string | undefined {
-    if (segment !== 0) return `there is no segment ${segment}`;
-    if (base === 0n || base % PAGE !== 0n || base >> BigInt(PHYSICAL_BITS) !== 0n)
-      return 'no register page can be there';
-    const { memory, reserved, mmio } = this.#firmware;
-    if ([...memory, ...reserved].some((range) => overlaps(range, base))) return 'there is RAM';
-    return overlaps(mmio, base) ? 'that is where devices are placed' : undefined;
-  }
-
-  #reservedMemory(ranges: readonly Rmrr[]): Map<PciDevice, readonly PageRun[]> {
-    const found = new Map<PciDevice, PageRun[]>();
-    for (const range of ranges) {
-      const run = this.#runOf(range);
-      if (run === undefined) {
-        this.#log.write(`dmar: ${hex(range.base)}-${hex(range.limit)} is no reserved memory and is not mapped`);
-        continue;
-      }
-      for (const device of this.#inScope(range)) found.set(device, [...(found.get(device) ?? []), run]);
-    }
-    return new Map([...found].map(([device, runs]) => [device, united(runs)]));
-  }
-
-  /** The pages of a range that firmware's memory map also keeps from the kernel. */
-  #runOf({ segment, base, limit }: Rmrr): PageRun | undefined {
-    const end = limit + 1n;
-    const { reserved } = this.#firmware;
-    const isWhole = base % PAGE === 0n && end % PAGE === 0n && end > base;
-    if (segment !== 0 || !isWhole || !reserved.some(([start, size]) => base >= start && end <= start + size))
-      return undefined;
-    return { first: Number(base / PAGE), pages: Number((end - base) / PAGE) };
-  }
-
-  /** The functions that device scopes name and that are there. */
-  #inScope({ segment, scope }: Drhd | Rmrr): PciDevice[] {
-    if (segment !== 0) return [];
-    return scope.flatMap((one) => {
-      const device = this.#deviceOf(one);
-      return device === undefined ? [] : [device];
-    });
-  }
-
-  #deviceOf({ type, startBus, path }: DeviceScope): PciDevice | undefined {
-    const isBridge = type === ScopeType.SUB_HIERARCHY;
-    if (type !== ScopeType.ENDPOINT && !isBridge) return undefined;
-    const [hop, ...more] = path;
-    if (isBridge || more.length > 0 || hop === undefined) {
-      this.#log.write('dmar: a device scope leads through a bridge and is skipped');
-      return undefined;
-    }
-    const [device, fn] = hop;
-    if (device >= DEVICES_PER_BUS || fn >= FUNCTIONS) return undefined;
-    return this.#devices.get((startBus << 8) | (device << 3) | fn);
-  }
-}
-
-/** Whether a register page lies, with any byte, in a range. */
-function overlaps([start, length]: Range, base: bigint): boolean {
-  return base < start + length && base + PAGE > start;
-}
-
-/** The same pages, each once. */
-function united(runs: readonly PageRun[]): PageRun[] {
-  const sorted = [...runs].sort((a, b) => a.first - b.first);
-  const result: PageRun[] = [];
-  for (const { first, pages } of sorted) {
-    const last = result.at(-1);
-    if (last === undefined || first > last.first + last.pages) result.push({ first, pages });
-    else result[result.length - 1] = { first: last.first, pages: Math.max(last.pages, first + pages - last.first) };
-  }
-  return result;
+export function discoverUnits(services: FirmwareServices, devices: readonly PciDevice[]): readonly RemappingUnit[] {
+  return dmarUnits(services, devices) ?? ivrsUnits(services, devices) ?? [];
 }

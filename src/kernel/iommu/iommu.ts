@@ -15,6 +15,11 @@ export interface PageRun {
   readonly pages: number;
 }
 
+/** Pages that are mapped one to one. */
+export interface DirectRun extends PageRun {
+  readonly protection: Protection;
+}
+
 /** The smallest set of devices that can be isolated from the rest. Its DMA is blocked while nobody has attached it. */
 export class IommuGroup {
   readonly id: number;
@@ -109,13 +114,13 @@ export class Iommu {
  * Maps memory one to one for a device that has to go on using it and attaches the device, for good: 0, -EINVAL when the
  * memory cannot be mapped there, or what the driver answers. Done before `driver.enable`, it leaves no gap.
  */
-export function* attachDirect(driver: IommuDriver, device: PciDevice, memory: readonly PageRun[]): Script<number> {
+export function* attachDirect(driver: IommuDriver, device: PciDevice, memory: readonly DirectRun[]): Script<number> {
   const domain = yield* driver.allocateDomain();
   if (typeof domain === 'number') return domain;
   let result = 0;
-  for (const { first, pages } of memory) {
+  for (const { first, pages, protection } of memory) {
     if (result === 0) result = isPermitted(domain.geometry, first, pages) ? 0 : -EINVAL;
-    if (result === 0) result = yield* domain.map(first, first, pages, { read: true, write: true });
+    if (result === 0) result = yield* domain.map(first, first, pages, protection);
     if (result === 0) result = yield* domain.mapped(first, pages);
   }
   if (result === 0) result = yield* domain.attach(device);
