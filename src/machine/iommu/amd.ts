@@ -1,5 +1,6 @@
 /** An AMD-Vi unit from a specification, or one sentence about feature registers that no unit here can have. */
 import {
+  AmdViInspector,
   AmdViUnit,
   type CountersSpec,
   entryLayout,
@@ -12,6 +13,7 @@ import {
   BASE_ADDRESS_HIGH,
   BASE_ADDRESS_LOW,
   CAPABILITY_HEADER,
+  CONTROL,
   COUNTER_REGISTERS,
   IOMMU_CAPABILITY_ID,
   IOMMU_CAPABILITY_TYPE,
@@ -53,10 +55,8 @@ export function amdIommu(spec: AmdSpec, surroundings: Surroundings): Iommu {
     registerBytes: features.registerBytes,
     functions: new Map([[REQUESTER, pci]]),
     registerNames: registerNames(spec.counters),
-    layout: entryLayout,
-    inspector: () => {
-      throw new InputError('An AMD-Vi unit cannot be inspected yet.');
-    },
+    layout: (what, words) => entryLayout(what, words, CONTROL.XTEn.isSet(registers.words)),
+    inspector: () => new AmdViInspector(unit, surroundings.memory),
     state: () => {
       const config = Uint32Array.from({ length: CONFIG_BYTES / 4 }, (_, word) => pci.readConfig(word * 4, 4));
       const caches = [iotlb, hosts.directory.cache, guests.directory.cache];
