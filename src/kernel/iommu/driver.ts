@@ -5,7 +5,7 @@
  * Methods that can fail return 0 or a negative errno. -EIO means that hardware did not do as it was told: then nobody knows
  * what it still has cached, and whoever asked must not let go of the memory in question.
  */
-import type { PageNumber } from '../../../hardware/bits/index.ts';
+import { type PageNumber, pageOf } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { PciDevice } from '../pci.ts';
@@ -81,6 +81,9 @@ export interface Geometry {
   /** First and last page of ranges that devices cannot use for DMA. */
   readonly reserved: readonly (readonly [first: PageNumber, last: PageNumber])[];
 }
+
+/** Writes of a device to these pages are interrupts, whatever is mapped there. */
+export const INTERRUPT_PAGES = [pageOf(0xfee0_0000n), pageOf(0xfeef_ffffn)] as const;
 
 /** True when a range of pages can be mapped. */
 export function isPermitted(geometry: Geometry, first: PageNumber, pages: number): boolean {

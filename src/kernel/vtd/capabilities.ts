@@ -1,6 +1,7 @@
 /** What a unit can do, as its driver needs to know it (VT-d 11.4.2, 11.4.3). */
-import { type AnyLayout, PAGE_SHIFT, type PageNumber } from '../../../hardware/bits/index.ts';
+import { PAGE_SHIFT, type PageNumber } from '../../../hardware/bits/index.ts';
 import { AddressWidth, CAP, ECAP, VER } from '../../../hardware/vtd/spec/index.ts';
+import { isAllOnes } from '../iommu/register-page.ts';
 import type { Draining } from './invalidation.ts';
 
 /** A depth of second-stage tables. */
@@ -125,9 +126,4 @@ function readScalable(cap: Uint32Array, ecap: Uint32Array): ScalableCapabilities
     pageRequests: ECAP.PRS.isSet(ecap),
     pageRequestDrain: ECAP.PDS.isSet(ecap),
   };
-}
-
-/** What a read gives where there is no register. */
-function isAllOnes({ $ }: AnyLayout, words: Uint32Array): boolean {
-  return words.subarray($.offset! / 4).every((word) => word === 0xffff_ffff);
 }

@@ -1,10 +1,10 @@
 /** Makes domains as the unit's capabilities and mode allow. */
 import { vtdSecondStage } from '../../../hardware/formats/index.ts';
 import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
-import type { DomainOptions, Nesting } from '../iommu/driver.ts';
+import { type DomainOptions, INTERRUPT_PAGES, type Nesting } from '../iommu/driver.ts';
 import { PageTable } from '../iommu/page-table.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import { type DomainShape, INTERRUPT_PAGES, VtdDomain } from './domain.ts';
+import { type DomainShape, VtdDomain } from './domain.ts';
 import type { VtdDriver } from './driver.ts';
 import { firstStageFormat, lastFirstStagePage } from './first-stage.ts';
 import { VtdNestedDomain } from './table-less.ts';

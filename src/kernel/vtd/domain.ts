@@ -1,17 +1,15 @@
 /** A VT-d domain with a table of its own, of the first or of the second stage. */
-import { type PageNumber, pageOf } from '../../../hardware/bits/index.ts';
+import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EINVAL } from '../../uapi/index.ts';
 import type { Geometry, IommuDomain } from '../iommu/driver.ts';
 import type { PageTable, Unmapped } from '../iommu/page-table.ts';
+import { blockAround, type PageBlock } from '../iommu/routed-translation.ts';
 import type { VtdDriver } from './driver.ts';
-import { type Invalidation, WHOLE } from './invalidation.ts';
+import type { Invalidation } from './invalidation.ts';
 import type { FirstStageTarget, SecondStageTarget } from './routes.ts';
-import { blockAround, type PageBlock, VtdTranslation } from './translation.ts';
-
-/** Requests to these addresses are interrupts (VT-d 3.15). */
-export const INTERRUPT_PAGES = [pageOf(0xfee0_0000n), pageOf(0xfeef_ffffn)] as const;
+import { VtdTranslation } from './translation.ts';
 
 export interface DomainShape {
   readonly target: FirstStageTarget | SecondStageTarget;
@@ -99,6 +97,3 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
     return [...this.nested].flatMap((domain) => domain.wholeDeviceTlbs());
   }
 }
-
-/** Every page. */
-export const EVERYTHING: PageBlock = { page: 0, mask: WHOLE };

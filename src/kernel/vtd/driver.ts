@@ -4,7 +4,7 @@
  *
  * Not used: interrupt remapping, host permission tables; in legacy mode device TLBs and pass-through.
  */
-import { type Engine, ns, type Script } from '../../../hardware/sim/index.ts';
+import { ns, type Script } from '../../../hardware/sim/index.ts';
 import {
   CAP,
   ECAP,
@@ -21,8 +21,6 @@ import {
 } from '../../../hardware/vtd/spec/index.ts';
 import { EIO, ENODEV, ENOSPC, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
-import type { FaultLog } from '../fault-log.ts';
-import type { Interrupts } from '../interrupts.ts';
 import { Attachments } from '../iommu/attachments.ts';
 import type {
   DeviceFeatures,
@@ -33,8 +31,7 @@ import type {
   Nesting,
   Translation,
 } from '../iommu/driver.ts';
-import type { KernelLog } from '../log.ts';
-import type { PageAllocator } from '../page-allocator.ts';
+import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci.ts';
 import { type Capabilities, readCapabilities, type ScalableCapabilities } from './capabilities.ts';
 import { makeDomain, makeNested } from './domain-factory.ts';
@@ -47,15 +44,6 @@ import { Registers } from './registers.ts';
 import type { Routes } from './routes.ts';
 import { ScalableRoutes } from './scalable-routes.ts';
 import { IDENTITY_DID, VtdIdentity } from './table-less.ts';
-
-export interface VtdServices {
-  readonly engine: Engine;
-  readonly bus: Bus;
-  readonly log: KernelLog;
-  readonly faults: FaultLog;
-  readonly allocator: PageAllocator;
-  readonly interrupts: Interrupts;
-}
 
 export interface VtdPlace {
   readonly name: string;
@@ -70,7 +58,7 @@ export class VtdDriver implements IommuDriver {
   readonly name: string;
   readonly bus: Bus;
   readonly attachments = new Attachments();
-  readonly #services: VtdServices;
+  readonly #services: IommuServices;
   readonly #place: VtdPlace;
   readonly #registers: Registers;
   #capabilities: Capabilities | null = null;
@@ -80,7 +68,7 @@ export class VtdDriver implements IommuDriver {
   /** Domain ids in use. 0 is never used: with caching mode it marks entries that are not present. */
   readonly #dids = new Set<number>();
 
-  constructor(services: VtdServices, place: VtdPlace) {
+  constructor(services: IommuServices, place: VtdPlace) {
     this.name = place.name;
     this.bus = services.bus;
     this.#services = services;

@@ -44,9 +44,6 @@ export type Invalidation =
       readonly mask: number;
     };
 
-/** Address mask of everything. */
-export const WHOLE = 52;
-
 /** What only a queue can do. */
 export type Command =
   | Invalidation

@@ -1,10 +1,10 @@
-/** A remapping unit's register page as its driver uses it: whole registers by layout, commands, waits that end. */
-import type { AnyLayout, Field, Values } from '../../../hardware/bits/index.ts';
-import { encode, joinHalves } from '../../../hardware/bits/index.ts';
-import { type Engine, ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
+/** A remapping unit's register page as its driver uses it, with the commands that registers start and report. */
+import type { AnyLayout, Field } from '../../../hardware/bits/index.ts';
+import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { GCMD, GSTS } from '../../../hardware/vtd/spec/index.ts';
 import { EIO } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
+import { RegisterPage } from '../iommu/register-page.ts';
 import type { KernelLog } from '../log.ts';
 
 /** Bits of GCMD that keep their effect: each write must repeat those that are on. The others act once. */
@@ -21,10 +21,7 @@ export interface Execution {
   readonly operand?: { readonly offset: number; readonly words: Uint32Array };
 }
 
-export class Registers {
-  readonly #engine: Engine;
-  readonly #bus: Bus;
-  readonly #base: number;
+export class Registers extends RegisterPage {
   readonly #log: KernelLog;
   readonly #name: string;
   /** A unit executes one command at a time. */
@@ -33,38 +30,10 @@ export class Registers {
   readonly #late = new Set<number>();
 
   constructor(engine: Engine, bus: Bus, base: number, log: KernelLog, name: string) {
-    this.#engine = engine;
-    this.#bus = bus;
-    this.#base = base;
+    super(engine, bus, base);
     this.#log = log;
     this.#name = name;
     this.#command = new Semaphore(engine, 1, `${name} command`);
-  }
-
-  /** The register's words at their place in the page, so that its fields read them. */
-  *read(register: AnyLayout): Script<Uint32Array> {
-    const offset = register.$.offset!;
-    const words = new Uint32Array(offset / 4 + register.$.words);
-    words.set(yield* this.readAt(offset, register.$.bits === 64 ? 8 : 4), offset / 4);
-    return words;
-  }
-
-  /** One word, or the two of an 8-byte read, at a place that a capability gives. */
-  *readAt(offset: number, size: 4 | 8): Script<Uint32Array> {
-    const value = yield* this.#bus.mmioRead(this.#base + offset, size);
-    return Uint32Array.of(Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n))).slice(
-      0,
-      size / 4,
-    );
-  }
-
-  *write<L extends AnyLayout>(register: L, values: Values<L>): Script {
-    yield* this.writeAt(register.$.offset!, encode(register, values));
-  }
-
-  *writeAt(offset: number, words: Uint32Array): Script {
-    if (words.length === 1) yield* this.#bus.mmioWrite(this.#base + offset, 4, BigInt(words[0]!));
-    else yield* this.#bus.mmioWrite(this.#base + offset, 8, joinHalves(words[1]!, words[0]!));
   }
 
   /** Runs one command of GCMD and waits until `status` says that it is done: 0 or -EIO. */
@@ -106,17 +75,6 @@ export class Registers {
       return this.#dead(of.$.name);
     } finally {
       this.#command.release();
-    }
-  }
-
-  /** Looks again and again, ever more slowly; false when the time for hardware is over. */
-  *waitUntil(look: () => Script<boolean>): Script<boolean> {
-    const { pollFirst, pollLongest, hardwareTimeout } = this.#bus.cost;
-    const end = this.#engine.now + ns(hardwareTimeout);
-    for (let pause = pollFirst; ; pause = Math.min(pause * 2, pollLongest)) {
-      if (yield* look()) return true;
-      if (this.#engine.now >= end) return false;
-      yield ns(pause);
     }
   }
 

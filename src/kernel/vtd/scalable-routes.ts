@@ -10,11 +10,12 @@ import { TranslationTableMode } from '../../../hardware/vtd/spec/index.ts';
 import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { CpuMemory } from '../bus.ts';
 import type { DeviceFeatures } from '../iommu/driver.ts';
+import { EVERYTHING } from '../iommu/routed-translation.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import type { PciDevice } from '../pci.ts';
 import type { ScalableCapabilities } from './capabilities.ts';
 import type { VtdDriver } from './driver.ts';
-import { type Invalidation, WHOLE } from './invalidation.ts';
+import type { Invalidation } from './invalidation.ts';
 import { pasidEntry } from './pasid-entry.ts';
 import { PasidTables } from './pasid-tables.ts';
 import type { Routes, Target } from './routes.ts';
@@ -223,5 +224,5 @@ export function indexOf(pasid: number): number {
 }
 
 function wholeDeviceTlb(device: PciDevice, pasid: number): Invalidation {
-  return { cache: 'device-tlb', sid: device.rid, pasid, page: 0, mask: WHOLE };
+  return { cache: 'device-tlb', sid: device.rid, pasid, ...EVERYTHING };
 }

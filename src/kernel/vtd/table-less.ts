@@ -1,11 +1,12 @@
 /** Domains without a table that the driver writes: one that leaves addresses as they are, and nested ones. */
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { NestedDomain } from '../iommu/driver.ts';
-import { EVERYTHING, type Nested, type VtdDomain } from './domain.ts';
+import { blockAround, EVERYTHING } from '../iommu/routed-translation.ts';
+import type { Nested, VtdDomain } from './domain.ts';
 import type { VtdDriver } from './driver.ts';
 import type { Invalidation } from './invalidation.ts';
 import type { NestedTarget, PassThroughTarget } from './routes.ts';
-import { blockAround, VtdTranslation } from './translation.ts';
+import { VtdTranslation } from './translation.ts';
 
 /** The domain id of every identity domain: what they translate is the same. */
 export const IDENTITY_DID = 1;

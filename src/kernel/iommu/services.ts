@@ -1,0 +1,16 @@
+/** What every driver of an IOMMU is given. */
+import type { Engine } from '../../../hardware/sim/index.ts';
+import type { Bus } from '../bus.ts';
+import type { FaultLog } from '../fault-log.ts';
+import type { Interrupts } from '../interrupts.ts';
+import type { KernelLog } from '../log.ts';
+import type { PageAllocator } from '../page-allocator.ts';
+
+export interface IommuServices {
+  readonly engine: Engine;
+  readonly bus: Bus;
+  readonly log: KernelLog;
+  readonly faults: FaultLog;
+  readonly allocator: PageAllocator;
+  readonly interrupts: Interrupts;
+}
