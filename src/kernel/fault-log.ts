@@ -1,6 +1,8 @@
 /** Faults that IOMMUs have reported, decoded; the newest last. */
+import { hex } from '../../hardware/bits/index.ts';
 import type { Instant } from '../../hardware/sim/index.ts';
 import type { KernelLog } from './log.ts';
+import { formatRid } from './pci.ts';
 
 export type FaultAccess = 'read' | 'write' | 'atomic' | 'page request';
 
@@ -33,10 +35,14 @@ export class FaultLog {
     this.#log = log;
   }
 
+  /** Keeps a fault and says so in the kernel's log. */
   record(fault: IommuFault): void {
     if (this.faults.length === LIMIT) this.faults.shift();
     this.faults.push(fault);
     this.probe?.(fault);
+    const { unit, access, requester, pasid, address, meaning, name, code } = fault;
+    const who = pasid < 0 ? formatRid(requester) : `${formatRid(requester)} PASID ${hex(pasid)}`;
+    this.remark(`${unit}: ${access} by ${who} at ${hex(address)} is blocked: ${meaning} (${name}, ${hex(code, 2)})`);
   }
 
   /** Writes a line to the kernel's log. */

@@ -85,6 +85,14 @@ export interface Geometry {
 /** Writes of a device to these pages are interrupts, whatever is mapped there. */
 export const INTERRUPT_PAGES = [pageOf(0xfee0_0000n), pageOf(0xfeef_ffffn)] as const;
 
+/** Bits of an address that one level of a first stage translates. */
+const LEVEL_BITS = 9;
+
+/** The last page whose address has its top bit 0: beyond, addresses are not canonical or the upper half. */
+export function lastFirstStagePage(levels: number): PageNumber {
+  return 2 ** (levels * LEVEL_BITS - 1) - 1;
+}
+
 /** True when a range of pages can be mapped. */
 export function isPermitted(geometry: Geometry, first: PageNumber, pages: number): boolean {
   const last = first + pages - 1;

@@ -94,3 +94,8 @@ export function blockAround(first: PageNumber, pages: number): PageBlock {
   while (Math.floor(first / 2 ** mask) !== Math.floor(last / 2 ** mask)) mask++;
   return { page: Math.floor(first / 2 ** mask) * 2 ** mask, mask };
 }
+
+/** The page number that names a block of several pages: its lowest 0 bit is half their number (PCIe ATS, AMD-Vi). */
+export function codeOfBlock({ page, mask }: PageBlock): PageNumber {
+  return mask > 0 ? page + 2 ** (mask - 1) - 1 : page;
+}

@@ -12,6 +12,7 @@ import {
   PASID_DEVICE_TLB_INVALIDATE,
   PASID_IOTLB_INVALIDATE,
 } from '../../../hardware/vtd/spec/index.ts';
+import { codeOfBlock } from '../iommu/routed-translation.ts';
 import type { Command } from './invalidation.ts';
 
 type Of<C extends Command['cache']> = Extract<Command, { cache: C }>;
@@ -86,10 +87,9 @@ function pasidIotlb(what: Of<'pasid iotlb'>): Uint32Array {
   return encode(PASID_IOTLB_INVALIDATE, { ...common, G: G.PAGE, ADDR, AM, IH: leafOnly ? 1 : 0 });
 }
 
-/** The lowest 0 bit of a page number says how many pages are meant (PCIe ATS). */
 function deviceTlb({ sid: SID, pasid, page, mask }: Of<'device-tlb'>, { throttles }: DescriptorRules): Uint32Array {
   const S = mask > 0 ? 1 : 0;
-  const ADDR = mask > 0 ? page + 2 ** (mask - 1) - 1 : page;
+  const ADDR = codeOfBlock({ page, mask });
   const PFSID_3_0 = throttles ? SID & 0xf : 0;
   const PFSID_15_4 = throttles ? SID >>> 4 : 0;
   const common = { SID, S, ADDR, PFSID_3_0, PFSID_15_4 };

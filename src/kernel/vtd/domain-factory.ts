@@ -1,12 +1,12 @@
 /** Makes domains as the unit's capabilities and mode allow. */
 import { vtdSecondStage } from '../../../hardware/formats/index.ts';
 import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
-import { type DomainOptions, INTERRUPT_PAGES, type Nesting } from '../iommu/driver.ts';
+import { type DomainOptions, INTERRUPT_PAGES, lastFirstStagePage, type Nesting } from '../iommu/driver.ts';
 import { PageTable } from '../iommu/page-table.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import { type DomainShape, VtdDomain } from './domain.ts';
 import type { VtdDriver } from './driver.ts';
-import { firstStageFormat, lastFirstStagePage } from './first-stage.ts';
+import { firstStageFormat } from './first-stage.ts';
 import { VtdNestedDomain } from './table-less.ts';
 
 /** A domain that maps nothing; -EOPNOTSUPP, -ENOSPC or -ENOMEM. */

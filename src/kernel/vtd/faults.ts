@@ -1,9 +1,7 @@
 /** Reads what a unit recorded about blocked requests (VT-d 7.2, 7.3) and clears it, so that there is room for more. */
-import { hex } from '../../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../../hardware/sim/index.ts';
 import { FaultedAccess, FRCD, FSTS, faultsWithCode } from '../../../hardware/vtd/spec/index.ts';
 import type { FaultAccess, FaultLog, IommuFault } from '../fault-log.ts';
-import { formatRid } from '../pci.ts';
 import type { Registers } from './registers.ts';
 
 const RECORD_BYTES = 16;
@@ -108,9 +106,5 @@ export class FaultReader {
     };
     this.#log.record(fault);
     this.onFault?.(fault);
-    const who = pasid < 0 ? formatRid(requester) : `${formatRid(requester)} PASID ${hex(pasid)}`;
-    this.#log.remark(
-      `${this.#name}: ${access} by ${who} at ${hex(address)} is blocked: ${meaning} (${name}, ${hex(code, 2)})`,
-    );
   }
 }

@@ -1,12 +1,9 @@
 /** First-stage tables (VT-d 3.6) as the driver makes them: the CPU's format, in the lower half of its addresses. */
-import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { FS_PTE, type PageTableFormat, x86Paging } from '../../../hardware/formats/index.ts';
 import type { ScalableCapabilities } from './capabilities.ts';
 
 const ACCESSED = BigInt(FS_PTE.A.mask);
 const DIRTY = BigInt(FS_PTE.D.mask);
-/** Bits of an address that one level translates. */
-const LEVEL_BITS = 9;
 
 /**
  * Hardware sets accessed and dirty flags only when its walks snoop, and blocks a request that it would have to set one
@@ -21,9 +18,4 @@ export function firstStageFormat(levels: 4 | 5, capabilities: ScalableCapabiliti
     table: (level, address) => format.table(level, address) | ACCESSED,
     leaf: (level, address, protection) => format.leaf(level, address, protection) | ACCESSED | DIRTY,
   };
-}
-
-/** The last page whose address has its top bit 0: beyond, addresses are not canonical or the upper half. */
-export function lastFirstStagePage(levels: number): PageNumber {
-  return 2 ** (levels * LEVEL_BITS - 1) - 1;
 }

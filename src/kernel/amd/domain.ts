@@ -1,0 +1,89 @@
+/** An AMD-Vi domain with a table of its own: a host table, or a guest table in the CPU's format. */
+import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { Protection } from '../../../hardware/formats/index.ts';
+import { ns, type Script } from '../../../hardware/sim/index.ts';
+import { EINVAL } from '../../uapi/index.ts';
+import type { Geometry, IommuDomain } from '../iommu/driver.ts';
+import type { PageTable, Unmapped } from '../iommu/page-table.ts';
+import { blockAround } from '../iommu/routed-translation.ts';
+import type { Command } from './commands.ts';
+import type { AmdDriver } from './driver.ts';
+import type { GuestTarget, HostTarget } from './routes.ts';
+import { AmdTranslation } from './translation.ts';
+
+/** A domain that is nested in another. */
+export interface Nested {
+  /** What its devices must forget when the table below changes. */
+  wholeDeviceTlbs(): Command[];
+}
+
+export class AmdDomain extends AmdTranslation implements IommuDomain {
+  readonly table: PageTable;
+  readonly geometry: Geometry;
+  /** Entries of host tables force it; those of guest tables cannot. */
+  readonly enforcesSnoop: boolean;
+  readonly target: GuestTarget | HostTarget;
+  /** Domains whose guest tables this host table translates. */
+  readonly nested = new Set<Nested>();
+
+  constructor(driver: AmdDriver, table: PageTable, target: GuestTarget | HostTarget, geometry: Geometry) {
+    super(driver, target.kind === 'host' ? target.did : 0);
+    this.table = table;
+    this.target = target;
+    this.geometry = geometry;
+    this.enforcesSnoop = target.kind === 'host';
+  }
+
+  *map(first: PageNumber, frame: PageNumber, pages: number, protection: Protection): Script<number> {
+    // A guest entry that is present can be read.
+    if (this.target.kind === 'guest' && !protection.read && !protection.write) return -EINVAL;
+    const result = this.table.map(first, frame, pages, { ...protection, snoop: this.enforcesSnoop });
+    yield* this.driver.writeEntries(this.table.entries);
+    yield ns(this.table.tables * this.driver.bus.cost.allocate);
+    return result;
+  }
+
+  /** Only where entries that are not present may be cached there is something to forget. */
+  *mapped(first: PageNumber, pages: number): Script<number> {
+    if (!this.driver.features.npCache) return 0;
+    return yield* this.driver.run(this.#forgetting(first, pages, true));
+  }
+
+  *unmap(first: PageNumber, pages: number): Script<Unmapped> {
+    const unmapped = this.table.unmap(first, pages);
+    yield* this.driver.writeEntries(unmapped.entries);
+    return unmapped;
+  }
+
+  *flush({ first, pages, tables, entries }: Unmapped): Script<number> {
+    // No entries: this is another try after a flush that failed, and nobody knows what the first one changed.
+    const directories = tables.length > 0 || entries === 0;
+    const devices = [...this.deviceTlbs(blockAround(first, pages)), ...this.#nestedDeviceTlbs()];
+    const result = yield* this.driver.run([...this.#forgetting(first, pages, directories), ...devices]);
+    if (result < 0) this.table.keep(tables);
+    return result;
+  }
+
+  reclaim({ tables }: Unmapped): void {
+    this.table.reclaim(tables);
+  }
+
+  protected release(): void {
+    if (this.nested.size > 0) throw new Error(`domain ${this.did} is destroyed while others are nested in it`);
+    this.table.destroy();
+    if (this.target.kind === 'host') this.driver.releaseDid(this.did);
+  }
+
+  /** One command for each domain id that the table is used with: a power of two of pages around the range. */
+  #forgetting(first: PageNumber, pages: number, directories: boolean): Command[] {
+    const block = blockAround(first, pages);
+    if (this.target.kind === 'guest') return this.guestPages(block, directories);
+    const dids = this.driver.routes.didsOf(this.target);
+    return dids.map((did) => ({ kind: 'pages', did, pasid: -1, block, directories }));
+  }
+
+  /** Nobody knows at which guest addresses a page of the host table is seen. */
+  #nestedDeviceTlbs(): Command[] {
+    return [...this.nested].flatMap((domain) => domain.wholeDeviceTlbs());
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The driver of an AMD-Vi unit: tables in memory, registers by MMIO, commands in a ring, events in a log that raises an
+ * MSI. The order of its steps is that of fact sheet 10.1, with one difference: the unit is switched on last, in `enable`.
+ * Until then its command buffer is dead and nothing is cached, so that tables are written without telling anybody;
+ * `enable` makes the unit forget everything.
+ *
+ * Not used: interrupt remapping, exclusion ranges, accessed and dirty flags of host tables, counters, virtual IOMMUs.
+ */
+import { CAPABILITY_BLOCK, DEVICE_TABLE_BASE, EFR, EFR2, InvTimeOut } from '../../../hardware/amdvi/spec/index.ts';
+import { CapabilityId } from '../../../hardware/pcie/spec.ts';
+import { ns, type Script } from '../../../hardware/sim/index.ts';
+import { ENODEV, ENOSPC } from '../../uapi/index.ts';
+import type { AmdUnit } from '../acpi/amd-units.ts';
+import type { Bus } from '../bus.ts';
+import type { IommuFault } from '../fault-log.ts';
+import { Attachments } from '../iommu/attachments.ts';
+import type {
+  DeviceFeatures,
+  DomainOptions,
+  IommuDomain,
+  IommuDriver,
+  NestedDomain,
+  Nesting,
+  Translation,
+} from '../iommu/driver.ts';
+import { RegisterPage } from '../iommu/register-page.ts';
+import type { IommuServices } from '../iommu/services.ts';
+import type { PciDevice } from '../pci.ts';
+import { enableMsi, findCapability, wordAt } from '../pci-capabilities.ts';
+import { CommandBuffer } from './command-buffer.ts';
+import type { Command } from './commands.ts';
+import { Control } from './control.ts';
+import { DeviceTable } from './device-table.ts';
+import { makeDomain, makeNested } from './domain-factory.ts';
+import { EventReader } from './event-reader.ts';
+import { type Features, readFeatures } from './features.ts';
+import { everything } from './flush-all.ts';
+import { Routes } from './routes.ts';
+import { AmdIdentity, IDENTITY_DID } from './table-less.ts';
+
+export interface AmdPlace {
+  readonly name: string;
+  readonly unit: AmdUnit;
+}
+
+/** Domain ids, of which 0 is never used: entries that block everything have it. */
+const DOMAIN_IDS = 2 ** 16;
+
+export class AmdDriver implements IommuDriver {
+  readonly name: string;
+  readonly bus: Bus;
+  readonly attachments = new Attachments();
+  readonly #services: IommuServices;
+  readonly #unit: AmdUnit;
+  readonly #registers: RegisterPage;
+  readonly #control: Control;
+  #features: Features | null = null;
+  #table: DeviceTable | null = null;
+  #routes: Routes | null = null;
+  #events: EventReader | null = null;
+  #commands: CommandBuffer | null = null;
+  #isOn = false;
+  readonly #dids = new Set<number>();
+
+  constructor(services: IommuServices, { name, unit }: AmdPlace) {
+    this.name = name;
+    this.bus = services.bus;
+    this.#services = services;
+    this.#unit = unit;
+    this.#registers = new RegisterPage(services.engine, services.bus, Number(unit.registerBase));
+    this.#control = new Control(this.#registers);
+  }
+
+  get features(): Features {
+    return probed(this.#features);
+  }
+
+  get routes(): Routes {
+    return probed(this.#routes);
+  }
+
+  *probe(): Script<number> {
+    const features = yield* this.#readFeatures();
+    const msi = yield* findCapability(this.bus, this.#unit.deviceId, CapabilityId.MSI);
+    if (typeof features === 'string' || msi === 0) {
+      const wrong = typeof features === 'string' ? features : 'its function sends no MSIs';
+      this.#services.log.write(`${this.name}: not usable: ${wrong}`);
+      return -ENODEV;
+    }
+    this.#features = features;
+    this.#services.log.write(`${this.name}: AMD-Vi, ${describeTables(features)}`);
+    let result = yield* this.#setUp();
+    if (result === 0) result = yield* this.#enableCommands();
+    if (result === 0) result = yield* this.#enableInterrupts(msi);
+    return this.#reported(result);
+  }
+
+  *enable(): Script<number> {
+    yield* this.#control.set({ IommuEn: 1 });
+    this.#isOn = true;
+    return this.#reported(yield* this.run(everything(this.features, probed(this.#table).ids, DOMAIN_IDS)));
+  }
+
+  *allocateDomain(options: DomainOptions = {}): Script<IommuDomain | number> {
+    const { allocator, bus } = this.#services;
+    yield ns(bus.cost.allocate + bus.cost.clearPage);
+    return makeDomain(this, options, allocator);
+  }
+
+  // biome-ignore lint/correctness/useYield: other drivers have to wait here
+  *allocateIdentity(): Script<Translation | number> {
+    return new AmdIdentity(this);
+  }
+
+  // biome-ignore lint/correctness/useYield: other drivers have to wait here
+  *allocateNested(nesting: Nesting): Script<NestedDomain | number> {
+    return makeNested(this, nesting);
+  }
+
+  prepare(device: PciDevice, features: DeviceFeatures): number {
+    return this.routes.prepare(device, features);
+  }
+
+  /** Does all of it, in order, and waits: 0, or -EIO when hardware did not. */
+  *run(commands: readonly Command[]): Script<number> {
+    return this.#isOn ? yield* probed(this.#commands).run(commands) : 0;
+  }
+
+  /** The time that writing table entries takes. */
+  *writeEntries(count: number): Script {
+    yield ns(count * this.bus.cost.writeEntry);
+  }
+
+  /** Only when nothing in the unit's caches carries the id any more. */
+  releaseDid(did: number): void {
+    this.#dids.delete(did);
+  }
+
+  /** An id that nobody uses, or -ENOSPC. */
+  takeDid(): number {
+    for (let did = IDENTITY_DID + 1; did < DOMAIN_IDS; did++) {
+      if (this.#dids.has(did)) continue;
+      this.#dids.add(did);
+      return did;
+    }
+    return -ENOSPC;
+  }
+
+  *#readFeatures(): Script<Features | string> {
+    const { deviceId, capability, block } = this.#unit;
+    const words = new Uint32Array(CAPABILITY_BLOCK.length);
+    for (const n of words.keys()) words.set(yield* wordAt(this.bus, deviceId, capability + 4 * n), n);
+    return readFeatures({
+      block: words,
+      efr: yield* this.#registers.read(EFR),
+      efr2: yield* this.#registers.read(EFR2),
+      hostTablesDenied: 'HATDis' in block.fields && block.fields.HATDis !== 0n,
+    });
+  }
+
+  /** Whoever ran before may have left the unit on, with tables that nobody owns any more. */
+  *#setUp(): Script<number> {
+    const { allocator, bus } = this.#services;
+    yield* this.#control.clear();
+    const { HtTunEn, PassPW, ResPassPW, Isoc } = this.#unit.block.fields;
+    const wishes = { HtTunEn, PassPW, ResPassPW, Isoc, Coherent: 1, InvTimeOut: InvTimeOut.MS_1 };
+    const guests = this.features.guest === null ? {} : { GTEn: 1 };
+    yield* this.#control.set({ ...wishes, ...guests });
+    const table = DeviceTable.create(bus.memory, allocator, this.#unit);
+    if (typeof table === 'number') return table;
+    yield* this.writeEntries(table.ids);
+    yield* this.#registers.write(DEVICE_TABLE_BASE, table.base);
+    this.#table = table;
+    this.#routes = new Routes(this, this.#services, table);
+    return 0;
+  }
+
+  *#enableCommands(): Script<number> {
+    const unit = { ...this.#services, name: this.name, registers: this.#registers, control: this.#control };
+    const events = yield* EventReader.enable(unit);
+    if (typeof events === 'number') return events;
+    const commands = yield* CommandBuffer.enable({ ...unit, readEvents: () => events.serve() });
+    if (typeof commands === 'number') return commands;
+    events.onLateDevice = (deviceId) => commands.noteLate(deviceId);
+    events.onFault = (fault) => this.#reportFault(fault);
+    this.#events = events;
+    this.#commands = commands;
+    return 0;
+  }
+
+  /** Attachments are of devices, whatever id their requests carry. */
+  #reportFault(fault: IommuFault): void {
+    const requester = this.routes.ownerOf(fault.requester)?.rid ?? fault.requester;
+    this.attachments.reportFault({ ...fault, requester });
+  }
+
+  *#enableInterrupts(msi: number): Script<number> {
+    const message = this.#services.interrupts.allocate(this.name, () => this.#interrupt());
+    if (typeof message === 'number') return message;
+    yield* enableMsi(this.bus, this.#unit.deviceId, msi, message);
+    return 0;
+  }
+
+  *#interrupt(): Script {
+    yield* probed(this.#events).serve();
+  }
+
+  #reported(result: number): number {
+    if (result < 0) this.#services.log.write(`${this.name}: could not be taken into service`);
+    return result;
+  }
+}
+
+function describeTables({ host, guest }: Features): string {
+  const kinds = [
+    ...(host === null ? [] : [`${host.levels}-level host tables`]),
+    ...(guest === null ? [] : [`guest tables of up to ${guest.fiveLevels ? 5 : 4} levels`]),
+  ];
+  return kinds.join(', ');
+}
+
+function probed<T>(value: T | null): T {
+  if (value === null) throw new Error('an AMD-Vi unit is used before it was probed');
+  return value;
+}

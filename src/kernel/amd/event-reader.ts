@@ -1,0 +1,46 @@
+/** Reads the event log and tells whom it concerns. */
+import type { Script } from '../../../hardware/sim/index.ts';
+import type { IommuFault } from '../fault-log.ts';
+import { type BlockedRequest, EVENT_LOG, understandEvent } from './events.ts';
+import { LogReader, type LogSurroundings } from './log-reader.ts';
+
+export class EventReader {
+  /** Hears of each fault. */
+  onFault: (fault: IommuFault) => void = () => {};
+  /** Hears of each device that has not answered an invalidation. */
+  onLateDevice: (deviceId: number) => void = () => {};
+  readonly #unit: LogSurroundings;
+  #log: LogReader | null = null;
+
+  private constructor(unit: LogSurroundings) {
+    this.#unit = unit;
+  }
+
+  /** Switches the event log on, or gives -ENOMEM. */
+  static *enable(unit: LogSurroundings): Script<EventReader | number> {
+    const reader = new EventReader(unit);
+    const log = yield* LogReader.enable(unit, EVENT_LOG, (entry) => reader.#take(entry));
+    if (typeof log === 'number') return log;
+    reader.#log = log;
+    return reader;
+  }
+
+  /** Empties the log. */
+  *serve(): Script {
+    yield* this.#log!.serve();
+  }
+
+  #take(entry: Uint32Array): void {
+    const event = understandEvent(entry);
+    if (event.kind === 'late device') this.onLateDevice(event.deviceId);
+    else if (event.kind === 'blocked') this.#report(event);
+    else this.#unit.faults.remark(`${this.#unit.name}: ${event.name}`);
+  }
+
+  #report({ code, name, meaning, deviceId: requester, pasid, address, access }: BlockedRequest): void {
+    const { engine, faults, name: unit } = this.#unit;
+    const fault: IommuFault = { at: engine.now, unit, code, name, meaning, requester, pasid, address, access };
+    faults.record(fault);
+    this.onFault(fault);
+  }
+}

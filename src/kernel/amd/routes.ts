@@ -1,0 +1,321 @@
+/**
+ * What leads from a requester to its domain: a device table entry and, for guest tables, a GCR3 table for each device.
+ *
+ * An entry has one host table for all of a device's requests, and one depth of guest tables: what does not go together is
+ * refused. Entries of a device with a GCR3 table carry a domain id of its own, since two devices with the same id must be
+ * translated alike (fact sheet 7).
+ */
+import { type DTE, GuestPagingMode, HostMode } from '../../../hardware/amdvi/spec/index.ts';
+import type { PageNumber, Values } from '../../../hardware/bits/index.ts';
+import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
+import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
+import type { DeviceFeatures } from '../iommu/driver.ts';
+import { EVERYTHING, type Router } from '../iommu/routed-translation.ts';
+import type { IommuServices } from '../iommu/services.ts';
+import type { PciDevice } from '../pci.ts';
+import type { Command } from './commands.ts';
+import { type DeviceTable, DTE_WRITES } from './device-table.ts';
+import type { AmdDriver } from './driver.ts';
+import { Gcr3Table } from './gcr3-table.ts';
+
+/** What the tables say about a domain. */
+export type Target = HostTarget | GuestTarget | NestedTarget | IdentityTarget;
+
+interface Host {
+  readonly did: number;
+  /** Frame of the top table. */
+  readonly root: PageNumber;
+  readonly levels: number;
+}
+
+interface Guest {
+  /** Frame of the top table; when nested a page of the host table. */
+  readonly table: PageNumber;
+  readonly levels: 4 | 5;
+}
+
+export interface HostTarget extends Host {
+  readonly kind: 'host';
+}
+
+export interface GuestTarget extends Guest {
+  readonly kind: 'guest';
+}
+
+export interface NestedTarget extends Guest {
+  readonly kind: 'nested';
+  readonly host: HostTarget;
+}
+
+export interface IdentityTarget {
+  readonly kind: 'identity';
+  readonly did: number;
+}
+
+/** The PASID that stands for requests without one where they use a guest table (DTE.GIoV). */
+export const PASID_OF_NONE = 0;
+const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
+/** What is not routed has this domain id: it is never cached, since every access is blocked. */
+const BLOCKED_DID = 0;
+
+/** One device that something is attached for. */
+interface Route {
+  readonly ids: readonly number[];
+  /** What is attached, by PASID as the GCR3 table counts. */
+  readonly targets: Map<number, Target>;
+  /** Those among them whose way is blocked, and for which hardware has not forgotten what it knew. */
+  readonly blocked: Set<number>;
+  /** Hardware has not been told that the device table entry has changed. */
+  stale: boolean;
+  /** The host table of everything that is attached; `null` for none. */
+  host: HostTarget | null;
+  gcr3: { readonly table: Gcr3Table; readonly did: number; readonly levels: 4 | 5 } | null;
+}
+
+export class Routes implements Router<Target> {
+  readonly #driver: AmdDriver;
+  readonly #services: IommuServices;
+  readonly #table: DeviceTable;
+  readonly #devices = new Map<PciDevice, Route>();
+  readonly #features = new Map<PciDevice, DeviceFeatures>();
+  /** Who is routed under a device id. */
+  readonly #owners = new Map<number, PciDevice>();
+  /** One change of the tables at a time. */
+  readonly #lock: Semaphore;
+
+  constructor(driver: AmdDriver, services: IommuServices, table: DeviceTable) {
+    this.#driver = driver;
+    this.#services = services;
+    this.#table = table;
+    this.#lock = new Semaphore(services.engine, 1, `${driver.name} tables`);
+  }
+
+  refusal(device: PciDevice, pasid: number): number {
+    if (!this.#table.covers(device.rid)) return -EINVAL;
+    if (pasid < 0) return 0;
+    const { guest } = this.#driver.features;
+    if (guest === null) return -EOPNOTSUPP;
+    return pasid === PASID_OF_NONE || pasid >= 2 ** guest.pasidBits || !Number.isInteger(pasid) ? -EINVAL : 0;
+  }
+
+  prepare(device: PciDevice, features: DeviceFeatures): number {
+    const { deviceTlb, pageRequests } = this.#driver.features;
+    if (this.#devices.has(device)) return -EBUSY;
+    if (features.deviceTlb && !deviceTlb) return -EOPNOTSUPP;
+    if (features.pageRequests && !(pageRequests && features.deviceTlb)) return -EOPNOTSUPP;
+    this.#features.set(device, features);
+    return 0;
+  }
+
+  hasDeviceTlb(device: PciDevice): boolean {
+    return (this.#features.get(device) ?? NO_FEATURES).deviceTlb;
+  }
+
+  /** The device whose requests carry this id; `undefined` while nothing is attached for one. */
+  ownerOf(id: number): PciDevice | undefined {
+    return this.#owners.get(id);
+  }
+
+  /** The domain id of what a device's guest tables leave in the unit's caches. */
+  guestDidOf(device: PciDevice): number {
+    return this.#devices.get(device)?.gcr3?.did ?? BLOCKED_DID;
+  }
+
+  /** Every domain id under which translations of a host table are cached. */
+  didsOf({ did, root }: HostTarget): number[] {
+    const own = [...this.#devices.values()].filter(({ host, gcr3 }) => gcr3 !== null && host?.root === root);
+    return [did, ...own.map(({ gcr3 }) => gcr3!.did)];
+  }
+
+  *open(device: PciDevice, pasid: number, target: Target): Script<number> {
+    yield this.#lock.acquire();
+    try {
+      const route = this.#devices.get(device) ?? this.#newRoute(device);
+      const refusal = this.#conflict(device, route, pasid, target);
+      if (refusal < 0) return refusal;
+      const result = yield* this.#enter(device, route, pasid, target);
+      if (result < 0 && result !== -EIO) this.#leaveIfEmpty(device, route);
+      return result;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  *close(device: PciDevice, pasid: number, target: Target): Script<number> {
+    yield this.#lock.acquire();
+    try {
+      const route = this.#devices.get(device);
+      // A first try has forgotten everything and failed at the last page requests.
+      if (route === undefined) return 0;
+      yield* this.#block(device, route, pasid, target);
+      const did = isGuest(target) ? route.gcr3!.did : target.did;
+      const result = yield* this.#forget(device, route, pasid, [did]);
+      if (result < 0) return result;
+      route.targets.delete(indexOf(pasid));
+      route.blocked.delete(indexOf(pasid));
+      this.#leaveIfEmpty(device, route);
+      return 0;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  #newRoute(device: PciDevice): Route {
+    return {
+      ids: this.#table.idsOf(device.rid),
+      targets: new Map(),
+      blocked: new Set(),
+      stale: false,
+      host: null,
+      gcr3: null,
+    };
+  }
+
+  /** 0 when the target goes together with what is attached already. */
+  #conflict(device: PciDevice, route: Route, pasid: number, target: Target): number {
+    if (route.ids.some((id) => (this.#owners.get(id) ?? device) !== device)) return -EBUSY;
+    // Requests with PASID go through a guest table or nowhere.
+    if (pasid >= 0 && !isGuest(target)) return -EOPNOTSUPP;
+    // The deeper tables of a GCR3 table would have to be where the guest has its memory.
+    if (target.kind === 'nested' && indexOf(pasid) >= Gcr3Table.entriesOfOne) return -EOPNOTSUPP;
+    if (route.targets.size > 0 && route.host?.root !== hostOf(target)?.root) return -EOPNOTSUPP;
+    return isGuest(target) && (route.gcr3?.levels ?? target.levels) !== target.levels ? -EOPNOTSUPP : 0;
+  }
+
+  *#enter(device: PciDevice, route: Route, pasid: number, target: Target): Script<number> {
+    const before = didOf(route);
+    if (isGuest(target)) {
+      const written = this.#enterGuest(route, indexOf(pasid), target);
+      if (written < 0) return written;
+      yield* this.#driver.writeEntries(written);
+    }
+    route.host = hostOf(target);
+    route.targets.set(indexOf(pasid), target);
+    this.#devices.set(device, route);
+    for (const id of route.ids) this.#owners.set(id, device);
+    yield* this.#write(device, route);
+    const result = yield* this.#forget(device, route, pasid, [before, didOf(route)]);
+    // Nobody knows what hardware has read: the way is blocked again.
+    if (result < 0) yield* this.#block(device, route, pasid, target);
+    return result;
+  }
+
+  *#block(device: PciDevice, route: Route, pasid: number, target: Target): Script {
+    route.blocked.add(indexOf(pasid));
+    if (isGuest(target)) yield* this.#driver.writeEntries(route.gcr3!.table.clear(indexOf(pasid)));
+    yield* this.#write(device, route);
+  }
+
+  /** The GCR3 entry, with the table that it needs: entries written, -ENOMEM, -ENOSPC. */
+  #enterGuest(route: Route, index: number, { kind, table, levels }: GuestTarget | NestedTarget): number {
+    if (route.gcr3 === null) {
+      const { bus, allocator } = this.#services;
+      const gcr3Levels = kind === 'nested' ? 1 : this.#driver.features.guest!.gcr3Levels;
+      const made = Gcr3Table.create(bus.memory, allocator, gcr3Levels);
+      if (typeof made === 'number') return made;
+      const did = this.#driver.takeDid();
+      if (did < 0) {
+        made.destroy();
+        return did;
+      }
+      route.gcr3 = { table: made, did, levels };
+    }
+    return route.gcr3.table.set(index, table);
+  }
+
+  /** After the last attachment, and after the last guest table: what only they needed goes. */
+  #leaveIfEmpty(device: PciDevice, route: Route): void {
+    if (route.gcr3 !== null && ![...route.targets.values()].some(isGuest)) {
+      route.gcr3.table.destroy();
+      this.#driver.releaseDid(route.gcr3.did);
+      route.gcr3 = null;
+    }
+    if (route.targets.size > 0) return;
+    this.#devices.delete(device);
+    for (const id of route.ids) if (this.#owners.get(id) === device) this.#owners.delete(id);
+  }
+
+  /** Writes the entries of a device as its route says. */
+  *#write(device: PciDevice, route: Route): Script {
+    const entry = this.#entryOf(device, route);
+    for (const id of route.ids) if (this.#table.set(id, entry)) route.stale = true;
+    yield* this.#driver.writeEntries(route.ids.length * DTE_WRITES);
+  }
+
+  #entryOf(device: PciDevice, route: Route): Values<typeof DTE> {
+    const { host, gcr3 } = route;
+    const open = openTargets(route);
+    if (open.length === 0) return {};
+    const { deviceTlb, pageRequests } = this.#features.get(device) ?? NO_FEATURES;
+    const common = {
+      IR: 1,
+      IW: 1,
+      Mode: host?.levels ?? HostMode.NONE,
+      HostPTRoot: host?.root ?? 0,
+      DomainID: didOf(route),
+      I: deviceTlb ? 1 : 0,
+      PPR: pageRequests ? 1 : 0,
+    };
+    if (gcr3 === null || !open.some(isGuest)) return common;
+    return {
+      ...common,
+      GV: 1,
+      // Where nobody takes requests without PASID they end at an empty GCR3 entry.
+      GIoV: open.every(isGuest) ? 1 : 0,
+      ...gcr3.table.fields,
+      GuestPagingMode: gcr3.levels === 5 ? GuestPagingMode.FIVE_LEVEL : GuestPagingMode.FOUR_LEVEL,
+    };
+  }
+
+  /** What has to be forgotten when entries have changed (fact sheet 7); `dids` are the domain ids that were in use. */
+  *#forget(device: PciDevice, route: Route, pasid: number, dids: readonly number[]): Script<number> {
+    const commands: Command[] = [];
+    if (route.stale) {
+      for (const deviceId of route.ids) commands.push({ kind: 'device entry', deviceId });
+      for (const did of new Set(dids)) {
+        if (did !== BLOCKED_DID) commands.push({ kind: 'pages', did, pasid: -1, block: EVERYTHING, directories: true });
+      }
+      commands.push(...this.#wholeDeviceTlb(device, -1));
+    }
+    if (route.gcr3 !== null) {
+      const { did } = route.gcr3;
+      commands.push({ kind: 'pages', did, pasid: indexOf(pasid), block: EVERYTHING, directories: true });
+      if (pasid >= 0 || !route.stale) commands.push(...this.#wholeDeviceTlb(device, pasid));
+    }
+    const result = yield* this.#driver.run(commands);
+    if (result === 0) route.stale = false;
+    return result;
+  }
+
+  #wholeDeviceTlb(device: PciDevice, pasid: number): Command[] {
+    if (!this.hasDeviceTlb(device)) return [];
+    return [{ kind: 'device tlb', deviceId: device.rid, pasid, block: EVERYTHING }];
+  }
+}
+
+/** The GCR3 entry that serves a PASID. */
+export function indexOf(pasid: number): number {
+  return pasid < 0 ? PASID_OF_NONE : pasid;
+}
+
+export function isGuest(target: Target): target is GuestTarget | NestedTarget {
+  return target.kind === 'guest' || target.kind === 'nested';
+}
+
+function hostOf(target: Target): HostTarget | null {
+  if (target.kind === 'host') return target;
+  return target.kind === 'nested' ? target.host : null;
+}
+
+function openTargets({ targets, blocked }: Route): Target[] {
+  return [...targets].filter(([index]) => !blocked.has(index)).map(([, target]) => target);
+}
+
+/** The domain id of the device table entry. */
+function didOf(route: Route): number {
+  const open = openTargets(route);
+  const guest = open.some(isGuest);
+  if (guest) return route.gcr3!.did;
+  const [plain] = open;
+  return plain === undefined || isGuest(plain) ? BLOCKED_DID : plain.did;
+}
