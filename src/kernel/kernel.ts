@@ -7,8 +7,9 @@
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../hardware/sim/index.ts';
 import { formatResult } from '../uapi/index.ts';
-import { discoverUnits, type IntelUnit, type RemappingUnit } from './acpi/remapping.ts';
+import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
 import { AddressSpace } from './address-space.ts';
+import { AmdDriver } from './amd/driver.ts';
 import type { Bus, Firmware } from './bus.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
 import type { FileOperations } from './files.ts';
@@ -117,10 +118,6 @@ export class Kernel {
   }
 
   *#startUnit(unit: RemappingUnit, index: number): Script {
-    if (unit.vendor === 'amd') {
-      this.log.write(`amdvi${index}: not used: there is no driver for it`);
-      return;
-    }
     const driver = this.#driverOf(unit, index);
     if ((yield* driver.probe()) < 0) return;
     for (const [device, memory] of unit.reserved) yield* this.#keepReaching(driver, device, memory);
@@ -144,7 +141,7 @@ export class Kernel {
     );
   }
 
-  #driverOf(unit: IntelUnit, index: number): IommuDriver {
+  #driverOf(unit: RemappingUnit, index: number): IommuDriver {
     const services = {
       engine: this.#engine,
       bus: this.#bus,
@@ -154,6 +151,7 @@ export class Kernel {
       interrupts: this.interrupts,
     };
     const legacy = this.#options.iommuMode === 'legacy';
+    if (unit.vendor === 'amd') return new AmdDriver(services, { name: `amdvi${index}`, unit: unit.unit, legacy });
     const place = { name: `vtd${index}`, registerBase: unit.registerBase, buses: this.#firmware.pciBuses, legacy };
     return new VtdDriver(services, place);
   }

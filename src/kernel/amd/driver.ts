@@ -41,6 +41,8 @@ import { AmdIdentity, IDENTITY_DID } from './table-less.ts';
 export interface AmdPlace {
   readonly name: string;
   readonly unit: AmdUnit;
+  /** Host tables alone, even where the unit has guest tables. */
+  readonly legacy: boolean;
 }
 
 /** Domain ids, of which 0 is never used: entries that block everything have it. */
@@ -52,6 +54,7 @@ export class AmdDriver implements IommuDriver {
   readonly attachments = new Attachments();
   readonly #services: IommuServices;
   readonly #unit: AmdUnit;
+  readonly #legacy: boolean;
   readonly #registers: RegisterPage;
   readonly #control: Control;
   #features: Features | null = null;
@@ -62,11 +65,12 @@ export class AmdDriver implements IommuDriver {
   #isOn = false;
   readonly #dids = new Set<number>();
 
-  constructor(services: IommuServices, { name, unit }: AmdPlace) {
+  constructor(services: IommuServices, { name, unit, legacy }: AmdPlace) {
     this.name = name;
     this.bus = services.bus;
     this.#services = services;
     this.#unit = unit;
+    this.#legacy = legacy;
     this.#registers = new RegisterPage(services.engine, services.bus, Number(unit.registerBase));
     this.#control = new Control(this.#registers);
   }
@@ -154,6 +158,7 @@ export class AmdDriver implements IommuDriver {
       block: words,
       efr: yield* this.#registers.read(EFR),
       efr2: yield* this.#registers.read(EFR2),
+      legacy: this.#legacy,
       hostTablesDenied: 'HATDis' in block.fields && block.fields.HATDis !== 0n,
     });
   }

@@ -49,12 +49,14 @@ export interface FeatureWords {
   readonly block: Uint32Array;
   readonly efr: Uint32Array;
   readonly efr2: Uint32Array;
+  /** Guest tables are not used. */
+  readonly legacy: boolean;
   /** IVHD.HATDis */
   readonly hostTablesDenied: boolean;
 }
 
 /** The features, or why the unit cannot be used. */
-export function readFeatures({ block, efr, efr2, hostTablesDenied }: FeatureWords): Features | string {
+export function readFeatures({ block, efr, efr2, legacy, hostTablesDenied }: FeatureWords): Features | string {
   const header = CAPABILITY_HEADER.CapID.get(block);
   if (header !== IOMMU_CAPABILITY_ID || CAPABILITY_HEADER.CapType.get(block) !== IOMMU_CAPABILITY_TYPE) {
     return 'its function has no capability block where firmware says';
@@ -65,7 +67,7 @@ export function readFeatures({ block, efr, efr2, hostTablesDenied }: FeatureWord
     ? [efr, efr2]
     : [new Uint32Array(efr.length), new Uint32Array(efr2.length)];
   const hasHost = EFR.HATS.get(first) !== NO_HOST_TABLES && !hostTablesDenied;
-  const guest = EFR.GTSup.isSet(first) && EFR.GIoSup.isSet(first) ? readGuest(first) : null;
+  const guest = !legacy && EFR.GTSup.isSet(first) && EFR.GIoSup.isSet(first) ? readGuest(first) : null;
   if (!hasHost && guest === null) return 'it has neither host nor guest tables';
   const bits = Math.min(HOST_BITS, MISC_INFO_0.VAsize.get(block, CAPABILITY_BLOCK.indexOf(MISC_INFO_0)) || HOST_BITS);
   return {
