@@ -126,8 +126,7 @@ describe('Units of real machines', () => {
     for (const name of Object.keys(presets)) {
       const machine = buildMachine(name);
       machine.engine.runUntilDone(machine.engine.spawn(machine.boot(), name));
-      // The kernel has no driver for AMD's units yet, and uses none.
-      expect([name, machine.kernel.iommu.groups.length]).toEqual([name, machine.spec.iommu.vendor === 'amd' ? 0 : 3]);
+      expect([name, machine.kernel.iommu.groups.length]).toEqual([name, 3]);
     }
   });
 
