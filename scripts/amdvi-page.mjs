@@ -34,6 +34,7 @@ export function amdviPage({ spec, modules, layoutsOf, catalogue, proven, evidenc
       ...legend(evidence),
     ],
     chapters: [...chapters, { title: 'Page tables', has: () => true }],
+    why: spec.whyNotActedOn,
     isRegister: (of) => registers.has(of),
     columns: [{ title: 'Source', of: sourcesOf }],
     order: () => 0,

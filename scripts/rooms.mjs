@@ -10,5 +10,6 @@ export const ROOMS = {
     page: 'docs/amd-vi.md',
     evidence: 'docs/evidence/amdvi-proofs.json',
     rows: 'hardware/amdvi/rows.js',
+    reasons: 'hardware/amdvi/spec/not-acted-on.ts',
   },
 };

@@ -44,3 +44,14 @@ export class Catalogue {
     return `${(found?.[0] ?? of).$.name}.${field.name}`;
   }
 }
+
+/** The reason under which a row, or the structure whose field it is, is listed; `*` in a list stands for anything. */
+export function reasonFor(reasons: Readonly<Record<string, readonly string[]>>, row: string): string | undefined {
+  const names = [row, row.replace(/\.[A-Za-z0-9_]+$/, '')];
+  const isMeant = (pattern: string): boolean => names.some((name) => asRegExp(pattern).test(name));
+  return Object.entries(reasons).find(([, patterns]) => patterns.some(isMeant))?.[0];
+}
+
+function asRegExp(pattern: string): RegExp {
+  return new RegExp(`^${pattern.replaceAll(/[()]/g, '\\$&').replaceAll('.', '\\.').replaceAll('*', '.*')}$`);
+}

@@ -3,6 +3,8 @@
  * specification's name, fields as NAME.FIELD; `*` stands for anything. A name stands for all fields, too. Where a field
  * does act, as reserved while its capability is 0, the reason says what of it does not.
  */
+import { reasonFor } from '../../bits/index.ts';
+
 export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
   'memory types and MTRRs do not exist (ECAP_REG.MTS is reported 0)': [
     'ECAP_REG.MTS',
@@ -75,11 +77,5 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
 
 /** Why no model acts on a row, or on all of it; `undefined` where nothing is known against it. */
 export function whyNotActedOn(row: string): string | undefined {
-  const names = [row, row.replace(/\.[A-Z0-9_]+$/, '')];
-  const isMeant = (pattern: string): boolean => names.some((name) => asRegExp(pattern).test(name));
-  return Object.entries(NOT_ACTED_ON).find(([, patterns]) => patterns.some(isMeant))?.[0];
-}
-
-function asRegExp(pattern: string): RegExp {
-  return new RegExp(`^${pattern.replaceAll(/[()]/g, '\\$&').replaceAll('.', '\\.').replaceAll('*', '.*')}$`);
+  return reasonFor(NOT_ACTED_ON, row);
 }

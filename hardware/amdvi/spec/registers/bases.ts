@@ -70,19 +70,19 @@ const APERTURES = [0, 1, 2, 3];
 const APERTURE_BYTES = 0x18;
 
 /** Memory access routing and control: four apertures of three registers each. */
-export const MARC = APERTURES.map((n) => {
+export const MARC = APERTURES.flatMap((n) => {
   const at = 0x0200 + n * APERTURE_BYTES;
-  return {
-    base: register(`MARC Aperture ${n} Base`, at, 64, amdVi('VB', 'FB'), {
+  return [
+    register(`MARC Aperture ${n} Base`, at, 64, amdVi('VB', 'FB'), {
       MarcBaseAddr: bits(51, 12, 'RW', 'First page of the aperture'),
     }),
-    relocation: register(`MARC Aperture ${n} Relocation`, at + 8, 64, amdVi('VB', 'FB'), {
+    register(`MARC Aperture ${n} Relocation`, at + 8, 64, amdVi('VB', 'FB'), {
       RelocEn: bit(0, 'RW', 'The aperture is relocated'),
       ReadOnly: bit(1, 'RW', 'The aperture takes no writes'),
       MarcRelocAddr: bits(51, 12, 'RW', 'Where the aperture is relocated to'),
     }),
-    length: register(`MARC Aperture ${n} Length`, at + 16, 64, amdVi('VB', 'FB'), {
+    register(`MARC Aperture ${n} Length`, at + 16, 64, amdVi('VB', 'FB'), {
       MarcLength: bits(51, 12, 'RW', 'Length of the aperture'),
     }),
-  };
+  ];
 });

@@ -52,7 +52,7 @@ export const REGISTERS = {
   PerfOptSup: [PERFORMANCE_OPTIMIZATION],
   XTSup: [interrupts.XT_GENERAL_INTERRUPT, interrupts.XT_PPR_INTERRUPT, interrupts.XT_GA_INTERRUPT],
   vIommuSup: [VIOMMU_STATUS],
-  MarcSup: bases.MARC.flatMap(({ base, relocation, length }) => [base, relocation, length]),
+  MarcSup: bases.MARC,
   PPRAutoRspSup: [PPR_AUTO_RESPONSE],
   PprOvrflwEarlySup: [PPR_OVERFLOW_EARLY],
   BOTH_PPR_EARLY: [PPR_B_OVERFLOW_EARLY],

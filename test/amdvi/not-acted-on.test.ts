@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { CATALOGUE } from '../../hardware/amdvi/rows.ts';
+import { NOT_ACTED_ON, whyNotActedOn } from '../../hardware/amdvi/spec/index.ts';
+
+describe('What is not acted on of AMD-Vi', () => {
+  const listed = Object.values(NOT_ACTED_ON).flat();
+  const matches = (pattern: string, row: string): boolean => {
+    const parts = pattern.split('*');
+    return row.startsWith(parts[0]!) && row.endsWith(parts.at(-1)!) && parts.every((part) => row.includes(part));
+  };
+
+  it.each(listed)('is declared: %s.', (pattern) => {
+    expect([...CATALOGUE.rows].some((row) => matches(pattern, row))).toBe(true);
+  });
+
+  it('has one reason each.', () => {
+    const twice = [...CATALOGUE.rows].filter((row) => listed.filter((pattern) => matches(pattern, row)).length > 1);
+    expect(twice).toEqual([]);
+  });
+
+  it.each([
+    ['SMI Filter 15.SmiDV', /^system management/],
+    ['MARC Aperture 3 Relocation', /^memory access routing/],
+    ['MARC Aperture 3 Relocation.RelocEn', /^memory access routing/],
+    ['DSSX.RevMajor', /implementation/],
+    ['guest PDE (2 MiB page).PAT', /^memory types/],
+    ['IRTE (128 bits, XT).RqEoi', /no end/],
+    ['IRTE (guest).GAPPIDis', /doorbell/],
+    ['IOTLB_INV_TIMEOUT.Address', /as soon as it is sent/],
+    ['Control.HADUpdate', /^DTE\.HAD/],
+  ])('has a reason that a row finds: %s.', (row, reason) => {
+    expect(whyNotActedOn(row)).toMatch(reason);
+  });
+
+  it.each([
+    'SMI Filter 0',
+    'SMI Filter 0.SmiFLock',
+    'Control',
+    'Control.IommuEn',
+    'DTE.HAD',
+    'DTE.PPR',
+    'IRTE (guest).GATag',
+    'guest PTE.NX',
+    'INVALIDATE_IOTLB_PAGES',
+    'IO_PAGE_FAULT.DENIED',
+  ])('is not: %s.', (row) => {
+    expect(whyNotActedOn(row)).toBeUndefined();
+  });
+});
