@@ -56,13 +56,15 @@ export function interruptEntryOf(fault: AmdFault, message: InterruptMessage<AmdF
 function compose(fault: AmdFault, request: Request): Uint32Array {
   const { flags } = fault;
   const hasPasid = request.pasid !== NO_PASID;
-  const low = hasPasid ? request.pasid & 0xffff : request.domain;
+  const pasid = hasPasid ? request.pasid & 0xffff : 0;
+  const low = hasPasid ? pasid : request.domain;
+  const isInterrupt = request.isInterrupt || flags.I === 1;
   const common = {
     DeviceID: request.deviceId,
     PASID_19_16: hasPasid ? request.pasid >>> 16 : 0,
     GN: hasPasid ? 1 : 0,
-    I: request.isInterrupt ? 1 : 0,
-    RW: (request.access & Access.WRITE) !== 0 && !request.isInterrupt ? 1 : 0,
+    I: isInterrupt ? 1 : 0,
+    RW: (request.access & Access.WRITE) !== 0 && !isInterrupt ? 1 : 0,
     TR: request.isTranslation ? 1 : 0,
     EventCode: fault.code,
   };
@@ -71,7 +73,7 @@ function compose(fault: AmdFault, request: Request): Uint32Array {
   const { PR = 0, PE = 0, RZ = 0, Type = 0 } = flags;
   switch (fault.code) {
     case EventCode.ILLEGAL_DEV_TABLE_ENTRY:
-      return encode(ILLEGAL_DEV_TABLE_ENTRY, { ...common, DomainID: low, RZ, Address: request.address >> 2n });
+      return encode(ILLEGAL_DEV_TABLE_ENTRY, { ...common, PASID_15_0: pasid, RZ, Address: request.address >> 2n });
     case EventCode.DEV_TAB_HARDWARE_ERROR:
       return encode(DEV_TAB_HARDWARE_ERROR, { ...common, Type, Address: BigInt(request.entry) >> 4n });
     case EventCode.PAGE_TAB_HARDWARE_ERROR:
@@ -79,7 +81,7 @@ function compose(fault: AmdFault, request: Request): Uint32Array {
     case EventCode.INVALID_DEVICE_REQUEST:
       return encode(INVALID_DEVICE_REQUEST, {
         ...common,
-        PASID_15_0: hasPasid ? low : 0,
+        PASID_15_0: pasid,
         US,
         Type,
         Address: request.address,

@@ -35,6 +35,7 @@ import {
   type AmdFault,
   CONTROL,
   CounterSource,
+  DTE,
   EventCode,
   EXCLUSION_BASE,
   EXCLUSION_LIMIT,
@@ -167,10 +168,20 @@ export class Translator {
     const device = yield* this.devices.find(t);
     if ('code' in device) return device;
     t.domain = device.domain;
-    t.faultDisable = device.logsNone || (device.logsOnce && device.muted);
     const fault = yield* this.#withEntry(t, device);
-    if (fault !== null && device.logsOnce && t.effects && fault.code === EventCode.IO_PAGE_FAULT) device.muted = true;
+    if (fault !== null && fault.code === EventCode.IO_PAGE_FAULT) this.#suppress(t, device, fault);
     return fault;
+  }
+
+  /** SA and SE are about accesses to memory, IG about interrupts. */
+  #suppress(t: Translation<AmdFault>, device: DeviceEntry, fault: AmdFault): void {
+    if (fault.flags.I === 1) {
+      t.faultDisable = device.interruptsValid && DTE.IG.isSet(device.words);
+      return;
+    }
+    t.faultDisable = device.logsNone || (device.logsOnce && device.muted);
+    const isLogged = answerTo(t, fault) !== 'no rights';
+    if (device.logsOnce && isLogged && t.effects) device.muted = true;
   }
 
   *#withEntry(t: Translation<AmdFault>, device: DeviceEntry): Walk<AmdFault | null> {
@@ -322,8 +333,7 @@ export class Translator {
 
   /** Ends the request with the answer that its kind gets for a condition. */
   #block(t: Translation<AmdFault>, fault: AmdFault): void {
-    const isTranslation = t.addressType === AddressType.TRANSLATION;
-    const answer = isTranslation ? fault.translation : fault.answer;
+    const answer = answerTo(t, fault);
     t.fault = fault;
     t.leaf.rights = 0;
     t.status = STATUS[answer];
@@ -357,6 +367,10 @@ const STATUS = {
   UR: Status.UNSUPPORTED_REQUEST,
   CA: Status.COMPLETER_ABORT,
 } as const;
+
+function answerTo(t: Translation<AmdFault>, fault: AmdFault): keyof typeof STATUS {
+  return t.addressType === AddressType.TRANSLATION ? fault.translation : fault.answer;
+}
 
 /** The entry lets the IOTLB answer by itself. */
 function isPlain({ valid, fault, translates, rights }: DeviceEntry, access: number): boolean {

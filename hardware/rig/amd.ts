@@ -1,5 +1,5 @@
 /** An AMD-Vi unit in a rig. */
-import { AmdViInspector, AmdViUnit } from '../amdvi/index.ts';
+import { AmdViInspector, type AmdViSpec, AmdViUnit } from '../amdvi/index.ts';
 import type { AmdFault } from '../amdvi/spec/index.ts';
 import { joinHalves } from '../bits/index.ts';
 import { Access, type Translation } from '../iommu/index.ts';
@@ -14,7 +14,13 @@ const CACHES = {
   interruptEntryCache: { sets: 16, ways: 4 },
 } as const;
 
-export function amdUnit(options: CommonOptions, capabilities: AmdCapabilities): MakeUnit<AmdFault> {
+export type AmdCaches = Omit<AmdViSpec, 'features' | 'hostAddressWidth' | 'counters' | 'pci'>;
+
+export function amdUnit(
+  options: CommonOptions,
+  capabilities: AmdCapabilities,
+  caches: AmdCaches = CACHES,
+): MakeUnit<AmdFault> {
   return (memory, raiseMsi) => {
     const { efr, efr2, capHeader, miscInfo0, miscInfo1 } = capabilities;
     const unit = new AmdViUnit(
@@ -27,7 +33,7 @@ export function amdUnit(options: CommonOptions, capabilities: AmdCapabilities): 
           ...(miscInfo1 === undefined ? {} : { miscInfo1: Number(miscInfo1) }),
         },
         hostAddressWidth: options.hostAddressWidth ?? 52,
-        ...CACHES,
+        ...caches,
       },
       { memory, raiseMsi },
     );

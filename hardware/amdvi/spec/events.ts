@@ -25,6 +25,7 @@ export const HardwareErrorType = { MASTER_ABORT: 0b01, TARGET_ABORT: 0b10, DATA_
 const EventCodeField = field(63, 60, 'Event', EventCode);
 const DeviceID = field(15, 0, 'Device');
 const PASID_19_16 = field(19, 16, 'PASID bits 19:16, with GN');
+const PASID_15_0 = field(47, 32, 'PASID bits 15:0, with GN');
 const DOMAIN_OR_PASID = field(47, 32, 'Domain id; with GN PASID bits 15:0');
 const Type = field(58, 57, 'What went wrong', HardwareErrorType);
 
@@ -48,7 +49,7 @@ export const EVENT_HEADER = layout('event', 128, amdVi('VB', 'FB', 'XN', 'L72'),
 export const ILLEGAL_DEV_TABLE_ENTRY = layout('ILLEGAL_DEV_TABLE_ENTRY', 128, amdVi('VB', 'FB'), {
   DeviceID,
   PASID_19_16,
-  DomainID: DOMAIN_OR_PASID,
+  PASID_15_0,
   GN,
   I,
   RW,
@@ -124,7 +125,7 @@ export const InvalidTranslationType = { SPECIAL_ADDRESS: 0, DISABLED: 1, INVALID
 export const INVALID_DEVICE_REQUEST = layout('INVALID_DEVICE_REQUEST', 128, amdVi('VB'), {
   DeviceID,
   PASID_19_16,
-  PASID_15_0: field(47, 32, 'PASID bits 15:0, with GN'),
+  PASID_15_0,
   GN,
   US: FLAGS.US,
   TR,

@@ -22,6 +22,8 @@ export type TranslationAnswer =
   | 'CA';
 
 export interface EventFlags {
+  /** The request is an interrupt, although it did not come as one. */
+  readonly I?: 1;
   /** Something was present. */
   readonly PR?: 1;
   /** Permission was missing. */
@@ -200,7 +202,7 @@ export const FAULTS = {
     ['VB'],
     RESERVED,
   ),
-  INTERRUPT_PASID: row('IO_PAGE_FAULT', 'INTERRUPT_PASID', 'an interrupt with PASID', ['VB']),
+  INTERRUPT_PASID: row('IO_PAGE_FAULT', 'INTERRUPT_PASID', 'an interrupt with PASID', ['VB'], { flags: { I: 1 } }),
   INTERRUPT_READ: row(
     'PAGE_TAB_HARDWARE_ERROR',
     'INTERRUPT_READ',
