@@ -131,6 +131,9 @@ export interface MemoryAccess {
   readonly length: number;
 }
 
+/** INVALIDATE_IOMMU_ALL. */
+export const INVALIDATE_ALL: Pair = [0x8000_0000_0000_0000n, 0n];
+
 export type Pair = readonly [lo: bigint, hi: bigint];
 
 export class Bench {
