@@ -1,5 +1,6 @@
 /** All benchmarks of host speed, in the order of the report. */
 import type { BenchCase } from '../case.ts';
+import { amdHit, amdMiss4, amdNested } from './amd-translation.ts';
 import { events1k, OPS } from './events1k.ts';
 import { hit, miss4, nested } from './translation.ts';
 
@@ -7,5 +8,8 @@ export const cases: readonly BenchCase[] = [
   hit,
   miss4,
   nested,
+  amdHit,
+  amdMiss4,
+  amdNested,
   { ...events1k, operation: 'event scheduled and fired, 1,000 pending', operations: OPS },
 ];

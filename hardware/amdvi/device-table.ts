@@ -63,6 +63,8 @@ export interface DeviceEntry {
   readonly interruptFault: AmdFault | null;
   /** TV. */
   readonly translates: boolean;
+  /** Nothing stands in the way of answers from the IOTLB but `rights`. */
+  readonly plain: boolean;
   readonly domain: number;
   /** Tag of what is cached: see contexts.ts. */
   readonly context: number;
@@ -174,12 +176,15 @@ export class DeviceTable {
     const context = this.#contexts.of(domain, [mode, table, ...tables], isQuestion);
     const valid = DTE.V.isSet(words);
     const interruptsValid = DTE.IV.isSet(words);
+    const fault = valid ? this.#check(words, mode) : null;
+    const translates = DTE.TV.isSet(words);
     return {
       valid,
       interruptsValid,
-      fault: valid ? this.#check(words, mode) : null,
+      fault,
       interruptFault: interruptsValid ? this.#checkInterrupts(words) : null,
-      translates: DTE.TV.isSet(words),
+      translates,
+      plain: valid && fault === null && translates,
       domain,
       context,
       rights: (words[DTE.IR.word]! & GRANTS) >>> DTE.IR.shift,

@@ -31,7 +31,9 @@ import {
   UpdateEnd,
   type Walk,
 } from '../iommu/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
 import type { DeviceEntry, GuestTables as GuestRoot, HostTable } from './device-table.ts';
+import { QuickGuestTables } from './guest-tables-quick.ts';
 import type { HostTables } from './host-tables.ts';
 import { type AmdFault, CounterSource, FAULTS, GCR3_ENTRY } from './spec/index.ts';
 
@@ -71,6 +73,8 @@ export interface GuestPage {
 /** The top table of a PASID, a guest physical address. */
 export interface GuestTop {
   readonly table: number;
+  readonly tableHi: number;
+  readonly tableLo: number;
   readonly domain: number;
   readonly pasid: number;
 }
@@ -93,6 +97,7 @@ export class GuestTables {
   readonly #host: HostTables;
   readonly #era: Era;
   readonly #reserved: ReservedMasks = v2Reserved(PHYSICAL_BITS);
+  readonly #quick: QuickGuestTables;
 
   constructor(host: HostTables, era: Era, caches: { directory: IotlbSpec | null; roots: EntryCacheSpec | null }) {
     const names = {
@@ -104,6 +109,7 @@ export class GuestTables {
     this.roots = caches.roots === null ? null : new EntryCache(caches.roots);
     this.#host = host;
     this.#era = era;
+    this.#quick = new QuickGuestTables(host, this.#reserved, this.page);
   }
 
   /** Translates the request's address in a PASID of a device and fills `t.leaf`. */
@@ -119,11 +125,24 @@ export class GuestTables {
     return yield* this.#descend(t, space, root, control);
   }
 
+  /** As `walk`, from a cached top table through clean tables in `memory`; false when that does not answer the request. */
+  quick(
+    memory: PhysicalMemory,
+    t: Translation<AmdFault>,
+    entry: DeviceEntry,
+    pasid: number,
+    control: GuestControl,
+  ): boolean {
+    if (this.directory.cache !== null || !isInRange(entry.guest!.levels, t.hi, t.pasid === NO_PASID)) return false;
+    const top = this.roots?.find(keyOf(entry.context, pasid)) ?? null;
+    return top !== null && this.#quick.walk(memory, t, entry, top, control);
+  }
+
   /** The top guest table of a PASID, a guest physical address. */
   *#root(t: Translation<AmdFault>, space: Space, control: GuestControl): Walk<number | AmdFault> {
     const { memory } = t;
     const { domain, pasid } = space;
-    const key = space.context * 2 ** PASID_BITS + pasid;
+    const key = keyOf(space.context, pasid);
     const cached = this.roots?.find(key, !t.effects) ?? null;
     if (this.probe !== null)
       this.probe.cache('GCR3 cache', cached !== null, `domain ${space.domain}, PASID ${space.pasid}`);
@@ -147,7 +166,7 @@ export class GuestTables {
       if (anySet(memory.words, GCR3_RESERVED)) return FAULTS.GCR3_RESERVED;
       table = GCR3_ENTRY.Address.address(memory.words);
     }
-    if (this.#era.mayFill(t)) this.roots?.insert(key, { table, domain, pasid });
+    if (this.#era.mayFill(t)) this.roots?.insert(key, { ...halvesOf(table), domain, pasid });
     return table;
   }
 
@@ -262,6 +281,15 @@ interface Entry {
   readonly entryHi: number;
   /** What the host table allows where the entry lies. */
   readonly tableRights: number;
+}
+
+/** Names a top guest table in the cache. */
+function keyOf(context: number, pasid: number): number {
+  return context * 2 ** PASID_BITS + pasid;
+}
+
+function halvesOf(table: number): Pick<GuestTop, 'table' | 'tableHi' | 'tableLo'> {
+  return { table, tableHi: highHalf(table), tableLo: lowHalf(table) };
 }
 
 function placeOf(address: number): { readonly hi: number; readonly lo: number } {

@@ -1,14 +1,18 @@
 /**
  * The walk through a host (v1) table: up to 6 levels, any of which may be skipped, pages of every power of two. Ends with
  * the condition that stops it, or with the page in `leaf`.
+ *
+ * It is there twice: `walk` for every case, `quick` for a clean translation in memory at hand. `quick` reads the same
+ * masks, decides nothing that is not plain success, and leaves everything else to `walk`; a test holds both against each
+ * other.
  */
-import { anySet, highHalf, lowHalf } from '../bits/index.ts';
+import { anySet, highHalf, lowHalf, maskOf } from '../bits/index.ts';
+import * as formats from '../formats/index.ts';
 import {
   encodedShift,
   isSizeOf,
   NextLevel,
   radixShift,
-  V1_LEVELS,
   V1_PDE,
   V1_PTE,
   V1_RESERVED,
@@ -16,23 +20,28 @@ import {
   v1Offset,
   v1SkipsBits,
 } from '../formats/index.ts';
+import * as iommu from '../iommu/index.ts';
 import {
-  Access,
   type Era,
   type IommuProbe,
   type IotlbSpec,
   type Leaf,
-  NO_PASID,
   PagingStructures,
-  RIGHTS,
   setFlags,
   type Translation,
   UpdateEnd,
   type Walk,
 } from '../iommu/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
 import type { HostTable } from './device-table.ts';
 import { type AmdFault, CounterSource, FAULTS } from './spec/index.ts';
 
+// Copied, because V8 folds only constants of the same file into the code that it makes.
+const { Access, NO_PASID, RIGHTS } = iommu;
+const { V1_LEVELS } = formats;
+const { PAGE, SIZED_PAGE } = NextLevel;
+
+const PR = V1_PTE.PR.mask;
 const A = V1_PTE.A.mask;
 const D = V1_PTE.D.mask;
 /** In the high half. */
@@ -40,6 +49,13 @@ const U = V1_PTE.U.mask;
 const FC = V1_PTE.FC.mask;
 const GRANTS = V1_PTE.IR.mask | V1_PTE.IW.mask;
 const GRANTS_SHIFT = V1_PTE.IR.shift;
+const NEXT_LEVEL = V1_PTE.NextLevel.mask;
+const NEXT_LEVEL_SHIFT = V1_PTE.NextLevel.shift;
+const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(V1_PTE, (field) => field === V1_PTE.PageAddress);
+const [TABLE_RESERVED_LO = 0, TABLE_RESERVED_HI = 0] = V1_RESERVED.table;
+const [LEAF_RESERVED_LO = 0, LEAF_RESERVED_HI = 0] = V1_RESERVED.leaf;
+/** `quick` leaves larger pages to `walk`: they are rare, and their offsets do not fit into one half. */
+const LARGEST_QUICK_SHIFT = 31;
 
 export class HostTables {
   probe: IommuProbe | null = null;
@@ -77,7 +93,7 @@ export class HostTables {
       if (!memory.ok) return FAULTS.TABLE_READ;
       const { words } = memory;
       const next = V1_PTE.NextLevel.get(words);
-      const isLeaf = next === NextLevel.PAGE || next === NextLevel.SIZED_PAGE;
+      const isLeaf = next === PAGE || next === SIZED_PAGE;
       const kind = isLeaf ? V1_PTE : V1_PDE;
       if (this.probe !== null) this.probe.read(`${kind.$.name}, level ${level}`, at, words, 2);
       // 2. Presence, then reserved bits.
@@ -87,7 +103,7 @@ export class HostTables {
       const entryHi = words[1]! | 0;
       const target = V1_PTE.PageAddress.address(words);
       // 3. The level that comes next, or the size of the page.
-      const shift = isLeaf ? pageShift(level, next, target) : 0;
+      const shift = isLeaf ? pageShift(level, next, highHalf(target), lowHalf(target)) : 0;
       if (isLeaf && shift === 0) return FAULTS.PAGE_SIZE;
       if (!isLeaf && next >= level) return FAULTS.NEXT_LEVEL;
       if (!isLeaf && v1SkipsBits(level, next, hi, lo)) return FAULTS.SKIPPED;
@@ -117,11 +133,50 @@ export class HostTables {
       level = next;
     }
   }
+
+  /** True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. */
+  quick(memory: PhysicalMemory, leaf: Leaf, host: HostTable, wanted: number, hi: number, lo: number): boolean {
+    if (this.directory.cache !== null || v1Exceeds(host.level, hi, lo)) return false;
+    const { pool } = memory;
+    const used = host.accessed ? A : 0;
+    let { tableHi, tableLo, level } = host;
+    let rights = RIGHTS;
+    for (;;) {
+      const at = memory.locate(tableHi, tableLo | v1Offset(level, hi, lo));
+      if (at < 0) return false;
+      const entryLo = pool[at]!;
+      const entryHi = pool[at + 1]!;
+      rights &= (entryHi & GRANTS) >>> GRANTS_SHIFT;
+      if ((entryLo & PR) === 0 || ((wanted & ~rights) | (used & ~entryLo)) !== 0) return false;
+      const next = (entryLo & NEXT_LEVEL) >>> NEXT_LEVEL_SHIFT;
+      tableHi = entryHi & ADDRESS_HI;
+      tableLo = entryLo & ADDRESS_LO;
+      if (next !== PAGE && next !== SIZED_PAGE) {
+        if (((entryLo & TABLE_RESERVED_LO) | (entryHi & TABLE_RESERVED_HI)) !== 0) return false;
+        if (next !== level - 1 && (next >= level || v1SkipsBits(level, next, hi, lo))) return false;
+        level = next;
+        continue;
+      }
+      if (((entryLo & LEAF_RESERVED_LO) | (entryHi & LEAF_RESERVED_HI)) !== 0) return false;
+      const shift = pageShift(level, next, tableHi, tableLo);
+      if (shift === 0 || shift > LARGEST_QUICK_SHIFT) return false;
+      const isDirty = !host.dirty || (entryLo & D) !== 0;
+      if (!isDirty && (wanted & Access.WRITE) !== 0) return false;
+      leaf.frameHi = tableHi;
+      leaf.frameLo = tableLo & (-1 << shift);
+      leaf.shift = shift;
+      leaf.rights = rights;
+      leaf.snoop = (entryHi & FC) !== 0;
+      leaf.dirty = isDirty;
+      this.untranslatedOnly = (entryHi & U) !== 0;
+      return true;
+    }
+  }
 }
 
 /** log2 of a leaf's size, 0 when it is none that the level may have. */
-export function pageShift(level: number, next: number, target: number): number {
-  if (next === NextLevel.PAGE) return level < V1_LEVELS ? radixShift(level) : 0;
-  const shift = encodedShift(highHalf(target), lowHalf(target));
+export function pageShift(level: number, next: number, hi: number, lo: number): number {
+  if (next === PAGE) return level < V1_LEVELS ? radixShift(level) : 0;
+  const shift = encodedShift(hi, lo);
   return isSizeOf(level, shift) ? shift : 0;
 }

@@ -1,46 +1,46 @@
 /**
  * Translation of requests by an AMD-Vi unit.
  *
- * Needs: memory operations answered for `walk`. Offers: `hit` for what the caches can answer at once without an event,
- * `walk` for every request. What software controls is read from the register file when a request needs it.
+ * Needs: memory at hand for `quick`, operations answered for `walk`. Offers: `hit` and `quick` for what can be answered at
+ * once without an event, `walk` for every request. What software controls is read from the register file when a request needs it.
  */
 import { joinHalves, numberOf, pageLow, type RegisterFile } from '../bits/index.ts';
+import * as iommu from '../iommu/index.ts';
 import {
   Access,
   AddressType,
   type EntryCacheSpec,
   Era,
-  FLAGS,
-  FRAME_HI,
-  FRAME_LO,
   type IommuProbe,
   Iotlb,
   type IotlbSpec,
   inInterruptRange,
-  NO_PASID,
   type PerformanceEvents,
-  RIGHTS,
-  SHIFT,
-  Status,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
+import type { PhysicalMemory } from '../memory/index.ts';
 import { Contexts } from './contexts.ts';
 import { type DeviceEntry, DeviceTable } from './device-table.ts';
 import type { Features } from './features.ts';
 import { type GuestControl, GuestTables } from './guest-tables.ts';
 import { HostTables } from './host-tables.ts';
-import { entryFlags, HOST_ONLY, ownerOf, pageHiOf, SNOOP, unpack } from './iotlb-entry.ts';
+import * as iotlbEntry from './iotlb-entry.ts';
+import { entryFlags, ownerOf, pageHiOf, unpack } from './iotlb-entry.ts';
+import { block, checkInterruptRange, judge, suppress } from './judgement.ts';
 import {
   type AmdFault,
   CONTROL,
   CounterSource,
-  DTE,
   EventCode,
   EXCLUSION_BASE,
   EXCLUSION_LIMIT,
   FAULTS,
 } from './spec/index.ts';
+
+// Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
+const { FLAGS, FRAME_HI, FRAME_LO, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
+const { HOST_ONLY, SNOOP } = iotlbEntry;
 
 /** Sizes of the caches; a cache that is `null` or not named is switched off. Not architectural. */
 export interface TranslatorSpec {
@@ -78,6 +78,12 @@ export class Translator {
   #enabled = false;
   #guest = false;
   #hasExclusion = false;
+  /** The IOTLB while it can answer by itself: the unit is on, no range is excepted, and nobody counts. */
+  #plain: Iotlb | null = null;
+  #guestControl: GuestControl = { rootIsGuest: false, accessed: true, dirty: true };
+  /** The last `hit` found nothing in the IOTLB, and that alone kept it from answering: the device's entry and the tables. */
+  #missed: DeviceEntry | null = null;
+  #missedPasid = HOST_ONLY;
 
   constructor(features: Features, file: RegisterFile, spec: TranslatorSpec) {
     const { era } = this;
@@ -97,6 +103,12 @@ export class Translator {
     this.#enabled = CONTROL.IommuEn.isSet(words);
     this.#guest = CONTROL.GTEn.isSet(words) && this.features.has('GTSup');
     this.#hasExclusion = EXCLUSION_BASE.ExEn.isSet(words) && !this.features.has('SNPSup');
+    this.#guestControl = {
+      rootIsGuest: CONTROL.GCR3TRPMode.isSet(words) && this.features.has('GCR3TRPModeSup'),
+      accessed: !CONTROL.GAUpdateDis.isSet(words),
+      dirty: !CONTROL.GDUpdateDis.isSet(words),
+    };
+    this.#choosePlain();
   }
 
   /** Table entries as they are fetched are reported only while somebody observes. */
@@ -110,6 +122,11 @@ export class Translator {
   set counters(counters: PerformanceEvents | null) {
     this.#counters = counters;
     for (const part of [this.devices, this.hosts.directory, this.guests.directory]) part.counters = counters;
+    this.#choosePlain();
+  }
+
+  #choosePlain(): void {
+    this.#plain = this.#enabled && !this.#hasExclusion && this.#counters === null ? this.iotlb : null;
   }
 
   /** Empties every cache of translations. */
@@ -123,16 +140,22 @@ export class Translator {
   /** Answers an ordinary request from the caches; false when that needs more, and nothing has changed. */
   hit(t: Translation<AmdFault>): boolean {
     const { access, hi, lo } = t;
-    const { iotlb } = this;
-    if (iotlb === null || !this.#enabled || !t.effects || this.#counters !== null) return false;
-    // Plain: untranslated, without PASID, a read or a write, no interrupt, in no range that is excepted.
-    if (((t.pasid - NO_PASID) | t.addressType | (access & ~RIGHTS)) !== 0 || this.#hasExclusion) return false;
-    if (inInterruptRange(hi, lo)) return false;
+    const iotlb = this.#plain;
+    this.#missed = null;
+    if (iotlb === null || !t.effects) return false;
+    // Plain: untranslated, a read or a write, no interrupt.
+    if ((t.addressType | (access & ~RIGHTS)) !== 0 || inInterruptRange(hi, lo)) return false;
     const device = this.devices.cached(t.requester);
-    if (device === null || !isPlain(device, access)) return false;
-    const pasid = this.#guest && device.guest?.forRequestsWithoutPasid === true ? 0 : HOST_ONLY;
+    if (device === null || !device.plain || (access & ~device.rights) !== 0) return false;
+    const isHostOnly = t.pasid === NO_PASID && (!this.#guest || device.guest === null);
+    const pasid = isHostOnly ? HOST_ONLY : this.#pasidOf(t, device);
+    if (typeof pasid !== 'number') return false;
     const i = iotlb.find(ownerOf(device.context, pasid), pageHiOf(hi, pasid), pageLow(hi, lo));
-    if (i < 0) return false;
+    if (i < 0) {
+      this.#missed = device;
+      this.#missedPasid = pasid;
+      return false;
+    }
     const { words } = iotlb;
     const flags = words[i + FLAGS]!;
     const shift = words[i + SHIFT]!;
@@ -146,6 +169,34 @@ export class Translator {
     return true;
   }
 
+  /**
+   * Answers the request that `hit` has just missed from tables that lie clean in memory; false when the request needs the
+   * whole procedure.
+   */
+  quick(t: Translation<AmdFault>, memory: PhysicalMemory): boolean {
+    const device = this.#missed;
+    if (device === null || this.probe !== null) return false;
+    const { hosts, guests, page } = this;
+    const pasid = this.#missedPasid;
+    const { host } = device;
+    page.user = true;
+    page.execute = true;
+    if (pasid === HOST_ONLY) {
+      if (host === null || !hosts.quick(memory, t.leaf, host, t.access, t.hi, t.lo)) return false;
+    } else {
+      if (!guests.quick(memory, t, device, pasid, this.#guestControl)) return false;
+      page.execute = guests.page.execute;
+    }
+    page.nested = pasid !== HOST_ONLY && host !== null;
+    page.untranslatedOnly = host !== null && hosts.untranslatedOnly;
+    t.begin();
+    t.domain = device.domain;
+    this.#fill(t, device, pasid, true);
+    t.leaf.rights &= device.rights;
+    t.succeed();
+    return true;
+  }
+
   /** The whole procedure for one request; the answer is in `t`. */
   *walk(t: Translation<AmdFault>): Walk {
     t.begin();
@@ -154,7 +205,9 @@ export class Translator {
     this.era.begin(t);
     Object.assign(this.page, ANY_PAGE);
     const fault = yield* this.#procedure(t);
-    if (fault !== null) this.#block(t, fault);
+    if (fault === null) return;
+    block(t, fault);
+    if (t.status === Status.COMPLETER_ABORT) this.#count(t, CounterSource.MEM_TARGET_ABORT);
   }
 
   *#procedure(t: Translation<AmdFault>): Walk<AmdFault | null> {
@@ -169,19 +222,8 @@ export class Translator {
     if ('code' in device) return device;
     t.domain = device.domain;
     const fault = yield* this.#withEntry(t, device);
-    if (fault !== null && fault.code === EventCode.IO_PAGE_FAULT) this.#suppress(t, device, fault);
+    if (fault !== null && fault.code === EventCode.IO_PAGE_FAULT) suppress(t, device, fault);
     return fault;
-  }
-
-  /** SA and SE are about accesses to memory, IG about interrupts. */
-  #suppress(t: Translation<AmdFault>, device: DeviceEntry, fault: AmdFault): void {
-    if (fault.flags.I === 1) {
-      t.faultDisable = device.interruptsValid && DTE.IG.isSet(device.words);
-      return;
-    }
-    t.faultDisable = device.logsNone || (device.logsOnce && device.muted);
-    const isLogged = answerTo(t, fault) !== 'no rights';
-    if (device.logsOnce && isLogged && t.effects) device.muted = true;
   }
 
   *#withEntry(t: Translation<AmdFault>, device: DeviceEntry): Walk<AmdFault | null> {
@@ -198,7 +240,7 @@ export class Translator {
     if (t.addressType === AddressType.TRANSLATED && !device.deviceTlb) return FAULTS.PRETRANSLATED;
     if (isTranslation && !device.deviceTlb) return FAULTS.TRANSLATION_DISABLED;
     // 5. What reaches here of the interrupt range is no interrupt.
-    const special = this.#checkInterruptRange(t);
+    const special = checkInterruptRange(t);
     if (special !== null) return special;
     if (t.addressType === AddressType.TRANSLATED) {
       t.pass();
@@ -234,10 +276,10 @@ export class Translator {
     if (!this.#lookUp(t, device, pasid)) {
       const fault = yield* this.#walkTables(t, device, pasid);
       if (fault !== null) return fault;
-      if (this.era.mayFill(t)) this.#fill(t, device, pasid);
+      if (this.era.mayFill(t)) this.#fill(t, device, pasid, false);
     }
     const isGuest = pasid !== HOST_ONLY;
-    const judged = this.#judge(t, device, isGuest);
+    const judged = judge(t, device, this.page, isGuest);
     if (judged === null) this.#tellTranslated(t);
     return judged;
   }
@@ -252,27 +294,10 @@ export class Translator {
       page.untranslatedOnly = this.hosts.untranslatedOnly;
       return fault;
     }
-    const fault = yield* this.guests.walk(t, device, pasid, this.#guestControl());
+    const fault = yield* this.guests.walk(t, device, pasid, this.#guestControl);
     Object.assign(page, this.guests.page);
     page.nested = device.host !== null;
     return fault;
-  }
-
-  /** Answers from `t.leaf`, unless its rights stand in the way. A translation request gets what is left of them. */
-  #judge(t: Translation<AmdFault>, device: DeviceEntry, isGuest: boolean): AmdFault | null {
-    const { access, leaf } = t;
-    const { user, execute } = this.page;
-    leaf.rights &= device.rights;
-    t.succeed();
-    const denied = access & RIGHTS & ~leaf.rights;
-    if (t.addressType === AddressType.TRANSLATION) {
-      if (isGuest && !t.privileged && !user) leaf.rights = 0;
-      return null;
-    }
-    if (isGuest && !t.privileged && !user) return FAULTS.GUEST_USER;
-    if (isGuest && (access & Access.EXECUTE) !== 0 && !execute) return FAULTS.GUEST_EXECUTE;
-    if (denied === 0) return null;
-    return isGuest ? FAULTS.GUEST_DENIED : FAULTS.DENIED;
   }
 
   /** The PASID whose guest table serves the request, HOST_ONLY, or why there is none. */
@@ -283,29 +308,12 @@ export class Translator {
     return t.pasid > this.features.lastPasid ? FAULTS.PASID : t.pasid;
   }
 
-  #checkInterruptRange(t: Translation<AmdFault>): AmdFault | null {
-    if (!inInterruptRange(t.hi, t.lo)) return null;
-    if (t.addressType === AddressType.TRANSLATION) return t.pasid === NO_PASID ? FAULTS.TRANSLATION_SPECIAL : null;
-    const isWrite = (t.access & Access.WRITE) !== 0;
-    if (t.pasid !== NO_PASID) return isWrite ? FAULTS.INTERRUPT_PASID : null;
-    return isWrite ? FAULTS.INTERRUPT_RANGE_WRITE : FAULTS.INTERRUPT_RANGE_READ;
-  }
-
   isExcluded({ hi, lo, pasid }: Translation<AmdFault>, device: DeviceEntry): boolean {
     if (!this.#hasExclusion || pasid !== NO_PASID) return false;
     const { words } = this.#file;
     if (!EXCLUSION_BASE.Allow.isSet(words) && !device.usesExclusion) return false;
     const page = numberOf(hi >>> 12, pageLow(hi, lo));
     return page >= EXCLUSION_BASE.ExclusionBase.get(words) && page <= EXCLUSION_LIMIT.ExclusionLimit.get(words);
-  }
-
-  #guestControl(): GuestControl {
-    const { words } = this.#file;
-    return {
-      rootIsGuest: CONTROL.GCR3TRPMode.isSet(words) && this.features.has('GCR3TRPModeSup'),
-      accessed: !CONTROL.GAUpdateDis.isSet(words),
-      dirty: !CONTROL.GDUpdateDis.isSet(words),
-    };
   }
 
   /** Fills `t.leaf` and `page` from the IOTLB; false when it does not have the page, or a write has to set a flag first. */
@@ -323,22 +331,16 @@ export class Translator {
     return found;
   }
 
-  #fill(t: Translation<AmdFault>, { domain, context }: DeviceEntry, pasid: number): void {
+  /** Enters `t.leaf` and `page` into the IOTLB; `isNew` if a look-up has just missed the page. */
+  #fill(t: Translation<AmdFault>, { domain, context }: DeviceEntry, pasid: number, isNew: boolean): void {
     const { iotlb } = this;
     if (iotlb === null) return;
     const { leaf } = t;
-    const i = iotlb.insert(ownerOf(context, pasid), pageHiOf(t.hi, pasid), pageLow(t.hi, t.lo), leaf.shift);
+    const owner = ownerOf(context, pasid);
+    const pageHi = pageHiOf(t.hi, pasid);
+    const page = pageLow(t.hi, t.lo);
+    const i = isNew ? iotlb.add(owner, pageHi, page, leaf.shift) : iotlb.insert(owner, pageHi, page, leaf.shift);
     iotlb.fill(i, leaf.frameHi, leaf.frameLo, entryFlags(t, this.page), domain, pasid);
-  }
-
-  /** Ends the request with the answer that its kind gets for a condition. */
-  #block(t: Translation<AmdFault>, fault: AmdFault): void {
-    const answer = answerTo(t, fault);
-    t.fault = fault;
-    t.leaf.rights = 0;
-    t.status = STATUS[answer];
-    t.recorded = answer !== 'no rights' && !(fault.code === EventCode.IO_PAGE_FAULT && t.faultDisable);
-    if (t.status === Status.COMPLETER_ABORT) this.#count(t, CounterSource.MEM_TARGET_ABORT);
   }
 
   #count(t: Translation<AmdFault>, event: number): void {
@@ -358,21 +360,4 @@ export class Translator {
     if (this.probe === null || !t.effects) return;
     this.probe.translated(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo), t.leaf.shift);
   }
-}
-
-const STATUS = {
-  'target abort': Status.COMPLETER_ABORT,
-  blocked: Status.UNSUPPORTED_REQUEST,
-  'no rights': Status.SUCCESS,
-  UR: Status.UNSUPPORTED_REQUEST,
-  CA: Status.COMPLETER_ABORT,
-} as const;
-
-function answerTo(t: Translation<AmdFault>, fault: AmdFault): keyof typeof STATUS {
-  return t.addressType === AddressType.TRANSLATION ? fault.translation : fault.answer;
-}
-
-/** The entry lets the IOTLB answer by itself. */
-function isPlain({ valid, fault, translates, rights }: DeviceEntry, access: number): boolean {
-  return valid && fault === null && translates && (access & ~rights) === 0;
 }

@@ -145,7 +145,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
 
   /** Answers a request now. */
   translate(t: Translation<AmdFault>): void {
-    if (this.translator.hit(t)) return;
+    if (this.translator.hit(t) || this.translator.quick(t, this.#memory)) return;
     finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);
   }

@@ -34,6 +34,11 @@ export class EntryCache<T> {
 
   find(key: number, peek = false): T | null {
     if (key === this.#lastKey && this.#lastValue !== null) return this.#lastValue;
+    return this.#search(key, peek);
+  }
+
+  /** Apart from `find`, so that that stays inlined. */
+  #search(key: number, peek: boolean): T | null {
     const first = this.#first(key);
     for (let i = first; i < first + this.spec.ways; i++) {
       const value = this.#values[i]!;

@@ -1,5 +1,5 @@
 /** Host and guest tables as the trees of hardware/iommu read them. */
-import { anySet } from '../../bits/index.ts';
+import { anySet, highHalf, lowHalf } from '../../bits/index.ts';
 import {
   hasReserved,
   isV2Leaf,
@@ -45,7 +45,7 @@ function hostEntry(level: number, words: Uint32Array): StageEntry {
     const table = { kind: 'table', address: target, level: next } as const;
     return next === level - 1 ? table : { ...table, note: `skips to level ${next}` };
   }
-  const shift = pageShift(level, next, target);
+  const shift = pageShift(level, next, highHalf(target), lowHalf(target));
   if (shift === 0) return bad('no page of the level has this size');
   const address = target - (target % 2 ** shift);
   return { kind: 'page', address, shift, read: V1_PTE.IR.isSet(words), write: V1_PTE.IW.isSet(words) };
