@@ -9,7 +9,7 @@ import {
   REQUESTER,
   type Report,
   type Target,
-} from '../../contracts/iommu-contract.ts';
+} from '../../contracts/iommu-bench.ts';
 import { Pages, put, Radix } from './radix.ts';
 
 const REG = {

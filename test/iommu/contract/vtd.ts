@@ -8,7 +8,7 @@ import {
   REQUESTER,
   type Report,
   type Target,
-} from '../../contracts/iommu-contract.ts';
+} from '../../contracts/iommu-bench.ts';
 import { bareUnit } from '../../vtd/bare-unit.ts';
 import { capabilities } from '../../vtd/capability.ts';
 import { contextWords, FULL, Pgtt, pasidWords } from '../../vtd/scalable.ts';
