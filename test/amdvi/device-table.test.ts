@@ -189,8 +189,10 @@ describe('Reserved bits of a device table entry', () => {
     { feature: 'GIoSup', efr: ALL & ~(1n << 48n), reserved: [54] },
     { feature: 'SATSSup', efr: ALL & ~(1n << 31n), reserved: [106] },
     { feature: 'GTSup', efr: ALL & ~(1n << 4n), reserved: [...range(55, 60), ...range(80, 95), ...range(107, 127)] },
-  ])('are checked with V, and belong to fields whose feature is missing ($feature).', ({ feature, efr, reserved }) => {
-    proves(...(feature === 'none is missing' ? [] : [`Extended Feature.${feature}`]));
+  ])('are checked with V, and belong to fields whose feature is missing ($feature).', ({ efr, reserved }) => {
+    if (reserved.length === 0) {
+      for (const each of ['EPHSup', 'GIoSup', 'SATSSup', 'GTSup']) proves(`Extended Feature.${each}`);
+    }
     const found = range(2, 127).filter((bit) => {
       const bench = new Bench({ efr }).device({ bits: [bit] }).enable();
       return outcome(bench.ask(0x5000n)) === RESERVED;
@@ -219,8 +221,7 @@ describe('Reserved bits of a device table entry', () => {
   it.each([
     { what: 'GLXSup', efr: ALL & ~(3n << 14n), fields: { glx: 1 } },
     { what: 'GATS', efr: ALL & ~(3n << 12n), fields: { fiveLevels: true } },
-  ])('are not what a unit with fewer levels finds ($what).', ({ what, efr, fields }) => {
-    proves(`Extended Feature.${what}`);
+  ])('are not what a unit with fewer levels finds ($what).', ({ efr, fields }) => {
     const fewer = new Bench({ efr }).guests(fields).enable();
     expect(outcome(fewer.ask(0n, { pasid: PASID }))).toBe(ENCODING);
     expect(outcome(new Bench({ efr }).guests({}).enable().ask(0n, { pasid: PASID }))).toBe(DATA);

@@ -61,7 +61,7 @@ describe('A guest walk', () => {
   it.each([
     { size: '2 MiB', at: 2, frame: 0xf_edcb_a980_0000n, offset: 0x1f_fff0n, row: 'guest PDE (2 MiB page).ADDR' },
     { size: '1 GiB', at: 3, frame: 0xf_edcb_8000_0000n, offset: 0x3fff_fff0n, row: 'guest PDPE (1 GiB page).ADDR' },
-  ])('may end in a page of $size.', ({ at, frame, offset, row }) => {
+  ])('may end in a page of $size', ({ at, frame, offset, row }) => {
     proves(row, 'guest PDE.PS');
     for (const caches of CACHES) {
       const bench = new Bench({ caches }).guests().enable();
