@@ -119,8 +119,8 @@ export const HOST_MUTANTS: readonly Mutant[] = [
   broken('Domains are not told apart by their tables.', ({ translator }) => {
     const { devices } = translator;
     const { decode } = devices;
-    devices.decode = (words) => {
-      const entry = decode.call(devices, words);
+    devices.decode = (words, isQuestion) => {
+      const entry = decode.call(devices, words, isQuestion);
       const { domain, host } = entry;
       return { ...entry, context: domain, host: host && { ...host, context: domain } };
     };
