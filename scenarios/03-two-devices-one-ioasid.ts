@@ -20,11 +20,12 @@ export default scenario({
   question:
     'Which tables do two devices have in common when they are attached to the same IOASID, and what does each have alone?',
   look: [
-    'Each device has a context entry of its own. Both entries hold the same table pointer (SSPTPTR) and the same domain id (DID).',
-    'The second device walks although the first one already has: this IOTLB keeps translations per requester.',
-    'The detach erases one context entry and invalidates by domain. The shared table stays as it is; all that dma0 notices is one more walk.',
+    'Each device has an entry of its own (Intel: a context entry, AMD: one of the device table). Both entries point to the same table and name the same domain.',
+    'On Intel machines the second device walks although the first one already has: their IOTLB keeps translations per requester. That of AMD machines keeps them per domain, and the second device finds what the first one left.',
+    'The detach erases one of the two entries and invalidates by domain. The shared table stays as it is; all that dma0 notices is one more walk.',
   ],
   next: [
+    'Run on the other vendor’s machine (--machine amd-v1): which of the reads are gone?',
     'Attach dma2 as well. Which entry does the IOMMU read that it has not read before?',
     'Unmap while both are attached. How many invalidations does the kernel send for two devices?',
     'Give dma1 an IOASID of its own instead of detaching it, and map other memory at the same address.',

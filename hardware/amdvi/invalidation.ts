@@ -2,7 +2,7 @@
  * What an invalidation removes: each command exactly what the sources name (fact sheet 4.3) and nothing more. Translations
  * belong to domains, not to devices.
  */
-import { joinHalves, pageLow } from '../bits/index.ts';
+import { joinHalves, PAGE_SHIFT, pageLow } from '../bits/index.ts';
 import { encodedShift } from '../formats/index.ts';
 import type { IommuProbe, Iotlb, IotlbEntry } from '../iommu/index.ts';
 import { NESTED } from './iotlb-entry.ts';
@@ -70,8 +70,7 @@ export class Invalidator {
       guests.roots?.removeWhere((_, top) => top.domain === domain);
       if (directories) remove(hosts.directory.cache, isOfHost);
     }
-    const address = joinHalves(what.hi, what.lo);
-    this.#done('IOTLB', { domain, address, order: range.order, ...(pasid === null ? {} : { pasid }) });
+    this.#done('IOTLB', { domain, ...told(range), ...(pasid === null ? {} : { pasid }) });
   }
 
   /** INVALIDATE_IOMMU_ALL, and what a reset does. */
@@ -92,6 +91,13 @@ export function rangeOf({ hi, lo, isRange }: Pick<PagesInvalidation, 'hi' | 'lo'
   // 7FFF_FFFF_FFFF_Fh is everything, and so is an address without any 0.
   const shift = encodedShift(hi, lo, 63);
   return shift === 0 ? EVERYTHING : { hi, lo, order: shift - 12 };
+}
+
+/** The range by its first address; nothing of what is everything. */
+function told(range: PageRange): Readonly<Record<string, number | bigint>> {
+  if (range === EVERYTHING) return {};
+  const { hi, lo, order } = range;
+  return { address: joinHalves(hi, lo) & (-1n << BigInt(PAGE_SHIFT + order)), order };
 }
 
 function isOfHost(entry: IotlbEntry): boolean {

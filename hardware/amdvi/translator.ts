@@ -265,6 +265,7 @@ export class Translator {
       t.pass();
       t.leaf.rights = device.rights;
       t.snoop = device.snoop;
+      this.#count(t, CounterSource.MEM_TRANS_TOTAL);
       this.#tellTranslated(t);
       return null;
     }
@@ -273,15 +274,18 @@ export class Translator {
 
   /** The IOTLB, then the tables. */
   *#translate(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
-    if (!this.#lookUp(t, device, pasid)) {
+    const found = this.#lookUp(t, device, pasid);
+    if (!found) {
       const fault = yield* this.#walkTables(t, device, pasid);
       if (fault !== null) return fault;
       if (this.era.mayFill(t)) this.#fill(t, device, pasid, false);
     }
     const isGuest = pasid !== HOST_ONLY;
     const judged = judge(t, device, this.page, isGuest);
-    if (judged === null) this.#tellTranslated(t);
-    return judged;
+    if (judged !== null) return judged;
+    this.#count(t, CounterSource.MEM_TRANS_TOTAL);
+    if (!found) this.#tellTranslated(t);
+    return null;
   }
 
   *#walkTables(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
@@ -355,8 +359,8 @@ export class Translator {
     else this.probe?.miss(t.requester, address);
   }
 
+  /** A walk has ended well. */
   #tellTranslated(t: Translation<AmdFault>): void {
-    this.#count(t, CounterSource.MEM_TRANS_TOTAL);
     if (this.probe === null || !t.effects) return;
     this.probe.translated(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo), t.leaf.shift);
   }
