@@ -25,23 +25,28 @@ function askEverything(machine: Machine): void {
   iommu.tables();
   iommu.interrupts();
   iommu.queue();
+  iommu.logs();
   iommu.registers();
   iommu.caches();
   machine.snapshot();
 }
 
-function eventsOf(scenario: Scenario, ask: (machine: Machine) => void): string[] {
-  const run = new Run(scenario, { machine: 'intel-caching-mode' });
+function eventsOf(scenario: Scenario, machine: string, ask: (machine: Machine) => void): string[] {
+  const run = new Run(scenario, { machine });
   const events: string[] = [];
   run.recorder.on('event', (event) => events.push(formatJson(event)));
   while (typeof run.advanceToRequest(1) !== 'number') ask(run.machine);
   return [...events, run.machine.digest()];
 }
 
-describe.each(scenarios)('asking in scenario $name', (scenario) => {
+const cases = scenarios.flatMap((scenario) =>
+  ['intel-caching-mode', 'amd-v1', 'amd-full'].map((machine) => ({ name: scenario.name, machine, scenario })),
+);
+
+describe.each(cases)('asking in scenario $name on $machine', ({ scenario, machine: preset }) => {
   it('changes no state: the digest before each DMA is the digest after every question', () => {
     let asked = 0;
-    eventsOf(scenario, (machine) => {
+    eventsOf(scenario, preset, (machine) => {
       const before = machine.digest();
       askEverything(machine);
       expect(machine.digest()).toBe(before);
@@ -51,11 +56,11 @@ describe.each(scenarios)('asking in scenario $name', (scenario) => {
   });
 
   it('leaves the rest of the run as it would have been, event by event', () => {
-    expect(eventsOf(scenario, askEverything)).toEqual(eventsOf(scenario, () => {}));
+    expect(eventsOf(scenario, preset, askEverything)).toEqual(eventsOf(scenario, preset, () => {}));
   });
 
   it('foresees what becomes of each DMA', () => {
-    const run = new Run(scenario);
+    const run = new Run(scenario, { machine: preset });
     const foreseen: string[] = [];
     const happened: string[] = [];
     run.recorder.on('hit', ({ to }) => happened.push(`0x${to.toString(16)}`));
