@@ -161,9 +161,10 @@ interface Gcr3Level {
 }
 
 /** What becomes of accesses without any further table; `null` where there is one. */
-function wayOf({ valid, fault, translates, host, guest }: DeviceEntry): string | null {
+function wayOf({ valid, fault, translates, rights, host, guest }: DeviceEntry): string | null {
   if (!valid) return 'V is 0: accesses to memory pass';
   if (fault !== null) return fault.meaning;
   if (!translates) return 'TV is 0: every access to memory is blocked';
+  if (rights === 0) return 'IR and IW are 0: every access to memory is blocked';
   return host === null && guest === null ? 'addresses pass through' : null;
 }
