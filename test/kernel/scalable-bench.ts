@@ -12,10 +12,10 @@ import {
 } from '../../hardware/devices/dma-engine/spec.ts';
 import { Access, Translation } from '../../hardware/iommu/index.ts';
 import { ns, type Script } from '../../hardware/sim/index.ts';
-import type { Fault } from '../../hardware/vtd/spec/index.ts';
 import type { IommuDomain, IommuDriver } from '../../src/kernel/iommu/driver.ts';
 import type { PciDevice } from '../../src/kernel/pci.ts';
 import { Bench, type BenchOptions } from './bench.ts';
+import type { MachineBench } from './machine-bench.ts';
 
 /** Everything that the driver uses. */
 export const SCALABLE: Required<Pick<BenchOptions, 'cap' | 'ecap'>> = {
@@ -41,7 +41,7 @@ export function scalableBench({ cap, ecap, ...rest }: BenchOptions = {}): Bench 
 }
 
 /** The unit's driver and the devices behind it. */
-export function behind({ kernel }: Bench): { driver: IommuDriver; devices: PciDevice[] } {
+export function behind({ kernel }: MachineBench): { driver: IommuDriver; devices: PciDevice[] } {
   const { groups } = kernel.iommu;
   return { driver: groups[0]!.driver, devices: groups.flatMap(({ devices }) => [...devices]) };
 }
@@ -54,7 +54,7 @@ export function* sure<T>(script: Script<T | number>): Script<T> {
 }
 
 /** Maps one page to a new frame that holds `mark`, and gives the frame. */
-export function* mapPage(bench: Bench, domain: IommuDomain, page: number, mark: number): Script<number> {
+export function* mapPage(bench: MachineBench, domain: IommuDomain, page: number, mark: number): Script<number> {
   const frame = bench.kernel.allocator.allocate('test');
   bench.memory.write(frame * PAGE_SIZE, Uint8Array.of(mark));
   const rights = { read: true, write: true };
@@ -63,7 +63,7 @@ export function* mapPage(bench: Bench, domain: IommuDomain, page: number, mark: 
   return frame;
 }
 
-export function* unmapPage(bench: Bench, domain: IommuDomain, page: number, frame: number): Script<number> {
+export function* unmapPage(bench: MachineBench, domain: IommuDomain, page: number, frame: number): Script<number> {
   const result = yield* bench.kernel.iommu.unmap(domain, page, 1);
   bench.kernel.allocator.release(frame);
   return result;
@@ -75,7 +75,7 @@ export interface Dma {
 }
 
 /** Lets a DMA engine read one byte: the byte, or the name of the device's error. */
-export function* dmaRead(bench: Bench, device: PciDevice, { address, pasid }: Dma): Script<number | string> {
+export function* dmaRead(bench: MachineBench, device: PciDevice, { address, pasid }: Dma): Script<number | string> {
   const { bus } = bench;
   const base = device.bars.get(DMA_ENGINE_BAR)!.address;
   const set = (register: { readonly $: { readonly offset: number | undefined } }, words: Uint32Array): Script =>
@@ -102,8 +102,8 @@ export function* dmaRead(bench: Bench, device: PciDevice, { address, pasid }: Dm
 }
 
 /** What the unit would answer now, without changing it: a host address or the name of the fault. */
-export function ask(bench: Bench, requester: number, pasid: number, address: number): number | string {
-  const t = new Translation<Fault>();
+export function ask(bench: MachineBench, requester: number, pasid: number, address: number): number | string {
+  const t = new Translation();
   t.effects = false;
   t.requester = requester;
   t.pasid = pasid;
@@ -115,7 +115,7 @@ export function ask(bench: Bench, requester: number, pasid: number, address: num
 }
 
 /** Sees each write of 64 bits that the kernel does to memory, before it happens. */
-export function tapMemory({ bus }: Bench, see: (address: number, value: bigint) => void): void {
+export function tapMemory({ bus }: MachineBench, see: (address: number, value: bigint) => void): void {
   const memory = bus.memory as { write64: (address: number, value: bigint) => void };
   const write = memory.write64;
   memory.write64 = (address, value) => {

@@ -8,7 +8,7 @@ import type { PageTable, Unmapped } from '../iommu/page-table.ts';
 import { blockAround } from '../iommu/routed-translation.ts';
 import type { Command } from './commands.ts';
 import type { AmdDriver } from './driver.ts';
-import type { GuestTarget, HostTarget } from './routes.ts';
+import type { GuestTarget, HostTarget } from './route.ts';
 import { AmdTranslation } from './translation.ts';
 
 /** A domain that is nested in another. */

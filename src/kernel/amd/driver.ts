@@ -35,6 +35,8 @@ import { makeDomain, makeNested } from './domain-factory.ts';
 import { EventReader } from './event-reader.ts';
 import { type Features, readFeatures } from './features.ts';
 import { everything } from './flush-all.ts';
+import type { LogSurroundings } from './log-reader.ts';
+import { PageRequestReader } from './page-requests.ts';
 import { Routes } from './routes.ts';
 import { AmdIdentity, IDENTITY_DID } from './table-less.ts';
 
@@ -62,6 +64,7 @@ export class AmdDriver implements IommuDriver {
   #routes: Routes | null = null;
   #events: EventReader | null = null;
   #commands: CommandBuffer | null = null;
+  #pageRequests: PageRequestReader | null = null;
   #isOn = false;
   readonly #dids = new Set<number>();
 
@@ -130,6 +133,11 @@ export class AmdDriver implements IommuDriver {
     return this.#isOn ? yield* probed(this.#commands).run(commands) : 0;
   }
 
+  /** After requests were blocked, and the unit has forgotten them: answers the page requests that came before. */
+  *drainPageRequests(): Script {
+    if (this.#pageRequests !== null) yield* this.#pageRequests.serve();
+  }
+
   /** The time that writing table entries takes. */
   *writeEntries(count: number): Script {
     yield ns(count * this.bus.cost.writeEntry);
@@ -190,6 +198,15 @@ export class AmdDriver implements IommuDriver {
     events.onFault = (fault) => this.#reportFault(fault);
     this.#events = events;
     this.#commands = commands;
+    return yield* this.#enablePageRequests(unit);
+  }
+
+  *#enablePageRequests(unit: LogSurroundings): Script<number> {
+    if (!this.features.pageRequests) return 0;
+    const { attachments, features } = this;
+    const reader = yield* PageRequestReader.enable(unit, features, attachments, (commands) => this.run(commands));
+    if (typeof reader === 'number') return reader;
+    this.#pageRequests = reader;
     return 0;
   }
 
@@ -208,6 +225,7 @@ export class AmdDriver implements IommuDriver {
 
   *#interrupt(): Script {
     yield* probed(this.#events).serve();
+    if (this.#pageRequests !== null) yield* this.#pageRequests.serve();
   }
 
   #reported(result: number): number {

@@ -30,7 +30,7 @@ export class EventReader {
     yield* this.#log!.serve();
   }
 
-  #take(entry: Uint32Array): void {
+  #take(entry: Uint32Array): undefined {
     const event = understandEvent(entry);
     if (event.kind === 'late device') this.onLateDevice(event.deviceId);
     else if (event.kind === 'blocked') this.#report(event);

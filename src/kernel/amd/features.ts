@@ -36,6 +36,8 @@ export interface Features {
   readonly invalidateAll: boolean;
   readonly deviceTlb: boolean;
   readonly pageRequests: boolean;
+  /** The unit can answer page requests that find their log full. */
+  readonly answersPageRequests: boolean;
 }
 
 export interface GuestFeatures {
@@ -77,7 +79,8 @@ export function readFeatures({ block, efr, efr2, legacy, hostTablesDenied }: Fea
     npCache: CAPABILITY_HEADER.NpCache.isSet(block),
     invalidateAll: EFR.IASup.isSet(first),
     deviceTlb: CAPABILITY_HEADER.IotlbSup.isSet(block),
-    pageRequests: false,
+    pageRequests: guest !== null && EFR.PPRSup.isSet(first) && EFR.EPHSup.isSet(first),
+    answersPageRequests: EFR.PPRAutoRspSup.isSet(first),
   };
 }
 

@@ -54,17 +54,20 @@ export interface LogSurroundings extends IommuServices {
   readonly control: Control;
 }
 
+/** What is done with an entry, at once or as a script. */
+export type TakeEntry = (entry: Uint32Array) => Script | undefined;
+
 export class LogReader {
   /** Entries were lost. */
   onLoss: () => void = () => {};
   readonly #unit: LogSurroundings;
   readonly #shape: LogShape;
   readonly #ring: PageNumber;
-  readonly #take: (entry: Uint32Array) => void;
+  readonly #take: TakeEntry;
   readonly #lock: Semaphore;
   #head = 0;
 
-  private constructor(unit: LogSurroundings, shape: LogShape, ring: PageNumber, take: (entry: Uint32Array) => void) {
+  private constructor(unit: LogSurroundings, shape: LogShape, ring: PageNumber, take: TakeEntry) {
     this.#unit = unit;
     this.#shape = shape;
     this.#ring = ring;
@@ -73,11 +76,7 @@ export class LogReader {
   }
 
   /** Allocates the ring, gives it to the unit and switches the log on, or gives -ENOMEM. `take` gets each entry. */
-  static *enable(
-    unit: LogSurroundings,
-    shape: LogShape,
-    take: (entry: Uint32Array) => void,
-  ): Script<LogReader | number> {
+  static *enable(unit: LogSurroundings, shape: LogShape, take: TakeEntry): Script<LogReader | number> {
     const { allocator, registers, control } = unit;
     const ring = allocator.allocate(shape.purpose, ORDER);
     if (ring < 0) return ring;
@@ -120,7 +119,8 @@ export class LogReader {
       const entry = yield* this.#entryAt(address);
       bus.memory.write(address, new Uint8Array(ENTRY_BYTES));
       this.#head = (this.#head + 1) % SLOTS;
-      if (entry !== null) this.#take(entry);
+      const work = entry === null ? undefined : this.#take(entry);
+      if (work !== undefined) yield* work;
     }
     yield* registers.writeAt(head.$.offset!, encode(head, { [headPointer.name]: this.#head }));
   }

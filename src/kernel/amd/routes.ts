@@ -6,7 +6,7 @@
  * translated alike (fact sheet 7).
  */
 import { type DTE, GuestPagingMode, HostMode } from '../../../hardware/amdvi/spec/index.ts';
-import type { PageNumber, Values } from '../../../hardware/bits/index.ts';
+import type { Values } from '../../../hardware/bits/index.ts';
 import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { DeviceFeatures } from '../iommu/driver.ts';
@@ -17,60 +17,22 @@ import type { Command } from './commands.ts';
 import { type DeviceTable, DTE_WRITES } from './device-table.ts';
 import type { AmdDriver } from './driver.ts';
 import { Gcr3Table } from './gcr3-table.ts';
+import {
+  BLOCKED_DID,
+  didOf,
+  type GuestTarget,
+  type HostTarget,
+  hostOf,
+  indexOf,
+  isGuest,
+  type NestedTarget,
+  openTargets,
+  PASID_OF_NONE,
+  type Route,
+  type Target,
+} from './route.ts';
 
-/** What the tables say about a domain. */
-export type Target = HostTarget | GuestTarget | NestedTarget | IdentityTarget;
-
-interface Host {
-  readonly did: number;
-  /** Frame of the top table. */
-  readonly root: PageNumber;
-  readonly levels: number;
-}
-
-interface Guest {
-  /** Frame of the top table; when nested a page of the host table. */
-  readonly table: PageNumber;
-  readonly levels: 4 | 5;
-}
-
-export interface HostTarget extends Host {
-  readonly kind: 'host';
-}
-
-export interface GuestTarget extends Guest {
-  readonly kind: 'guest';
-}
-
-export interface NestedTarget extends Guest {
-  readonly kind: 'nested';
-  readonly host: HostTarget;
-}
-
-export interface IdentityTarget {
-  readonly kind: 'identity';
-  readonly did: number;
-}
-
-/** The PASID that stands for requests without one where they use a guest table (DTE.GIoV). */
-export const PASID_OF_NONE = 0;
 const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
-/** What is not routed has this domain id: it is never cached, since every access is blocked. */
-const BLOCKED_DID = 0;
-
-/** One device that something is attached for. */
-interface Route {
-  readonly ids: readonly number[];
-  /** What is attached, by PASID as the GCR3 table counts. */
-  readonly targets: Map<number, Target>;
-  /** Those among them whose way is blocked, and for which hardware has not forgotten what it knew. */
-  readonly blocked: Set<number>;
-  /** Hardware has not been told that the device table entry has changed. */
-  stale: boolean;
-  /** The host table of everything that is attached; `null` for none. */
-  host: HostTarget | null;
-  gcr3: { readonly table: Gcr3Table; readonly did: number; readonly levels: 4 | 5 } | null;
-}
 
 export class Routes implements Router<Target> {
   readonly #driver: AmdDriver;
@@ -147,12 +109,14 @@ export class Routes implements Router<Target> {
       const route = this.#devices.get(device);
       // A first try has forgotten everything and failed at the last page requests.
       if (route === undefined) return 0;
+      // When this is another try the entry says nothing any more of what it said at the first.
+      const dids = [didOf(route), isGuest(target) ? route.gcr3!.did : target.did];
       yield* this.#block(device, route, pasid, target);
-      const did = isGuest(target) ? route.gcr3!.did : target.did;
-      const result = yield* this.#forget(device, route, pasid, [did]);
+      const result = yield* this.#forget(device, route, pasid, dids);
       if (result < 0) return result;
       route.targets.delete(indexOf(pasid));
       route.blocked.delete(indexOf(pasid));
+      if (this.#features.get(device)?.pageRequests === true) yield* this.#driver.drainPageRequests();
       this.#leaveIfEmpty(device, route);
       return 0;
     } finally {
@@ -255,6 +219,7 @@ export class Routes implements Router<Target> {
       DomainID: didOf(route),
       I: deviceTlb ? 1 : 0,
       PPR: pageRequests ? 1 : 0,
+      GPRP: pageRequests ? 1 : 0,
     };
     if (gcr3 === null || !open.some(isGuest)) return common;
     return {
@@ -291,31 +256,4 @@ export class Routes implements Router<Target> {
     if (!this.hasDeviceTlb(device)) return [];
     return [{ kind: 'device tlb', deviceId: device.rid, pasid, block: EVERYTHING }];
   }
-}
-
-/** The GCR3 entry that serves a PASID. */
-export function indexOf(pasid: number): number {
-  return pasid < 0 ? PASID_OF_NONE : pasid;
-}
-
-export function isGuest(target: Target): target is GuestTarget | NestedTarget {
-  return target.kind === 'guest' || target.kind === 'nested';
-}
-
-function hostOf(target: Target): HostTarget | null {
-  if (target.kind === 'host') return target;
-  return target.kind === 'nested' ? target.host : null;
-}
-
-function openTargets({ targets, blocked }: Route): Target[] {
-  return [...targets].filter(([index]) => !blocked.has(index)).map(([, target]) => target);
-}
-
-/** The domain id of the device table entry. */
-function didOf(route: Route): number {
-  const open = openTargets(route);
-  const guest = open.some(isGuest);
-  if (guest) return route.gcr3!.did;
-  const [plain] = open;
-  return plain === undefined || isGuest(plain) ? BLOCKED_DID : plain.did;
 }

@@ -5,7 +5,7 @@ import { blockAround, EVERYTHING } from '../iommu/routed-translation.ts';
 import type { Command } from './commands.ts';
 import type { AmdDomain, Nested } from './domain.ts';
 import type { AmdDriver } from './driver.ts';
-import type { IdentityTarget, NestedTarget } from './routes.ts';
+import type { IdentityTarget, NestedTarget } from './route.ts';
 import { AmdTranslation } from './translation.ts';
 
 /** The domain id of every identity domain: what they translate is the same. */

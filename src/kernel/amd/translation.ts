@@ -2,7 +2,7 @@
 import { type PageBlock, RoutedTranslation } from '../iommu/routed-translation.ts';
 import type { Command } from './commands.ts';
 import type { AmdDriver } from './driver.ts';
-import { indexOf, type Target } from './routes.ts';
+import { indexOf, type Target } from './route.ts';
 
 export abstract class AmdTranslation extends RoutedTranslation<Target, AmdDriver> {
   /** What devices must forget of a range. */

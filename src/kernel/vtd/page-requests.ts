@@ -20,13 +20,8 @@ import {
 import { EIO } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { Interrupts } from '../interrupts.ts';
-import {
-  type Attachments,
-  NO_PASID,
-  type PageRequest,
-  PageRequestGroup,
-  type PageResponse,
-} from '../iommu/attachments.ts';
+import { type Attachments, NO_PASID, type PageRequestGroup, type PageResponse } from '../iommu/attachments.ts';
+import { PageRequestGroups } from '../iommu/page-request-groups.ts';
 import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import type { Command, Invalidation, Invalidator } from './invalidation.ts';
@@ -38,11 +33,6 @@ const WORDS = PAGE_REQUEST_DESCRIPTOR.$.words;
 const SLOTS = (2 ** ORDER * PAGE_SIZE) / (WORDS * 4);
 /** Hardware that keeps asking would keep the handler for ever. */
 const MOST_ROUNDS = 1_000;
-/** A group that never ends is refused. */
-const LONGEST_GROUP = 512;
-/** Bits 63 to 56 of a canonical address are equal, as those of a 5-level table. */
-const SIGN_BITS = 8n;
-
 const CODES: Readonly<Record<PageResponse, number>> = {
   success: ResponseCode.SUCCESS,
   invalid: ResponseCode.INVALID_REQUEST,
@@ -60,18 +50,12 @@ interface Services {
   readonly attachments: Attachments;
 }
 
-/** A group that has not ended yet. */
-interface Partial {
-  readonly requests: PageRequest[];
-  refused: boolean;
-}
-
 export class PageRequestQueue {
   readonly #services: Services;
   readonly #name: string;
   readonly #ring: PageNumber;
   readonly #lock: Semaphore;
-  readonly #partials = new Map<string, Partial>();
+  readonly #groups: PageRequestGroups;
   #head = 0;
 
   private constructor(services: Services, name: string, ring: PageNumber) {
@@ -79,6 +63,7 @@ export class PageRequestQueue {
     this.#name = name;
     this.#ring = ring;
     this.#lock = new Semaphore(services.engine, 1, `${name} page requests`);
+    this.#groups = new PageRequestGroups(services.attachments, (group, answer) => this.#send(group, answer));
   }
 
   /** Allocates the ring, gives it to the unit and lets it raise events; or gives the errno and has taken nothing. */
@@ -153,56 +138,32 @@ export class PageRequestQueue {
     const { registers, log } = this.#services;
     if (!PRS.PRO.isSet(yield* registers.read(PRS))) return;
     log.write(`${this.#name}: page requests were lost, their queue was full`);
-    this.#partials.clear();
+    this.#groups.forgetPartials();
     yield* registers.write(PRS, { PRO: 1 });
   }
 
   *#take(words: Uint32Array): Script {
-    const { TYPE, PP, RID, PASID, PRGI, RDR, WRR, LPIG } = PAGE_REQUEST_DESCRIPTOR;
+    const { TYPE, PP, RID, PASID, PRGI, ADDR, RDR, WRR, PMR, EXR, LPIG } = PAGE_REQUEST_DESCRIPTOR;
     if (TYPE.get(words) !== PageRequestType.PAGE_REQUEST) {
       this.#services.log.write(`${this.#name}: page request of unknown type ${TYPE.get(words)}`);
       return;
     }
-    const isStopMarker = LPIG.isSet(words) && !RDR.isSet(words) && !WRR.isSet(words);
-    if (isStopMarker) return;
-    const requester = RID.get(words);
-    const pasid = PP.isSet(words) ? PASID.get(words) : NO_PASID;
-    const index = PRGI.get(words);
-    const key = `${requester}.${pasid}.${index}`;
-    const partial = this.#partials.get(key) ?? { requests: [], refused: false };
-    if (!isAcceptable(words) || partial.requests.length === LONGEST_GROUP) partial.refused = true;
-    else partial.requests.push(requestOf(words));
-    if (!LPIG.isSet(words)) {
-      this.#partials.set(key, partial);
-      return;
-    }
-    this.#partials.delete(key);
-    const { requests, refused } = partial;
-    const group = new PageRequestGroup({ requester, pasid, index, requests }, (who, answer) => this.#send(who, answer));
-    if (refused || !this.#services.attachments.takePageRequests(group)) yield* group.respond('invalid');
+    yield* this.#groups.take({
+      requester: RID.get(words),
+      pasid: PP.isSet(words) ? PASID.get(words) : NO_PASID,
+      index: PRGI.get(words),
+      last: LPIG.isSet(words),
+      request: {
+        page: Number(ADDR.big(words)),
+        read: RDR.isSet(words),
+        write: WRR.isSet(words),
+        execute: EXR.isSet(words),
+        privileged: PMR.isSet(words),
+      },
+    });
   }
 
   #send({ requester: rid, pasid, index: group }: PageRequestGroup, response: PageResponse): Script<number> {
     return this.#services.invalidator.run([{ cache: 'page response', rid, pasid, group, code: CODES[response] }]);
   }
-}
-
-/** What Linux refuses without asking anybody. */
-function isAcceptable(words: Uint32Array): boolean {
-  const { ADDR, RDR, WRR, PMR, EXR } = PAGE_REQUEST_DESCRIPTOR;
-  const sign = ADDR.big(words) >> (52n - SIGN_BITS);
-  if (sign !== 0n && sign !== (1n << SIGN_BITS) - 1n) return false;
-  if (PMR.isSet(words) && (RDR.isSet(words) || WRR.isSet(words))) return false;
-  return !(EXR.isSet(words) && RDR.isSet(words));
-}
-
-function requestOf(words: Uint32Array): PageRequest {
-  const { ADDR, RDR, WRR, PMR, EXR } = PAGE_REQUEST_DESCRIPTOR;
-  return {
-    page: Number(ADDR.big(words)),
-    read: RDR.isSet(words),
-    write: WRR.isSet(words),
-    execute: EXR.isSet(words),
-    privileged: PMR.isSet(words),
-  };
 }

@@ -1,0 +1,97 @@
+/** Reads the PPR log (fact sheet 6.1, 10.5) and answers by COMPLETE_PPR_REQUEST. */
+import {
+  PPR_AUTO_RESPONSE,
+  PPR_HEAD,
+  PPR_LOG_BASE,
+  PPR_LOG_ENTRY,
+  PPR_TAIL,
+  PprResponseCode,
+  STATUS,
+} from '../../../hardware/amdvi/spec/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import { type Attachments, NO_PASID, type PageResponse } from '../iommu/attachments.ts';
+import { PageRequestGroups } from '../iommu/page-request-groups.ts';
+import type { Command } from './commands.ts';
+import type { Features } from './features.ts';
+import { LogReader, type LogShape, type LogSurroundings } from './log-reader.ts';
+
+const PPR_LOG: LogShape = {
+  purpose: 'PPR log',
+  base: PPR_LOG_BASE,
+  address: PPR_LOG_BASE.PPRLogBase,
+  length: PPR_LOG_BASE.PPRLogLen,
+  head: PPR_HEAD,
+  headPointer: PPR_HEAD.PPRHdptr,
+  tail: PPR_TAIL,
+  tailPointer: PPR_TAIL.PPRTailptr,
+  enable: 'PPRLogEn',
+  interrupt: 'PPRIntEn',
+  run: STATUS.PprLogRun,
+  written: STATUS.PprInt,
+  overflow: STATUS.PprOverflow,
+  code: PPR_LOG_ENTRY.Code,
+  lost: 'page requests were lost, the PPR log was full',
+};
+
+const CODES: Readonly<Record<PageResponse, number>> = {
+  success: PprResponseCode.SUCCESS,
+  invalid: PprResponseCode.INVALID_REQUEST,
+  failure: PprResponseCode.FAILURE,
+};
+
+export class PageRequestReader {
+  readonly #groups: PageRequestGroups;
+  #log: LogReader | null = null;
+
+  private constructor(groups: PageRequestGroups) {
+    this.#groups = groups;
+  }
+
+  /** Switches the PPR log on, or gives -ENOMEM. */
+  static *enable(
+    unit: LogSurroundings,
+    { answersPageRequests }: Features,
+    attachments: Attachments,
+    run: (commands: readonly Command[]) => Script<number>,
+  ): Script<PageRequestReader | number> {
+    const groups = new PageRequestGroups(attachments, ({ requester: deviceId, pasid, index: group }, response) =>
+      run([{ kind: 'page response', deviceId, pasid, group, code: CODES[response] }]),
+    );
+    const reader = new PageRequestReader(groups);
+    // A device whose request was lost would wait for ever; told that it is there, it finds that it is not, and asks again.
+    if (answersPageRequests) {
+      yield* unit.registers.write(PPR_AUTO_RESPONSE, { PprAutoRespCode: PprResponseCode.SUCCESS });
+      yield* unit.control.set({ PprAutoRspEn: 1 });
+    }
+    yield* unit.control.set({ PPREn: 1, EPHEn: 1 });
+    const log = yield* LogReader.enable(unit, PPR_LOG, (entry) => reader.#take(entry));
+    if (typeof log === 'number') return log;
+    log.onLoss = () => groups.forgetPartials();
+    reader.#log = log;
+    return reader;
+  }
+
+  /** Empties the log. */
+  *serve(): Script {
+    yield* this.#log!.serve();
+  }
+
+  #take(entry: Uint32Array): Script {
+    const { DeviceID, PASID_15_0, PASID_19_16, PRGIndex, Last, RZ, GN } = PPR_LOG_ENTRY;
+    const { EXEC, READ, WRITE, US, PageAddress } = PPR_LOG_ENTRY;
+    return this.#groups.take({
+      requester: DeviceID.get(entry),
+      pasid: GN.isSet(entry) ? PASID_15_0.get(entry) + PASID_19_16.get(entry) * 2 ** 16 : NO_PASID,
+      index: PRGIndex.get(entry),
+      last: Last.isSet(entry),
+      malformed: RZ.isSet(entry),
+      request: {
+        page: Number(PageAddress.big(entry)),
+        read: READ.isSet(entry),
+        write: WRITE.isSet(entry),
+        execute: EXEC.isSet(entry),
+        privileged: !US.isSet(entry),
+      },
+    });
+  }
+}
