@@ -1,14 +1,14 @@
 /** What a unit's caches hold, as rows of words. Every cache that the unit has is listed in `cacheViews`. */
-import { decode, hex } from '../../bits/index.ts';
+import { type AnyLayout, hex } from '../../bits/index.ts';
 import { radixLevel, V1_PDE, V2_NAMES } from '../../formats/index.ts';
 import {
   accessText,
   type CacheRow,
   type CacheView,
+  entryView,
   entryViews,
   extentOf,
   type IotlbEntry,
-  numberText,
   ownerRow,
   rangeViews,
 } from '../../iommu/index.ts';
@@ -60,7 +60,7 @@ function device(key: number, { words, fault, interruptFault, muted }: DeviceEntr
   const condition = fault ?? interruptFault;
   return {
     device: formatRequester(key),
-    ...fieldsOf(decode(DTE, words)),
+    ...fieldsOf(DTE, words),
     ...(condition === null ? {} : { condition: condition.name }),
     ...(muted ? { muted: 'true' } : {}),
   };
@@ -90,11 +90,12 @@ function interrupt(key: number, irte: Uint32Array, hasLongIds: boolean): CacheRo
     device: formatRequester(requester),
     index: hex(index),
     format: format.$.name,
-    ...fieldsOf(decode(format, irte)),
+    ...fieldsOf(format, irte),
   };
 }
 
-function fieldsOf(fields: Readonly<Record<string, bigint>>): CacheRow {
-  const shown = Object.entries(fields).filter(([, value]) => value !== 0n);
-  return Object.fromEntries(shown.map(([name, value]) => [name, numberText(value)]));
+/** The fields of an entry that are not 0. */
+function fieldsOf(of: AnyLayout, words: Uint32Array): CacheRow {
+  const shown = entryView(of, words, 0).fields.filter(({ value }) => value !== 0n);
+  return Object.fromEntries(shown.map(({ name, text }) => [name, text]));
 }
