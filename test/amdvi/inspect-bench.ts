@@ -30,8 +30,8 @@ export const RW = 0x6000_0000_0000_0001n;
 const READ_ONLY = 0x2000_0000_0000_0001n;
 const NEXT = (level: bigint): bigint => level << 9n;
 
-/** PPRSup XTSup GTSup IASup GASup HESup, HATS 2, GATS 1, GAMSup, PASMax 15, GIoSup, HASup, HDSup. */
-const EFR = 0x0013_000f_0020_19d6n;
+/** PPRSup XTSup GTSup IASup GASup HESup, HATS 2, GATS 1, GLXSup 1, GAMSup, PASMax 15, GIoSup, HASup, HDSup. */
+const EFR = 0x0013_000f_0020_59d6n;
 /** IommuEn EventLogEn CmdBufEn GTEn GAEn, GAMEn 1. */
 export const CONTROL = 0x0203_1005n;
 
@@ -60,7 +60,13 @@ export class InspectBench {
       .put(DEVICE_TABLE + 0x500n, 0n, 0n, 0x2000_0000_0070_0013n)
       .put(HOST_TABLE, 0x20_1000n | RW | NEXT(2n), 0x20_3000n | RW | NEXT(1n))
       .put(HOST_TABLE + 0x1000n, 0x20_2000n | RW | NEXT(1n), 0x60_0000n | RW, 0x40_0000n | RW)
-      .put(HOST_TABLE + 0x2008n, 0x80_1000n | RW, 0x80_2000n | RW, 0x80_3000n | READ_ONLY, 0x80_4001n | RW | (1n << 2n))
+      .put(
+        HOST_TABLE + 0x2008n,
+        0x80_1000n | RW,
+        0x80_2000n | RW,
+        0x80_3000n | READ_ONLY,
+        0x80_4000n | RW | NEXT(1n) | (1n << 52n),
+      )
       .put(HOST_TABLE + 0x2040n, ...Array<bigint>(8).fill(0x88_3000n | RW | NEXT(7n)))
       .put(HOST_TABLE + 0x3000n, 0x80_4000n | RW)
       .put(GCR3 + 16n, GUEST_TABLE | 1n)
