@@ -27,11 +27,6 @@ import {
 
 const CACHES = [NO_CACHES, ALL_CACHES];
 const pasid = PASID;
-const _NOT_VALID = 'IO_PAGE_FAULT.GCR3_NOT_VALID';
-const _CANONICAL = 'IO_PAGE_FAULT.GUEST_CANONICAL';
-
-/** The index that an address has in the table of a level. */
-const _indexOf = (address: bigint, n: number): number => Number((address >> BigInt(12 + 9 * (n - 1))) & 0x1ffn);
 
 describe('Over a host table', () => {
   /** The page that a guest table calls DATA lies one page further. */
