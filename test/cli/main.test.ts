@@ -123,6 +123,7 @@ describe('ioasim, asked for something that does not exist', () => {
     [
       ['machines', 'intel'],
       `There is no machine "intel"; did you mean ${Object.keys(presets)
+        .filter((name) => name.startsWith('intel-'))
         .map((name) => JSON.stringify(name))
         .join(' or ')}?`,
     ],
