@@ -101,12 +101,13 @@ export class Commands {
 
   /** Everything before has completed by now except requests in flight; the barrier waits for those. */
   *#wait(words: Uint32Array): Walk<number> {
-    const { S, I, StoreAddress } = COMPLETION_WAIT;
+    const { S, I, StoreAddress, StoreData } = COMPLETION_WAIT;
     const memory = this.#memory;
     yield memory.barrier();
     if (S.isSet(words)) {
-      memory.words[0] = words[2]!;
-      memory.words[1] = words[3]!;
+      const data = StoreData.big(words);
+      memory.words[0] = lowOf(data);
+      memory.words[1] = highOf(data);
       yield memory.write(StoreAddress.address(words), 2);
       if (!memory.ok) return CommandEnd.HARDWARE_ERROR;
     }

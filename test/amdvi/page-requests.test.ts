@@ -8,7 +8,6 @@ import {
   Bench,
   DATA,
   DEVICE,
-  type DeviceFields,
   EPH_EN,
   GT_EN,
   IOMMU_EN,
@@ -25,6 +24,7 @@ import {
   RW,
   USER_PAGE,
 } from './bench.ts';
+import type { DeviceFields } from './device-entry.ts';
 
 const I = { deviceTlb: true } as const;
 
