@@ -101,7 +101,7 @@ export class HostTables {
       if (anySet(words, isLeaf ? V1_RESERVED.leaf : V1_RESERVED.table)) return FAULTS.RESERVED;
       const entryLo = words[0]! | 0;
       const entryHi = words[1]! | 0;
-      const target = V1_PTE.PageAddress.address(words);
+      const target = (isLeaf ? V1_PTE.PageAddress : V1_PDE.NextTable).address(words);
       // 3. The level that comes next, or the size of the page.
       const shift = isLeaf ? pageShift(level, next, highHalf(target), lowHalf(target)) : 0;
       if (isLeaf && shift === 0) return FAULTS.PAGE_SIZE;

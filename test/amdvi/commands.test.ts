@@ -79,6 +79,7 @@ describe('A command', () => {
   });
 
   it.each(range(1, 8))('of opcode %i is illegal with any reserved bit, and with no other bit.', (opcode) => {
+    if (opcode === 4) proves('Capability Header.IotlbSup');
     for (const feature of FEATURES[opcode] ?? []) proves(`Extended Feature.${feature}`);
     const bench = new Bench().enable();
     const illegal = without([]).filter((bit) => isIllegal(bench, withBit(opcode, bit)));

@@ -8,7 +8,7 @@ const CACHES = [NO_CACHES, ALL_CACHES];
 describe('A host walk', () => {
   it.each([1, 2, 3, 4, 5, 6])('of %i levels takes 9 bits of the address at each, and 7 at the sixth.', (levels) => {
     proves('DTE.Mode', 'DTE.HostPTRoot', 'host PTE.PageAddress');
-    if (levels > 1) proves('host PTE.NextLevel');
+    if (levels > 1) proves('host PDE.NextTable', 'host PTE.NextLevel');
     const address = 0xfedc_ba98_7654_3210n & ((1n << BigInt(Math.min(64, 12 + 9 * levels))) - 1n);
     const index = (n: number) => Number((address >> BigInt(12 + 9 * (n - 1))) & (n === 6 ? 0x7fn : 0x1ffn));
     for (const caches of CACHES) {

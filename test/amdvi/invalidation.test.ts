@@ -254,7 +254,7 @@ describe('PREFETCH_IOMMU_PAGES', () => {
   });
 
   it('with Inval forgets the page first.', () => {
-    proves('PREFETCH_IOMMU_PAGES.Inval');
+    proves('PREFETCH_IOMMU_PAGES.Inval', 'PREFETCH_IOMMU_PAGES.S');
     const bench = fresh();
     bench.ask(0x5000n);
     bench.host(1, 5, DATA | RW);
@@ -262,6 +262,11 @@ describe('PREFETCH_IOMMU_PAGES', () => {
     expect(bench.ask(0x5000n)).toMatchObject({ segments: [{ address: 0x5000n }] });
     bench.submit([0x6000_0000_0100_0108n, 0x5010n]);
     expect(bench.ask(0x5000n)).toMatchObject({ segments: [{ address: DATA }] });
+    // With S a range: 16 KiB from 4000h, of which the first page alone is fetched again.
+    bench.host(1, 5, 0x5000n | RW).submit([0x6000_0000_0100_0108n, 0x4010n]);
+    expect(bench.ask(0x5000n)).toMatchObject({ segments: [{ address: DATA }] });
+    bench.submit([0x6000_0000_0100_0108n, 0x5011n]);
+    expect(bench.ask(0x5000n)).toMatchObject({ segments: [{ address: 0x5000n }] });
   });
 
   it('that meets nothing logs no event, and the processor goes on.', () => {

@@ -45,11 +45,15 @@ describe('An invalidation', () => {
       'INVALIDATE_IOTLB_PAGES.PASID_19_16',
     );
     proves('INVALIDATE_IOTLB_PAGES.DeviceID', 'INVALIDATE_IOTLB_PAGES.GN', 'INVALIDATE_IOTLB_PAGES.Address');
+    proves('INVALIDATE_IOTLB_PAGES.S');
     const bench = new Bench().usual({ deviceTlb: true }).enable();
     bench.submit(command('device-TLB of 0108h, PASID 12345h, page 7000h'));
     expect(bench.sent).toMatchObject([
       { kind: 'invalidate', requester: 0x0108, pasid: 0x1_2345, address: 0x7000n, isRange: false },
     ]);
+    // Everything that the device has without PASID, as Linux asks for it.
+    bench.submit([0x4000_0108_2000_0108n, 0x7fff_ffff_ffff_f001n]);
+    expect(bench.sent[1]).toMatchObject({ pasid: undefined, address: 0x7fff_ffff_ffff_f000n, isRange: true });
   });
 });
 
