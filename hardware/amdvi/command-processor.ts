@@ -31,6 +31,8 @@ export const CommandEnd = {
   ILLEGAL: 1,
   /** An access to memory failed. */
   HARDWARE_ERROR: 2,
+  /** It waits for invalidations under way: the head stays, and the command is fetched again when one of them is over. */
+  WAIT: 3,
 } as const;
 
 export class CommandProcessor {
@@ -64,6 +66,11 @@ export class CommandProcessor {
     this.#switch.reset();
   }
 
+  /** An invalidation is over: a command that waits may go on. */
+  resume(): void {
+    this.#kick();
+  }
+
   #kick(): void {
     if (this.#running || !this.#ready()) return;
     this.#running = true;
@@ -81,6 +88,7 @@ export class CommandProcessor {
         this.#unit.counters()?.count(CounterSource.CMD_PROCESSED, NO_REQUESTER, NO_DOMAIN, NO_PASID, 0);
         continue;
       }
+      if (end === CommandEnd.WAIT) break;
       // The head stays on the command, and nothing more is fetched until software starts the processor again.
       this.#switch.stop();
       this.#unit.log(end === CommandEnd.ILLEGAL ? illegal(at) : hardwareError(this.#memory.address));
@@ -96,7 +104,7 @@ export class CommandProcessor {
     const words = memory.words.slice(0, COMMAND_WORDS);
     const command = this.#commands.find(COMMAND_HEADER.Opcode.get(words));
     if (command === undefined || anySet(words, command.reserved)) return CommandEnd.ILLEGAL;
-    const done = command.run(words);
+    const done = command.run(words, at);
     return typeof done === 'number' ? done : yield* done;
   }
 

@@ -10,6 +10,7 @@ import {
 } from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import { CommandEnd } from './command-processor.ts';
+import type { DeviceInvalidations } from './device-invalidations.ts';
 import type { Features } from './features.ts';
 import type { Invalidator } from './invalidation.ts';
 import {
@@ -21,14 +22,13 @@ import {
   INVALIDATE_DEVTAB_ENTRY,
   INVALIDATE_INTERRUPT_TABLE,
   INVALIDATE_IOMMU_PAGES,
-  INVALIDATE_IOTLB_PAGES,
   PprResponseCode,
   PREFETCH_IOMMU_PAGES,
 } from './spec/index.ts';
 import type { Translator } from './translator.ts';
 
-/** Carries a command out; only one that touches memory is a walk. Gives a CommandEnd. */
-export type Run = (words: Uint32Array) => number | Walk<number>;
+/** Carries the command at address `at` out; only one that touches memory is a walk. Gives a CommandEnd. */
+export type Run = (words: Uint32Array, at: number) => number | Walk<number>;
 
 export interface Command {
   readonly reserved: Uint32Array;
@@ -49,6 +49,7 @@ export interface CommandSurroundings {
   readonly invalidator: Invalidator;
   readonly interrupts: InterruptTables;
   readonly devices: DeviceMessages;
+  readonly deviceInvalidations: DeviceInvalidations;
   /** Whom to tell of performance events; `null` while nobody counts. */
   readonly counters: () => PerformanceEvents | null;
   /** Carries the unit's work out. */
@@ -73,7 +74,8 @@ export class Commands {
       COMPLETION_WAIT: (words) => this.#wait(words),
       INVALIDATE_DEVTAB_ENTRY: (words) => done(() => invalidator.device(INVALIDATE_DEVTAB_ENTRY.DeviceID.get(words))),
       INVALIDATE_IOMMU_PAGES: (words) => this.#invalidatePages(words),
-      INVALIDATE_IOTLB_PAGES: (words) => this.#invalidateDeviceTlb(words),
+      INVALIDATE_IOTLB_PAGES: (words, at) =>
+        unit.deviceInvalidations.run(words, at) ? CommandEnd.DONE : CommandEnd.WAIT,
       INVALIDATE_INTERRUPT_TABLE: (words) =>
         done(() => interrupts.invalidate(INVALIDATE_INTERRUPT_TABLE.DeviceID.get(words))),
       PREFETCH_IOMMU_PAGES: (words) => this.#prefetch(words),
@@ -99,10 +101,15 @@ export class Commands {
     return this.#commands.get(opcode);
   }
 
-  /** Everything before has completed by now except requests in flight; the barrier waits for those. */
+  /**
+   * Everything before has completed by now except invalidations of device-TLBs, for which the command is fetched again, and
+   * requests in flight; the barrier waits for those.
+   */
   *#wait(words: Uint32Array): Walk<number> {
     const { S, I, StoreAddress, StoreData } = COMPLETION_WAIT;
+    const { deviceInvalidations } = this.#unit;
     const memory = this.#memory;
+    if (!deviceInvalidations.isOver(deviceInvalidations.sent)) return CommandEnd.WAIT;
     yield memory.barrier();
     if (S.isSet(words)) {
       const data = StoreData.big(words);
@@ -124,20 +131,6 @@ export class Commands {
       lo: words[2]! & Address.mask,
       isRange: S.isSet(words),
       directories: PDE.isSet(words),
-    });
-    return CommandEnd.DONE;
-  }
-
-  /** An invalidation request to the device; the unit's own caches keep what they have. */
-  #invalidateDeviceTlb(words: Uint32Array): number {
-    const { DeviceID, PASID_7_0, PASID_15_8, PASID_19_16, S, GN, Address } = INVALIDATE_IOTLB_PAGES;
-    const pasid = (PASID_19_16.get(words) << 16) | (PASID_15_8.get(words) << 8) | PASID_7_0.get(words);
-    this.#unit.devices.invalidate({
-      requester: DeviceID.get(words),
-      pasid: GN.isSet(words) ? pasid : undefined,
-      global: false,
-      address: Address.big(words) << 12n,
-      isRange: S.isSet(words),
     });
     return CommandEnd.DONE;
   }

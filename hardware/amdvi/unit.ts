@@ -14,6 +14,8 @@ import {
   type EntryCacheSpec,
   finish,
   type InterruptMessage,
+  type InvalidationCompletion,
+  type InvalidationTimer,
   type IommuProbe,
   type IommuUnit,
   type PageRequest,
@@ -24,6 +26,7 @@ import {
 import type { PhysicalMemory } from '../memory/index.ts';
 import { CommandProcessor } from './command-processor.ts';
 import { Counters, type CountersSpec } from './counters.ts';
+import { DeviceInvalidations } from './device-invalidations.ts';
 import { entryOf, interruptEntryOf } from './event-entries.ts';
 import { EventLog } from './event-log.ts';
 import { type FeatureRegisters, Features } from './features.ts';
@@ -65,6 +68,8 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   readonly devices = new DeviceMessages();
   /** Carries out work that the unit starts by itself. */
   run: (walk: Walk) => void;
+  /** Calls back when a device has had its time to complete an invalidation. */
+  invalidationTimer: InvalidationTimer | null = null;
   readonly #memory: PhysicalMemory;
   readonly #page: RegisterPage;
   readonly #events: EventLog;
@@ -72,6 +77,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   readonly #gaLog: GaLog;
   readonly #counters: Counters | null;
   readonly #commands: CommandProcessor;
+  readonly #deviceInvalidations: DeviceInvalidations;
   readonly #pageRequests: PageRequests;
   #probe: IommuProbe | null = null;
 
@@ -107,6 +113,13 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
       : null;
     this.interrupts.guests = { ring: () => {}, log: (tag, deviceId) => this.#logGuest(tag, deviceId) };
     this.#attachSettings();
+    this.#deviceInvalidations = new DeviceInvalidations({
+      file,
+      devices,
+      timer: () => this.invalidationTimer,
+      log,
+      over: () => this.#commands.resume(),
+    });
     this.#commands = new CommandProcessor({
       file,
       features,
@@ -114,6 +127,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
       invalidator,
       interrupts: this.interrupts,
       devices,
+      deviceInvalidations: this.#deviceInvalidations,
       counters: () => this.#counters?.active ?? null,
       start,
       log,
@@ -188,13 +202,19 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
     this.#pageRequests.accept(request);
   }
 
-  /** An invalidation is complete as soon as it is sent: nothing is awaited. */
-  completeInvalidation(): void {}
+  /** A device has carried invalidations of its device-TLB out. */
+  completeInvalidation(completion: InvalidationCompletion): void {
+    this.#deviceInvalidations.complete(completion);
+  }
 
-  expireInvalidations(): void {}
+  /** The time of every device that has not completed an invalidation is up. */
+  expireInvalidations(): void {
+    this.#deviceInvalidations.expire();
+  }
 
   /** Back to the state after power-on. */
   reset(): void {
+    this.#deviceInvalidations.reset();
     this.registers.reset();
     this.pci.reset();
     for (const part of [this.#commands, this.#pageRequests, this.#events, this.#pprLog, this.#gaLog]) part.reset();

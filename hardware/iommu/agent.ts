@@ -34,7 +34,7 @@ export interface TimedIommuSpec {
   readonly requests: number;
   /** Walks that may be under way. */
   readonly walkers: number;
-  /** Nanoseconds that a device has to complete an invalidation of its device-TLB. */
+  /** Nanoseconds that a device has to complete an invalidation of its device-TLB, unless the unit's registers say it. */
   readonly invalidationTimeout?: number;
 }
 
@@ -114,8 +114,9 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     unit.run = (walk) => {
       engine.spawn(this.#work(walk), `${name}: work of its own`);
     };
-    const patience = ns(spec.invalidationTimeout ?? INVALIDATION_TIMEOUT);
-    unit.invalidationTimer = (expired) => engine.schedule(patience, { handle: expired }, 0);
+    const patience = spec.invalidationTimeout ?? INVALIDATION_TIMEOUT;
+    unit.invalidationTimer = (expired, nanoseconds = patience) =>
+      engine.schedule(ns(nanoseconds), { handle: expired }, 0);
   }
 
   /** The look-up of the request in `slot` is over. Called by the engine. */

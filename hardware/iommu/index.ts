@@ -1,5 +1,6 @@
 export * from './access.ts';
 export * from './agent.ts';
+export * from './device-invalidations.ts';
 export * from './device-messages.ts';
 export * from './entry-cache.ts';
 export * from './era.ts';

@@ -9,12 +9,18 @@ import type { IommuProbe } from './probe.ts';
 import type { FaultReason, Translation } from './translation.ts';
 import type { Walk } from './walk.ts';
 
+/**
+ * Calls back when a device has had its time to complete an invalidation: `nanoseconds` where the unit's registers say it,
+ * else the machine's.
+ */
+export type InvalidationTimer = (expired: () => void, nanoseconds?: number) => void;
+
 export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   probe: IommuProbe | null;
   /** Carries out work that the unit starts by itself; at once, unless a timed machine sets it. */
   run: (walk: Walk) => void;
-  /** Calls back when a device has had its time to complete an invalidation; a timed machine sets it. */
-  invalidationTimer?: ((expired: () => void) => void) | null;
+  /** Set by a timed machine. */
+  invalidationTimer?: InvalidationTimer | null;
   /** Accesses of 4 and 8 bytes to the register page. */
   read(offset: number, size: number): bigint;
   write(offset: number, size: number, value: bigint): void;

@@ -1,13 +1,10 @@
-/**
- * Device-TLB invalidations under way (VT-d 4.3): each holds an ITag until its device has completed it or its time is up.
- *
- * Needs: whoever takes messages to devices; a timer, if time passes here. Offers: `send`, `complete` for what a device
- * answers, `expire` for time that is up, and `isOver` for those who wait for invalidations.
- *
- * Inaccuracies: MIP is not looked at: as many invalidations are under way as there are ITags.
- */
+/** What a VT-d unit makes of device-TLB invalidations that end otherwise than they should (VT-d 4.3). */
 import type { RegisterFile } from '../bits/index.ts';
-import type { DeviceMessages, DeviceTlbInvalidation, InvalidationCompletion } from '../iommu/index.ts';
+import {
+  type DeviceMessages,
+  type InvalidationCompletion,
+  DeviceInvalidations as Invalidations,
+} from '../iommu/index.ts';
 import type { FaultRecorder } from './fault-recorder.ts';
 import { FSTS, GSTS, IQERCD } from './spec/index.ts';
 
@@ -21,98 +18,30 @@ export interface DeviceInvalidationSurroundings {
   readonly over: (completed: boolean) => void;
 }
 
-/** An ITag has 5 bits; a completion names them as a vector. */
-const ITAGS = 32;
-/** A completion count of 0 stands for 8. */
-const MOST_COMPLETIONS = 8;
+export class DeviceInvalidations extends Invalidations<null> {
+  readonly #words: RegisterFile['words'];
 
-interface UnderWay {
-  readonly requester: number;
-  /** InvCmpCnt. */
-  completions: number;
-  /** Place in the order of sending. */
-  readonly order: number;
-}
-
-export class DeviceInvalidations {
-  readonly #unit: DeviceInvalidationSurroundings;
-  readonly #byTag: (UnderWay | null)[] = new Array<UnderWay | null>(ITAGS).fill(null);
-  #sent = 0;
-
-  constructor(unit: DeviceInvalidationSurroundings) {
-    this.#unit = unit;
-  }
-
-  /** How many have been sent: a mark for `isOver`. */
-  get sent(): number {
-    return this.#sent;
-  }
-
-  /** Sends an invalidation; false while no ITag is free. */
-  send(invalidation: DeviceTlbInvalidation): boolean {
-    const { devices, timer } = this.#unit;
-    if (!devices.awaitsCompletions) {
-      devices.invalidate(invalidation);
-      return true;
-    }
-    const tag = this.#byTag.indexOf(null);
-    if (tag < 0) return false;
-    const one: UnderWay = { requester: invalidation.requester, completions: 0, order: this.#sent++ };
-    this.#byTag[tag] = one;
-    timer()?.(() => {
-      if (this.#byTag[tag] === one) this.#timeOut(tag, one);
+  constructor({ file, devices, faults, timer, over }: DeviceInvalidationSurroundings) {
+    const { words } = file;
+    super({
+      devices,
+      timer,
+      over,
+      // An error, from which the queue goes on.
+      unexpected: (requester) => {
+        if (!FSTS.ICE.isSet(words)) IQERCD.ICESID.set(words, requester);
+        faults.raise(FSTS.ICE);
+      },
+      timedOut: (requester) => {
+        if (!FSTS.ITE.isSet(words)) IQERCD.ITESID.set(words, requester);
+        faults.raise(FSTS.ITE);
+      },
     });
-    devices.invalidate({ ...invalidation, tag });
-    return true;
+    this.#words = words;
   }
 
-  /** All that were sent before `mark` are over. */
-  isOver(mark: number): boolean {
-    return this.#byTag.every((one) => one === null || one.order >= mark);
-  }
-
-  /** A completion message of a device. */
-  complete({ requester, tags, count }: InvalidationCompletion): void {
-    const { file, faults, over } = this.#unit;
-    // 1. Without remapping it is an unsupported request.
-    if (!GSTS.TES.isSet(file.words)) return;
-    // 2. The valid ITags: allocated, and to this device.
-    const expected = count === 0 ? MOST_COMPLETIONS : count;
-    let isInvalid = false;
-    let isOver = false;
-    for (const [tag, one] of this.#byTag.entries()) {
-      if (((tags >>> tag) & 1) === 0) continue;
-      if (one === null || one.requester !== requester) {
-        isInvalid = true;
-      } else if (++one.completions === expected) {
-        this.#byTag[tag] = null;
-        isOver = true;
-      }
-    }
-    // 3. Then the invalid ones: an error, from which the queue goes on.
-    if (isInvalid) {
-      if (!FSTS.ICE.isSet(file.words)) IQERCD.ICESID.set(file.words, requester);
-      faults.raise(FSTS.ICE);
-    }
-    if (isOver) over(true);
-  }
-
-  /** The time of all that are under way is up. */
-  expire(): void {
-    const late = [...this.#byTag.entries()].sort(([, a], [, b]) => (a?.order ?? 0) - (b?.order ?? 0));
-    for (const [tag, one] of late) if (one !== null) this.#timeOut(tag, one);
-  }
-
-  /** Power-on. */
-  reset(): void {
-    this.#byTag.fill(null);
-  }
-
-  #timeOut(tag: number, { requester }: UnderWay): void {
-    const { file, faults, over } = this.#unit;
-    this.#byTag[tag] = null;
-    if (!FSTS.ITE.isSet(file.words)) IQERCD.ITESID.set(file.words, requester);
-    faults.raise(FSTS.ITE);
-    over(false);
+  /** A completion message of a device; without remapping it is an unsupported request. */
+  override complete(completion: InvalidationCompletion): void {
+    if (GSTS.TES.isSet(this.#words)) super.complete(completion);
   }
 }

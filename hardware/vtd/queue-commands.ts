@@ -168,7 +168,7 @@ export class QueueCommands {
   }
 
   #send(invalidation: DeviceTlbInvalidation): Refusal {
-    return this.#unit.deviceInvalidations.send(invalidation) ? Iqei.NONE : DEFERRED;
+    return this.#unit.deviceInvalidations.send(invalidation, null) ? Iqei.NONE : DEFERRED;
   }
 
   #invalidateHostPermissions(words: Uint32Array): Refusal {
