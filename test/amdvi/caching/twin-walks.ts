@@ -33,7 +33,8 @@ const USER = 4;
 interface Root {
   readonly tables: Tables;
   readonly pasid: number;
-  readonly tops: number[];
+  /** By level: where entries of GCR3 tables lead, in the end to top guest tables. A walk under way may mix old and new. */
+  readonly held: readonly number[][];
 }
 
 export class TwinWalks {
@@ -168,8 +169,11 @@ export class TwinWalks {
     const { gcr3Levels, rootIsGuest } = this.#setting;
     let level = gcr3Levels - 1;
     let states = [tables.gcr3!];
+    const key = `${tables.id} ${pasid}`;
+    const root = this.#roots.get(key) ?? { tables, pasid, held: Array.from({ length: gcr3Levels }, () => []) };
+    if (this.#remembers) this.#roots.set(key, root);
     for (; level >= 0; level--) {
-      const next: number[] = [];
+      const next: number[] = this.#remembers ? root.held[level]! : [];
       const isSystem = level === gcr3Levels - 1 && !rootIsGuest;
       for (const table of states) {
         const at = table + indexFor(pasid, level) * 8;
@@ -182,12 +186,7 @@ export class TwinWalks {
       }
       states = next;
     }
-    if (!this.#remembers) return states;
-    const key = `${tables.id} ${pasid}`;
-    const root = this.#roots.get(key) ?? { tables, pasid, tops: [] };
-    this.#roots.set(key, root);
-    for (const top of states) add(root.tops, top);
-    return root.tops;
+    return states;
   }
 
   /** Where an entry at a guest address may be. */
