@@ -31,15 +31,14 @@ function read(path) {
 async function about({ rows, evidence }) {
   const text = read(evidence);
   const { CATALOGUE: catalogue } = await built(rows);
-  return { catalogue, evidence, isProven: text !== undefined, proven: text === undefined ? {} : JSON.parse(text).rows };
+  return { catalogue, evidence, proven: text === undefined ? {} : JSON.parse(text).rows };
 }
 
-/** Rows that nothing proves are asked for their reason once there is evidence of any. */
-function textOf({ text, unknown, unexplained }, { evidence, reasons }, { isProven }) {
+function textOf({ text, unknown, unexplained }, { evidence, reasons, isComplete }) {
   if (unknown.length > 0) {
     throw new Complaint(`${evidence} has rows that nothing declares (${unknown.join(', ')}): npm run prove.`);
   }
-  if (isProven && unexplained.length > 0) {
+  if (isComplete && unexplained.length > 0) {
     throw new Complaint(`nothing proves these rows, and ${reasons} does not name them: ${unexplained.join(', ')}.`);
   }
   return text;
@@ -59,8 +58,8 @@ async function pages() {
     layoutsOf,
   });
   return {
-    [ROOMS.vtd.page]: textOf(ofVtd, ROOMS.vtd, vtd),
-    [ROOMS.amdvi.page]: textOf(ofAmdvi, ROOMS.amdvi, amdvi),
+    [ROOMS.vtd.page]: textOf(ofVtd, ROOMS.vtd),
+    [ROOMS.amdvi.page]: textOf(ofAmdvi, ROOMS.amdvi),
     'docs/uapi.md': uapiPage(await built('src/uapi/index.js')),
   };
 }
