@@ -126,7 +126,8 @@ describe('the tree of a device', () => {
     expect(said(NOBODY)).toBe('  DTE 00:06.0: V is 0: accesses to memory pass');
     expect(said(0x200)).toBe('  DTE 02:00.0: beyond the device table');
     expect(put(1n)).toBe('  DTE 00:06.0: TV is 0: every access to memory is blocked');
-    expect(put(3n)).toBe('  DTE 00:06.0: addresses pass through');
+    expect(put(3n)).toBe('  DTE 00:06.0: IR and IW are 0: every access to memory is blocked');
+    expect(put(3n | (1n << 61n))).toBe('  DTE 00:06.0: addresses pass through');
     expect(put(5n)).toBe('  DTE 00:06.0: a reserved bit is set, or a field without its feature');
   });
 
