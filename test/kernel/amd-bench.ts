@@ -61,7 +61,6 @@ export const tablesOf = (table: IvrsTable): Tables => chainTo(buildIvrs(table));
 export interface AmdBenchOptions extends MachineOptions {
   readonly efr?: Values<typeof EFR>;
   readonly header?: Values<typeof CAPABILITY_HEADER>;
-  readonly hasMsi?: boolean;
 }
 
 export class AmdBench extends MachineBench<AmdViUnit> {

@@ -168,6 +168,20 @@ describe('The driver of an AMD-Vi unit', () => {
     expect(run(1)).toEqual(['3000000200000000 0000000000004002']);
   });
 
+  it.each([
+    ['by one command where there is one', 1, 1],
+    // 256 entries of the device table, as many interrupt tables, and the domain id of what keeps its addresses.
+    ['one by one where there is none', 0, 2 * 256 + 1],
+  ])('makes the unit forget everything at boot, %s.', (_, IASup, count) => {
+    const bench = new AmdBench({ efr: { IASup } });
+    const commands = submitted(bench);
+    bench.boot();
+    expect(commands).toHaveLength(count);
+    if (IASup === 1) expect(commands).toEqual(['8000000000000000 0000000000000000']);
+    else expect(commands.at(-1)).toBe('3000000100000000 7ffffffffffff003');
+    expect(bench.kernel.iommu.groups).toHaveLength(2);
+  });
+
   it('uses large pages, and the unit takes them.', () => {
     const bench = AmdBench.up();
     const { driver, devices } = behind(bench);

@@ -1,8 +1,8 @@
 /**
  * The driver of an AMD-Vi unit: tables in memory, registers by MMIO, commands in a ring, events in a log that raises an
- * MSI. The order of its steps is that of fact sheet 10.1, with one difference: the unit is switched on last, in `enable`.
- * Until then its command buffer is dead and nothing is cached, so that tables are written without telling anybody;
- * `enable` makes the unit forget everything.
+ * MSI. Its steps are those of fact sheet 10.1, except that the unit is switched on last, in `enable`. Until then its command
+ * buffer is dead and nothing is cached, so that tables are written without telling anybody; `enable` makes the unit forget
+ * everything.
  *
  * Not used: interrupt remapping, exclusion ranges, accessed and dirty flags of host tables, counters, virtual IOMMUs.
  */
@@ -105,7 +105,8 @@ export class AmdDriver implements IommuDriver {
   *enable(): Script<number> {
     yield* this.#control.set({ IommuEn: 1 });
     this.#isOn = true;
-    return this.#reported(yield* this.run(everything(this.features, probed(this.#table).ids, DOMAIN_IDS)));
+    const commands = everything(this.features, probed(this.#table).ids, [IDENTITY_DID, ...this.#dids]);
+    return this.#reported(yield* this.run(commands));
   }
 
   *allocateDomain(options: DomainOptions = {}): Script<IommuDomain | number> {

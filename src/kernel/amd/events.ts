@@ -120,7 +120,7 @@ function meaningOfPageFault(entry: Uint32Array): string {
   const { I, PR, PE, RZ } = IO_PAGE_FAULT;
   const what = I.isSet(entry) ? 'the interrupt' : 'the page';
   if (!PR.isSet(entry)) return `${what} is not mapped`;
-  if (PE.isSet(entry)) return `${what} is mapped without this permission`;
+  if (PE.isSet(entry)) return 'permission is missing';
   return RZ.isSet(entry) ? 'a table entry has a reserved bit set' : 'a table entry has an invalid level or size';
 }
 
