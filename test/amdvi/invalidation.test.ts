@@ -262,10 +262,10 @@ describe('PREFETCH_IOMMU_PAGES', () => {
     expect(bench.ask(0x5000n)).toMatchObject({ segments: [{ address: 0x5000n }] });
     bench.submit([0x6000_0000_0100_0108n, 0x5010n]);
     expect(bench.ask(0x5000n)).toMatchObject({ segments: [{ address: DATA }] });
-    // With S a range: 16 KiB from 4000h, of which the first page alone is fetched again.
+    // With S a range: 8 KiB from 4000h, of which the first page alone is fetched again.
     bench.host(1, 5, 0x5000n | RW).submit([0x6000_0000_0100_0108n, 0x4010n]);
     expect(bench.ask(0x5000n)).toMatchObject({ segments: [{ address: DATA }] });
-    bench.submit([0x6000_0000_0100_0108n, 0x5011n]);
+    bench.submit([0x6000_0000_0100_0108n, 0x4011n]);
     expect(bench.ask(0x5000n)).toMatchObject({ segments: [{ address: 0x5000n }] });
   });
 
