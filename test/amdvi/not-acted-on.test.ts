@@ -1,22 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { CATALOGUE } from '../../hardware/amdvi/rows.ts';
 import { NOT_ACTED_ON, whyNotActedOn } from '../../hardware/amdvi/spec/index.ts';
+import { notActedOnContract } from '../contracts/not-acted-on.ts';
 
 describe('What is not acted on of AMD-Vi', () => {
-  const listed = Object.values(NOT_ACTED_ON).flat();
-  const matches = (pattern: string, row: string): boolean => {
-    const parts = pattern.split('*');
-    return row.startsWith(parts[0]!) && row.endsWith(parts.at(-1)!) && parts.every((part) => row.includes(part));
-  };
-
-  it.each(listed)('is declared: %s.', (pattern) => {
-    expect([...CATALOGUE.rows].some((row) => matches(pattern, row))).toBe(true);
-  });
-
-  it('has one reason each.', () => {
-    const twice = [...CATALOGUE.rows].filter((row) => listed.filter((pattern) => matches(pattern, row)).length > 1);
-    expect(twice).toEqual([]);
-  });
+  notActedOnContract(NOT_ACTED_ON, CATALOGUE);
 
   it.each([
     ['SMI Filter 15.SmiDV', /^system management/],
@@ -26,7 +14,6 @@ describe('What is not acted on of AMD-Vi', () => {
     ['guest PDE (2 MiB page).PAT', /^memory types/],
     ['IRTE (128 bits, XT).RqEoi', /no end/],
     ['IRTE (guest).GAPPIDis', /doorbell/],
-    ['IOTLB_INV_TIMEOUT.Address', /as soon as it is sent/],
     ['Control.HADUpdate', /^DTE\.HAD/],
   ])('has a reason that a row finds: %s.', (row, reason) => {
     expect(whyNotActedOn(row)).toMatch(reason);

@@ -27,11 +27,6 @@ const EXEMPTIONS: readonly Exemption[] = [
     testsAbout('It lets a page be written only'),
   ),
   ...exempt(
-    ['AMD-Vi, v2', 'AMD-Vi, nested'],
-    'a request with PASID takes the whole procedure, which asks the IOTLB too',
-    testsAbout('It answers at once'),
-  ),
-  ...exempt(
     ['AMD-Vi'],
     'aligned accesses of 1 and 2 bytes are allowed (amd-vi.md section 1.3)',
     testsAbout('Register accesses of 1'),

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type AnyLayout, decode, encode, maskOf, undeclared } from '../../hardware/bits/index.ts';
 import { CATALOGUE } from '../../hardware/vtd/rows.ts';
 import * as spec from '../../hardware/vtd/spec/index.ts';
+import { notActedOnContract } from '../contracts/not-acted-on.ts';
 import conditionVectors from '../vectors/vtd/conditions.json' with { type: 'json' };
 import registerVectors from '../vectors/vtd/registers.json' with { type: 'json' };
 import structureVectors from '../vectors/vtd/structures.json' with { type: 'json' };
@@ -258,20 +259,7 @@ describe('Layouts of VT-d', () => {
 });
 
 describe('What is not acted on', () => {
-  const listed = Object.values(spec.NOT_ACTED_ON).flat();
-  const matches = (pattern: string, row: string): boolean => {
-    const parts = pattern.split('*');
-    return row.startsWith(parts[0]!) && row.endsWith(parts.at(-1)!) && parts.every((part) => row.includes(part));
-  };
-
-  it.each(listed)('is declared: %s.', (pattern) => {
-    expect([...CATALOGUE.rows].some((row) => matches(pattern, row))).toBe(true);
-  });
-
-  it('has one reason each.', () => {
-    const twice = [...CATALOGUE.rows].filter((row) => listed.filter((pattern) => matches(pattern, row)).length > 1);
-    expect(twice).toEqual([]);
-  });
+  notActedOnContract(spec.NOT_ACTED_ON, CATALOGUE);
 
   it.each([
     ['MTRR_FIX4K_C8000_REG', /^memory types/],

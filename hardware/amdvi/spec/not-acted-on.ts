@@ -75,12 +75,6 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
   'no request is aborted for its privilege alone': ['Control.PrivAbrtEn'],
   'NX and US of guest entries count in every unit': ['Extended Feature.NXSup', 'Extended Feature.USSup'],
   'GDUpdateDis takes writes in every unit': ['Extended Feature.V2HDDisSup'],
-  'an invalidation of a device-TLB is complete as soon as it is sent': [
-    'Control.InvTimeOut',
-    'INVALIDATE_IOTLB_PAGES.Maxpend',
-    'INVALIDATE_IOTLB_PAGES.QueueID',
-    'IOTLB_INV_TIMEOUT',
-  ],
   'a device-TLB is told of addresses only: no source gives the values': ['INVALIDATE_IOTLB_PAGES.Type'],
   'commands are carried out one after the other': ['COMPLETION_WAIT.F'],
   'no source says what it does': ['Control.CRW', 'Control.SlfWBDis', 'Counter Source.CountUnits'],
