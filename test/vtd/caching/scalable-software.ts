@@ -37,9 +37,10 @@ export class ScalableSoftware implements Software {
   readonly #pasids: readonly number[];
   readonly #groups: readonly number[];
   readonly #meanings: ScalableMeanings;
-  /** Directories that context entries pointed to, and what is to be sent since. */
+  /** Directories that a requester's context entries pointed to, and what is to be sent since. */
   readonly #left: {
-    readonly directories: readonly number[];
+    readonly sid: number;
+    readonly directories: number[];
     readonly dids: Set<number>;
     readonly commands: Command[][];
   }[] = [];
@@ -138,6 +139,8 @@ export class ScalableSoftware implements Software {
     const valid = this.#meanings.context(directory, dice.pick(this.#setting.ridPasids), dice);
     this.#writeContext(sid, dice.chance(old.fault === 0 ? 25 : 10) ? this.#meanings.noContext(dice) : valid);
     const device: Command = { op: 'context', by: 'device', did: 0, sid, fm: 0 };
+    // What comes in through this entry may be seen through older ones that are still cached.
+    for (const left of this.#left) if (left.sid === sid) left.directories.push(directory);
     if (old.fault !== 0)
       return this.#setting.cm ? { sufficient: [[device], [{ op: 'context', by: 'domain', did: 5 }]] } : NOTHING_NEEDED;
     // What comes in through one of the two entries may be seen through the other.
@@ -151,7 +154,7 @@ export class ScalableSoftware implements Software {
       [{ ...device, sid: other, fm: this.#setting.functionMask }, ...rest],
       [{ op: 'context', by: 'domain', did: dice.below(8) }, ...rest],
     ];
-    this.#left.push({ directories, dids: new Set(dids), commands });
+    this.#left.push({ sid, directories, dids: new Set(dids), commands });
     return { sufficient: [...commands, [...global, ...host]] };
   }
 
