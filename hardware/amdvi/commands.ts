@@ -27,6 +27,9 @@ import {
 } from './spec/index.ts';
 import type { Translator } from './translator.ts';
 
+/** Pages that one command reads ahead at most: a full ring of them must not occupy the unit for long. */
+const MAX_PREFETCHED_PAGES = 16;
+
 /** Carries the command at address `at` out; only one that touches memory is a walk. Gives a CommandEnd. */
 export type Run = (words: Uint32Array, at: number) => number | Walk<number>;
 
@@ -149,7 +152,8 @@ export class Commands {
       const gn = pasid === NO_PASID ? null : pasid;
       invalidator.pages({ domain: device.domain, pasid: gn, hi, lo, isRange: S.isSet(words), directories: false });
     }
-    for (let n = 0; n < PFCount.get(words); n++) {
+    const pages = Math.min(PFCount.get(words), MAX_PREFETCHED_PAGES);
+    for (let n = 0; n < pages; n++) {
       const address = BigInt.asUintN(64, first + BigInt(n * PAGE_SIZE));
       yield* translator.walk(t.ask(DeviceID.get(words), pasid, Access.READ, highOf(address), lowOf(address)));
       if (t.fault !== null) break;

@@ -1,8 +1,17 @@
 /** What becomes of a request, found by asking the unit itself without effects. */
-import { joinHalves } from '../bits/index.ts';
+import { type AnyLayout, joinHalves } from '../bits/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Access, AddressType, Status } from './access.ts';
-import type { EntryView, ExplainedFault, Explainer, ExplanationResult, ExplanationStep } from './inspection.ts';
+import {
+  type EntryView,
+  type ExplainedFault,
+  type Explainer,
+  type ExplanationResult,
+  type ExplanationStep,
+  entryView,
+  type InterruptResult,
+} from './inspection.ts';
+import type { InterruptMessage } from './interrupt-message.ts';
 import type { IommuProbe } from './probe.ts';
 import type { FaultReason, Translation } from './translation.ts';
 import { finish, type Walk } from './walk.ts';
@@ -53,6 +62,30 @@ const ANSWERS: Readonly<Record<number, string>> = {
   [Status.UNSUPPORTED_REQUEST]: 'Unsupported Request',
   [Status.COMPLETER_ABORT]: 'Completer Abort',
 };
+
+/** The parts of an interrupt message, each of a DWORD. */
+export interface InterruptLayouts {
+  readonly upper: AnyLayout;
+  readonly address: AnyLayout;
+  readonly data: AnyLayout;
+}
+
+/** What an interrupt message comes to; `explained` says more of its condition. */
+export function interruptResultOf<Fault extends FaultReason>(
+  { fault, recorded, delivered, hi, lo, data }: InterruptMessage<Fault>,
+  explained: (fault: Fault, recorded: boolean) => ExplainedFault,
+  layouts: InterruptLayouts,
+): InterruptResult {
+  if (fault !== null) return { ok: false, answer: 'none: the write is dropped', fault: explained(fault, recorded) };
+  if (!delivered) return { ok: true, message: null };
+  const upper = hi === 0 ? [] : entryView(layouts.upper, Uint32Array.of(hi), 0).fields;
+  const fields = [
+    ...upper,
+    ...entryView(layouts.address, Uint32Array.of(lo), 0).fields,
+    ...entryView(layouts.data, Uint32Array.of(data), 0).fields,
+  ];
+  return { ok: true, message: { address: joinHalves(hi, lo), data: data >>> 0, fields } };
+}
 
 /** The registers with these names, as steps. */
 export function registerSteps(registers: readonly EntryView[], names: readonly string[]): ExplanationStep[] {

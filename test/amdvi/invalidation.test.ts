@@ -245,6 +245,13 @@ describe('PREFETCH_IOMMU_PAGES', () => {
     expect(there).toEqual([5n, 6n, 7n]);
   });
 
+  it('reads no more than sixteen pages ahead, whatever it says.', () => {
+    const bench = fresh();
+    bench.submit([0x6000_0000_ff00_0108n, 0x5000n]);
+    const there = [5n, 20n, 21n].filter((page) => cached(bench, page << 12n));
+    expect(there).toEqual([5n, 20n]);
+  });
+
   it('with GN does so for a PASID.', () => {
     proves('PREFETCH_IOMMU_PAGES.GN', 'PREFETCH_IOMMU_PAGES.PASID');
     const bench = fresh();

@@ -1,5 +1,5 @@
 /** What would become of an interrupt message. Asking changes nothing. */
-import { highOf, joinHalves, lowOf } from '../../bits/index.ts';
+import { highOf, lowOf } from '../../bits/index.ts';
 import {
   type EntryView,
   Explainer,
@@ -8,7 +8,7 @@ import {
   type InterruptExplanation,
   InterruptMessage,
   type InterruptQuestion,
-  type InterruptResult,
+  interruptResultOf,
   overhear,
   registerSteps,
 } from '../../iommu/index.ts';
@@ -51,7 +51,7 @@ export function explainInterrupt(
   else if (message.fault === null && !isLookedUp(explainer.steps)) {
     steps.push({ kind: 'note', text: 'Its device table entry lets this interrupt pass as it is.' });
   }
-  return { question, steps, result: resultOf(message) };
+  return { question, steps, result: interruptResultOf(message, explainedFault, DELIVERED) };
 }
 
 /** An interrupt table had a say. */
@@ -63,16 +63,4 @@ function isLookedUp(steps: readonly ExplanationStep[]): boolean {
   );
 }
 
-function resultOf({ fault, recorded, delivered, hi, lo, data }: InterruptMessage<AmdFault>): InterruptResult {
-  if (fault !== null) {
-    return { ok: false, answer: 'none: the write is dropped', fault: explainedFault(fault, recorded) };
-  }
-  if (!delivered) return { ok: true, message: null };
-  const upper = hi === 0 ? [] : entryView(INTERRUPT_UPPER_ADDRESS, Uint32Array.of(hi), 0).fields;
-  const fields = [
-    ...upper,
-    ...entryView(INTERRUPT_ADDRESS, Uint32Array.of(lo), 0).fields,
-    ...entryView(INTERRUPT_DATA, Uint32Array.of(data), 0).fields,
-  ];
-  return { ok: true, message: { address: joinHalves(hi, lo), data: data >>> 0, fields } };
-}
+const DELIVERED = { upper: INTERRUPT_UPPER_ADDRESS, address: INTERRUPT_ADDRESS, data: INTERRUPT_DATA };

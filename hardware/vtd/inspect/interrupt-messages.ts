@@ -1,5 +1,5 @@
 /** What would become of an interrupt message (VT-d 5.1.4, 5.2.3). Asking changes nothing. */
-import { highOf, joinHalves, lowOf } from '../../bits/index.ts';
+import { highOf, lowOf } from '../../bits/index.ts';
 import {
   type EntryView,
   Explainer,
@@ -8,7 +8,7 @@ import {
   type InterruptExplanation,
   InterruptMessage,
   type InterruptQuestion,
-  type InterruptResult,
+  interruptResultOf,
   overhear,
   registerSteps,
 } from '../../iommu/index.ts';
@@ -41,7 +41,7 @@ export function explainInterrupt(
   const explainer = new Explainer(entryLayout);
   overhear(unit, explainer, memory, () => unit.walkInterrupt(message));
   const steps = [...requestSteps(question), ...circumstances(unit, registers), ...explainer.steps];
-  return { question, steps, result: resultOf(message) };
+  return { question, steps, result: interruptResultOf(message, explainedFault, DELIVERED) };
 }
 
 /** The message as its sender wrote it. */
@@ -67,16 +67,4 @@ function circumstances({ registers: { words }, capabilities }: VtdUnit, all: rea
   return steps;
 }
 
-function resultOf({ fault, recorded, delivered, hi, lo, data }: InterruptMessage<Fault>): InterruptResult {
-  if (fault !== null) {
-    return { ok: false, answer: 'none: the write is dropped', fault: explainedFault(fault, recorded) };
-  }
-  if (!delivered) return { ok: true, message: null };
-  const upper = hi === 0 ? [] : entryView(EVENT_UPPER_ADDRESS, Uint32Array.of(hi), 0).fields;
-  const fields = [
-    ...upper,
-    ...entryView(COMPATIBILITY_MSI_ADDRESS, Uint32Array.of(lo), 0).fields,
-    ...entryView(COMPATIBILITY_MSI_DATA, Uint32Array.of(data), 0).fields,
-  ];
-  return { ok: true, message: { address: joinHalves(hi, lo), data: data >>> 0, fields } };
-}
+const DELIVERED = { upper: EVENT_UPPER_ADDRESS, address: COMPATIBILITY_MSI_ADDRESS, data: COMPATIBILITY_MSI_DATA };
