@@ -12,7 +12,7 @@ import { Inbound, Step } from './inbound.ts';
 import type { RootComplexSpec, RootComplexState } from './root-complex.ts';
 import type { RootPort } from './root-port.ts';
 import type { Routes } from './routes.ts';
-import { AddressType, CompletionStatus } from './spec.ts';
+import { AddressType, CompletionStatus } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 import {
   Access,

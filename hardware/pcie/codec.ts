@@ -13,7 +13,7 @@ import {
   PASID_PREFIX,
   TLP_HEADER,
   TypeCode,
-} from './spec.ts';
+} from './spec/index.ts';
 import { dataWords, headerBytes, NO_PASID, Tlp, TlpKind } from './tlp.ts';
 
 /** The TLP on the wire: the most significant byte of each header word first, data bytes in ascending address order. */

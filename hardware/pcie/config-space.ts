@@ -22,7 +22,7 @@ import {
   PCIE_CAPABILITY,
   SizeCode,
   SUBSYSTEM,
-} from './spec.ts';
+} from './spec/index.ts';
 
 export interface BarSpec {
   /** Index of the register, 0 to 5; with `wide` the next register holds the upper half. */

@@ -7,7 +7,7 @@
 import { type Engine, Gate, type Signal } from '../sim/index.ts';
 import type { PcieFunction } from './function.ts';
 import type { Link } from './link.ts';
-import { CompletionStatus } from './spec.ts';
+import { CompletionStatus } from './spec/index.ts';
 import { CreditClass, type Tlp } from './tlp.ts';
 
 export class Endpoint {

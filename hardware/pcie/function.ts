@@ -11,7 +11,7 @@ import { highHalf, lowHalf } from '../bits/index.ts';
 import type { Component, Script } from '../sim/index.ts';
 import { type BarSpec, ConfigSpace, type ConfigSpec } from './config-space.ts';
 import type { Endpoint } from './endpoint.ts';
-import { CompletionStatus } from './spec.ts';
+import { CompletionStatus } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 
 export interface FunctionSpec extends ConfigSpec {

@@ -7,6 +7,6 @@ export { type Direction, LINK, Link, type LinkSpec, type LinkState, linkRate } f
 export * from './root-complex.ts';
 export type { RootPort } from './root-port.ts';
 export type { MmioTarget } from './routes.ts';
-export * from './spec.ts';
+export * from './spec/index.ts';
 export * from './tlp.ts';
 export * from './translation.ts';

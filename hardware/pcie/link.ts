@@ -9,7 +9,7 @@
  * nothing is lost or replayed; generation 6 has the rate of flits but no flits.
  */
 import { Channel, type Component, type Engine, LinkClock, ns, type Port, ps, Rate } from '../sim/index.ts';
-import { type Generation, LINK_RATES, type Width } from './spec.ts';
+import { type Generation, LINK_RATES, type Width } from './spec/index.ts';
 import { type Tlp, TlpPool, wireBytes } from './tlp.ts';
 
 export interface LinkSpec {

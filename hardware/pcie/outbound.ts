@@ -5,7 +5,7 @@
  */
 import { type Engine, Gate, type Script, Signal, waitFor } from '../sim/index.ts';
 import type { RootPort } from './root-port.ts';
-import { CompletionStatus } from './spec.ts';
+import { CompletionStatus } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
 
 /** Tags of a requester that does not use extended ones. */

@@ -5,7 +5,7 @@
  * A TLP belongs to a pool. Who takes one fills it with one of the constructors below, which set every field, and sends
  * it; who receives it gives it back when it is dealt with, and must not keep it.
  */
-import { CompletionStatus, FRAMING_BYTES } from './spec.ts';
+import { CompletionStatus, FRAMING_BYTES } from './spec/index.ts';
 
 export const TlpKind = {
   MEMORY_READ: 0,

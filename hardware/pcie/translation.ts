@@ -3,7 +3,7 @@
  * and reuses. Addresses are int32 halves and results integers, because they cross the hot path.
  */
 import type { Port } from '../sim/index.ts';
-import { AddressType, CompletionStatus } from './spec.ts';
+import { AddressType, CompletionStatus } from './spec/index.ts';
 import { NO_PASID, type Tlp, TlpKind } from './tlp.ts';
 
 /** Bits of an access. A fetch-and-add or compare-and-swap is READ | WRITE. */

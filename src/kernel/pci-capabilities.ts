@@ -1,6 +1,6 @@
 /** Capabilities of a function, by its configuration space. */
 import { encode } from '../../hardware/bits/index.ts';
-import { CAPABILITIES_POINTER, CAPABILITY, COMMAND_STATUS, MSI_CAPABILITY } from '../../hardware/pcie/spec.ts';
+import { CAPABILITIES_POINTER, CAPABILITY, COMMAND_STATUS, MSI_CAPABILITY } from '../../hardware/pcie/spec/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
 import type { Bus } from './bus.ts';
 import type { Message } from './interrupts.ts';

@@ -11,7 +11,7 @@ import {
   HEADER_TYPE,
   IDENTITY,
   MEMORY_BAR,
-} from '../../hardware/pcie/spec.ts';
+} from '../../hardware/pcie/spec/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
 import type { Bus, Range } from './bus.ts';
 import type { KernelLog } from './log.ts';

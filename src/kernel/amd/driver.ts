@@ -7,7 +7,7 @@
  * Not used: interrupt remapping, exclusion ranges, accessed and dirty flags of host tables, counters, virtual IOMMUs.
  */
 import { CAPABILITY_BLOCK, DEVICE_TABLE_BASE, EFR, EFR2, InvTimeOut } from '../../../hardware/amdvi/spec/index.ts';
-import { CapabilityId } from '../../../hardware/pcie/spec.ts';
+import { CapabilityId } from '../../../hardware/pcie/spec/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { ENODEV, ENOSPC } from '../../uapi/index.ts';
 import type { AmdUnit } from '../acpi/amd-units.ts';
