@@ -73,7 +73,7 @@ export class Arrivals {
     if (tlp.creditClass !== CreditClass.COMPLETION && !wellFormed(tlp)) {
       // A malformed TLP is discarded: nobody is told, and a read of it never completes.
       this.#state.malformed++;
-      port.link.upstream.release(tlp);
+      port.end.release(tlp);
       return;
     }
     const inbound = this.#idle.pop() ?? this.#grow();
@@ -251,7 +251,7 @@ export class Arrivals {
   #refuse(inbound: Inbound, status: number): void {
     const { port, tlp } = inbound;
     this.#state.refused++;
-    port.link.downstream.send(port.link.take().completion(tlp, this.#spec.requester, status));
+    port.end.send(port.end.take().completion(tlp, this.#spec.requester, status));
     this.#end(inbound);
   }
 
@@ -264,17 +264,17 @@ export class Arrivals {
       const offset = (tlp.addressLo & (PAGE_SIZE - 1)) + from;
       const end = offset + payload;
       const length = Math.min(bytes.length - from, end - (end % readCompletionBoundary) - offset);
-      const completion = port.link.take().completionData(tlp, requester, from, length);
+      const completion = port.end.take().completionData(tlp, requester, from, length);
       // Most reads fit one completion, and then no view of a part is needed.
       completion.data!.set(length === bytes.length ? bytes : bytes.subarray(from, from + length));
-      port.link.downstream.send(completion);
+      port.end.send(completion);
       from += length;
     }
   }
 
   /** The transaction is over: its TLP and credit go back. */
   #end(inbound: Inbound): void {
-    inbound.port.link.upstream.release(inbound.tlp);
+    inbound.port.end.release(inbound.tlp);
     this.#idle.push(inbound);
   }
 

@@ -4,6 +4,7 @@
  * Without sequence number and LCRC. A TLP whose byte enables have gaps has no `Tlp`: `decodeTlp` refuses it.
  */
 import { encode, type Words } from '../bits/index.ts';
+import { headerBytes } from './sizes.ts';
 import {
   COMPLETION,
   CONFIG_REQUEST,
@@ -14,13 +15,13 @@ import {
   TLP_HEADER,
   TypeCode,
 } from './spec/index.ts';
-import { dataWords, headerBytes, NO_PASID, Tlp, TlpKind } from './tlp.ts';
+import { NO_PASID, Tlp, TlpKind } from './tlp.ts';
 
 /** The TLP on the wire: the most significant byte of each header word first, data bytes in ascending address order. */
 export function encodeTlp(tlp: Tlp): Uint8Array {
   const prefix = tlp.pasid === NO_PASID ? [] : [...encode(PASID_PREFIX, prefixOf(tlp))];
   const head = [...prefix, ...headerOf(tlp)];
-  const bytes = new Uint8Array(head.length * 4 + (tlp.data === null ? 0 : dataWords(tlp) * 4));
+  const bytes = new Uint8Array(head.length * 4 + (tlp.data === null ? 0 : tlp.dataWords * 4));
   const view = new DataView(bytes.buffer);
   head.forEach((word, i) => {
     view.setUint32(i * 4, word);
@@ -88,7 +89,7 @@ function headerOf(tlp: Tlp): Uint32Array {
     RO: (tlp.attributes >> 1) & 1,
     NS: tlp.attributes & 1,
     AT: tlp.addressType,
-    LENGTH: asksWords ? dataWords(tlp) & 1023 : 0,
+    LENGTH: asksWords ? tlp.dataWords & 1023 : 0,
     REQUESTER_ID: tlp.requester,
     TAG: tlp.tag,
   };
@@ -123,7 +124,7 @@ function byteEnables(tlp: Tlp): { FIRST_BE: number; LAST_BE: number } {
   if (tlp.length === 0) return { FIRST_BE: 0, LAST_BE: 0 };
   const first = (15 << (tlp.addressLo & 3)) & 15;
   const last = 15 >> (3 - ((tlp.addressLo + tlp.length - 1) & 3));
-  return dataWords(tlp) === 1 ? { FIRST_BE: first & last, LAST_BE: 0 } : { FIRST_BE: first, LAST_BE: last };
+  return tlp.dataWords === 1 ? { FIRST_BE: first & last, LAST_BE: 0 } : { FIRST_BE: first, LAST_BE: last };
 }
 
 /** Offset of the first byte and number of bytes under these byte enables, or `undefined` when they have gaps. */

@@ -6,23 +6,23 @@
  */
 import { type Engine, Gate, type Signal } from '../sim/index.ts';
 import type { PcieFunction } from './function.ts';
-import type { Link } from './link.ts';
+import type { LinkEnd } from './link.ts';
 import { CompletionStatus } from './spec/index.ts';
 import { CreditClass, type Tlp } from './tlp.ts';
 
 export class Endpoint {
-  readonly link: Link;
+  readonly end: LinkEnd;
   readonly functions: readonly PcieFunction[];
   readonly #engine: Engine;
   #free!: Gate;
 
-  constructor(engine: Engine, link: Link, functions: readonly PcieFunction[]) {
+  constructor(engine: Engine, end: LinkEnd, functions: readonly PcieFunction[]) {
     this.#engine = engine;
-    this.link = link;
+    this.end = end;
     this.functions = functions;
     this.reset();
-    link.downstream.receive = (tlp) => this.#receive(tlp);
-    link.upstream.onFree = () => this.#free.notify();
+    end.receive = (tlp) => this.#receive(tlp);
+    end.onFree = () => this.#free.notify();
     for (const fn of functions) fn.join(this);
   }
 
@@ -33,17 +33,17 @@ export class Endpoint {
 
   /** Who waits for a credit holds a TLP of before the reset and must not wake. */
   reset(): void {
-    this.#free = new Gate(this.#engine, `a credit of ${this.link.name} upstream`);
+    this.#free = new Gate(this.#engine, `a credit of ${this.end.link.name} upstream`);
   }
 
   #receive(tlp: Tlp): void {
     const fn = this.#target(tlp);
     if (fn !== null) fn.receive(tlp);
     else if (tlp.creditClass === CreditClass.NON_POSTED) {
-      const answer = this.link.take().completion(tlp, tlp.completer, CompletionStatus.UNSUPPORTED_REQUEST);
-      this.link.upstream.send(answer);
+      const answer = this.end.take().completion(tlp, tlp.completer, CompletionStatus.UNSUPPORTED_REQUEST);
+      this.end.send(answer);
     }
-    this.link.downstream.release(tlp);
+    this.end.release(tlp);
   }
 
   #target(tlp: Tlp): PcieFunction | null {

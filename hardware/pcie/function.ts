@@ -51,7 +51,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   /** Called by the endpoint that it becomes part of. */
   join(endpoint: Endpoint): void {
-    const { generation, width } = endpoint.link.spec;
+    const { generation, width } = endpoint.end.link.spec;
     this.#endpoint = endpoint;
     this.config.describePlace(generation, width, endpoint.functions.length > 1);
   }
@@ -63,29 +63,28 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   /** A TLP to fill and send. */
   take(): Tlp {
-    return this.endpoint.link.take();
+    return this.endpoint.end.take();
   }
 
-  canSend(creditClass: number): boolean {
-    return this.endpoint.link.upstream.canSend(creditClass);
+  canSend(tlp: Tlp): boolean {
+    return this.endpoint.end.canSend(tlp);
   }
 
   /** Sends a TLP for which there is a credit. False, and the TLP is gone, when the function must not send it. */
   send(tlp: Tlp): boolean {
-    const { link } = this.endpoint;
+    const { end } = this.endpoint;
     if (tlp.isMemoryRequest && !this.config.busMaster) {
       this.state.withheld++;
-      link.give(tlp);
+      end.give(tlp);
       return false;
     }
-    link.upstream.send(tlp);
+    end.send(tlp);
     return true;
   }
 
   /** Sends a TLP as soon as the link has a credit for it; as `send`. */
   *transmit(tlp: Tlp): Script<boolean> {
-    const creditClass = tlp.creditClass;
-    while (!this.canSend(creditClass)) yield this.endpoint.credit();
+    while (!this.canSend(tlp)) yield this.endpoint.credit();
     return this.send(tlp);
   }
 

@@ -1,16 +1,17 @@
 /**
  * A link: two directions, each with a rate, a latency and credits. TLPs arrive in the order in which they were sent.
  *
- * Surface: `take` a TLP from the link's pool; per direction `canSend`, `send`, `onFree` at the sending end, `receive` and
- * `release` at the receiving one. A posted or non-posted TLP holds a credit from `send` to `release`, so whoever is slow
- * to release stalls the sender. Completions need no credit: who asks has room for the answer. `probe` sees what is sent.
+ * Surface: two ends, each a `LinkEnd`, by which it is used. A posted or non-posted TLP holds a credit from `send` to
+ * `release` or `forward`, so whoever is slow to deal with it stalls the sender. Completions need no credit: who asks has room for the answer. `probe` sees what is sent.
  *
  * Inaccuracies: header credits only, and they come back without delay; Ack, UpdateFC and SKIP take no time on the wire;
  * nothing is lost or replayed; generation 6 has the rate of flits but no flits.
  */
 import { Channel, type Component, type Engine, LinkClock, ns, type Port, ps, Rate } from '../sim/index.ts';
+import { wireBytes } from './sizes.ts';
 import { type Generation, LINK_RATES, type Width } from './spec/index.ts';
-import { type Tlp, TlpPool, wireBytes } from './tlp.ts';
+import type { Tlp } from './tlp.ts';
+import { TlpPool } from './tlp-pool.ts';
 
 export interface LinkSpec {
   readonly generation: Generation;
@@ -50,13 +51,18 @@ export class Link implements Component<LinkSpec, LinkState> {
   readonly spec: LinkSpec;
   readonly upstream: LinkDirection;
   readonly downstream: LinkDirection;
-  readonly #pool = new TlpPool();
+  /** The end towards the root complex, and the end towards the device. */
+  readonly top: LinkEnd;
+  readonly bottom: LinkEnd;
 
-  constructor(engine: Engine, spec: LinkSpec, name: string) {
+  /** `pool` belongs to the fabric that the link is a part of. */
+  constructor(engine: Engine, spec: LinkSpec, name: string, pool = new TlpPool()) {
     this.name = name;
     this.spec = spec;
-    this.upstream = new LinkDirection(engine, name, spec, this.#pool, 'upstream');
-    this.downstream = new LinkDirection(engine, name, spec, this.#pool, 'downstream');
+    this.upstream = new LinkDirection(engine, name, spec, 'upstream');
+    this.downstream = new LinkDirection(engine, name, spec, 'downstream');
+    this.top = new LinkEnd(this, pool, this.downstream, this.upstream);
+    this.bottom = new LinkEnd(this, pool, this.upstream, this.downstream);
   }
 
   get state(): LinkState {
@@ -69,25 +75,66 @@ export class Link implements Component<LinkSpec, LinkState> {
     this.downstream.probe = see;
   }
 
-  /** A TLP to fill and send on this link. */
+  reset(): void {
+    this.upstream.reset();
+    this.downstream.reset();
+  }
+}
+
+/** What whoever is connected to a link has of it. */
+export class LinkEnd {
+  readonly link: Link;
+  readonly pool: TlpPool;
+  readonly #out: LinkDirection;
+  readonly #in: LinkDirection;
+
+  constructor(link: Link, pool: TlpPool, out: LinkDirection, into: LinkDirection) {
+    this.link = link;
+    this.pool = pool;
+    this.#out = out;
+    this.#in = into;
+    out.lose = (tlp) => pool.give(tlp);
+  }
+
+  /** A TLP to fill and send. */
   take(): Tlp {
-    return this.#pool.take();
+    return this.pool.take();
   }
 
   /** Gives back a TLP that was taken and not sent. */
   give(tlp: Tlp): void {
-    this.#pool.give(tlp);
+    this.pool.give(tlp);
   }
 
-  /** Number of TLPs that somebody holds. */
-  get taken(): number {
-    return this.#pool.taken;
+  /** True when there are credits for this TLP. */
+  canSend(tlp: Tlp): boolean {
+    return this.#out.canSend(tlp);
   }
 
-  reset(): void {
-    this.#pool.reset();
-    this.upstream.reset();
-    this.downstream.reset();
+  /** Throws when there is no credit: ask `canSend` first. */
+  send(tlp: Tlp): void {
+    this.#out.send(tlp);
+  }
+
+  /** Called when something that could not be sent may go now. */
+  set onFree(tell: () => void) {
+    this.#out.onFree = tell;
+  }
+
+  /** Called with each TLP that arrives, which is `release`d or `forward`ed once. */
+  set receive(take: (tlp: Tlp) => void) {
+    this.#in.receive = take;
+  }
+
+  /** The TLP that arrived here is dealt with: its credit goes back to the sender, and it to the pool. */
+  release(tlp: Tlp): void {
+    this.forward(tlp);
+    this.pool.give(tlp);
+  }
+
+  /** The TLP that arrived here has left: its credit goes back to the sender, and it goes on elsewhere. */
+  forward(tlp: Tlp): void {
+    this.#in.free(tlp);
   }
 }
 
@@ -100,19 +147,19 @@ export class LinkDirection {
   probe: ((tlp: Tlp, direction: Direction) => void) | null = null;
   /** Set by the sending end: a class that had no credit has one again. */
   onFree: () => void = nothing;
+  /** Takes each TLP that is lost when the link goes down. */
+  lose: (tlp: Tlp) => void = nothing;
   /** Set by the receiving end. */
   receive: (tlp: Tlp) => void = unconnected;
   /** The sending ends by class. When a machine is assembled, a tap or a fault injector may be put around one. */
   readonly ports: [posted: Port<Tlp>, nonPosted: Port<Tlp>, completions: Port<Tlp>];
   readonly #direction: Direction;
-  readonly #pool: TlpPool;
   readonly #clock: LinkClock;
   readonly #channels: readonly Channel<Tlp>[];
   readonly #releases: (() => void)[] = [nothing, nothing, nothing];
 
-  constructor(engine: Engine, link: string, spec: LinkSpec, pool: TlpPool, direction: Direction) {
+  constructor(engine: Engine, link: string, spec: LinkSpec, direction: Direction) {
     this.#direction = direction;
-    this.#pool = pool;
     this.#clock = new LinkClock(linkRate(spec.generation, spec.width));
     const wire = { clock: this.#clock, bytes: wireBytes };
     const channel = (what: string, credits: number): Channel<Tlp> =>
@@ -131,7 +178,7 @@ export class LinkDirection {
     });
   }
 
-  canSend(creditClass: number): boolean {
+  canSend({ creditClass }: Tlp): boolean {
     return this.ports[creditClass]!.canSend;
   }
 
@@ -143,18 +190,16 @@ export class LinkDirection {
     this.ports[tlp.creditClass]!.send(tlp);
   }
 
-  /** The receiving end is done with a TLP: it goes back to the pool, and its credit to the sender. */
-  release(tlp: Tlp): void {
-    const release = this.#releases[tlp.creditClass]!;
-    this.#pool.give(tlp);
-    release();
+  /** The credit of a TLP that has arrived goes back to the sender. */
+  free({ creditClass }: Tlp): void {
+    this.#releases[creditClass]!();
   }
 
   reset(): void {
     this.counts.tlps = 0;
     this.counts.bytes = 0;
     this.#clock.reset();
-    for (const channel of this.#channels) channel.reset();
+    for (const channel of this.#channels) channel.reset(this.lose);
   }
 }
 

@@ -33,7 +33,7 @@ export class Outbound {
     }
     const answer = new Signal<bigint | null>(this.#engine, `the completion of tag ${tag}`);
     this.#answers[tag] = answer;
-    yield* port.transmit(fill(port.link.take(), tag));
+    yield* port.transmit(fill(port.end.take(), tag));
     return yield* waitFor(answer);
   }
 

@@ -20,6 +20,7 @@ import { Outbound } from './outbound.ts';
 import { RootPort } from './root-port.ts';
 import { type MmioTarget, Routes } from './routes.ts';
 import type { Tlp } from './tlp.ts';
+import { TlpPool } from './tlp-pool.ts';
 import type { TranslationAgent } from './translation.ts';
 
 export interface RootComplexSpec {
@@ -70,6 +71,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
   readonly state: RootComplexState = { reads: 0, writes: 0, interrupts: 0, refused: 0, malformed: 0 };
   readonly ports: RootPort[] = [];
   readonly #engine: Engine;
+  readonly #pool = new TlpPool();
   readonly #routes = new Routes();
   readonly #integrated = new Map<number, IntegratedFunction>();
   readonly #arrivals: Arrivals;
@@ -110,9 +112,9 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
   /** Puts a device with these functions behind a new root port. */
   connect(spec: LinkSpec, functions: readonly PcieFunction[], name = `link ${this.ports.length}`): Link {
     for (const { spec: fn } of functions) this.#refuseTaken(fn.requester, fn.name);
-    const link = new Link(this.#engine, spec, name);
-    const port = new RootPort(this.#engine, new Endpoint(this.#engine, link, functions));
-    link.upstream.receive = (tlp) => this.#arrivals.receive(port, tlp);
+    const link = new Link(this.#engine, spec, name, this.#pool);
+    const port = new RootPort(this.#engine, link.top, new Endpoint(this.#engine, link.bottom, functions));
+    link.top.receive = (tlp) => this.#arrivals.receive(port, tlp);
     for (const { config } of functions) config.onDecode = () => this.#routes.rebuild(this.ports);
     this.ports.push(port);
     return link;
@@ -177,7 +179,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
       route.to.write(address - route.start, size, value);
       return;
     }
-    const tlp = route.to.link.take().memoryWrite(this.spec.requester, highHalf(address), lowHalf(address), size);
+    const tlp = route.to.end.take().memoryWrite(this.spec.requester, highHalf(address), lowHalf(address), size);
     for (let i = 0; i < size; i++) tlp.data![i] = Number(BigInt.asUintN(8, value >> BigInt(i * 8)));
     yield* route.to.transmit(tlp);
   }
@@ -187,6 +189,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
     this.#arrivals.reset();
     this.#outbound.reset();
     for (const port of this.ports) port.reset();
+    this.#pool.reset();
     Object.assign(this.state, { reads: 0, writes: 0, interrupts: 0, refused: 0, malformed: 0 });
   }
 

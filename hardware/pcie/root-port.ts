@@ -9,11 +9,11 @@ import { type Engine, Gate, type Script } from '../sim/index.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { PcieFunction } from './function.ts';
 import type { Inbound } from './inbound.ts';
-import type { Link } from './link.ts';
+import type { LinkEnd } from './link.ts';
 import type { Tlp } from './tlp.ts';
 
 export class RootPort {
-  readonly link: Link;
+  readonly end: LinkEnd;
   readonly functions: readonly PcieFunction[];
   /** Posted requests that are not finished, oldest first; memory has been asked to perform the first `issued` of them. */
   readonly posted: Inbound[] = [];
@@ -27,20 +27,19 @@ export class RootPort {
   readonly #endpoint: Endpoint;
   #free!: Gate;
 
-  constructor(engine: Engine, endpoint: Endpoint) {
-    const { link, functions } = endpoint;
-    this.link = link;
-    this.functions = functions;
+  constructor(engine: Engine, end: LinkEnd, endpoint: Endpoint) {
+    this.end = end;
+    this.functions = endpoint.functions;
     this.#engine = engine;
     this.#endpoint = endpoint;
     this.#forgetWaiting();
-    link.downstream.onFree = () => this.#free.notify();
+    end.onFree = () => this.#free.notify();
   }
 
   /** Sends a TLP as soon as there is a credit for it. */
   *transmit(tlp: Tlp): Script<void> {
-    while (!this.link.downstream.canSend(tlp.creditClass)) yield this.#free.wait();
-    this.link.downstream.send(tlp);
+    while (!this.end.canSend(tlp)) yield this.#free.wait();
+    this.end.send(tlp);
   }
 
   /** Largest payload that every function of the link may receive, in bytes. */
@@ -56,13 +55,13 @@ export class RootPort {
     this.issued = 0;
     this.arrived = 0;
     this.finished = 0;
-    this.link.reset();
+    this.end.link.reset();
     this.#endpoint.reset();
     this.#forgetWaiting();
   }
 
   /** Who waits holds a TLP of before the reset and must not wake. */
   #forgetWaiting(): void {
-    this.#free = new Gate(this.#engine, `a credit of ${this.link.name} downstream`);
+    this.#free = new Gate(this.#engine, `a credit of ${this.end.link.name} downstream`);
   }
 }

@@ -5,28 +5,36 @@
  * A TLP belongs to a pool. Who takes one fills it with one of the constructors below, which set every field, and sends
  * it; who receives it gives it back when it is dealt with, and must not keep it.
  */
-import { CompletionStatus, FRAMING_BYTES } from './spec/index.ts';
+import { CompletionStatus, MessageRouting } from './spec/index.ts';
 
+/** Memory requests first, then what answers, then the rest. */
 export const TlpKind = {
   MEMORY_READ: 0,
   MEMORY_WRITE: 1,
-  COMPLETION: 2,
-  COMPLETION_DATA: 3,
-  CONFIG_READ_0: 4,
-  CONFIG_WRITE_0: 5,
+  FETCH_ADD: 2,
+  SWAP: 3,
+  COMPARE_AND_SWAP: 4,
+  DEFERRABLE_WRITE: 5,
+  COMPLETION: 6,
+  COMPLETION_DATA: 7,
+  CONFIG_READ_0: 8,
+  CONFIG_WRITE_0: 9,
+  CONFIG_READ_1: 10,
+  CONFIG_WRITE_1: 11,
+  MESSAGE: 12,
+  MESSAGE_DATA: 13,
 } as const;
 
 /** Flow-control classes. A TLP never waits for a credit of another class. */
 export const CreditClass = { POSTED: 0, NON_POSTED: 1, COMPLETION: 2 } as const;
 
-const CLASS_OF = Uint8Array.of(
-  CreditClass.NON_POSTED,
-  CreditClass.POSTED,
-  CreditClass.COMPLETION,
-  CreditClass.COMPLETION,
-  CreditClass.NON_POSTED,
-  CreditClass.NON_POSTED,
-);
+const { POSTED, NON_POSTED } = CreditClass;
+const CLASS_OF = new Uint8Array(14).fill(NON_POSTED);
+CLASS_OF[TlpKind.MEMORY_WRITE] = POSTED;
+CLASS_OF[TlpKind.MESSAGE] = POSTED;
+CLASS_OF[TlpKind.MESSAGE_DATA] = POSTED;
+CLASS_OF[TlpKind.COMPLETION] = CreditClass.COMPLETION;
+CLASS_OF[TlpKind.COMPLETION_DATA] = CreditClass.COMPLETION;
 
 /** Bits of `attributes`, as in the header. */
 export const Attribute = { NO_SNOOP: 1, RELAXED_ORDERING: 2, ID_ORDERING: 4 } as const;
@@ -57,7 +65,7 @@ export class Tlp {
   addressType = 0;
   /**
    * Byte address of a memory request as two int32 halves. In a configuration request the low half is the byte offset of
-   * the register; in a completion it is the Lower Address field.
+   * the register; in a completion it is the Lower Address field; in a message the halves are its third and fourth word.
    */
   addressHi = 0;
   addressLo = 0;
@@ -66,8 +74,11 @@ export class Tlp {
   /** Present when the TLP carries data, which are the first `length` bytes of it. */
   data: Uint8Array | null = null;
   status: number = CompletionStatus.SUCCESSFUL;
-  /** Who answers: the completer of a completion, the target of a configuration request. */
+  /** Who answers: the completer of a completion, the target of a configuration request or of a message by ID. */
   completer = 0;
+  messageCode = 0;
+  /** How a message finds its way: a value of `MessageRouting`. */
+  routing: number = MessageRouting.ROOT_COMPLEX;
   /** In a completion: bytes still to come, including those it carries. */
   byteCount = 0;
   /** True while it is in its pool. */
@@ -80,7 +91,32 @@ export class Tlp {
 
   /** True for what a function with bus mastering off must not send. */
   get isMemoryRequest(): boolean {
-    return this.kind <= TlpKind.MEMORY_WRITE;
+    return this.kind <= TlpKind.DEFERRABLE_WRITE;
+  }
+
+  get isConfigRequest(): boolean {
+    return this.kind >= TlpKind.CONFIG_READ_0 && this.kind <= TlpKind.CONFIG_WRITE_1;
+  }
+
+  get isMessage(): boolean {
+    return this.kind >= TlpKind.MESSAGE;
+  }
+
+  /** An AtomicOp, which both reads and writes. */
+  get isAtomic(): boolean {
+    return this.kind >= TlpKind.FETCH_ADD && this.kind <= TlpKind.COMPARE_AND_SWAP;
+  }
+
+  /** Words that [address, address + length) touches, which is what travels; a zero-length request names one. */
+  get dataWords(): number {
+    // What stands in a message's address is none.
+    if (this.isMessage) return (this.length + 3) >>> 2;
+    return Math.max(((this.addressLo & 3) + this.length + 3) >>> 2, 1);
+  }
+
+  /** Units of 16 bytes of the data that it carries, by which data credits count. */
+  get dataUnits(): number {
+    return this.data === null ? 0 : (this.dataWords + 3) >>> 2;
   }
 
   memoryRead(requester: number, tag: number, addressHi: number, addressLo: number, length: number): this {
@@ -90,6 +126,38 @@ export class Tlp {
   /** The caller fills `data`, which this provides. */
   memoryWrite(requester: number, addressHi: number, addressLo: number, length: number): this {
     return this.#request(TlpKind.MEMORY_WRITE, requester, 0).#at(addressHi, addressLo, length).#carry();
+  }
+
+  /** An AtomicOp of `kind`; the caller fills `data` with its operands: for a compare-and-swap what to compare, then what to write. */
+  atomic(kind: number, requester: number, tag: number, addressHi: number, addressLo: number, length: number): this {
+    return this.#request(kind, requester, tag).#at(addressHi, addressLo, length).#carry();
+  }
+
+  /** A write that its completer may put off: it is answered with success or Request Retry Status. The caller fills `data`. */
+  deferrableWrite(requester: number, tag: number, addressHi: number, addressLo: number, length: number): this {
+    return this.#request(TlpKind.DEFERRABLE_WRITE, requester, tag).#at(addressHi, addressLo, length).#carry();
+  }
+
+  /** A message for the root complex. `words` are the third and fourth word of its header. */
+  message(requester: number, code: number, words: readonly [number, number] = [0, 0]): this {
+    this.#request(TlpKind.MESSAGE, requester, 0).#at(words[0], words[1], 0);
+    this.messageCode = code;
+    return this;
+  }
+
+  /** A message for the function `target`. `low` is the lower half of the third word, `last` the fourth. */
+  messageTo(target: number, requester: number, code: number, low = 0, last = 0): this {
+    this.message(requester, code, [(target << 16) | low, last]);
+    this.completer = target;
+    this.routing = MessageRouting.ID;
+    return this;
+  }
+
+  /** Gives a message `length` bytes of data, which the caller fills. */
+  withMessageData(length: number): this {
+    this.kind = TlpKind.MESSAGE_DATA;
+    this.length = length;
+    return this.#carry();
   }
 
   configRead(requester: number, tag: number, target: number, offset: number, size: number): this {
@@ -107,7 +175,7 @@ export class Tlp {
 
   /** Answers `request` without data. */
   completion(request: Tlp, completer: number, status: number): this {
-    const byteCount = request.kind === TlpKind.MEMORY_READ ? Math.max(request.length, 1) : 4;
+    const byteCount = bytesAsked(request);
     const { requester, tag, attributes } = request;
     this.answer(requester, tag, completer, status, byteCount).attributes = attributes;
     return this;
@@ -116,7 +184,7 @@ export class Tlp {
   /** Answers `request` with the `length` bytes from `from` on; the caller fills `data`. */
   completionData(request: Tlp, completer: number, from: number, length: number): this {
     this.completion(request, completer, CompletionStatus.SUCCESSFUL).byteCount -= from;
-    // A configuration request is answered with a whole word at Lower Address 0.
+    // Only a read's Lower Address says anything: other answers are whole operands or words.
     return this.withData(request.kind === TlpKind.MEMORY_READ ? (request.addressLo + from) & 0x7f : 0, length);
   }
 
@@ -163,6 +231,8 @@ export class Tlp {
     this.data = null;
     this.status = CompletionStatus.SUCCESSFUL;
     this.completer = 0;
+    this.messageCode = 0;
+    this.routing = MessageRouting.ROOT_COMPLEX;
     this.byteCount = 0;
     return this.#at(0, 0, 0);
   }
@@ -183,65 +253,9 @@ export class Tlp {
   }
 }
 
-/**
- * Bytes of the first request for `left` bytes from `addressLo` on. `limit`, a power of two up to 4096, is the largest
- * payload or read request; the pieces end on its multiples, so none crosses a 4 KiB boundary.
- */
-export function pieceLength(addressLo: number, left: number, limit: number): number {
-  return Math.min(left, limit - (addressLo & (limit - 1)));
-}
-
-/** Bytes of header and PASID prefix. */
-export function headerBytes(tlp: Tlp): number {
-  const wide = tlp.addressHi !== 0 && tlp.isMemoryRequest;
-  return (wide ? 16 : 12) + (tlp.pasid === NO_PASID ? 0 : 4);
-}
-
-/** Words that [addressLo, addressLo + length) touches, which is what travels; a zero-length request names one. */
-export function dataWords(tlp: Tlp): number {
-  return Math.max(((tlp.addressLo & 3) + tlp.length + 3) >>> 2, 1);
-}
-
-/** Bytes that a TLP occupies on a link. */
-export function wireBytes(tlp: Tlp): number {
-  return FRAMING_BYTES + headerBytes(tlp) + (tlp.data === null ? 0 : dataWords(tlp) * 4);
-}
-
-/** TLPs for reuse. It grows to what is in use at once and forgets nothing. */
-export class TlpPool {
-  readonly #all: Tlp[] = [];
-  readonly #idle: Tlp[] = [];
-
-  /** A TLP whose fields are what its last user left. */
-  take(): Tlp {
-    const tlp = this.#idle.pop() ?? this.#grow();
-    tlp.idle = false;
-    return tlp;
-  }
-
-  give(tlp: Tlp): void {
-    if (tlp.idle) throw new Error('a TLP was given back twice');
-    tlp.idle = true;
-    this.#idle.push(tlp);
-  }
-
-  /** Number of TLPs that somebody holds. */
-  get taken(): number {
-    return this.#all.length - this.#idle.length;
-  }
-
-  /** All TLPs are idle again. */
-  reset(): void {
-    this.#idle.length = 0;
-    for (const tlp of this.#all) {
-      tlp.idle = true;
-      this.#idle.push(tlp);
-    }
-  }
-
-  #grow(): Tlp {
-    const tlp = new Tlp();
-    this.#all.push(tlp);
-    return tlp;
-  }
+/** Bytes that a whole answer to `request` has. */
+function bytesAsked({ kind, length }: Tlp): number {
+  if (kind === TlpKind.MEMORY_READ) return Math.max(length, 1);
+  if (kind === TlpKind.COMPARE_AND_SWAP) return length / 2;
+  return kind === TlpKind.FETCH_ADD || kind === TlpKind.SWAP ? length : 4;
 }

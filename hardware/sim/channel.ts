@@ -97,8 +97,12 @@ export class Channel<M> implements Port<M>, Handler {
     this.receive(message, this.#release);
   }
 
-  /** All credits are back, and what was under way is lost: a link that went down. Who was waiting for a credit is not told. */
-  reset(): void {
+  /**
+   * All credits are back, and what was under way is lost, each message to `lose`: a link that went down. Who was waiting
+   * for a credit is not told.
+   */
+  reset(lose: (message: M) => void = nothing): void {
+    for (let i = 0; i < this.#underWay; i++) lose(this.#ring[(this.#first + i) & (this.#ring.length - 1)] as M);
     this.#epoch++;
     this.#release = this.#releaser();
     this.#credits = this.#limit;

@@ -129,7 +129,7 @@ describe('The DMA engine', () => {
     expect(requests).toBe(0);
     expect(board.dma.function.state.withheld).toBe(1);
     expect(board.rootComplex.state).toMatchObject({ reads: 0, writes: 0 });
-    expect(board.link.taken).toBe(0);
+    expect(board.link.top.pool.taken).toBe(0);
   });
 
   it('sends no MSI while bus mastering is off', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { CreditClass, type Generation, LINK, Link, linkRate, type Width } from '../../hardware/pcie/index.ts';
+import { type Generation, LINK, Link, linkRate, Tlp, TlpKind, type Width } from '../../hardware/pcie/index.ts';
 import { Engine } from '../../hardware/sim/index.ts';
 
 const RID = 0x0008;
+const WRITE = new Tlp().memoryWrite(RID, 0, 0x1000, 4);
 
 describe('The rate of a link', () => {
   it.each([
@@ -38,7 +39,7 @@ describe('The rate of a link', () => {
 describe('A link', () => {
   it('delivers a TLP when its last byte has left and the latency has passed', () => {
     const { engine, link, arrivals } = open({ latency: 150 });
-    link.upstream.send(link.take().memoryWrite(RID, 0, 0x1000, 256));
+    link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 256));
     engine.run();
     // 276 bytes of 8125/32 ps and 150 ns.
     expect(arrivals).toEqual([Math.ceil((276 * 8125) / 32) + 150_000]);
@@ -46,48 +47,48 @@ describe('A link', () => {
 
   it('moves a long train of TLPs at the exact rate, without gaining or losing a picosecond', () => {
     const { engine, link, arrivals } = open({ latency: 0, credits: { posted: 1000, nonPosted: 1 } });
-    for (let i = 0; i < 1000; i++) link.upstream.send(link.take().memoryWrite(RID, 0, 0x1000, 64));
+    for (let i = 0; i < 1000; i++) link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 64));
     engine.run();
     expect(arrivals).toEqual(Array.from({ length: 1000 }, (_, i) => Math.ceil(((i + 1) * 84 * 8125) / 32)));
   });
 
   it('delivers what was sent first first, also across flow-control classes', () => {
     const { engine, link, kinds } = open();
-    const { upstream } = link;
-    upstream.send(link.take().memoryRead(RID, 0, 0, 0x1000, 64));
-    upstream.send(link.take().memoryWrite(RID, 0, 0x1000, 256));
-    upstream.send(link.take().answer(RID, 0, 0, 0, 4).withData(0, 4));
+    const { bottom } = link;
+    bottom.send(bottom.take().memoryRead(RID, 0, 0, 0x1000, 64));
+    bottom.send(bottom.take().memoryWrite(RID, 0, 0x1000, 256));
+    bottom.send(bottom.take().answer(RID, 0, 0, 0, 4).withData(0, 4));
     engine.run();
-    expect(kinds).toEqual([0, 1, 3]);
+    expect(kinds).toEqual([TlpKind.MEMORY_READ, TlpKind.MEMORY_WRITE, TlpKind.COMPLETION_DATA]);
   });
 
   it('takes no more requests than it has credits, and a class without credits holds up no other', () => {
     const { link } = open({ credits: { posted: 1, nonPosted: 1 } });
-    const { upstream } = link;
-    upstream.send(link.take().memoryRead(RID, 0, 0, 0x1000, 64));
-    expect(upstream.canSend(CreditClass.NON_POSTED)).toBe(false);
-    expect(upstream.canSend(CreditClass.POSTED)).toBe(true);
-    expect(upstream.canSend(CreditClass.COMPLETION)).toBe(true);
-    expect(() => upstream.send(link.take().memoryRead(RID, 1, 0, 0x1000, 64))).toThrow('without a credit');
+    const { bottom } = link;
+    bottom.send(bottom.take().memoryRead(RID, 0, 0, 0x1000, 64));
+    expect(bottom.canSend(new Tlp().memoryRead(RID, 1, 0, 0x1000, 64))).toBe(false);
+    expect(bottom.canSend(WRITE)).toBe(true);
+    expect(bottom.canSend(new Tlp().answer(RID, 0, 0, 0, 4))).toBe(true);
+    expect(() => bottom.send(bottom.take().memoryRead(RID, 1, 0, 0x1000, 64))).toThrow('without a credit');
   });
 
   it('returns the credit when the receiving end releases the TLP, and says so', () => {
     const { engine, link, held } = open({ credits: { posted: 1, nonPosted: 1 } }, false);
     let told = 0;
-    link.upstream.onFree = () => told++;
-    link.upstream.send(link.take().memoryWrite(RID, 0, 0x1000, 4));
+    link.bottom.onFree = () => told++;
+    link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 4));
     engine.run();
-    expect([link.upstream.canSend(CreditClass.POSTED), told]).toEqual([false, 0]);
-    link.upstream.release(held[0]!);
-    expect([link.upstream.canSend(CreditClass.POSTED), told, link.taken]).toEqual([true, 1, 0]);
+    expect([link.bottom.canSend(WRITE), told]).toEqual([false, 0]);
+    link.top.release(held[0]!);
+    expect([link.bottom.canSend(WRITE), told, link.top.pool.taken]).toEqual([true, 1, 0]);
   });
 
   it('shows each TLP with its direction to a probe, and counts TLPs and bytes', () => {
     const { engine, link } = open();
     const seen: unknown[] = [];
     link.probe = (tlp, direction) => seen.push([tlp.length, direction]);
-    link.upstream.send(link.take().memoryWrite(RID, 0, 0x1000, 64));
-    link.downstream.send(link.take().memoryRead(0, 0, 0, 0x1000, 8));
+    link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 64));
+    link.top.send(link.top.take().memoryRead(0, 0, 0, 0x1000, 8));
     engine.run();
     expect(seen).toEqual([
       [64, 'upstream'],
@@ -98,12 +99,12 @@ describe('A link', () => {
 
   it('has all its credits and nothing under way after a reset', () => {
     const { engine, link, arrivals } = open({ credits: { posted: 1, nonPosted: 1 } });
-    link.upstream.send(link.take().memoryWrite(RID, 0, 0x1000, 64));
+    link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 64));
     link.reset();
     engine.run();
     expect(arrivals).toEqual([]);
-    expect(link.upstream.canSend(CreditClass.POSTED)).toBe(true);
-    expect(link.taken).toBe(0);
+    expect(link.bottom.canSend(WRITE)).toBe(true);
+    expect(link.top.pool.taken).toBe(0);
     expect(link.state.upstream).toEqual({ tlps: 0, bytes: 0 });
   });
 });
@@ -113,12 +114,12 @@ function open(spec: Partial<typeof LINK> = {}, release = true) {
   const link = new Link(engine, { ...LINK, ...spec }, 'link');
   const arrivals: number[] = [];
   const kinds: number[] = [];
-  const held: Parameters<typeof link.upstream.receive>[0][] = [];
-  for (const direction of [link.upstream, link.downstream]) {
-    direction.receive = (tlp) => {
+  const held: Tlp[] = [];
+  for (const end of [link.top, link.bottom]) {
+    end.receive = (tlp) => {
       arrivals.push(engine.now);
       kinds.push(tlp.kind);
-      if (release) direction.release(tlp);
+      if (release) end.release(tlp);
       else held.push(tlp);
     };
   }

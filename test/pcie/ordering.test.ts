@@ -86,11 +86,11 @@ describe('A read', () => {
     delaying(board, (request) => (request.requester === RID ? 1_000_000 : 10));
     send(board, 'write', 0x1000, 1);
     let answered = 0;
-    other.downstream.receive = (tlp) => {
+    other.bottom.receive = (tlp) => {
       answered = board.engine.now;
-      other.downstream.release(tlp);
+      other.bottom.release(tlp);
     };
-    other.upstream.send(other.take().memoryRead(requester, 0, 0, 0x1000, 4));
+    other.bottom.send(other.bottom.take().memoryRead(requester, 0, 0, 0x1000, 4));
     const start = board.engine.now;
     board.engine.run();
     expect(answered - start).toBeLessThan(2_000_000);
@@ -220,6 +220,6 @@ describe('A slow root complex', () => {
     board.memory.write(0x3000, pattern(4096, 2));
     expect(board.transfer({ address: 0x3000n, length: 4096, command: START_READ })).toBe(0b010);
     expect(board.buffer(4096)).toEqual(pattern(4096, 2));
-    expect([board.link.taken, board.rootComplex.inFlight]).toEqual([0, 0]);
+    expect([board.link.top.pool.taken, board.rootComplex.inFlight]).toEqual([0, 0]);
   });
 });

@@ -56,7 +56,7 @@ describe('Any transfers over any link, with an agent that answers in any order,'
             expect(Buffer.compare(buffer, twin.subarray(address, address + length))).toBe(0);
           }
           expect(Buffer.compare(board.memory.read(0, twin.length)!, twin)).toBe(0);
-          expect([board.link.taken, board.rootComplex.inFlight, board.engine.pending]).toEqual([0, 0, 0]);
+          expect([board.link.top.pool.taken, board.rootComplex.inFlight, board.engine.pending]).toEqual([0, 0, 0]);
         },
       ),
       { numRuns: 40 },

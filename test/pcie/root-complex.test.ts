@@ -20,7 +20,7 @@ describe('The CPU, through the root complex,', () => {
     const { CONFIG_READ_0, CONFIG_WRITE_0, COMPLETION, COMPLETION_DATA } = TlpKind;
     const read = [CONFIG_READ_0, COMPLETION_DATA];
     expect(kinds).toEqual([...read, ...read, CONFIG_WRITE_0, COMPLETION, ...read]);
-    expect(board.link.taken).toBe(0);
+    expect(board.link.top.pool.taken).toBe(0);
   });
 
   it('pays for a configuration read with the access, both ways of the link, and the bytes', () => {
@@ -58,7 +58,7 @@ describe('The CPU, through the root complex,', () => {
     const reads = Array.from({ length: 100 }, () => board.engine.spawn(board.rootComplex.mmioRead(BAR, 4)));
     board.engine.run();
     expect(new Set(reads.map((read) => read.result))).toEqual(new Set([0x444d_4101n]));
-    expect(board.link.taken).toBe(0);
+    expect(board.link.top.pool.taken).toBe(0);
   });
 });
 
@@ -73,7 +73,7 @@ describe('The root complex', () => {
     expect(completions).toEqual([1]);
     board.transfer({ address: BigInt(16 * MIB), length: 64, command: START_WRITE });
     expect(board.rootComplex.state).toMatchObject({ reads: 0, writes: 0, refused: 2 });
-    expect([board.link.taken, board.rootComplex.inFlight]).toEqual([0, 0]);
+    expect([board.link.top.pool.taken, board.rootComplex.inFlight]).toEqual([0, 0]);
   });
 
   it('completes with UR what is beyond 52 bits', () => {
@@ -146,7 +146,7 @@ describe('The root complex', () => {
     dma.function.send(dma.function.take().memoryWrite(RID, 0, 0x1ffc, 8));
     board.engine.run();
     expect(board.rootComplex.state).toMatchObject({ writes: 0, malformed: 1 });
-    expect(link.taken).toBe(0);
+    expect(link.top.pool.taken).toBe(0);
   });
 
   it('completes a configuration request for a function that the device does not have with UR', () => {
@@ -155,7 +155,7 @@ describe('The root complex', () => {
     board.link.probe = (tlp: Tlp, direction) => {
       if (direction === 'upstream') statuses.push(tlp.status);
     };
-    board.link.downstream.send(board.link.take().configRead(0, 0, RID + 1, 0, 4));
+    board.link.top.send(board.link.top.take().configRead(0, 0, RID + 1, 0, 4));
     board.engine.run();
     expect(statuses).toEqual([1]);
   });
@@ -192,10 +192,10 @@ describe('A reset', () => {
     const first = run();
     board.engine.spawn(board.rootComplex.mmioWrite(BAR + 0x18, 4, 1n));
     board.engine.runUntil((board.engine.now + 400_000) as never);
-    expect(board.link.taken).toBeGreaterThan(0);
+    expect(board.link.top.pool.taken).toBeGreaterThan(0);
     board.reset();
     expect(board.snapshot()).toEqual(built);
-    expect(board.link.taken).toBe(0);
+    expect(board.link.top.pool.taken).toBe(0);
     expect(run()).toEqual(first);
   });
 
@@ -210,7 +210,7 @@ describe('A reset', () => {
     board.dma.reset();
     board.engine.run();
     expect(board.rootComplex.state.reads).toBe(0);
-    expect([board.link.taken, board.rootComplex.inFlight]).toEqual([0, 0]);
+    expect([board.link.top.pool.taken, board.rootComplex.inFlight]).toEqual([0, 0]);
     board.bringUp();
     expect(board.transfer({ address: 0x1000n, length: 256, command: START_READ })).toBe(0b010);
   });

@@ -23,8 +23,32 @@ export const CompletionStatus = {
 /** Format (FMT): header length and presence of data. */
 export const Format = { DW3: 0, DW4: 1, DW3_DATA: 2, DW4_DATA: 3, PREFIX: 4 } as const;
 
-/** TYPE codes under each format. */
-export const TypeCode = { MEMORY: 0x00, CONFIG_0: 0x04, COMPLETION: 0x0a, PREFIX_PASID: 0x11 } as const;
+/** TYPE codes under each format. The low three bits of a message's are its routing. */
+export const TypeCode = {
+  MEMORY: 0x00,
+  CONFIG_0: 0x04,
+  CONFIG_1: 0x05,
+  COMPLETION: 0x0a,
+  FETCH_ADD: 0x0c,
+  SWAP: 0x0d,
+  COMPARE_AND_SWAP: 0x0e,
+  MESSAGE: 0x10,
+  DEFERRABLE_WRITE: 0x1b,
+  PREFIX_PASID: 0x11,
+} as const;
+
+/** How a message finds its way. */
+export const MessageRouting = { ROOT_COMPLEX: 0, ADDRESS: 1, ID: 2, BROADCAST: 3, LOCAL: 4, GATHER: 5 } as const;
+
+export const MessageCode = {
+  INVALIDATE_REQUEST: 0x01,
+  INVALIDATE_COMPLETION: 0x02,
+  PAGE_REQUEST: 0x04,
+  PAGE_REQUEST_GROUP_RESPONSE: 0x05,
+  ERR_COR: 0x30,
+  ERR_NONFATAL: 0x31,
+  ERR_FATAL: 0x33,
+} as const;
 
 const DW0 = {
   FMT: bits(31, 29, 'RW', 'format', Format),

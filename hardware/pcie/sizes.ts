@@ -1,0 +1,22 @@
+/** How many bytes a TLP has on a link, and into how many a transfer is cut. */
+import { FRAMING_BYTES } from './spec/index.ts';
+import { NO_PASID, type Tlp } from './tlp.ts';
+
+/**
+ * Bytes of the first request for `left` bytes from `addressLo` on. `limit`, a power of two up to 4096, is the largest
+ * payload or read request; the pieces end on its multiples, so none crosses a 4 KiB boundary.
+ */
+export function pieceLength(addressLo: number, left: number, limit: number): number {
+  return Math.min(left, limit - (addressLo & (limit - 1)));
+}
+
+/** Bytes of header and PASID prefix. */
+export function headerBytes(tlp: Tlp): number {
+  const wide = tlp.isMessage || (tlp.addressHi !== 0 && tlp.isMemoryRequest);
+  return (wide ? 16 : 12) + (tlp.pasid === NO_PASID ? 0 : 4);
+}
+
+/** Bytes that a TLP occupies on a link. */
+export function wireBytes(tlp: Tlp): number {
+  return FRAMING_BYTES + headerBytes(tlp) + (tlp.data === null ? 0 : tlp.dataWords * 4);
+}
