@@ -26,6 +26,9 @@ export function completionStatus(status: number): number {
     : CompletionStatus.UNSUPPORTED_REQUEST;
 }
 
+/** Entries of a translation completion that fills a read completion boundary of 128 bytes. */
+export const MOST_TRANSLATIONS = 16;
+
 export class TranslationRequest {
   // The question. It never crosses a 4 KiB boundary.
   requester = 0;
@@ -34,6 +37,9 @@ export class TranslationRequest {
   access = 0;
   /** AT field: 0 untranslated, 1 translation request, 2 translated. */
   addressType = 0;
+  /** Of a translation request: how many consecutive translations are wanted, 1 to 16, and NW, the device will not write. */
+  wanted = 0;
+  noWrite = false;
   addressHi = 0;
   addressLo = 0;
   /** Bytes. */
@@ -48,6 +54,9 @@ export class TranslationRequest {
   hpaLo = 0;
   /** False where the translation asks for accesses that do not snoop the CPU's caches. */
   snoop = true;
+  /** Of a translation request that succeeded: the entries that answer it, two words each, the upper one first, and their number. */
+  readonly translations = new Uint32Array(MOST_TRANSLATIONS * 2);
+  translated = 0;
   /** For an interrupt: the agent has recorded it in memory, and nothing is left to deliver. */
   absorbed = false;
 
@@ -80,6 +89,10 @@ export interface TranslationAgent {
    * that came through the same port before `request`. The answer does not come from within `go`.
    */
   inTurn?: (request: TranslationRequest, go: () => void) => void;
+  /** Takes a message of a device that is meant for it, in its turn: a page request, an invalidate completion. */
+  message?: (tlp: Tlp) => void;
+  /** Set by the root complex, for an agent that has something to say to devices: sends the message that `fill` makes. */
+  transmit?: (fill: (tlp: Tlp) => Tlp) => void;
 }
 
 const INTERRUPT_RANGE = 0xfee;
