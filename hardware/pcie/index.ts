@@ -4,6 +4,7 @@ export * from './config-space.ts';
 export * from './endpoint.ts';
 export * from './function.ts';
 export { type Direction, LINK, Link, LinkEnd, type LinkSpec, type LinkState, linkRate } from './link.ts';
+export * from './ordering.ts';
 export * from './root-complex.ts';
 export type { RootPort } from './root-port.ts';
 export type { MmioTarget } from './routes.ts';

@@ -59,6 +59,8 @@ export class Tlp {
   requester = 0;
   tag = 0;
   attributes = 0;
+  /** 0 to 7. The models send 0, and answer in the class of the request. */
+  trafficClass = 0;
   pasid: number = NO_PASID;
   privileged = false;
   execute = false;
@@ -176,8 +178,10 @@ export class Tlp {
   /** Answers `request` without data. */
   completion(request: Tlp, completer: number, status: number): this {
     const byteCount = bytesAsked(request);
-    const { requester, tag, attributes } = request;
-    this.answer(requester, tag, completer, status, byteCount).attributes = attributes;
+    const { requester, tag, attributes, trafficClass } = request;
+    this.answer(requester, tag, completer, status, byteCount);
+    this.attributes = attributes;
+    this.trafficClass = trafficClass;
     return this;
   }
 
@@ -224,6 +228,7 @@ export class Tlp {
     this.requester = requester;
     this.tag = tag;
     this.attributes = 0;
+    this.trafficClass = 0;
     this.pasid = NO_PASID;
     this.privileged = false;
     this.execute = false;
