@@ -1,6 +1,6 @@
 /**
- * What devices send to the root complex: memory requests, translated by an agent and done in memory; interrupts; and the
- * completions of the CPU's own requests, which this only keeps in order.
+ * What devices send to the root complex: memory requests, translated by an agent and done in memory or by another device;
+ * interrupts; messages; and completions, of the CPU's own requests and of those of other devices.
  *
  * A transaction goes: arrival, the root complex's latency, the agent's answer, its turn in the order of its port, memory's
  * time, effect. Agents may answer in any order, and reads of one port overlap.
@@ -9,50 +9,52 @@ import { numberOf, PAGE_SIZE, PHYSICAL_BITS } from '../bits/index.ts';
 import type { MemoryController } from '../memory/index.ts';
 import { type Duration, type Engine, ns } from '../sim/index.ts';
 import { Inbound, Step } from './inbound.ts';
+import { complete, fetch, write } from './memory-access.ts';
 import type { RootComplexSpec, RootComplexState } from './root-complex.ts';
-import type { RootPort } from './root-port.ts';
+import { RootPort } from './root-port.ts';
 import type { Routes } from './routes.ts';
-import { AddressType, CompletionStatus } from './spec/index.ts';
+import { AddressType, CompletionStatus, MessageRouting } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 import {
-  Access,
   completionStatus,
+  describe,
   inInterruptRange,
-  isInterrupt,
   type TranslationAgent,
   type TranslationRequest,
   TranslationStatus,
 } from './translation.ts';
 
+/** What the root complex is to what arrives. */
+export interface Surroundings {
+  readonly spec: RootComplexSpec;
+  readonly state: RootComplexState;
+  readonly routes: Routes;
+  /** The port behind which a function is. */
+  readonly portOf: (requester: number) => RootPort | null;
+  readonly onInterrupt: (address: number, data: number) => void;
+  /** Takes a completion of the CPU's whose turn has come, and does not keep it. */
+  readonly onCompletion: (tlp: Tlp) => void;
+}
+
 export class Arrivals {
   agent: TranslationAgent | null = null;
-  onInterrupt: (address: number, data: number) => void = ignore;
-  /** Takes a completion whose turn has come, and does not keep it. */
-  onCompletion: (tlp: Tlp) => void = ignore;
   readonly #engine: Engine;
   readonly #controller: MemoryController;
-  readonly #routes: Routes;
-  readonly #spec: RootComplexSpec;
-  readonly #state: RootComplexState;
+  readonly #root: Surroundings;
   readonly #latency: Duration;
   #idle: Inbound[] = [];
   #all: Inbound[] = [];
   /** Transactions for which the agent has no credit. */
   readonly #waiting: Inbound[] = [];
+  /** What goes on to another port and has not left. */
+  readonly #forwarded = new Map<Tlp, Inbound>();
+  #leaving: Inbound | null = null;
 
-  constructor(
-    engine: Engine,
-    controller: MemoryController,
-    routes: Routes,
-    spec: RootComplexSpec,
-    state: RootComplexState,
-  ) {
+  constructor(engine: Engine, controller: MemoryController, root: Surroundings) {
     this.#engine = engine;
     this.#controller = controller;
-    this.#routes = routes;
-    this.#spec = spec;
-    this.#state = state;
-    this.#latency = ns(spec.latency);
+    this.#root = root;
+    this.#latency = ns(root.spec.latency);
   }
 
   attach(agent: TranslationAgent): void {
@@ -70,20 +72,15 @@ export class Arrivals {
 
   /** A TLP arrives at a port. */
   receive(port: RootPort, tlp: Tlp): void {
-    if (tlp.creditClass !== CreditClass.COMPLETION && !wellFormed(tlp)) {
+    if (!isWellFormed(tlp)) {
       // A malformed TLP is discarded: nobody is told, and a read of it never completes.
-      this.#state.malformed++;
+      this.#root.state.malformed++;
+      port.below.note(tlp);
       port.end.release(tlp);
       return;
     }
-    const inbound = this.#idle.pop() ?? this.#grow();
-    inbound.port = port;
-    inbound.tlp = tlp;
-    inbound.answered = false;
-    inbound.finished = false;
-    inbound.turn = null;
-    inbound.inTurn = false;
-    inbound.behind = port.arrived;
+    const inbound = (this.#idle.pop() ?? this.#grow()).begin(port, tlp);
+    inbound.refusal = port.below.judge(tlp);
     if (tlp.creditClass === CreditClass.POSTED) {
       port.arrived++;
       port.posted.push(inbound);
@@ -100,20 +97,15 @@ export class Arrivals {
   /** Asks the agent, or decides without one. */
   ask(inbound: Inbound): void {
     const { request, tlp } = inbound;
-    const write = tlp.kind === TlpKind.MEMORY_WRITE;
-    request.requester = tlp.requester;
-    request.pasid = tlp.pasid;
-    request.access =
-      (write ? Access.WRITE : Access.READ) |
-      (tlp.execute ? Access.EXECUTE : 0) |
-      (tlp.privileged ? Access.PRIVILEGED : 0) |
-      (tlp.length === 0 ? Access.ZERO_LENGTH : 0);
-    request.addressType = tlp.addressType;
-    request.addressHi = tlp.addressHi;
-    request.addressLo = tlp.addressLo;
-    request.length = tlp.length;
-    request.interrupt = isInterrupt(tlp);
-    request.data = request.interrupt ? tlp.word : 0;
+    if (tlp.isConfigRequest || tlp.kind === TlpKind.DEFERRABLE_WRITE) {
+      // Nobody configures the host from below, and memory puts nothing off.
+      inbound.refusal ||= CompletionStatus.UNSUPPORTED_REQUEST;
+    }
+    if (inbound.refusal !== CompletionStatus.SUCCESSFUL || tlp.isMessage) {
+      this.#decide(inbound);
+      return;
+    }
+    describe(request, tlp);
     if (this.agent === null) {
       request.passThrough();
       if (!request.interrupt && inInterruptRange(tlp.addressHi, tlp.addressLo)) {
@@ -129,26 +121,38 @@ export class Arrivals {
 
   /** Memory has come to this transaction. */
   perform(inbound: Inbound): void {
-    const { tlp, request } = inbound;
+    const { port, tlp, request } = inbound;
+    const { state, spec } = this.#root;
     const { memory } = this.#controller;
     const address = numberOf(request.hpaHi, request.hpaLo);
     if (tlp.kind === TlpKind.MEMORY_WRITE) {
-      const done = tlp.length === 0 || memory.write(address, tlp.data!.subarray(0, tlp.length));
-      if (done) this.#state.writes++;
-      else this.#state.refused++;
+      state[write(memory, address, tlp) ? 'writes' : 'refused']++;
       inbound.finished = true;
-      this.#advance(inbound.port);
+      this.#advance(port);
       return;
     }
-    // A zero-length read is answered with one byte of no meaning.
-    const bytes = tlp.length === 0 ? NO_MEANING : memory.read(address, tlp.length);
+    const bytes = fetch(memory, address, tlp);
     if (bytes === undefined) {
       this.#refuse(inbound, CompletionStatus.UNSUPPORTED_REQUEST);
       return;
     }
-    this.#state.reads++;
-    this.#complete(inbound, bytes);
+    state.reads++;
+    complete(port, tlp, bytes, spec);
     this.#end(inbound);
+  }
+
+  /** A TLP of another port has gone down. */
+  left(tlp: Tlp): void {
+    const inbound = this.#forwarded.get(tlp);
+    if (inbound === undefined) return;
+    this.#forwarded.delete(tlp);
+    const { port } = inbound;
+    port.end.forward(tlp);
+    if (tlp.creditClass === CreditClass.POSTED) {
+      inbound.finished = true;
+      // What leaves at once leaves under the eyes of who goes on with its port.
+      if (inbound !== this.#leaving) this.#advance(port);
+    } else this.#idle.push(inbound);
   }
 
   reset(): void {
@@ -156,14 +160,24 @@ export class Arrivals {
     this.#all = [];
     this.#idle = [];
     this.#waiting.length = 0;
+    this.#forwarded.clear();
   }
 
   #answered(request: TranslationRequest): void {
     const inbound = request.owner as Inbound;
     if (inbound.owner === null) return;
+    if (request.status !== TranslationStatus.SUCCESS) inbound.refusal = completionStatus(request.status);
+    if (inbound.inTurn) {
+      inbound.answered = true;
+      this.#deliver(inbound);
+    }
+    this.#decide(inbound);
+  }
+
+  /** It is known what becomes of a request. */
+  #decide(inbound: Inbound): void {
     inbound.answered = true;
-    if (inbound.inTurn) this.#deliver(inbound);
-    if (inbound.tlp.kind === TlpKind.MEMORY_WRITE) this.#advance(inbound.port);
+    if (inbound.tlp.creditClass === CreditClass.POSTED) this.#advance(inbound.port);
     else this.#proceed(inbound);
   }
 
@@ -176,18 +190,19 @@ export class Arrivals {
 
   /** Goes on with a read or completion when it is answered and its turn has come. */
   #proceed(inbound: Inbound): void {
-    const { port, request, tlp } = inbound;
+    const { port, request, tlp, refusal } = inbound;
     if (!inbound.answered || inbound.behind > port.finished) return;
     if (tlp.creditClass === CreditClass.COMPLETION) {
-      this.onCompletion(tlp);
-      this.#end(inbound);
-    } else if (request.status !== TranslationStatus.SUCCESS) {
-      this.#refuse(inbound, completionStatus(request.status));
-    } else if (!this.#reachesMemory(request) || tlp.addressType === AddressType.TRANSLATION) {
-      // Nothing here can carry the answer to a translation request yet.
-      this.#refuse(inbound, CompletionStatus.UNSUPPORTED_REQUEST);
+      this.#passCompletion(inbound);
+    } else if (refusal !== CompletionStatus.SUCCESSFUL) {
+      this.#refuse(inbound, refusal);
+    } else if (tlp.addressType === AddressType.TRANSLATION) {
+      this.#completeTranslation(inbound);
     } else {
-      this.#engine.schedule(this.#controller.reserve(tlp.length), inbound, Step.PERFORM);
+      const peer = this.#destination(request);
+      if (peer === undefined) this.#refuse(inbound, CompletionStatus.UNSUPPORTED_REQUEST);
+      else if (peer !== null) this.#forward(inbound, peer);
+      else this.#engine.schedule(this.#controller.reserve(tlp.length), inbound, Step.PERFORM);
     }
   }
 
@@ -200,33 +215,52 @@ export class Arrivals {
 
   /** Starts the posted request whose turn it is; false when it must wait. */
   #issue(port: RootPort, inbound: Inbound): boolean {
-    const { request, tlp } = inbound;
-    if (!inbound.answered && inbound.turn === null) return false;
-    // Who takes the interrupt looks for the data that was written before it.
-    if (port.issued > 0 && (request.interrupt || port.posted[0]!.inTurn)) return false;
-    if (inbound.turn !== null) {
+    const { request, tlp, refusal, turn } = inbound;
+    if (!inbound.answered && turn === null) return false;
+    // Who takes an interrupt or a message looks for the data that was written before it.
+    const stands = tlp.isMessage || request.interrupt;
+    if (port.issued > 0 && (stands || blocks(port.posted[0]!))) return false;
+    if (turn !== null) {
       inbound.inTurn = true;
-      inbound.turn();
+      turn();
+    } else if (refusal !== CompletionStatus.SUCCESSFUL) {
+      this.#drop(inbound);
+    } else if (tlp.isMessage) {
+      this.#message(inbound);
     } else if (request.interrupt) {
       this.#deliver(inbound);
-    } else if (request.status !== TranslationStatus.SUCCESS) {
-      this.#state.refused++;
-      inbound.finished = true;
-    } else if (!this.#reachesMemory(request)) {
-      this.#state.refused++;
-      inbound.finished = true;
     } else {
-      this.#engine.schedule(this.#controller.reserve(tlp.length), inbound, Step.PERFORM);
+      const peer = this.#destination(request);
+      if (peer === undefined) this.#drop(inbound);
+      else if (peer === null) this.#engine.schedule(this.#controller.reserve(tlp.length), inbound, Step.PERFORM);
+      else if (port.issued > 0) return false;
+      else this.#forward(inbound, peer);
     }
     return true;
   }
 
   #deliver(inbound: Inbound): void {
-    const { request } = inbound;
-    const passed = request.status === TranslationStatus.SUCCESS;
+    const { request, refusal } = inbound;
+    if (refusal !== CompletionStatus.SUCCESSFUL) {
+      this.#drop(inbound);
+      return;
+    }
     inbound.finished = true;
-    this.#state[passed ? 'interrupts' : 'refused']++;
-    if (passed && !request.absorbed) this.onInterrupt(numberOf(request.hpaHi, request.hpaLo), request.data);
+    this.#root.state.interrupts++;
+    if (!request.absorbed) this.#root.onInterrupt(numberOf(request.hpaHi, request.hpaLo), request.data);
+  }
+
+  /** By ID to a device, or to the agent; by ROOT_COMPLEX to the agent, who knows what it takes. */
+  #message(inbound: Inbound): void {
+    const { port, tlp } = inbound;
+    const peer = tlp.routing === MessageRouting.ID ? this.#root.portOf(tlp.completer) : null;
+    if (peer !== null) {
+      this.#forward(inbound, peer);
+      return;
+    }
+    if (!this.agent?.message?.(tlp)) port.below.note(tlp);
+    this.#root.state.messages++;
+    inbound.finished = true;
   }
 
   /** Takes finished requests off the front of the queue; true when there were any. */
@@ -236,40 +270,76 @@ export class Arrivals {
       const inbound = port.posted.shift()!;
       port.issued--;
       port.finished++;
-      this.#end(inbound);
+      if (inbound.gone) this.#idle.push(inbound);
+      else this.#end(inbound);
     }
     while (port.held.length > 0 && port.held[0]!.behind <= port.finished) this.#proceed(port.held.shift()!);
     return port.finished !== before;
   }
 
-  /** False for an address that is beyond physical memory or belongs to a device: peer-to-peer is not routed. */
-  #reachesMemory(request: TranslationRequest): boolean {
-    const { hpaHi, hpaLo, length } = request;
-    return hpaHi >>> (PHYSICAL_BITS - 32) === 0 && this.#routes.find(numberOf(hpaHi, hpaLo), length) === null;
+  /** The port of the device that has the address, `null` for memory, `undefined` for nobody. */
+  #destination({ hpaHi, hpaLo, length }: TranslationRequest): RootPort | null | undefined {
+    if (hpaHi >>> (PHYSICAL_BITS - 32) !== 0) return undefined;
+    const address = numberOf(hpaHi, hpaLo);
+    const route = this.#root.routes.find(address, length);
+    if (route === null) return null;
+    const isWithin = address >= route.start && address + length <= route.end;
+    return this.#root.spec.peerToPeer && route.to instanceof RootPort && isWithin ? route.to : undefined;
+  }
+
+  /** Sends a TLP on to another device, at the address that the agent has found. */
+  #forward(inbound: Inbound, peer: RootPort): void {
+    const { tlp, request } = inbound;
+    if (tlp.isMemoryRequest) {
+      tlp.addressHi = request.hpaHi;
+      tlp.addressLo = request.hpaLo;
+      tlp.addressType = AddressType.UNTRANSLATED;
+    }
+    inbound.gone = true;
+    this.#root.state.forwarded++;
+    this.#forwarded.set(tlp, inbound);
+    this.#leaving = inbound;
+    peer.push(tlp);
+    this.#leaving = null;
+  }
+
+  #passCompletion(inbound: Inbound): void {
+    const { tlp } = inbound;
+    const { spec, portOf, onCompletion } = this.#root;
+    const peer = tlp.requester === spec.requester ? null : portOf(tlp.requester);
+    if (peer !== null) {
+      this.#forward(inbound, peer);
+      return;
+    }
+    if (tlp.requester === spec.requester) onCompletion(tlp);
+    this.#end(inbound);
+  }
+
+  #completeTranslation(inbound: Inbound): void {
+    const { port, request, tlp } = inbound;
+    const { translated, translations } = request;
+    if (translated === 0) {
+      // Nobody here translates.
+      this.#refuse(inbound, CompletionStatus.UNSUPPORTED_REQUEST);
+      return;
+    }
+    const bytes = new Uint8Array(translated * 8);
+    const view = new DataView(bytes.buffer);
+    for (let i = 0; i < translated * 2; i++) view.setUint32(i * 4, translations[i]!);
+    complete(port, tlp, bytes, this.#root.spec);
+    this.#end(inbound);
   }
 
   #refuse(inbound: Inbound, status: number): void {
     const { port, tlp } = inbound;
-    this.#state.refused++;
-    port.end.send(port.end.take().completion(tlp, this.#spec.requester, status));
+    this.#root.state.refused++;
+    port.push(port.end.take().completion(tlp, this.#root.spec.requester, status));
     this.#end(inbound);
   }
 
-  /** Sends the data in as few completions as payload size and read completion boundary allow. */
-  #complete(inbound: Inbound, bytes: Uint8Array): void {
-    const { port, tlp } = inbound;
-    const { readCompletionBoundary, requester } = this.#spec;
-    const payload = Math.min(this.#spec.maxPayload, port.maxPayload);
-    for (let from = 0; from < bytes.length; ) {
-      const offset = (tlp.addressLo & (PAGE_SIZE - 1)) + from;
-      const end = offset + payload;
-      const length = Math.min(bytes.length - from, end - (end % readCompletionBoundary) - offset);
-      const completion = port.end.take().completionData(tlp, requester, from, length);
-      // Most reads fit one completion, and then no view of a part is needed.
-      completion.data!.set(length === bytes.length ? bytes : bytes.subarray(from, from + length));
-      port.end.send(completion);
-      from += length;
-    }
+  #drop(inbound: Inbound): void {
+    this.#root.state.refused++;
+    inbound.finished = true;
   }
 
   /** The transaction is over: its TLP and credit go back. */
@@ -285,11 +355,20 @@ export class Arrivals {
   }
 }
 
-const NO_MEANING = new Uint8Array(1);
-
-/** A memory request that crosses no 4 KiB boundary. */
-function wellFormed(tlp: Tlp): boolean {
-  return tlp.isMemoryRequest && (tlp.addressLo & (PAGE_SIZE - 1)) + tlp.length <= PAGE_SIZE;
+/** Nothing is begun behind it: an interrupt that is being recorded, a write on its way to another device. */
+function blocks({ inTurn, gone }: Inbound): boolean {
+  return inTurn || gone;
 }
 
-function ignore(): void {}
+/** A memory request that crosses no 4 KiB boundary, an AtomicOp whose operands are aligned, or something else. */
+function isWellFormed(tlp: Tlp): boolean {
+  if (!tlp.isMemoryRequest) return true;
+  const { addressLo, length } = tlp;
+  if (tlp.isAtomic) {
+    const width = tlp.kind === TlpKind.COMPARE_AND_SWAP ? length / 2 : length;
+    return OPERANDS.has(width) && addressLo % width === 0 && (width < 16 || tlp.kind === TlpKind.COMPARE_AND_SWAP);
+  }
+  return (addressLo & (PAGE_SIZE - 1)) + length <= PAGE_SIZE;
+}
+
+const OPERANDS = new Set([4, 8, 16]);

@@ -11,12 +11,13 @@ import { highHalf, lowHalf } from '../bits/index.ts';
 import type { Component, Script } from '../sim/index.ts';
 import { type BarSpec, ConfigSpace, type ConfigSpec } from './config-space.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { Range } from './routes.ts';
 import { CompletionStatus } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 
 export interface FunctionSpec extends ConfigSpec {
   readonly name: string;
-  /** Requester id: bus 15:8, device 7:3, function 2:0. */
+  /** Requester id before anybody has said otherwise: bus 15:8, device 7:3, function 2:0. */
   readonly requester: number;
 }
 
@@ -56,6 +57,25 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     this.config.describePlace(generation, width, endpoint.functions.length > 1);
   }
 
+  /** Requester id: the bus on which it is now, its device and function number. */
+  get requester(): number {
+    const { requester } = this.spec;
+    return this.#endpoint === null ? requester : (this.#endpoint.bus << 8) | (requester & 0xff);
+  }
+
+  /** False for a function that answers nothing: a virtual function that is not enabled. */
+  get isPresent(): boolean {
+    return true;
+  }
+
+  /** Addresses that lead to it now. */
+  get ranges(): Range[] {
+    return this.spec.bars.flatMap((bar) => {
+      const start = this.config.barAt(bar);
+      return start < 0 ? [] : [{ start, end: start + bar.size }];
+    });
+  }
+
   get endpoint(): Endpoint {
     if (this.#endpoint === null) throw new Error(`${this.name} is not connected to a link`);
     return this.#endpoint;
@@ -92,7 +112,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   *interrupt(vector: number): Script<boolean> {
     if (vector >= this.config.msiVectors) return false;
     const { msiAddressHi, msiAddressLo } = this.config;
-    const tlp = this.take().memoryWrite(this.spec.requester, msiAddressHi, msiAddressLo, 4);
+    const tlp = this.take().memoryWrite(this.requester, msiAddressHi, msiAddressLo, 4);
     const data = this.config.msiData(vector);
     for (let i = 0; i < 4; i++) tlp.data![i] = data >>> (i * 8);
     return yield* this.transmit(tlp);
@@ -124,7 +144,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   }
 
   #configRead(tlp: Tlp): void {
-    const answer = this.take().completionData(tlp, this.spec.requester, 0, 4);
+    const answer = this.take().completionData(tlp, this.requester, 0, 4);
     const word = this.config.read(tlp.addressLo & ~3, 4);
     for (let i = 0; i < 4; i++) answer.data![i] = word >>> (i * 8);
     this.send(answer);
@@ -132,7 +152,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   #configWrite(tlp: Tlp): void {
     this.config.write(tlp.addressLo, tlp.length, tlp.word);
-    this.send(this.take().completion(tlp, this.spec.requester, CompletionStatus.SUCCESSFUL));
+    this.send(this.take().completion(tlp, this.requester, CompletionStatus.SUCCESSFUL));
   }
 
   #completion(tlp: Tlp): void {
@@ -150,7 +170,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
       return;
     }
     // A zero-length read is answered with one byte of no meaning.
-    const answer = this.take().completionData(tlp, this.spec.requester, 0, Math.max(tlp.length, 1));
+    const answer = this.take().completionData(tlp, this.requester, 0, Math.max(tlp.length, 1));
     this.#behaviour.memoryRead(bar.index, offset, answer.data!, tlp.length);
     this.send(answer);
   }

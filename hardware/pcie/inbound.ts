@@ -2,6 +2,7 @@
 import type { Handler } from '../sim/index.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { RootPort } from './root-port.ts';
+import { CompletionStatus } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
 import { TranslationRequest } from './translation.ts';
 
@@ -18,14 +19,32 @@ export class Inbound implements Handler {
   behind = 0;
   answered = false;
   finished = false;
+  /** What its port or the root complex answers without asking the agent; SUCCESSFUL while there is nothing to refuse. */
+  refusal: number = CompletionStatus.SUCCESSFUL;
   /** An interrupt that the agent will record in memory when its turn comes; then its answer is all that is missing. */
   turn: (() => void) | null = null;
   inTurn = false;
+  /** It is on its way to another device, and so no longer here. */
+  gone = false;
   /** Null after a reset, when what is still scheduled for it means nothing. */
   owner: Arrivals | null;
 
   constructor(owner: Arrivals) {
     this.owner = owner;
+  }
+
+  /** A TLP has arrived at a port. */
+  begin(port: RootPort, tlp: Tlp): this {
+    this.port = port;
+    this.tlp = tlp;
+    this.behind = port.arrived;
+    this.answered = false;
+    this.finished = false;
+    this.refusal = CompletionStatus.SUCCESSFUL;
+    this.turn = null;
+    this.inTurn = false;
+    this.gone = false;
+    return this;
   }
 
   handle(step: number): void {

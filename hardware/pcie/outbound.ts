@@ -8,12 +8,19 @@ import type { RootPort } from './root-port.ts';
 import { CompletionStatus } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
 
+/** How a request ended. */
+export interface Answer {
+  readonly status: number;
+  /** The data as a little-endian number, 0 when there is none; `null` for any status but success. */
+  readonly value: bigint | null;
+}
+
 /** Tags of a requester that does not use extended ones. */
 const TAGS = 32;
 
 export class Outbound {
   readonly #engine: Engine;
-  readonly #answers: (Signal<bigint | null> | null)[] = new Array<null>(TAGS).fill(null);
+  readonly #answers: (Signal<Answer> | null)[] = new Array<null>(TAGS).fill(null);
   #free: Gate;
 
   constructor(engine: Engine) {
@@ -21,17 +28,14 @@ export class Outbound {
     this.#free = new Gate(engine, 'a tag of the root complex');
   }
 
-  /**
-   * Sends the non-posted request that `fill` makes and waits for its completion: the data as a little-endian number, 0
-   * when there is none, or `null` for any status but success.
-   */
-  *request(port: RootPort, fill: (tlp: Tlp, tag: number) => Tlp): Script<bigint | null> {
+  /** Sends the non-posted request that `fill` makes and waits for its completion. */
+  *request(port: RootPort, fill: (tlp: Tlp, tag: number) => Tlp): Script<Answer> {
     let tag = this.#answers.indexOf(null);
     while (tag < 0) {
       yield this.#free.wait();
       tag = this.#answers.indexOf(null);
     }
-    const answer = new Signal<bigint | null>(this.#engine, `the completion of tag ${tag}`);
+    const answer = new Signal<Answer>(this.#engine, `the completion of tag ${tag}`);
     this.#answers[tag] = answer;
     yield* port.transmit(fill(port.end.take(), tag));
     return yield* waitFor(answer);
@@ -43,7 +47,8 @@ export class Outbound {
     // A completion that nobody waits for is dropped, as the specification says of unexpected ones.
     if (answer == null) return;
     this.#answers[tlp.tag] = null;
-    answer.fire(tlp.status === CompletionStatus.SUCCESSFUL ? dataOf(tlp) : null);
+    const { status } = tlp;
+    answer.fire({ status, value: status === CompletionStatus.SUCCESSFUL ? dataOf(tlp) : null });
     this.#free.notify();
   }
 

@@ -1,25 +1,26 @@
 /**
  * The root complex: where PCIe meets memory, the CPU and the translation agent.
  *
- * Offers: `connect` functions over a link to a new root port; `attach` a translation agent (without one, addresses pass as
- * they are); `claimMmio` and `integrate` for registers and functions on the platform; to the CPU `configRead`, `configWrite`, `mmioRead`, `mmioWrite`.
+ * Offers: `connect` devices of the root complex itself, `addPort` for a root port with a link below it; `attach` a
+ * translation agent (without one, addresses pass as they are); `claimMmio` and `integrate` for registers and functions on
+ * the platform; to the CPU `configRead`, `configWrite`, `mmioRead`, `mmioWrite`, `directStore`, `deferrableWrite`.
  * Needs: a memory controller; `onInterrupt` for messages that devices write into 0xFEEx_xxxx.
  *
- * Inaccuracies: the ports have no configuration space of their own and all functions are on the bus numbers of their
- * requester ids; addresses are decoded from the functions' base addresses rather than from port windows; peer-to-peer
- * requests are unsupported; a malformed TLP is discarded and counted, not reported.
+ * Inaccuracies: whatever a device sends to another device by way of the root complex is translated first, also where ACS
+ * lets a port do without; ordering attributes let nothing overtake here; a malformed TLP is discarded and counted, not
+ * reported.
  */
-import { hex, highHalf, lowHalf } from '../bits/index.ts';
+import { hex } from '../bits/index.ts';
 import type { MemoryController } from '../memory/index.ts';
-import { type Component, type Duration, type Engine, ns, type Script } from '../sim/index.ts';
+import type { Component, Engine, Script } from '../sim/index.ts';
 import { Arrivals } from './arrivals.ts';
-import { Endpoint } from './endpoint.ts';
+
+import { CpuAccess, type DeferrableOutcome } from './cpu-access.ts';
+import { Endpoint, IntegratedDevice } from './endpoint.ts';
 import type { PcieFunction } from './function.ts';
-import { Link, type LinkSpec } from './link.ts';
-import { Outbound } from './outbound.ts';
+import { Link, type LinkEnd, type LinkSpec } from './link.ts';
 import { RootPort } from './root-port.ts';
 import { type MmioTarget, Routes } from './routes.ts';
-import type { Tlp } from './tlp.ts';
 import { TlpPool } from './tlp-pool.ts';
 import type { TranslationAgent } from './translation.ts';
 
@@ -36,6 +37,8 @@ export interface RootComplexSpec {
   readonly maxPayload: number;
   /** 64 or 128 bytes. */
   readonly readCompletionBoundary: number;
+  /** Whether memory requests of one device reach the registers of another. */
+  readonly peerToPeer: boolean;
 }
 
 /** Not architectural. */
@@ -46,6 +49,7 @@ export const ROOT_COMPLEX: RootComplexSpec = {
   mmioAccess: 50,
   maxPayload: 256,
   readCompletionBoundary: 64,
+  peerToPeer: true,
 };
 
 /** A function of the root complex itself, known by its configuration space. `size` is 1, 2 or 4 bytes within a word. */
@@ -59,6 +63,9 @@ export interface RootComplexState {
   reads: number;
   writes: number;
   interrupts: number;
+  messages: number;
+  /** TLPs of one device that went on to another. */
+  forwarded: number;
   /** Requests that ended without effect: completed with UR or CA, or dropped because they were posted. */
   refused: number;
   /** TLPs that violated the format rules and were discarded. */
@@ -68,26 +75,35 @@ export interface RootComplexState {
 export class RootComplex implements Component<RootComplexSpec, RootComplexState> {
   readonly name: string;
   readonly spec: RootComplexSpec;
-  readonly state: RootComplexState = { reads: 0, writes: 0, interrupts: 0, refused: 0, malformed: 0 };
+  readonly state: RootComplexState = { ...NOTHING };
   readonly ports: RootPort[] = [];
+  /** Receives each interrupt message: its address and data, remapped where the agent does so. */
+  onInterrupt: (address: number, data: number) => void = ignore;
   readonly #engine: Engine;
   readonly #pool = new TlpPool();
   readonly #routes = new Routes();
   readonly #integrated = new Map<number, IntegratedFunction>();
   readonly #arrivals: Arrivals;
-  readonly #outbound: Outbound;
-  readonly #configAccess: Duration;
-  readonly #mmioAccess: Duration;
+  readonly #cpu: CpuAccess;
 
   constructor(engine: Engine, controller: MemoryController, spec = ROOT_COMPLEX, name = 'root complex') {
     this.name = name;
     this.spec = spec;
     this.#engine = engine;
-    this.#configAccess = ns(spec.configAccess);
-    this.#mmioAccess = ns(spec.mmioAccess);
-    this.#outbound = new Outbound(engine);
-    this.#arrivals = new Arrivals(engine, controller, this.#routes, spec, this.state);
-    this.#arrivals.onCompletion = (tlp) => this.#outbound.complete(tlp);
+    const portOf = (requester: number) => this.#portOf(requester);
+    this.#cpu = new CpuAccess(engine, spec, {
+      routes: this.#routes,
+      integrated: (requester) => this.#integrated.get(requester),
+      portOf,
+    });
+    this.#arrivals = new Arrivals(engine, controller, {
+      spec,
+      state: this.state,
+      routes: this.#routes,
+      portOf,
+      onInterrupt: (address, data) => this.onInterrupt(address, data),
+      onCompletion: (tlp) => this.#cpu.complete(tlp),
+    });
   }
 
   /** The agent that translates what devices send; `null` when there is none. */
@@ -97,26 +113,31 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
 
   attach(agent: TranslationAgent): void {
     this.#arrivals.attach(agent);
+    agent.transmit = (fill) => {
+      const tlp = fill(this.#pool.take());
+      const port = this.#portOf(tlp.completer);
+      // Nobody is there: a message is posted, and who sent it hears nothing.
+      if (port === null) this.#pool.give(tlp);
+      else port.push(tlp);
+    };
   }
 
-  /** Receives each interrupt message: its address and data, remapped where the agent does so. */
-  set onInterrupt(deliver: (address: number, data: number) => void) {
-    this.#arrivals.onInterrupt = deliver;
-  }
-
-  /** Memory requests and completions that have arrived and are not finished. */
+  /** What has arrived and is not finished. */
   get inFlight(): number {
     return this.#arrivals.inFlight;
   }
 
-  /** Puts a device with these functions behind a new root port. */
+  /** A link of this fabric, for what is put behind a port. */
+  link(spec: LinkSpec, name: string): Link {
+    return new Link(this.#engine, spec, name, this.#pool);
+  }
+
+  /** Puts a device with these functions on the root complex's own bus, behind a link that nobody sees. */
   connect(spec: LinkSpec, functions: readonly PcieFunction[], name = `link ${this.ports.length}`): Link {
     for (const { spec: fn } of functions) this.#refuseTaken(fn.requester, fn.name);
-    const link = new Link(this.#engine, spec, name, this.#pool);
-    const port = new RootPort(this.#engine, link.top, new Endpoint(this.#engine, link.bottom, functions));
-    link.top.receive = (tlp) => this.#arrivals.receive(port, tlp);
+    const link = this.link(spec, name);
+    this.#add(link.top, new IntegratedDevice(new Endpoint(this.#engine, link.bottom, functions)));
     for (const { config } of functions) config.onDecode = () => this.#routes.rebuild(this.ports);
-    this.ports.push(port);
     return link;
   }
 
@@ -133,64 +154,49 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
   }
 
   /** Reads 1, 2 or 4 bytes of a function's configuration space; all ones where there is no function. */
-  *configRead(rid: number, offset: number, size: number): Script<number> {
-    yield this.#configAccess;
-    const own = this.#integrated.get(rid);
-    if (own !== undefined) return own.readConfig(offset, size);
-    const port = this.#portOf(rid);
-    if (port === null) return allOnes(size);
-    const { requester } = this.spec;
-    const fill = (tlp: Tlp, tag: number) => tlp.configRead(requester, tag, rid, offset, size);
-    const word = yield* this.#outbound.request(port, fill);
-    return word === null ? allOnes(size) : Number(BigInt.asUintN(size * 8, word >> BigInt((offset & 3) * 8)));
+  configRead(rid: number, offset: number, size: number): Script<number> {
+    return this.#cpu.configRead(rid, offset, size);
   }
 
   /** Waits for the completion: the write has taken effect. */
-  *configWrite(rid: number, offset: number, size: number, value: number): Script<void> {
-    yield this.#configAccess;
-    this.#integrated.get(rid)?.writeConfig(offset, size, value);
-    const port = this.#portOf(rid);
-    if (port === null) return;
-    yield* this.#outbound.request(port, (tlp, tag) => {
-      tlp.configWrite(this.spec.requester, tag, rid, offset, size);
-      for (let i = 0; i < size; i++) tlp.data![i] = value >>> (i * 8);
-      return tlp;
-    });
+  configWrite(rid: number, offset: number, size: number, value: number): Script<void> {
+    return this.#cpu.configWrite(rid, offset, size, value);
   }
 
   /** Reads 1, 2, 4 or 8 bytes; all ones where nothing answers. */
-  *mmioRead(address: number, size: number): Script<bigint> {
-    yield this.#mmioAccess;
-    const route = this.#routes.find(address, size);
-    if (route === null) return BigInt.asUintN(size * 8, -1n);
-    if (!(route.to instanceof RootPort)) return route.to.read(address - route.start, size);
-    const { requester } = this.spec;
-    const fill = (tlp: Tlp, tag: number) => tlp.memoryRead(requester, tag, highHalf(address), lowHalf(address), size);
-    const value = yield* this.#outbound.request(route.to, fill);
-    return BigInt.asUintN(size * 8, value ?? -1n);
+  mmioRead(address: number, size: number): Script<bigint> {
+    return this.#cpu.mmioRead(address, size);
   }
 
   /** Writes 1, 2, 4 or 8 bytes. To a device it is posted: this ends when the link has taken it. */
-  *mmioWrite(address: number, size: number, value: bigint): Script<void> {
-    yield this.#mmioAccess;
-    const route = this.#routes.find(address, size);
-    if (route === null) return;
-    if (!(route.to instanceof RootPort)) {
-      route.to.write(address - route.start, size, value);
-      return;
-    }
-    const tlp = route.to.end.take().memoryWrite(this.spec.requester, highHalf(address), lowHalf(address), size);
-    for (let i = 0; i < size; i++) tlp.data![i] = Number(BigInt.asUintN(8, value >> BigInt(i * 8)));
-    yield* route.to.transmit(tlp);
+  mmioWrite(address: number, size: number, value: bigint): Script<void> {
+    return this.#cpu.mmioWrite(address, size, value);
+  }
+
+  /** Writes up to 64 bytes to a device at once, posted (MOVDIR64B). */
+  directStore(address: number, bytes: Uint8Array): Script<void> {
+    return this.#cpu.directStore(address, bytes);
+  }
+
+  /** Writes 64 bytes that the device may put off (ENQCMD), and hears whether it did. */
+  deferrableWrite(address: number, bytes: Uint8Array): Script<DeferrableOutcome> {
+    return this.#cpu.deferrableWrite(address, bytes);
   }
 
   /** Resets itself and its links; devices and their functions reset themselves. */
   reset(): void {
     this.#arrivals.reset();
-    this.#outbound.reset();
+    this.#cpu.reset();
     for (const port of this.ports) port.reset();
     this.#pool.reset();
-    Object.assign(this.state, { reads: 0, writes: 0, interrupts: 0, refused: 0, malformed: 0 });
+    Object.assign(this.state, NOTHING);
+  }
+
+  #add(end: LinkEnd, below: RootPort['below']): void {
+    const port = new RootPort(this.#engine, end, below);
+    port.onForwarded = (tlp) => this.#arrivals.left(tlp);
+    end.receive = (tlp) => this.#arrivals.receive(port, tlp);
+    this.ports.push(port);
   }
 
   #refuseTaken(requester: number, name: string): void {
@@ -198,11 +204,19 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
     throw new Error(`${name}: requester id ${hex(requester, 4)} is taken`);
   }
 
-  #portOf(rid: number): RootPort | null {
-    return this.ports.find(({ functions }) => functions.some(({ spec }) => spec.requester === rid)) ?? null;
+  #portOf(requester: number): RootPort | null {
+    return this.ports.find(({ below }) => below.leadsTo(requester)) ?? null;
   }
 }
 
-function allOnes(size: number): number {
-  return 2 ** (size * 8) - 1;
-}
+const NOTHING: RootComplexState = {
+  reads: 0,
+  writes: 0,
+  interrupts: 0,
+  messages: 0,
+  forwarded: 0,
+  refused: 0,
+  malformed: 0,
+};
+
+function ignore(): void {}

@@ -3,18 +3,35 @@
  *
  * PCIe orders what arrives: a posted request passes no posted one before it, a read or completion passes no posted request
  * before it, and a posted request waits for no read. So posted requests stand in a queue that finishes in order, and each
- * other TLP remembers how many of them came before it.
+ * other TLP remembers how many of them came before it. What goes down waits in a queue of its own that follows the same table.
  */
 import { type Engine, Gate, type Script } from '../sim/index.ts';
-import type { Endpoint } from './endpoint.ts';
-import type { PcieFunction } from './function.ts';
 import type { Inbound } from './inbound.ts';
 import type { LinkEnd } from './link.ts';
+import { TransactionQueue } from './ordering.ts';
+import type { Range } from './routes.ts';
 import type { Tlp } from './tlp.ts';
+
+/** What lies behind a port, as far as the root complex has to know. */
+export interface Below {
+  /** True when the function with this requester id is there. */
+  leadsTo(requester: number): boolean;
+  /** True when configuration requests for it have to pass a bridge: they are of type 1. */
+  isBeyond(requester: number): boolean;
+  /** Ranges of addresses that lead there. */
+  readonly ranges: readonly Range[];
+  /** Largest payload that goes down, in bytes. */
+  readonly maxPayload: number;
+  /** The completion status with which the port itself answers a TLP from below; SUCCESSFUL lets it pass. */
+  judge(tlp: Tlp): number;
+  /** An error message of a device, or an error that the port found. */
+  note(tlp: Tlp): void;
+  reset(): void;
+}
 
 export class RootPort {
   readonly end: LinkEnd;
-  readonly functions: readonly PcieFunction[];
+  readonly below: Below;
   /** Posted requests that are not finished, oldest first; memory has been asked to perform the first `issued` of them. */
   readonly posted: Inbound[] = [];
   issued = 0;
@@ -23,30 +40,32 @@ export class RootPort {
   finished = 0;
   /** Reads and completions behind a posted request that has not finished, oldest first. */
   readonly held: Inbound[] = [];
+  /** Told of each TLP of another port that has gone down here. */
+  onForwarded: (tlp: Tlp) => void = ignore;
   readonly #engine: Engine;
-  readonly #endpoint: Endpoint;
+  readonly #egress = new TransactionQueue((tlp) => this.onForwarded(tlp));
   #free!: Gate;
 
-  constructor(engine: Engine, end: LinkEnd, endpoint: Endpoint) {
+  constructor(engine: Engine, end: LinkEnd, below: Below) {
     this.end = end;
-    this.functions = endpoint.functions;
+    this.below = below;
     this.#engine = engine;
-    this.#endpoint = endpoint;
     this.#forgetWaiting();
-    end.onFree = () => this.#free.notify();
+    end.onFree = () => {
+      this.#egress.pump();
+      this.#free.notify();
+    };
   }
 
-  /** Sends a TLP as soon as there is a credit for it. */
+  /** Sends a TLP, or keeps it until its turn and a credit come. */
+  push(tlp: Tlp): void {
+    this.#egress.push(tlp, this.end);
+  }
+
+  /** Sends a TLP of the CPU behind everything that waits already, as soon as there is a credit for it. */
   *transmit(tlp: Tlp): Script<void> {
-    while (!this.end.canSend(tlp)) yield this.#free.wait();
+    while (this.#egress.length > 0 || !this.end.canSend(tlp)) yield this.#free.wait();
     this.end.send(tlp);
-  }
-
-  /** Largest payload that every function of the link may receive, in bytes. */
-  get maxPayload(): number {
-    let least = 4096;
-    for (const { config } of this.functions) least = Math.min(least, config.maxPayload);
-    return least;
   }
 
   reset(): void {
@@ -55,8 +74,9 @@ export class RootPort {
     this.issued = 0;
     this.arrived = 0;
     this.finished = 0;
+    this.#egress.reset(ignore);
     this.end.link.reset();
-    this.#endpoint.reset();
+    this.below.reset();
     this.#forgetWaiting();
   }
 
@@ -65,3 +85,5 @@ export class RootPort {
     this.#free = new Gate(this.#engine, `a credit of ${this.end.link.name} downstream`);
   }
 }
+
+function ignore(): void {}

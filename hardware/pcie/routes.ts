@@ -1,5 +1,11 @@
-/** Which physical addresses are not memory: ranges claimed on the platform and the base addresses of functions. */
+/** Which physical addresses are not memory: ranges claimed on the platform, and what lies behind the ports. */
 import type { RootPort } from './root-port.ts';
+
+/** Addresses from `start` up to `end`. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
 
 /** A range of registers on the platform, an IOMMU's for instance. `size` is 1, 2, 4 or 8 bytes. */
 export interface MmioTarget {
@@ -7,10 +13,8 @@ export interface MmioTarget {
   write(offset: number, size: number, value: bigint): void;
 }
 
-/** Where the addresses from `start` up to `end` lead. */
-export interface Route {
-  readonly start: number;
-  readonly end: number;
+/** Where the addresses of a range lead. */
+export interface Route extends Range {
   readonly to: MmioTarget | RootPort;
 }
 
@@ -25,16 +29,9 @@ export class Routes {
     this.#claimed.push({ start, end: start + length, to: target });
   }
 
-  /** Recomputes everything from the base addresses as they are programmed now. */
+  /** Recomputes everything from what the ports decode now. */
   rebuild(ports: readonly RootPort[]): void {
-    const decoded = ports.flatMap((port) =>
-      port.functions.flatMap(({ config, spec }) =>
-        spec.bars.flatMap((bar) => {
-          const start = config.barAt(bar);
-          return start < 0 ? [] : [{ start, end: start + bar.size, to: port }];
-        }),
-      ),
-    );
+    const decoded = ports.flatMap((port) => port.below.ranges.map(({ start, end }) => ({ start, end, to: port })));
     this.#all = [...this.#claimed, ...decoded];
     this.#lowest = this.#all.reduce((lowest, { start }) => Math.min(lowest, start), Infinity);
     this.#highest = this.#all.reduce((highest, { end }) => Math.max(highest, end), 0);

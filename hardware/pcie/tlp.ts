@@ -175,6 +175,12 @@ export class Tlp {
     return this;
   }
 
+  /** Makes a configuration request one of type 1, which a bridge passes on, or of type 0, which a function takes. */
+  ofType1(isType1: boolean): this {
+    if (isType1 !== this.kind >= TlpKind.CONFIG_READ_1) this.kind += isType1 ? 2 : -2;
+    return this;
+  }
+
   /** Answers `request` without data. */
   completion(request: Tlp, completer: number, status: number): this {
     const byteCount = bytesAsked(request);

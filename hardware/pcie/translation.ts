@@ -89,10 +89,33 @@ export interface TranslationAgent {
    * that came through the same port before `request`. The answer does not come from within `go`.
    */
   inTurn?: (request: TranslationRequest, go: () => void) => void;
-  /** Takes a message of a device that is meant for it, in its turn: a page request, an invalidate completion. */
-  message?: (tlp: Tlp) => void;
+  /** Takes a message of a device in its turn, a page request or an invalidate completion; false when it is not for it. */
+  message?: (tlp: Tlp) => boolean;
   /** Set by the root complex, for an agent that has something to say to devices: sends the message that `fill` makes. */
   transmit?: (fill: (tlp: Tlp) => Tlp) => void;
+}
+
+/** Puts the question that a memory request is. */
+export function describe(request: TranslationRequest, tlp: Tlp): void {
+  const isRead = tlp.kind === TlpKind.MEMORY_READ;
+  const isTranslation = tlp.addressType === AddressType.TRANSLATION;
+  request.requester = tlp.requester;
+  request.pasid = tlp.pasid;
+  request.access =
+    (isRead || tlp.isAtomic ? Access.READ : 0) |
+    (isRead ? 0 : Access.WRITE) |
+    (tlp.execute ? Access.EXECUTE : 0) |
+    (tlp.privileged ? Access.PRIVILEGED : 0) |
+    (tlp.length === 0 ? Access.ZERO_LENGTH : 0);
+  request.addressType = tlp.addressType;
+  request.addressHi = tlp.addressHi;
+  request.addressLo = tlp.addressLo;
+  request.length = tlp.length;
+  request.wanted = isTranslation ? Math.min(Math.max(tlp.length >>> 3, 1), MOST_TRANSLATIONS) : 0;
+  request.noWrite = isTranslation && (tlp.addressLo & 1) !== 0;
+  request.translated = 0;
+  request.interrupt = isInterrupt(tlp);
+  request.data = request.interrupt ? tlp.word : 0;
 }
 
 const INTERRUPT_RANGE = 0xfee;
