@@ -5,8 +5,11 @@
  * Words are little-endian in order: bit 0 is bit 0 of word 0, bit 32 is bit 0 of word 1.
  */
 
-/** How software may access a field of a register; `RW1S` takes a 1 and keeps it. Structures in memory are all `RW`. */
-export type Access = 'RO' | 'ROS' | 'RW' | 'RWL' | 'WO' | 'RW1C' | 'RW1CS' | 'RW1S';
+/**
+ * How software may access a field of a register; `RW1S` takes a 1 and keeps it. The sticky ones, `ROS`, `RWS` and `RW1CS`, keep
+ * their value through the resets that the specification says. Structures in memory are all `RW`.
+ */
+export type Access = 'RO' | 'ROS' | 'RW' | 'RWS' | 'RWL' | 'WO' | 'RW1C' | 'RW1CS' | 'RW1S';
 
 export type Words = Uint32Array | Int32Array;
 

@@ -18,7 +18,7 @@ export interface Placement {
 /** Receives the raw value that software wrote to one word, so write-only bits act here. */
 export type WriteHook = (written: number) => void;
 
-const WRITABLE: ReadonlySet<Access> = new Set(['RW', 'RWL']);
+const WRITABLE: ReadonlySet<Access> = new Set(['RW', 'RWS', 'RWL']);
 const CLEARABLE: ReadonlySet<Access> = new Set(['RW1C', 'RW1CS']);
 const SETTABLE: ReadonlySet<Access> = new Set(['RW1S']);
 const ALL_LANES = -1;

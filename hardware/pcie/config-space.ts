@@ -1,211 +1,247 @@
 /**
- * The configuration space of one function: a type 0 header, base address registers that can be sized, and the PCI
- * Express and MSI capabilities. It stores and gates; what a command bit means is in `function.ts`.
+ * The configuration space of one function: a header of type 0 or 1 and the capabilities that its spec names. It stores and
+ * gates; what the function does when something is allowed is the function's.
  *
- * Surface: `read` and `write` of 1, 2 or 4 bytes; the decoded `busMaster`, `barAt`, `maxPayload`, `maxReadRequest`, `msi…`;
- * `onDecode` is called when software moves or enables a base address.
+ * Surface: `read` and `write` of 1 to 4 bytes; the decoded `busMaster`, `barAt`, `maxPayload`, `maxReadRequest`; each
+ * capability, or `null`; `report` of errors; `onDecode`, called when software moves or enables addresses or buses; `onFlr`;
+ * three resets.
+ *
+ * Inaccuracies: a reset takes no time. The bus number that a function captures is not kept here.
  */
-import { type AnyLayout, bits, type FieldSpec, type Layout, RegisterFile, register } from '../bits/index.ts';
+import { maskOf, type Placement, RegisterFile } from '../bits/index.ts';
+import { type BarSpec, barAddress } from './base-address.ts';
+import { BridgeHeader } from './bridge-header.ts';
 import {
-  BAR_COUNT,
-  barOffset,
-  CAPABILITIES_POINTER,
-  CapabilityId,
-  CLASS_REVISION,
-  COMMAND_STATUS,
-  CONFIG_BYTES,
-  HEADER_TYPE,
-  IDENTITY,
-  INTERRUPT,
-  MEMORY_BAR,
-  MSI_CAPABILITY,
-  PCIE_CAPABILITY,
-  SizeCode,
-  SUBSYSTEM,
-} from './spec/index.ts';
+  type AcsCapability,
+  type AerCapability,
+  type AriCapability,
+  type AtsCapability,
+  arrange,
+  buildCapabilities,
+  type Capability,
+  type CapabilitySet,
+  type FoundError,
+  link,
+  type MessageSource,
+  type MsiCapability,
+  type MsixCapability,
+  type PasidCapability,
+  type PciExpressCapability,
+  type PowerManagementCapability,
+  type PriCapability,
+  reportError,
+  type SriovCapability,
+} from './capabilities/index.ts';
+import { fillHeader, hasBridgeHeader, headerRegisters } from './config-header.ts';
+import type { ConfigSpec } from './config-spec.ts';
+import { barOffset, COMMAND_STATUS, CONFIG_BYTES, ErrorMessage, HEADER_TYPE, PowerState } from './spec/index.ts';
 
-export interface BarSpec {
-  /** Index of the register, 0 to 5; with `wide` the next register holds the upper half. */
+/** Which virtual function this is, of which physical one. */
+export interface VirtualPlace {
+  readonly physical: ConfigSpace;
   readonly index: number;
-  /** Bytes, a power of two of at least 16. */
-  readonly size: number;
-  /** The address has 64 bits. */
-  readonly wide: boolean;
-  readonly prefetchable: boolean;
 }
 
-export interface ConfigSpec {
-  readonly vendor: number;
-  readonly device: number;
-  readonly revision: number;
-  /** 24 bits: base class, subclass, programming interface. */
-  readonly classCode: number;
-  readonly bars: readonly BarSpec[];
-  /** Vectors that the function can use: 0 for no MSI capability, or a power of two up to 32. */
-  readonly msiVectors: number;
-  /** Largest payload that the function can handle: 128 to 4096 bytes. */
-  readonly payloadSupported: number;
-}
+const STICKY: ReadonlySet<string> = new Set(['ROS', 'RWS', 'RW1CS']);
+const WORD_BYTES = 4;
+/** What a function without a PCI Express capability keeps to. */
+const CONVENTIONAL_PAYLOAD = 128;
 
-const PCIE_AT = 0x40;
-const MSI_AT = 0x80;
-
-export class ConfigSpace {
+export class ConfigSpace implements CapabilitySet {
   readonly spec: ConfigSpec;
-  /** Called after software changed a base address or Memory Space Enable. */
+  /** Its registers and where they are, for those who decode. */
+  readonly registers: readonly Placement[];
+  /** Called after software changed a base address, a window, a bus number or Memory Space Enable. */
   onDecode: (() => void) | null = null;
+  /** Called after a function-level reset of the registers, or a reset by leaving D3hot. */
+  onFlr: (() => void) | null = null;
+  /** Of a type 1 header. */
+  readonly bridge: BridgeHeader | null;
+  readonly pciExpress: PciExpressCapability | null;
+  readonly powerManagement: PowerManagementCapability | null;
+  readonly msi: MsiCapability | null;
+  readonly msix: MsixCapability | null;
+  readonly aer: AerCapability | null;
+  readonly acs: AcsCapability | null;
+  readonly ari: AriCapability | null;
+  readonly sriov: SriovCapability | null;
+  readonly ats: AtsCapability | null;
+  readonly pri: PriCapability | null;
+  readonly pasid: PasidCapability | null;
+  readonly #virtual: VirtualPlace | null;
+  readonly #own: readonly Capability[];
   readonly #file: RegisterFile;
-  readonly #pcie = placed(PCIE_CAPABILITY, PCIE_AT);
-  readonly #msi = placed(MSI_CAPABILITY, MSI_AT);
+  /** Bits that survive every reset but that by power, and those that survive a function-level reset beside them. */
+  readonly #sticky: Uint32Array;
+  readonly #keptByFlr: Uint32Array;
+  #isAwake = true;
 
-  constructor(spec: ConfigSpec) {
+  constructor(spec: ConfigSpec, place: VirtualPlace | null = null) {
+    const decoded = () => this.onDecode?.();
+    const { set, own } = buildCapabilities(spec, place?.physical ?? null, decoded);
     this.spec = spec;
-    const bars = spec.bars.flatMap(barRegisters);
-    const header = [IDENTITY, COMMAND_STATUS, CLASS_REVISION, HEADER_TYPE, SUBSYSTEM, CAPABILITIES_POINTER, INTERRUPT];
-    const all: AnyLayout[] = [...header, ...bars, this.#pcie];
-    if (spec.msiVectors > 0) all.push(this.#msi);
-    const file = new RegisterFile(CONFIG_BYTES, all);
-    file.initial(IDENTITY, { VENDOR_ID: spec.vendor, DEVICE_ID: spec.device });
-    file.initial(COMMAND_STATUS, { CAPABILITIES_LIST: 1 });
-    file.initial(CLASS_REVISION, { REVISION_ID: spec.revision, CLASS_CODE: spec.classCode });
-    file.initial(SUBSYSTEM, { SUBSYSTEM_VENDOR_ID: spec.vendor, SUBSYSTEM_ID: spec.device });
-    file.initial(CAPABILITIES_POINTER, { POINTER: PCIE_AT });
-    for (const bar of spec.bars) {
-      file.initial(register('type of a base address', barOffset(bar.index), 32, '', BAR_FIXED), {
-        BAR_TYPE: bar.wide ? 2 : 0,
-        PREFETCHABLE: bar.prefetchable ? 1 : 0,
-      });
-    }
-    if (spec.msiVectors > 0) {
-      file.initial(this.#msi, {
-        CAPABILITY_ID: CapabilityId.MSI,
-        MULTIPLE_MESSAGE_CAPABLE: log2(spec.msiVectors),
-        ADDRESS_64: 1,
-      });
-    }
+    this.#virtual = place;
+    this.#own = own;
+    this.pciExpress = set.pciExpress;
+    this.powerManagement = set.powerManagement;
+    this.msi = set.msi;
+    this.msix = set.msix;
+    this.aer = set.aer;
+    this.acs = set.acs;
+    this.ari = set.ari;
+    this.sriov = set.sriov;
+    this.ats = set.ats;
+    this.pri = set.pri;
+    this.pasid = set.pasid;
+
+    const lists = [arrange(own, false), arrange(own, true)] as const;
+    const placed = lists.flat();
+    this.registers = [
+      ...headerRegisters(spec, place !== null),
+      ...placed.flatMap(({ capability, offset }) => capability.placements(offset)),
+    ];
+    const file = new RegisterFile(CONFIG_BYTES, this.registers);
     this.#file = file;
-    this.describePlace(0, 0, false);
+    fillHeader(file, spec, lists[0][0]?.offset ?? 0, place !== null);
+    for (const list of lists) link(file, list);
+    this.#sticky = masks(this.registers, ({ spec: { access } }) => STICKY.has(access));
+    const kept = placed.map(({ capability, offset }) => ({ layout: capability.shape.layout, offset }));
+    const keptFields = new Set(own.flatMap(({ keptByFlr }) => keptByFlr));
+    this.#keptByFlr = masks(kept, (field) => keptFields.has(field)).map((mask, i) => mask | this.#sticky[i]!);
 
-    file.onWrite(COMMAND_STATUS.$.offset!, () => this.onDecode?.());
-    for (const bar of spec.bars) {
-      file.onWrite(barOffset(bar.index), () => this.onDecode?.());
-      if (bar.wide) file.onWrite(barOffset(bar.index + 1), () => this.onDecode?.());
+    file.onWrite(COMMAND_STATUS.$.offset!, decoded);
+    const bars = place === null ? spec.bars : [];
+    for (const { index, wide } of bars) {
+      for (let n = 0; n < (wide ? 2 : 1); n++) file.onWrite(barOffset(index + n), decoded);
     }
+    this.bridge = hasBridgeHeader(spec) ? new BridgeHeader(file, decoded) : null;
+    this.describePlace(0, 0, false);
+    if (this.pciExpress !== null) this.pciExpress.onFlr = () => this.functionLevelReset();
+    if (this.powerManagement !== null) this.powerManagement.onChange = (before) => this.#powerChanged(before);
   }
 
-  /** Sets what the function says of its link and of its neighbours on the device. */
+  /** Sets what the function says of its link and of its neighbours on the device, before software has written anything. */
   describePlace(generation: number, width: number, multiFunction: boolean): void {
-    this.#file.initial(HEADER_TYPE, { MULTI_FUNCTION: multiFunction ? 1 : 0 });
-    this.#file.initial(this.#pcie, {
-      CAPABILITY_ID: CapabilityId.PCI_EXPRESS,
-      NEXT: this.spec.msiVectors > 0 ? MSI_AT : 0,
-      VERSION: 2,
-      PAYLOAD_SUPPORTED: log2(this.spec.payloadSupported / 128),
-      EXTENDED_TAG_SUPPORTED: 1,
-      ROLE_BASED_ERRORS: 1,
-      MAX_READ_REQUEST: SizeCode.B512,
-      MAX_LINK_SPEED: generation,
-      MAX_LINK_WIDTH: width,
-      LINK_SPEED: generation,
-      LINK_WIDTH: width,
-      PREFIX_SUPPORTED: 1,
+    this.#file.initial(HEADER_TYPE, {
+      LAYOUT: this.bridge === null ? 0 : 1,
+      MULTI_FUNCTION: multiFunction ? 1 : 0,
     });
+    this.pciExpress?.describeLink(generation, width);
   }
 
-  /** The `size` bytes at `offset`, which do not cross a word. */
+  /** The bytes at `offset` that lie in one word; what crosses words reaches no function and reads 0. */
   read(offset: number, size: number): number {
-    return this.#file.readBytes(offset, size);
+    return isInWord(offset, size) ? this.#file.readBytes(offset, size) : 0;
   }
 
   write(offset: number, size: number, value: number): void {
-    this.#file.writeBytes(offset, size, value);
+    if (isInWord(offset, size)) this.#file.writeBytes(offset, size, value);
   }
 
+  /** A virtual function is there when its physical one says so; any other is always there. */
+  get isPresent(): boolean {
+    return this.#virtual === null || this.#virtual.index < this.#virtual.physical.sriov!.vfs;
+  }
+
+  /** The function may issue memory requests, MSIs among them. */
   get busMaster(): boolean {
-    return COMMAND_STATUS.BUS_MASTER.isSet(this.#file.words);
+    return this.#isAwake && COMMAND_STATUS.BUS_MASTER.isSet(this.#file.words);
   }
 
-  /** The address that `bar` answers at, or -1 while Memory Space Enable is off. */
+  /** The address that `bar` answers at, or -1 while it does not. */
   barAt(bar: BarSpec): number {
-    const words = this.#file.words;
-    if (!COMMAND_STATUS.MEMORY_SPACE.isSet(words)) return -1;
-    const at = barOffset(bar.index) / 4;
-    const low = MEMORY_BAR.ADDRESS.get(words, at) * 16;
-    return bar.wide ? words[at + 1]! * 2 ** 32 + low : low;
+    if (!this.#isAwake) return -1;
+    if (this.#virtual !== null) return this.#virtual.physical.sriov!.barAt(this.#virtual.index, bar);
+    const { words } = this.#file;
+    return COMMAND_STATUS.MEMORY_SPACE.isSet(words) ? barAddress(words, barOffset(0), bar) : -1;
   }
 
   /** Largest payload that the function may send, in bytes. */
   get maxPayload(): number {
-    return 128 << this.#pcie.MAX_PAYLOAD.get(this.#file.words);
+    return this.pciExpress === null ? CONVENTIONAL_PAYLOAD : this.pciExpress.maxPayload;
   }
 
   /** Largest read that the function may request, in bytes. */
   get maxReadRequest(): number {
-    return 128 << this.#pcie.MAX_READ_REQUEST.get(this.#file.words);
+    return this.pciExpress === null ? CONVENTIONAL_PAYLOAD : this.pciExpress.maxReadRequest;
   }
 
-  /** Number of MSI vectors that software allows; 0 while MSI is off. */
-  get msiVectors(): number {
-    if (this.spec.msiVectors === 0 || !this.#msi.ENABLE.isSet(this.#file.words)) return 0;
-    return Math.min(1 << this.#msi.MULTIPLE_MESSAGE_ENABLE.get(this.#file.words), this.spec.msiVectors);
-  }
-
-  get msiAddressHi(): number {
-    return this.#msi.ADDRESS_HIGH.get(this.#file.words) | 0;
-  }
-
-  get msiAddressLo(): number {
-    return (this.#msi.ADDRESS.get(this.#file.words) << 2) | 0;
-  }
-
-  /** The data of a vector's message: its number replaces the low bits. */
-  msiData(vector: number): number {
-    return (this.#msi.DATA.get(this.#file.words) & ~(this.msiVectors - 1)) | vector;
+  /** How the function interrupts: MSI-X before MSI; `null` while neither is enabled. */
+  get interrupts(): MessageSource | null {
+    if (this.msix?.enabled) return this.msix;
+    return this.msi?.enabled ? this.msi : null;
   }
 
   /** A request of this function ended with UR (`abort` false) or CA (true). */
   noteFailedRequest(abort: boolean): void {
-    const field = abort ? COMMAND_STATUS.RECEIVED_TARGET_ABORT : COMMAND_STATUS.RECEIVED_MASTER_ABORT;
+    this.#note(abort ? COMMAND_STATUS.RECEIVED_TARGET_ABORT : COMMAND_STATUS.RECEIVED_MASTER_ABORT);
+  }
+
+  /** This function completed a request with CA. */
+  noteCompleterAbort(): void {
+    this.#note(COMMAND_STATUS.SIGNALED_TARGET_ABORT);
+  }
+
+  /** The function found an error. Gives the message code to send to the root complex, or `ErrorMessage.NONE`. */
+  report(found: FoundError): number {
+    if (this.pciExpress === null) return ErrorMessage.NONE;
+    const serrEnabled = COMMAND_STATUS.SERR_ENABLE.isSet(this.#file.words);
+    const message = reportError(found, { pciExpress: this.pciExpress, aer: this.aer, serrEnabled });
+    const isUncorrectable = message === ErrorMessage.FATAL || message === ErrorMessage.NON_FATAL;
+    if (isUncorrectable && serrEnabled) this.#note(COMMAND_STATUS.SIGNALED_SYSTEM_ERROR);
+    return message;
+  }
+
+  /** Back to the state after power-on. */
+  reset(): void {
+    this.#restart(null);
+  }
+
+  /** What a reset of the link or of the bus above does: sticky bits stay. */
+  conventionalReset(): void {
+    this.#restart(this.#sticky);
+  }
+
+  /** As Initiate Function Level Reset does: what is sticky stays, and what belongs to the link. */
+  functionLevelReset(): void {
+    this.#restart(this.#keptByFlr);
+    this.onFlr?.();
+  }
+
+  #note(field: (typeof COMMAND_STATUS)['RECEIVED_TARGET_ABORT']): void {
     field.set(this.#file.words, 1);
   }
 
-  reset(): void {
+  #restart(kept: Uint32Array | null): void {
+    const before = kept === null ? null : this.#file.words.slice();
     this.#file.reset();
+    if (before !== null) {
+      const { words } = this.#file;
+      for (let i = 0; i < words.length; i++) words[i] = (words[i]! & ~kept![i]!) | (before[i]! & kept![i]!);
+    }
+    this.#isAwake = true;
+    for (const capability of this.#own) capability.reset();
+    this.bridge?.refresh();
     this.onDecode?.();
   }
-}
 
-const BAR_FIXED = { BAR_TYPE: MEMORY_BAR.BAR_TYPE.spec, PREFETCHABLE: MEMORY_BAR.PREFETCHABLE.spec };
-
-/**
- * A base address register of this size. The address bits below the size are not declared, so they read 0 whatever is
- * written: this is the sizing protocol.
- */
-function barRegisters(bar: BarSpec): AnyLayout[] {
-  const { index, size, wide } = bar;
-  const shift = log2(size);
-  if (shift < 4 || index < 0 || index + (wide ? 2 : 1) > BAR_COUNT || (shift > 31 && !wide)) {
-    throw new RangeError(`base address ${index} of ${size} bytes is not possible`);
+  #powerChanged(before: number): void {
+    const { state, noSoftReset } = this.powerManagement!;
+    this.#isAwake = state === PowerState.D0;
+    if (before === PowerState.D3_HOT && !noSoftReset) this.functionLevelReset();
+    else this.onDecode?.();
   }
-  const low: Record<string, FieldSpec> = { ...BAR_FIXED };
-  if (shift < 32) low['ADDRESS'] = bits(31, shift, 'RW', 'address');
-  const registers: AnyLayout[] = [register(`base address ${index}`, barOffset(index), 32, '', low)];
-  if (wide) {
-    const high = { ADDRESS: bits(31, Math.max(shift - 32, 0), 'RW', 'address bits 63:32') };
-    registers.push(register(`base address ${index}, upper half`, barOffset(index + 1), 32, '', high));
-  }
-  return registers;
 }
 
-/** A layout at a place of this function's choice. */
-function placed<F extends Readonly<Record<string, FieldSpec>>>(of: Layout<F>, offset: number): Layout<F> {
-  const fields = Object.fromEntries(of.$.fields.map((field) => [field.name, field.spec]));
-  return register(of.$.name, offset, of.$.bits, of.$.reference, fields as F);
+/** True for 1 to 4 bytes of one word of configuration space. */
+function isInWord(offset: number, size: number): boolean {
+  const isInside = Number.isInteger(offset) && offset >= 0 && offset < CONFIG_BYTES;
+  return isInside && size >= 1 && (offset % WORD_BYTES) + size <= WORD_BYTES;
 }
 
-function log2(powerOfTwo: number): number {
-  let exponent = 0;
-  while (2 ** exponent < powerOfTwo) exponent++;
-  if (2 ** exponent !== powerOfTwo) throw new RangeError(`${powerOfTwo} is not a power of two`);
-  return exponent;
+/** The bits of the fields that `select` accepts, for every word of configuration space. */
+function masks(registers: readonly Placement[], select: Parameters<typeof maskOf>[1]): Uint32Array {
+  const all = new Uint32Array(CONFIG_BYTES / WORD_BYTES);
+  for (const { layout, offset } of registers) all.set(maskOf(layout, select), offset / WORD_BYTES);
+  return all;
 }

@@ -9,7 +9,10 @@
  */
 import { highHalf, lowHalf } from '../bits/index.ts';
 import type { Component, Script } from '../sim/index.ts';
-import { type BarSpec, ConfigSpace, type ConfigSpec } from './config-space.ts';
+import type { BarSpec } from './base-address.ts';
+import type { MessageSource } from './capabilities/index.ts';
+import { ConfigSpace, type VirtualPlace } from './config-space.ts';
+import type { ConfigSpec } from './config-spec.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Range } from './routes.ts';
 import { CompletionStatus } from './spec/index.ts';
@@ -28,6 +31,8 @@ export interface FunctionBehaviour {
   memoryWrite(bar: number, offset: number, from: Uint8Array, length: number): void;
   /** A completion of one of its requests. The TLP is gone when this returns. */
   completion(tlp: Tlp): void;
+  /** The function's registers were reset; what it does and what it remembers is to be forgotten, too. */
+  functionLevelReset?(): void;
 }
 
 export interface FunctionState {
@@ -41,13 +46,23 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   readonly state: FunctionState = { withheld: 0 };
   readonly config: ConfigSpace;
   readonly #behaviour: FunctionBehaviour;
+  /** Vectors that were unmasked while the link had no credit for their message. */
+  readonly #due = new Set<number>();
   #endpoint: Endpoint | null = null;
 
-  constructor(spec: FunctionSpec, behaviour: FunctionBehaviour) {
+  /** `place` says which virtual function this is, if it is one. */
+  constructor(spec: FunctionSpec, behaviour: FunctionBehaviour, place: VirtualPlace | null = null) {
     this.name = spec.name;
     this.spec = spec;
-    this.config = new ConfigSpace(spec);
+    this.config = new ConfigSpace(spec, place);
     this.#behaviour = behaviour;
+    this.config.onFlr = () => {
+      this.#due.clear();
+      this.#behaviour.functionLevelReset?.();
+    };
+    for (const source of [this.config.msi, this.config.msix]) {
+      if (source !== null) source.onUnmask = (vector) => this.#unmasked(vector);
+    }
   }
 
   /** Called by the endpoint that it becomes part of. */
@@ -65,7 +80,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   /** False for a function that answers nothing: a virtual function that is not enabled. */
   get isPresent(): boolean {
-    return true;
+    return this.config.isPresent;
   }
 
   /** Addresses that lead to it now. */
@@ -108,14 +123,15 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     return this.send(tlp);
   }
 
-  /** Sends the MSI of `vector`. False when MSIs, this vector or bus mastering are not enabled. */
+  /**
+   * Sends the interrupt message of `vector`, or remembers it until the vector is unmasked. False when there is no such
+   * vector, or when interrupts or bus mastering are not enabled.
+   */
   *interrupt(vector: number): Script<boolean> {
-    if (vector >= this.config.msiVectors) return false;
-    const { msiAddressHi, msiAddressLo } = this.config;
-    const tlp = this.take().memoryWrite(this.requester, msiAddressHi, msiAddressLo, 4);
-    const data = this.config.msiData(vector);
-    for (let i = 0; i < 4; i++) tlp.data![i] = data >>> (i * 8);
-    return yield* this.transmit(tlp);
+    const source = this.config.interrupts;
+    if (source === null || vector >= source.vectors) return false;
+    if (source.hold(vector)) return true;
+    return yield* this.transmit(this.#message(source, vector));
   }
 
   /** The base address register whose range holds all of the request, or `null`. */
@@ -140,7 +156,37 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   reset(): void {
     this.config.reset();
+    this.#due.clear();
     this.state.withheld = 0;
+  }
+
+  #message(source: MessageSource, vector: number): Tlp {
+    const tlp = this.take().memoryWrite(this.requester, source.addressHi(vector), source.addressLo(vector), 4);
+    const data = source.data(vector);
+    for (let i = 0; i < 4; i++) tlp.data![i] = data >>> (i * 8);
+    return tlp;
+  }
+
+  #unmasked(vector: number): void {
+    this.#due.add(vector);
+    if (this.#due.size === 1) this.#sendDue();
+  }
+
+  /** Sends what is due as far as there are credits. A vector that was masked again meanwhile becomes pending again. */
+  #sendDue(): void {
+    for (const vector of this.#due) {
+      const source = this.config.interrupts;
+      if (source !== null && vector < source.vectors && !source.hold(vector)) {
+        const tlp = this.#message(source, vector);
+        if (!this.canSend(tlp)) {
+          this.endpoint.end.give(tlp);
+          this.endpoint.credit().wake({ handle: () => this.#sendDue() });
+          return;
+        }
+        this.send(tlp);
+      }
+      this.#due.delete(vector);
+    }
   }
 
   #configRead(tlp: Tlp): void {
@@ -165,13 +211,17 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   #memory(tlp: Tlp): void {
     const bar = this.barOf(tlp)!;
     const offset = offsetIn(this.config.barAt(bar), tlp);
+    const { msix } = this.config;
+    const isForMsix = msix?.holds(bar.index, offset);
     if (tlp.kind === TlpKind.MEMORY_WRITE) {
-      this.#behaviour.memoryWrite(bar.index, offset, tlp.data!, tlp.length);
+      if (isForMsix) msix!.write(bar.index, offset, tlp.data!, tlp.length);
+      else this.#behaviour.memoryWrite(bar.index, offset, tlp.data!, tlp.length);
       return;
     }
     // A zero-length read is answered with one byte of no meaning.
     const answer = this.take().completionData(tlp, this.requester, 0, Math.max(tlp.length, 1));
-    this.#behaviour.memoryRead(bar.index, offset, answer.data!, tlp.length);
+    if (isForMsix) msix!.read(bar.index, offset, answer.data!, tlp.length);
+    else this.#behaviour.memoryRead(bar.index, offset, answer.data!, tlp.length);
     this.send(answer);
   }
 }

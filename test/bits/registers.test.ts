@@ -12,13 +12,14 @@ const WO = one('WO', 0x10, 'WO');
 const RW1C = one('RW1C', 0x14, 'RW1C');
 const RW1CS = one('RW1CS', 0x18, 'RW1CS');
 const RW1S = one('RW1S', 0x28, 'RW1S');
+const RWS = one('RWS', 0x2c, 'RWS');
 const WIDE = register('WIDE', 0x20, 64, '', {
   LOW: bits(31, 4, 'RW', ''),
   FLAG: bit(32, 'RW1C', ''),
   HIGH: bits(63, 40, 'RW', ''),
 });
 const PLACED = layout('PLACED', 64, '', { LOW: bits(31, 0, 'RW', ''), HIGH: bits(63, 32, 'RW1C', '') });
-const ALL = [RO, ROS, RW, RWL, WO, RW1C, RW1CS, RW1S, WIDE, { layout: PLACED, offset: 0x40 }];
+const ALL = [RO, ROS, RW, RWL, WO, RW1C, RW1CS, RW1S, RWS, WIDE, { layout: PLACED, offset: 0x40 }];
 const make = () => new RegisterFile(0x100, ALL);
 
 describe('A write', () => {
@@ -31,6 +32,7 @@ describe('A write', () => {
     { name: 'RW1C', offset: 0x14, after: 0xa005 },
     { name: 'RW1CS', offset: 0x18, after: 0xa005 },
     { name: 'RW1S', offset: 0x28, after: 0xaff5 },
+    { name: 'RWS', offset: 0x2c, after: 0x0ff0 },
   ])('of 0FF0h over A5A5h leaves what the class $name allows.', ({ offset, after }) => {
     const file = make();
     file.words[offset / 4] = 0xa5a5;
@@ -38,7 +40,7 @@ describe('A write', () => {
     expect(file.read32(offset)).toBe(after);
     file.write32(offset, 0xffff_0000);
     expect(file.read32(offset), 'bits that no field declares stay 0').toBe(
-      offset === 0x08 || offset === 0x0c ? 0 : after,
+      offset === 0x08 || offset === 0x0c || offset === 0x2c ? 0 : after,
     );
   });
 

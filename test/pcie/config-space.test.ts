@@ -72,7 +72,7 @@ describe('Configuration space', () => {
     const config = new ConfigSpace({ ...SPEC, msiVectors: 0 });
     expect(config.read(0x40, 4)).toBe(0x0002_0010);
     config.write(0x82, 2, 1);
-    expect([config.read(0x80, 4), config.msiVectors]).toEqual([0, 0]);
+    expect([config.read(0x80, 4), config.msi, config.interrupts]).toEqual([0, null, null]);
   });
 
   it('starts with payloads of 128 bytes and reads of 512, and follows what is programmed', () => {
@@ -87,12 +87,13 @@ describe('Configuration space', () => {
     const config = new ConfigSpace(SPEC);
     config.write(0x84, 4, 0xfee0_1000);
     config.write(0x8c, 2, 0x4041);
-    expect(config.msiVectors).toBe(0);
+    expect(config.interrupts).toBeNull();
+    const msi = config.msi!;
     config.write(0x82, 2, 1 | (1 << 4));
-    expect([config.msiVectors, config.msiData(0), config.msiData(1)]).toEqual([2, 0x4040, 0x4041]);
+    expect([config.interrupts, msi.vectors, msi.data(0), msi.data(1)]).toEqual([msi, 2, 0x4040, 0x4041]);
     config.write(0x82, 2, 1 | (5 << 4));
-    expect([config.msiVectors, config.msiData(3)]).toEqual([4, 0x4043]);
-    expect([config.msiAddressHi, config.msiAddressLo >>> 0]).toEqual([0, 0xfee0_1000]);
+    expect([msi.vectors, msi.data(3)]).toEqual([4, 0x4043]);
+    expect([msi.addressHi(3), msi.addressLo(3) >>> 0]).toEqual([0, 0xfee0_1000]);
   });
 
   it('keeps a write-1-to-clear bit through a write to the other bytes of its word', () => {
