@@ -30,6 +30,11 @@ export function encodeTlp(tlp: Tlp): Uint8Array {
   return bytes;
 }
 
+/** The words of a TLP's header, as they are logged. */
+export function headerWords(tlp: Tlp): Uint32Array {
+  return headerOf(tlp);
+}
+
 /** The TLP of these bytes, written into `into`; `undefined` for what the models have no TLP for. */
 export function decodeTlp(bytes: Uint8Array, into = new Tlp()): Tlp | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -15,6 +15,7 @@ import type { MemoryController } from '../memory/index.ts';
 import type { Component, Engine, Script } from '../sim/index.ts';
 import { Arrivals } from './arrivals.ts';
 
+import type { Bridge } from './bridge.ts';
 import { CpuAccess, type DeferrableOutcome } from './cpu-access.ts';
 import { Endpoint, IntegratedDevice } from './endpoint.ts';
 import type { PcieFunction } from './function.ts';
@@ -139,6 +140,13 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
     this.#add(link.top, new IntegratedDevice(new Endpoint(this.#engine, link.bottom, functions)));
     for (const { config } of functions) config.onDecode = () => this.#routes.rebuild(this.ports);
     return link;
+  }
+
+  /** A root port, which is the function `requester` on the root complex's bus. Whoever calls connects the link's bottom end. */
+  addPort(requester: number, bridge: Bridge, link: Link): void {
+    this.integrate(requester, bridge);
+    this.#add(link.top, bridge);
+    bridge.config.onDecode = () => this.#routes.rebuild(this.ports);
   }
 
   /** Leads CPU accesses of [start, start + length) to `target`, and keeps devices out of it. */

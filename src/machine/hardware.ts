@@ -1,11 +1,13 @@
 /** The physical part of a machine: memory, root complex, links, devices and an IOMMU, put together from a specification. */
 
 import { numberOf } from '../../hardware/bits/index.ts';
-import { DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
 import { TimedIommu } from '../../hardware/iommu/agent.ts';
 import { MemoryController, PhysicalMemory, type Range } from '../../hardware/memory/index.ts';
-import { type Link, type PcieFunction, ROOT_COMPLEX, RootComplex, requesterId } from '../../hardware/pcie/index.ts';
+import { type Device, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
 import type { Engine } from '../../hardware/sim/index.ts';
+import { buildDevice } from './devices.ts';
+import { buildFabric, type Fabric } from './fabric/build.ts';
+import { type Plan, planBuses } from './fabric/plan.ts';
 import { InputError } from './input-error.ts';
 import { buildIommu, type Iommu } from './iommu/index.ts';
 import type { MachineSpec } from './schema.ts';
@@ -25,8 +27,10 @@ export interface Hardware {
   readonly ram: readonly Range[];
   readonly controller: MemoryController;
   readonly rootComplex: RootComplex;
-  readonly links: readonly Link[];
-  readonly devices: ReadonlyMap<string, DmaEngine>;
+  readonly fabric: Fabric;
+  readonly devices: ReadonlyMap<string, Device>;
+  /** Requester ids by the devices' names. */
+  readonly requesters: ReadonlyMap<string, number>;
   readonly iommu: Iommu;
   /** Where the IOMMU's registers are. */
   readonly window: Range;
@@ -51,9 +55,13 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
   const window: Range = [IOMMU_BASE - (IOMMU_BASE % registerBytes), registerBytes];
   rootComplex.claimMmio(...window, unit);
   for (const [requester, fn] of iommu.functions) rootComplex.integrate(requester, fn);
-  const devices = buildDevices(engine, spec);
-  const links = connect(rootComplex, spec, devices);
-  return { memory, ram, controller, rootComplex, links, devices, iommu, window, agent };
+  const plan = planBuses(spec);
+  const devices = buildDevices(engine, spec, plan);
+  const fabric = buildFabric(engine, rootComplex, spec, plan, devices);
+  const requesters = new Map(
+    spec.devices.map(({ name, at }, i) => [name, plan.requesterOf(at, `devices.${i}.at`)] as const),
+  );
+  return { memory, ram, controller, rootComplex, fabric, devices, requesters, iommu, window, agent };
 }
 
 /** Physical ranges of RAM. Throws an InputError when the host address width does not reach its end. */
@@ -71,24 +79,12 @@ function ramOf({ memory, iommu }: MachineSpec): Range[] {
   return ram;
 }
 
-function buildDevices(engine: Engine, spec: MachineSpec): Map<string, DmaEngine> {
+/** The devices by name, and the requester id that each has. */
+function buildDevices(engine: Engine, spec: MachineSpec, plan: Plan): Map<string, Device> {
   return new Map(
-    spec.devices.map(({ name, at, payloadSupported, tags }) => {
-      const [, device, fn] = /:(..)\.(.)$/.exec(at)!;
-      const requester = requesterId(0, Number.parseInt(device!, 16), Number(fn));
-      return [name, new DmaEngine(engine, { name, requester, payloadSupported, tags })];
-    }),
-  );
-}
-
-/** One link and one root port for all functions of a device number. */
-function connect(rootComplex: RootComplex, spec: MachineSpec, devices: ReadonlyMap<string, DmaEngine>): Link[] {
-  const slots = new Map<number, PcieFunction[]>();
-  for (const { function: fn } of devices.values()) {
-    const slot = fn.spec.requester >>> 3;
-    slots.set(slot, [...(slots.get(slot) ?? []), fn]);
-  }
-  return [...slots.values()].map((functions) =>
-    rootComplex.connect(spec.link, functions, functions.map(({ name }) => name).join('+')),
+    spec.devices.map((device, i) => [
+      device.name,
+      buildDevice(engine, device, plan.requesterOf(device.at, `devices.${i}.at`)),
+    ]),
   );
 }

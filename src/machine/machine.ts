@@ -39,11 +39,16 @@ export class Machine {
   constructor(spec: MachineSpec) {
     this.spec = spec;
     this.#hardware = buildHardware(this.engine, spec, (address, data) => this.#kernel.interrupt(address, data));
-    const { devices, iommu } = this.#hardware;
-    const names = [...devices.values()].map((device) => [device.spec.requester, device.name] as const);
+    const { requesters, iommu } = this.#hardware;
+    const names = [...requesters].map(([name, requester]) => [requester, name] as const);
     this.names = namesOf(new Map(names), iommu);
     this.#kernel = this.#loadKernel(spec.kernel);
     this.#tapRequests();
+  }
+
+  /** Requester ids by the devices' names. */
+  get requesters(): ReadonlyMap<string, number> {
+    return this.#hardware.requesters;
   }
 
   /** The kernel that runs now: a reset loads a new one. */
@@ -59,13 +64,13 @@ export class Machine {
   /** Reports everything to `recorder` from now on; `null` reports to nobody, and costs next to nothing. */
   attach(recorder: Recorder | null): void {
     this.#recorder = recorder;
-    const { iommu, links } = this.#hardware;
+    const { iommu, fabric } = this.#hardware;
     iommu.unit.probe = recorder?.iommu(IOMMU_NAME) ?? null;
-    for (const link of links) {
+    for (const { link, above, below } of fabric.links) {
       link.probe =
         recorder &&
         ((tlp, direction) => {
-          const [who, to] = direction === 'upstream' ? [link.name, 'root'] : ['root', link.name];
+          const [who, to] = direction === 'upstream' ? [below, above] : [above, below];
           recorder.record('packet', who, { to, ...packetText(tlp) });
         });
     }
@@ -74,11 +79,12 @@ export class Machine {
 
   /** Every component's state as plain data, by name. */
   snapshot(): Readonly<Record<string, unknown>> {
-    const { controller, rootComplex, links, devices, iommu, agent } = this.#hardware;
+    const { controller, rootComplex, fabric, devices, iommu, agent } = this.#hardware;
     const parts = {
       [controller.name]: controller.state,
       [rootComplex.name]: rootComplex.state,
-      ...Object.fromEntries(links.map((link) => [`link ${link.name}`, link.state])),
+      ...Object.fromEntries([...fabric.switches].map(([name, { state }]) => [name, state])),
+      ...Object.fromEntries(fabric.links.map(({ link }) => [`link ${link.name}`, link.state])),
       ...Object.fromEntries([...devices].map(([name, device]) => [name, device.state])),
       [IOMMU_NAME]: { ...agent.state, iotlb: iommu.iotlb?.entries() ?? [] },
     };
@@ -126,14 +132,14 @@ export class Machine {
   }
 
   #resetHardware(): void {
-    const { controller, rootComplex, agent, devices } = this.#hardware;
-    for (const part of [controller, rootComplex, agent, ...devices.values()]) part.reset();
+    const { controller, rootComplex, fabric, agent, devices } = this.#hardware;
+    for (const part of [controller, rootComplex, fabric, agent, ...devices.values()]) part.reset();
   }
 
   #loadKernel({ invalidate, iommuMode, costs }: KernelSpec): Kernel {
-    const { memory, rootComplex, devices } = this.#hardware;
+    const { memory, rootComplex, requesters } = this.#hardware;
     const firmware = installFirmware(this.spec, this.#hardware);
-    const deviceNames = Object.fromEntries([...devices].map(([name, { spec }]) => [spec.requester, name]));
+    const deviceNames = Object.fromEntries([...requesters].map(([name, requester]) => [requester, name]));
     const options = { invalidateOnUnmap: invalidate === 'strict', iommuMode, deviceNames };
     return new Kernel(this.engine, new MachineBus(rootComplex, memory, costs), firmware, options);
   }

@@ -3,27 +3,11 @@
  * that sentence is what somebody reads who got it wrong.
  */
 import { z } from 'zod';
-import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
+import { DEVICE } from './devices.ts';
+import { BRIDGES, linkSchema, ROOT_PORTS, SWITCHES } from './fabric/schema.ts';
 import { quote } from './input-error.ts';
 import { IOMMU } from './iommu/schema.ts';
-import { between, choice, oneOf, section, text, whole, word } from './kinds.ts';
-
-const PLACE = /^00:(0[1-9a-f]|1[0-9a-f])\.[0-7]$/;
-
-const DEVICE = section({
-  /** How traces, programs and /dev/vfio/devices call it. */
-  name: z
-    .string({ error: 'a name of lower-case letters, digits and dashes' })
-    .regex(/^[a-z][a-z0-9-]*$/, { error: 'a name of lower-case letters, digits and dashes' }),
-  model: oneOf(['dma-engine']),
-  /** Bus, device and function. */
-  at: z
-    .string({ error: 'a place on bus 00 from "00:01.0" to "00:1f.7"' })
-    .regex(PLACE, { error: 'a place on bus 00 from "00:01.0" to "00:1f.7"' }),
-  /** Largest payload in bytes that the device can handle, and reads that it may have outstanding. */
-  payloadSupported: choice([128, 256, 512, 1024, 2048, 4096]).default(DMA_ENGINE.payloadSupported),
-  tags: whole(1, 256).default(DMA_ENGINE.tags),
-});
+import { between, choice, flag, oneOf, section, text, whole, word } from './kinds.ts';
 
 export const MACHINE = section({
   name: text(),
@@ -47,17 +31,15 @@ export const MACHINE = section({
     /** Largest completion in bytes. */
     maxPayload: choice([128, 256, 512, 1024, 2048, 4096]),
     readCompletionBoundary: choice([64, 128]),
+    /** Whether memory requests of one device reach the registers of another. */
+    peerToPeer: flag().default(true),
   }),
-  /** The link of each device to its root port. */
-  link: section({
-    generation: choice([1, 2, 3, 4, 5, 6]),
-    /** Lanes. */
-    width: choice([1, 2, 4, 8, 16]),
-    /** Nanoseconds from one end to the other, beside the time that the bytes take. */
-    latency: between(0, 100_000, 'nanoseconds'),
-    /** Requests that each end can hold. */
-    credits: section({ posted: whole(1, 4096), nonPosted: whole(1, 4096) }),
-  }),
+  /** The link of each device to the root complex, and every other that does not say otherwise. */
+  link: linkSchema(),
+  /** Ports of the root complex, and what may stand between them and devices. */
+  rootPorts: ROOT_PORTS.default([]),
+  switches: SWITCHES.default([]),
+  bridges: BRIDGES.default([]),
   devices: z
     .array(DEVICE, { error: 'a list of devices, each with the fields name, model, at' })
     .min(1, { error: 'a list with at least one device' })

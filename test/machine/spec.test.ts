@@ -111,7 +111,7 @@ describe('a wrong machine specification', () => {
     [
       {},
       ['devices.0.at=01:00.0'],
-      'machine.devices.0.at: expected a place on bus 00 from "00:01.0" to "00:1f.7", got "01:00.0".',
+      'machine.devices.0.at: expected a place on bus 00 from "00:01.0" to "00:1f.7", or behind a port as in "port0:00.0", got "01:00.0".',
     ],
     [[1], [], 'machine: expected an object, got [1].'],
     [null, [], 'machine: expected an object, got null.'],

@@ -9,6 +9,7 @@ import { RegisterFile } from '../../bits/index.ts';
 import {
   CompletionStatus,
   type ConfigSpec,
+  type Device,
   type FunctionBehaviour,
   PcieFunction,
   pieceLength,
@@ -65,7 +66,7 @@ const CONFIG = {
   msiVectors: 1,
 } as const satisfies Partial<ConfigSpec>;
 
-export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, FunctionBehaviour {
+export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Device, FunctionBehaviour {
   readonly name: string;
   readonly spec: DmaEngineSpec;
   readonly function: PcieFunction;
@@ -93,6 +94,10 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Func
     this.#registers.initial(ID, { MAGIC, REVISION });
     this.#registers.onWrite(COMMAND.$.offset!, (written) => this.#command(written));
     this.#retireAll();
+  }
+
+  get functions(): readonly PcieFunction[] {
+    return [this.function];
   }
 
   get state(): DmaEngineState {

@@ -4,7 +4,7 @@ import { Run, type Scenario } from '../../scenario/index.ts';
 import { readMachine } from '../machine-file.ts';
 import { select } from '../select.ts';
 import type { Moment, MomentOptions } from './moment.ts';
-import { readInstant, readRequester, readWhole } from './words.ts';
+import { readInstant, readWhole } from './words.ts';
 
 const MANY_REQUESTS = 1_000_000_000;
 
@@ -27,8 +27,7 @@ export async function scenarioMoment(options: MomentOptions, own: readonly Scena
     while (run.advance());
     when = `at its end, at ${formatTime(machine.engine.now)}`;
   }
-  const none: ReadonlyMap<string, number> = new Map();
-  const requesters = new Map(machine.spec.devices.map((device) => [device.name, readRequester(device.at, none)]));
+  const { requesters } = machine;
   const title = `${scenario.name} on ${machine.spec.name}, ${when}`;
   return { title, iommu: machine.inspect(), request, requesters, components: machine.snapshot() };
 }

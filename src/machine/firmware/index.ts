@@ -44,7 +44,7 @@ export function installFirmware(spec: MachineSpec, hardware: Hardware): Firmware
   };
 }
 
-function sharedMemory({ firmware }: MachineSpec, { ram, devices }: Hardware): SharedMemory[] {
+function sharedMemory({ firmware }: MachineSpec, { ram, requesters: ids }: Hardware): SharedMemory[] {
   return firmware.reservedMemory.map(({ start, pages, devices: names }, i) => {
     const where = `machine.firmware.reservedMemory.${i}`;
     const first = Number(start);
@@ -54,9 +54,9 @@ function sharedMemory({ firmware }: MachineSpec, { ram, devices }: Hardware): Sh
       throw new InputError(`${where}: expected whole pages of RAM above the first MiB, got ${pages} at ${start}.`);
     }
     const requesters = names.map((name) => {
-      const device = devices.get(name);
-      if (device === undefined) throw new InputError(`${where}.devices: there is no device ${quote(name)}.`);
-      return device.spec.requester;
+      const requester = ids.get(name);
+      if (requester === undefined) throw new InputError(`${where}.devices: there is no device ${quote(name)}.`);
+      return requester;
     });
     return { range: [first, end - first], devices: requesters };
   });

@@ -1,0 +1,134 @@
+/**
+ * A bridge: a function with a header of type 1, which says what lies below it. Ports of the root complex and of switches
+ * are bridges, and so is the way to a conventional bus.
+ *
+ * Offers: to whoever routes, what leads down (`leadsTo`, `contains`, `ranges`) and what may come up (`judge`, by Bus
+ * Master Enable and ACS); its configuration space.
+ */
+import { highHalf, lowHalf } from '../bits/index.ts';
+import type { AddressWindow, BridgeHeader } from './bridge-header.ts';
+import { headerWords } from './codec.ts';
+import type { ConfigSpace } from './config-space.ts';
+import type { Below } from './root-port.ts';
+import type { Range } from './routes.ts';
+import { AcsBit, AddressType, BUS_NUMBERS, CompletionStatus, ErrorMessage, UncorrectableError } from './spec/index.ts';
+import { CreditClass, type Tlp } from './tlp.ts';
+
+export class Bridge implements Below {
+  readonly name: string;
+  readonly config: ConfigSpace;
+  /** Takes the error messages that the bridge sends of itself: their code. */
+  onError: (message: number) => void = (message) => this.config.aer?.receive(message, this.requester);
+  readonly #header: BridgeHeader;
+  readonly #function: number;
+
+  /** `config` has a header of type 1; `deviceAndFunction` are bits 7:0 of its requester id. */
+  constructor(name: string, config: ConfigSpace, deviceAndFunction: number) {
+    this.name = name;
+    this.config = config;
+    this.#header = config.bridge!;
+    this.#function = deviceAndFunction;
+  }
+
+  /** By the bus number above it. */
+  get requester(): number {
+    return (this.#header.primary << 8) | this.#function;
+  }
+
+  /** The bus directly below. */
+  get secondary(): number {
+    return this.#header.secondary;
+  }
+
+  /** Gives it its bus numbers, as firmware does. */
+  number(primary: number, secondary: number, subordinate: number): void {
+    this.config.write(BUS_NUMBERS.$.offset!, 4, primary | (secondary << 8) | (subordinate << 16));
+  }
+
+  leadsTo(requester: number): boolean {
+    return this.#header.leadsTo(requester >>> 8);
+  }
+
+  isBeyond(requester: number): boolean {
+    return requester >>> 8 !== this.#header.secondary;
+  }
+
+  /** What it forwards down, while Memory Space Enable is set. */
+  get ranges(): Range[] {
+    const { memory, prefetchable } = this.#header;
+    return [memory, prefetchable].filter((window) => window !== null);
+  }
+
+  /** True when all of a memory request lies in one of the ranges. */
+  contains({ addressHi, addressLo, length }: Tlp): boolean {
+    const { memory, prefetchable } = this.#header;
+    return isWithin(memory, addressHi, addressLo, length) || isWithin(prefetchable, addressHi, addressLo, length);
+  }
+
+  get maxPayload(): number {
+    return this.config.maxPayload;
+  }
+
+  /** What becomes of a TLP that comes from below: SUCCESSFUL lets it pass. */
+  judge(tlp: Tlp): number {
+    if (tlp.creditClass === CreditClass.COMPLETION) return CompletionStatus.SUCCESSFUL;
+    const { acs, busMaster } = this.config;
+    if (acs?.has(AcsBit.SOURCE_VALIDATION) === true && !this.leadsTo(tlp.requester)) return this.violated(tlp);
+    if (!tlp.isMemoryRequest) return CompletionStatus.SUCCESSFUL;
+    const isTranslated = tlp.addressType !== AddressType.UNTRANSLATED;
+    if (isTranslated && acs?.has(AcsBit.TRANSLATION_BLOCKING) === true) return this.violated(tlp);
+    if (busMaster) return CompletionStatus.SUCCESSFUL;
+    return this.unsupported(tlp);
+  }
+
+  /** An ACS violation: recorded, and what wants an answer ends with CA. */
+  violated(tlp: Tlp): number {
+    this.#found(UncorrectableError.ACS_VIOLATION, tlp);
+    return CompletionStatus.COMPLETER_ABORT;
+  }
+
+  /** A TLP that nobody takes. */
+  unsupported(tlp: Tlp): number {
+    const isCompletion = tlp.creditClass === CreditClass.COMPLETION;
+    this.#found(isCompletion ? UncorrectableError.UNEXPECTED_COMPLETION : UncorrectableError.UNSUPPORTED_REQUEST, tlp);
+    return CompletionStatus.UNSUPPORTED_REQUEST;
+  }
+
+  /** A message about an error from below, for a root port; or something malformed. */
+  note(tlp: Tlp): void {
+    if (tlp.isMessage) this.config.aer?.receive(tlp.messageCode, tlp.requester);
+    else this.#found(UncorrectableError.MALFORMED_TLP, tlp);
+  }
+
+  readConfig(offset: number, size: number): number {
+    return this.config.read(offset, size);
+  }
+
+  writeConfig(offset: number, size: number, value: number): void {
+    this.config.write(offset, size, value);
+  }
+
+  reset(): void {
+    this.config.reset();
+  }
+
+  /** Of what wants an answer the requester hears, and decides what it means. */
+  #found(error: number, tlp: Tlp): void {
+    const advisory = tlp.creditClass === CreditClass.NON_POSTED;
+    const message = this.config.report({ error, header: headerWords(tlp), advisory });
+    if (message !== ErrorMessage.NONE) this.onError(message);
+  }
+}
+
+function isWithin(window: AddressWindow | null, hi: number, lo: number, length: number): boolean {
+  if (window === null) return false;
+  const first = difference(hi, lo, window.start);
+  return first >= 0 && first + Math.max(length, 1) <= window.end - window.start;
+}
+
+/** How far an address lies above `start`; negative when it lies below or 4 GiB and more above. */
+function difference(hi: number, lo: number, start: number): number {
+  const upper = (hi >>> 0) - (highHalf(start) >>> 0);
+  const lower = (lo >>> 0) - (lowHalf(start) >>> 0);
+  return upper === 0 ? lower : upper === 1 ? lower + 2 ** 32 : -1;
+}

@@ -1,0 +1,183 @@
+/** Puts ports, switches, bridges and devices together as a specification says. */
+import {
+  Bridge,
+  type BridgeKind,
+  bridgeConfig,
+  ConfigSpace,
+  type Device,
+  Endpoint,
+  type Link,
+  type LinkEnd,
+  PciBridge,
+  type PcieFunction,
+  type RootComplex,
+  Switch,
+  type SwitchPort,
+} from '../../../hardware/pcie/index.ts';
+import type { Engine } from '../../../hardware/sim/index.ts';
+import { InputError } from '../input-error.ts';
+import type { MachineSpec } from '../schema.ts';
+import { busOf, downstreamName, type Plan } from './plan.ts';
+import { servicesOf } from './schema.ts';
+
+/** A link and the names of what it joins. */
+export interface NamedLink {
+  readonly link: Link;
+  readonly above: string;
+  readonly below: string;
+}
+
+/** What the way to the devices is made of. */
+export interface Fabric {
+  readonly links: readonly NamedLink[];
+  /** Ports by name; each has its configuration space. */
+  readonly bridges: ReadonlyMap<string, Bridge>;
+  /** Switches and PCI bridges by name. */
+  readonly switches: ReadonlyMap<string, Switch | PciBridge>;
+  /** Gives every bridge its bus numbers, as firmware does after power-on. */
+  number(): void;
+  reset(): void;
+}
+
+type SwitchSpec = MachineSpec['switches'][number];
+type LinkSpec = MachineSpec['link'];
+
+export function buildFabric(
+  engine: Engine,
+  root: RootComplex,
+  spec: MachineSpec,
+  plan: Plan,
+  devices: ReadonlyMap<string, Device>,
+): Fabric {
+  const builder = new FabricBuilder(engine, root, spec, plan, devices);
+  builder.build();
+  return builder;
+}
+
+class FabricBuilder implements Fabric {
+  readonly links: NamedLink[] = [];
+  readonly bridges = new Map<string, Bridge>();
+  readonly switches = new Map<string, Switch | PciBridge>();
+  readonly #engine: Engine;
+  readonly #root: RootComplex;
+  readonly #spec: MachineSpec;
+  readonly #plan: Plan;
+  readonly #devices: ReadonlyMap<string, Device>;
+
+  constructor(engine: Engine, root: RootComplex, spec: MachineSpec, plan: Plan, devices: ReadonlyMap<string, Device>) {
+    this.#engine = engine;
+    this.#root = root;
+    this.#spec = spec;
+    this.#plan = plan;
+    this.#devices = devices;
+  }
+
+  build(): void {
+    this.#connectIntegrated();
+    for (const { name, at, acs, link } of this.#spec.rootPorts) {
+      const requester = this.#plan.requesterOf(at, 'rootPorts');
+      const bridge = this.#bridge(name, 'root port', { fn: requester, services: servicesOf(acs) });
+      const wire = this.#link(link ?? this.#spec.link, 'root', name);
+      this.#root.addPort(requester, bridge, wire);
+      this.#connectBelow(name, wire.bottom);
+    }
+    this.number();
+  }
+
+  number(): void {
+    for (const [name, { primary, secondary, subordinate }] of this.#plan.buses) {
+      this.bridges.get(name)!.number(primary, secondary, subordinate);
+    }
+  }
+
+  reset(): void {
+    for (const part of this.switches.values()) part.reset();
+    this.number();
+  }
+
+  /** On bus 0: one private link for all functions of a device number. */
+  #connectIntegrated(): void {
+    const slots = new Map<number, PcieFunction[]>();
+    for (const fn of this.#functionsOn('00')) {
+      const slot = fn.spec.requester >>> 3;
+      slots.set(slot, [...(slots.get(slot) ?? []), fn]);
+    }
+    for (const functions of slots.values()) {
+      const name = namesOf(functions);
+      this.links.push({ link: this.#root.connect(this.#spec.link, functions, name), above: 'root', below: name });
+    }
+  }
+
+  /** What a specification has put behind a port: one switch, one bridge, or the functions of one device. */
+  #connectBelow(port: string, end: LinkEnd): void {
+    const below = this.#spec.switches.find(({ at }) => busOf(at) === port);
+    const bridge = this.#spec.bridges.find(({ at }) => busOf(at) === port);
+    const functions = this.#functionsOn(port);
+    const things = [below, bridge, functions[0]].filter((one) => one !== undefined);
+    if (things.length > 1 || functions.some(({ spec }) => (spec.requester & 0xf8) !== 0)) {
+      throw new InputError(
+        `machine.devices: expected one thing behind port "${port}", a switch, a bridge or the functions of device 00.`,
+      );
+    }
+    if (below !== undefined) this.#addSwitch(below, end);
+    else if (bridge !== undefined) this.#addPciBridge(bridge.name, end);
+    else new Endpoint(this.#engine, end, functions);
+  }
+
+  #addSwitch({ name, ports, acs, latency, link }: SwitchSpec, end: LinkEnd): void {
+    const services = servicesOf(acs);
+    const below = Array.from({ length: ports }, (_, i): SwitchPort & { readonly wire: Link; readonly port: string } => {
+      const port = downstreamName(name, i);
+      const wire = this.#link(link ?? this.#spec.link, name, port);
+      return {
+        bridge: this.#bridge(port, 'downstream port', { fn: i << 3, services, ports }),
+        end: wire.top,
+        wire,
+        port,
+      };
+    });
+    const upstream = { bridge: this.#bridge(name, 'upstream port', { fn: 0 }), end };
+    this.switches.set(name, new Switch(this.#engine, name, upstream, below, { latency }));
+    for (const { wire, port } of below) this.#connectBelow(port, wire.bottom);
+  }
+
+  #addPciBridge(name: string, end: LinkEnd): void {
+    const bus = this.#root.link(this.#spec.link, name);
+    this.links.push({ link: bus, above: name, below: namesOf(this.#functionsOn(name)) });
+    const bridge = this.#bridge(name, 'PCI bridge', { fn: 0 });
+    this.switches.set(name, new PciBridge(name, { bridge, end }, bus.top));
+    new Endpoint(this.#engine, bus.bottom, this.#functionsOn(name));
+  }
+
+  #bridge(
+    name: string,
+    kind: BridgeKind,
+    place: { readonly fn: number; readonly services?: number; readonly ports?: number },
+  ): Bridge {
+    const { fn, services = 0, ports = 1 } = place;
+    const bridge = new Bridge(name, new ConfigSpace(bridgeConfig(kind, services, ports)), fn);
+    this.bridges.set(name, bridge);
+    return bridge;
+  }
+
+  /** The link below a port is known by what it leads to. */
+  #link(spec: LinkSpec, above: string, port: string): Link {
+    const isBelow = ({ at }: { readonly at: string }) => busOf(at) === port;
+    const node = this.#spec.switches.find(isBelow) ?? this.#spec.bridges.find(isBelow);
+    const below = node?.name ?? (namesOf(this.#functionsOn(port)) || port);
+    const link = this.#root.link(spec, below);
+    this.links.push({ link, above, below });
+    return link;
+  }
+
+  /** Functions of the devices on a bus, in the order of the specification. */
+  #functionsOn(bus: string): PcieFunction[] {
+    return this.#spec.devices
+      .filter(({ at }) => busOf(at) === bus)
+      .flatMap(({ name }) => [...this.#devices.get(name)!.functions]);
+  }
+}
+
+function namesOf(functions: readonly PcieFunction[]): string {
+  return functions.map(({ name }) => name).join('+');
+}
