@@ -53,7 +53,7 @@ export class ConfigSpace implements CapabilitySet {
   readonly registers: readonly Placement[];
   /** Called after software changed a base address, a window, a bus number or Memory Space Enable. */
   onDecode: (() => void) | null = null;
-  /** Called after a function-level reset of the registers, or a reset by leaving D3hot. */
+  /** Called after a function-level reset of the registers: also by leaving D3hot, and when a virtual function vanishes. */
   onFlr: (() => void) | null = null;
   /** Of a type 1 header. */
   readonly bridge: BridgeHeader | null;
@@ -116,6 +116,10 @@ export class ConfigSpace implements CapabilitySet {
     }
     this.bridge = hasBridgeHeader(spec) ? new BridgeHeader(file, decoded) : null;
     this.describePlace(0, 0, false);
+    place?.physical.sriov?.onVanish(() => {
+      this.reset();
+      this.onFlr?.();
+    });
     if (this.pciExpress !== null) this.pciExpress.onFlr = () => this.functionLevelReset();
     if (this.powerManagement !== null) this.powerManagement.onChange = (before) => this.#powerChanged(before);
   }

@@ -67,5 +67,9 @@ export function buildCapabilities(
   if (conventional && own.some(({ shape }) => shape.extended)) {
     throw new RangeError('a conventional function has no extended capabilities');
   }
+  for (const { bar, end } of set.msix?.places ?? []) {
+    const size = spec.bars.find(({ index }) => index === bar)?.size ?? 0;
+    if (end > size) throw new RangeError(`MSI-X needs ${end} bytes behind base address ${bar}, which has ${size}`);
+  }
   return { set, own };
 }

@@ -70,6 +70,15 @@ export class MsixCapability extends Capability<typeof MSIX_CAPABILITY> implement
     return this.isSet(MSIX_CAPABILITY.FUNCTION_MASK);
   }
 
+  /** Behind which base addresses table and pending bits end, and where. */
+  get places(): { readonly bar: number; readonly end: number }[] {
+    const { table, pending } = this.#spec;
+    return [
+      { bar: table.bar, end: table.offset + this.#table.length * WORD_BYTES },
+      { bar: pending.bar, end: pending.offset + this.#pending.length * WORD_BYTES },
+    ];
+  }
+
   /** True when a request that starts there is for the table or the pending bits. */
   holds(bar: number, offset: number): boolean {
     const { table, pending } = this.#spec;

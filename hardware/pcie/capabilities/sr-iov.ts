@@ -35,6 +35,7 @@ export class SriovCapability extends Capability<typeof SRIOV_CAPABILITY> {
   /** Told how many virtual functions there are from now on. */
   onVfs: ((count: number) => void) | null = null;
   readonly #onDecode: () => void;
+  readonly #onVanish: (() => void)[] = [];
   #vfs = 0;
 
   /** `onDecode` is told when virtual functions answer at other addresses. */
@@ -72,6 +73,11 @@ export class SriovCapability extends Capability<typeof SRIOV_CAPABILITY> {
   /** Virtual functions that there are: 0 while VF Enable is 0. */
   get vfs(): number {
     return this.#vfs;
+  }
+
+  /** A virtual function is told whenever it is no longer there: if it comes again, it is a new one. */
+  onVanish(act: () => void): void {
+    this.#onVanish.push(act);
   }
 
   get enabled(): boolean {
@@ -128,6 +134,7 @@ export class SriovCapability extends Capability<typeof SRIOV_CAPABILITY> {
     this.file.lock(this.offset + PAGE_SIZE_AT, 1, enabled);
     const changed = vfs !== this.#vfs;
     this.#vfs = vfs;
+    if (changed && vfs === 0) for (const act of this.#onVanish) act();
     if (changed) this.onVfs?.(vfs);
     this.#onDecode();
   }
