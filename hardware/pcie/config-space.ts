@@ -109,7 +109,10 @@ export class ConfigSpace implements CapabilitySet {
     const keptFields = new Set(own.flatMap(({ keptByFlr }) => keptByFlr));
     this.#keptByFlr = masks(kept, (field) => keptFields.has(field)).map((mask, i) => mask | this.#sticky[i]!);
 
-    file.onWrite(COMMAND_STATUS.$.offset!, decoded);
+    file.onWrite(COMMAND_STATUS.$.offset!, () => {
+      this.bridge?.refresh();
+      decoded();
+    });
     const bars = place === null ? spec.bars : [];
     for (const { index, wide } of bars) {
       for (let n = 0; n < (wide ? 2 : 1); n++) file.onWrite(barOffset(index + n), decoded);

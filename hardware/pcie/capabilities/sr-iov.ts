@@ -2,9 +2,15 @@
  * The SR-IOV capability of a physical function: how many virtual functions there are, under which routing ids, and at
  * which addresses they answer. Virtual functions are counted from 0.
  */
-import type { Placement } from '../../bits/index.ts';
+import type { Placement, RegisterFile } from '../../bits/index.ts';
 import { type BarSpec, barAddress, barRegisters, barType } from '../base-address.ts';
-import { ExtendedCapabilityId, SRIOV_CAPABILITY, VF_BARS, VF_MIGRATION_STATE } from '../spec/index.ts';
+import {
+  ExtendedCapabilityId,
+  SRIOV_CAPABILITY,
+  VF_BARS,
+  VF_MIGRATION_STATE,
+  VF_MIGRATION_STATE_AT,
+} from '../spec/index.ts';
 import { Capability } from './capability.ts';
 import type { VirtualCapabilitySpecs } from './specs.ts';
 
@@ -61,12 +67,12 @@ export class SriovCapability extends Capability<typeof SRIOV_CAPABILITY> {
   }
 
   override get bytes(): number {
-    return VF_BARS + 6 * 4 + 4;
+    return VF_MIGRATION_STATE_AT + VF_MIGRATION_STATE.$.words * 4;
   }
 
   override placements(offset: number): Placement[] {
     const bars = this.spec.bars.flatMap((bar) => barRegisters(bar, offset + VF_BARS));
-    const migration = { layout: VF_MIGRATION_STATE, offset: offset + this.bytes - 4 };
+    const migration = { layout: VF_MIGRATION_STATE, offset: offset + VF_MIGRATION_STATE_AT };
     return [{ layout: SRIOV_CAPABILITY, offset }, ...bars, migration];
   }
 
@@ -109,7 +115,7 @@ export class SriovCapability extends Capability<typeof SRIOV_CAPABILITY> {
     return barAddress(this.file.words, this.offset + VF_BARS, bar) + vf * this.#aperture(bar);
   }
 
-  override place(file: Parameters<Capability['place']>[0], offset: number, next: number): void {
+  override place(file: RegisterFile, offset: number, next: number): void {
     super.place(file, offset, next);
     for (const bar of this.spec.bars) file.initialWords(offset + VF_BARS + bar.index * 4, [barType(bar)]);
   }

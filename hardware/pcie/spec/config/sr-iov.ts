@@ -4,6 +4,8 @@ import { at, EXTENDED_CAPABILITY_FIELDS } from './structure.ts';
 
 /** Where the base addresses of the virtual functions stand in the capability; they are declared with their sizes. */
 export const VF_BARS = 0x24;
+/** What follows them. */
+export const VF_MIGRATION_STATE_AT = 0x3c;
 
 const SR_IOV = 'PCIe: SR-IOV extended capability structure';
 
@@ -40,7 +42,6 @@ export const SRIOV_CAPABILITY = layout('SR-IOV extended capability', VF_BARS * 8
   ...at(0x20, { SYSTEM_PAGE_SIZE: bits(31, 0, 'RW', 'one of the supported ones: what base addresses are aligned to') }),
 });
 
-/** What follows the base addresses. */
 export const VF_MIGRATION_STATE = layout('SR-IOV VF Migration State Array Offset', 32, SR_IOV, {
   VF_MIGRATION_STATE_BIR: bits(2, 0, 'RO', 'not modelled'),
   VF_MIGRATION_STATE_OFFSET: bits(31, 3, 'RO', 'not modelled'),
