@@ -1,32 +1,65 @@
 /**
  * TLPs as the bytes that travel: prefix, header, data. For captures, tests and foreign hosts; models exchange `Tlp`.
  *
- * Without sequence number and LCRC. A TLP whose byte enables have gaps has no `Tlp`: `decodeTlp` refuses it.
+ * Without sequence number and LCRC. `decodeTlp` takes what `encodeTlp` can give, but for the bytes that no byte enable
+ * names, which are anything on the wire and 0 here. So it refuses a TLP whose header says what no `Tlp` says: byte enables
+ * with gaps, processing hints, a digest, poisoned data, reserved bits.
  */
 import { encode, type Words } from '../bits/index.ts';
-import { headerBytes } from './sizes.ts';
+import { hasLongHeader, headerBytes } from './sizes.ts';
 import {
   COMPLETION,
   CONFIG_REQUEST,
   Format,
   MEMORY_REQUEST_3DW,
   MEMORY_REQUEST_4DW,
+  MESSAGE,
+  MessageRouting,
   PASID_PREFIX,
   TLP_HEADER,
   TypeCode,
 } from './spec/index.ts';
 import { NO_PASID, Tlp, TlpKind } from './tlp.ts';
 
+const PREFIX_PASID = (Format.PREFIX << 5) | TypeCode.PREFIX_PASID;
+const ROUTING = 7;
+
+/** TYPE of each kind; of a message with routing 0. */
+const TYPES: readonly number[] = Object.values({
+  [TlpKind.MEMORY_READ]: TypeCode.MEMORY,
+  [TlpKind.MEMORY_WRITE]: TypeCode.MEMORY,
+  [TlpKind.FETCH_ADD]: TypeCode.FETCH_ADD,
+  [TlpKind.SWAP]: TypeCode.SWAP,
+  [TlpKind.COMPARE_AND_SWAP]: TypeCode.COMPARE_AND_SWAP,
+  [TlpKind.DEFERRABLE_WRITE]: TypeCode.DEFERRABLE_WRITE,
+  [TlpKind.COMPLETION]: TypeCode.COMPLETION,
+  [TlpKind.COMPLETION_DATA]: TypeCode.COMPLETION,
+  [TlpKind.CONFIG_READ_0]: TypeCode.CONFIG_0,
+  [TlpKind.CONFIG_WRITE_0]: TypeCode.CONFIG_0,
+  [TlpKind.CONFIG_READ_1]: TypeCode.CONFIG_1,
+  [TlpKind.CONFIG_WRITE_1]: TypeCode.CONFIG_1,
+  [TlpKind.MESSAGE]: TypeCode.MESSAGE,
+  [TlpKind.MESSAGE_DATA]: TypeCode.MESSAGE,
+});
+
+/** Kinds without data; of two with the same TYPE the other one carries some. */
+const DATALESS: readonly number[] = [
+  TlpKind.MEMORY_READ,
+  TlpKind.COMPLETION,
+  TlpKind.CONFIG_READ_0,
+  TlpKind.CONFIG_READ_1,
+  TlpKind.MESSAGE,
+];
+
 /** The TLP on the wire: the most significant byte of each header word first, data bytes in ascending address order. */
 export function encodeTlp(tlp: Tlp): Uint8Array {
-  const prefix = tlp.pasid === NO_PASID ? [] : [...encode(PASID_PREFIX, prefixOf(tlp))];
-  const head = [...prefix, ...headerOf(tlp)];
+  const head = headOf(tlp);
   const bytes = new Uint8Array(head.length * 4 + (tlp.data === null ? 0 : tlp.dataWords * 4));
   const view = new DataView(bytes.buffer);
   head.forEach((word, i) => {
     view.setUint32(i * 4, word);
   });
-  if (tlp.data !== null) bytes.set(tlp.data.subarray(0, tlp.length), headerBytes(tlp) + (tlp.addressLo & 3));
+  if (tlp.data !== null) bytes.set(tlp.data.subarray(0, tlp.length), headerBytes(tlp) + tlp.dataOffset);
   return bytes;
 }
 
@@ -39,147 +72,178 @@ export function headerWords(tlp: Tlp): Uint32Array {
 export function decodeTlp(bytes: Uint8Array, into = new Tlp()): Tlp | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const words = new Uint32Array(bytes.length >>> 2).map((_, i) => view.getUint32(i * 4));
-  const prefixed = words.length > 0 && words[0]! >>> 24 === ((Format.PREFIX << 5) | TypeCode.PREFIX_PASID);
-  const at = prefixed ? 1 : 0;
+  const at = words.length > 0 && words[0]! >>> 24 === PREFIX_PASID ? 1 : 0;
   if (words.length < at + 3) return undefined;
   const format = TLP_HEADER.FMT.get(words, at);
-  const wide = (format & Format.DW4) !== 0;
-  const start = (at + (wide ? 4 : 3)) * 4;
   const withData = (format & Format.DW3_DATA) !== 0;
+  const start = (at + ((format & Format.DW4) !== 0 ? 4 : 3)) * 4;
   const count = TLP_HEADER.LENGTH.get(words, at) || 1024;
-  if (format >= Format.PREFIX || bytes.length < start || (withData && bytes.length !== start + count * 4)) {
-    return undefined;
-  }
+  if (bytes.length !== start + (withData ? count * 4 : 0)) return undefined;
 
-  const type = TLP_HEADER.TYPE.get(words, at);
-  let tlp: Tlp | undefined;
-  if (type === TypeCode.MEMORY) tlp = memoryRequest(words, at, withData, count, into);
-  else if (type === TypeCode.CONFIG_0 && !wide) tlp = configRequest(words, at, withData, into);
-  else if (type === TypeCode.COMPLETION && !wide) tlp = completion(words, at, withData, count, into);
+  const tlp = bodyOf(kindOf(TLP_HEADER.TYPE.get(words, at), withData), words, at, count, into);
   if (tlp === undefined) return undefined;
-
   tlp.attributes =
     (TLP_HEADER.IDO.get(words, at) << 2) | (TLP_HEADER.RO.get(words, at) << 1) | TLP_HEADER.NS.get(words, at);
-  if (prefixed) {
-    tlp.withPasid(
-      PASID_PREFIX.PASID.get(words),
-      PASID_PREFIX.PRIVILEGED.isSet(words),
-      PASID_PREFIX.EXECUTE.isSet(words),
-    );
+  tlp.trafficClass = TLP_HEADER.TC.get(words, at);
+  tlp.tag |= (TLP_HEADER.T9.get(words, at) << 9) | (TLP_HEADER.T8.get(words, at) << 8);
+  if (at === 1) {
+    const { PASID, PRIVILEGED, EXECUTE } = PASID_PREFIX;
+    tlp.withPasid(PASID.get(words), PRIVILEGED.isSet(words), EXECUTE.isSet(words));
   }
+  if (!headOf(tlp).every((word, i) => word === words[i])) return undefined;
   if (tlp.data !== null) {
-    const from = start + (tlp.addressLo & 3);
+    const from = start + tlp.dataOffset;
     tlp.data.set(bytes.subarray(from, from + tlp.length));
   }
   return tlp;
 }
 
-function prefixOf(tlp: Tlp) {
-  return {
+/** Prefix and header as words. */
+function headOf(tlp: Tlp): Uint32Array {
+  const header = headerOf(tlp);
+  if (tlp.pasid === NO_PASID) return header;
+  const prefix = encode(PASID_PREFIX, {
     FMT: Format.PREFIX,
     TYPE: TypeCode.PREFIX_PASID,
     PRIVILEGED: tlp.privileged ? 1 : 0,
     EXECUTE: tlp.execute ? 1 : 0,
     PASID: tlp.pasid,
-  };
+  });
+  return Uint32Array.of(...prefix, ...header);
 }
 
 function headerOf(tlp: Tlp): Uint32Array {
-  const wide = tlp.isMemoryRequest && tlp.addressHi !== 0;
   const carries = tlp.data !== null;
-  const asksWords = tlp.kind !== TlpKind.COMPLETION;
+  const hasLength = tlp.kind !== TlpKind.COMPLETION && tlp.kind !== TlpKind.MESSAGE;
   const common = {
-    FMT: (carries ? Format.DW3_DATA : Format.DW3) | (wide ? Format.DW4 : Format.DW3),
-    IDO: (tlp.attributes >> 2) & 1,
-    RO: (tlp.attributes >> 1) & 1,
-    NS: tlp.attributes & 1,
-    AT: tlp.addressType,
-    LENGTH: asksWords ? tlp.dataWords & 1023 : 0,
+    FMT: (carries ? Format.DW3_DATA : Format.DW3) | (hasLongHeader(tlp) ? Format.DW4 : Format.DW3),
+    TYPE: TYPES[tlp.kind]! | (tlp.isMessage ? tlp.routing : 0),
+    T9: tlp.tag >>> 9,
+    TC: tlp.trafficClass,
+    T8: tlp.tag >>> 8,
+    IDO: tlp.attributes >>> 2,
+    RO: tlp.attributes >>> 1,
+    NS: tlp.attributes,
+    LENGTH: hasLength ? tlp.dataWords : 0,
     REQUESTER_ID: tlp.requester,
     TAG: tlp.tag,
   };
+  const low = tlp.addressLo >>> 0;
+  if (tlp.isMessage) {
+    const words = { WORD_2: tlp.addressHi >>> 0, WORD_3: low };
+    return encode(MESSAGE, { ...common, MESSAGE_CODE: tlp.messageCode, ...words });
+  }
   if (tlp.kind === TlpKind.COMPLETION || tlp.kind === TlpKind.COMPLETION_DATA) {
     return encode(COMPLETION, {
       ...common,
-      TYPE: TypeCode.COMPLETION,
       COMPLETER_ID: tlp.completer,
       STATUS: tlp.status,
-      BYTE_COUNT: tlp.byteCount & 4095,
-      LOWER_ADDRESS: tlp.addressLo,
+      BYTE_COUNT: tlp.byteCount,
+      LOWER_ADDRESS: low,
     });
   }
   const request = { ...common, ...byteEnables(tlp) };
-  if (!tlp.isMemoryRequest) {
-    return encode(CONFIG_REQUEST, {
-      ...request,
-      TYPE: TypeCode.CONFIG_0,
-      TARGET_ID: tlp.completer,
-      EXTENDED_REGISTER: (tlp.addressLo >>> 8) & 15,
-      REGISTER: (tlp.addressLo >>> 2) & 63,
-    });
+  if (tlp.isConfigRequest) {
+    const register = { EXTENDED_REGISTER: low >>> 8, REGISTER: low >>> 2 };
+    return encode(CONFIG_REQUEST, { ...request, TARGET_ID: tlp.completer, ...register });
   }
-  const address = { TYPE: TypeCode.MEMORY, ADDRESS: tlp.addressLo >>> 2 };
-  return wide
+  // No Write stands where the processing hint of other requests does.
+  const address = { AT: tlp.addressType, ADDRESS: low >>> 2, PH: tlp.isTranslationRequest ? low : 0 };
+  return hasLongHeader(tlp)
     ? encode(MEMORY_REQUEST_4DW, { ...request, ...address, ADDRESS_HIGH: tlp.addressHi >>> 0 })
     : encode(MEMORY_REQUEST_3DW, { ...request, ...address });
 }
 
-/** Which bytes of the first and last word a request means. */
+/** Which bytes of the first and last word a request means; an AtomicOp means all of its operands and says 0. */
 function byteEnables(tlp: Tlp): { FIRST_BE: number; LAST_BE: number } {
-  if (tlp.length === 0) return { FIRST_BE: 0, LAST_BE: 0 };
-  const first = (15 << (tlp.addressLo & 3)) & 15;
-  const last = 15 >> (3 - ((tlp.addressLo + tlp.length - 1) & 3));
+  if (tlp.length === 0 || tlp.isAtomic) return { FIRST_BE: 0, LAST_BE: 0 };
+  const { dataOffset } = tlp;
+  const first = (15 << dataOffset) & 15;
+  const last = 15 >> (3 - ((dataOffset + tlp.length - 1) & 3));
   return tlp.dataWords === 1 ? { FIRST_BE: first & last, LAST_BE: 0 } : { FIRST_BE: first, LAST_BE: last };
 }
 
-/** Offset of the first byte and number of bytes under these byte enables, or `undefined` when they have gaps. */
-function enabledBytes(first: number, last: number, count: number): { offset: number; length: number } | undefined {
-  if (count === 1) {
-    if (first === 0) return last === 0 ? { offset: 0, length: 0 } : undefined;
-    const offset = 31 - Math.clz32(first & -first);
-    const length = 32 - Math.clz32(first) - offset;
-    return last === 0 && first === ((1 << length) - 1) << offset ? { offset, length } : undefined;
-  }
+/** Offset of the first byte and number of bytes under these byte enables; with gaps, of some that have none. */
+function enabledBytes(first: number, last: number, count: number): { offset: number; length: number } {
+  if (first === 0) return { offset: 0, length: 0 };
   const offset = 31 - Math.clz32(first & -first);
-  const end = 32 - Math.clz32(last);
-  const gapless = first !== 0 && last !== 0 && first === ((15 << offset) & 15) && last === (1 << end) - 1;
-  return gapless ? { offset, length: count * 4 - offset - (4 - end) } : undefined;
+  const end = count === 1 ? 32 - Math.clz32(first) : count * 4 - Math.clz32(last) + 28;
+  return { offset, length: end - offset };
 }
 
-function memoryRequest(words: Words, at: number, withData: boolean, count: number, into: Tlp): Tlp | undefined {
+function kindOf(type: number, withData: boolean): number {
+  const plain = (type & ~ROUTING) === TypeCode.MESSAGE ? TypeCode.MESSAGE : type;
+  return TYPES.findIndex((one, kind) => one === plain && !DATALESS.includes(kind) === withData);
+}
+
+/** Fills in what the kind has of its own. Whatever it cannot hold comes out differently, and is found by that. */
+function bodyOf(kind: number, words: Words, at: number, count: number, into: Tlp): Tlp | undefined {
+  if (kind < 0) return undefined;
+  if (kind <= TlpKind.DEFERRABLE_WRITE) return memoryRequest(kind, words, at, count, into);
+  if (kind <= TlpKind.COMPLETION_DATA) return completion(kind, words, at, count, into);
+  if (kind <= TlpKind.CONFIG_WRITE_1) return configRequest(kind, words, at, into);
+  return message(kind, words, at, count, into);
+}
+
+function memoryRequest(kind: number, words: Words, at: number, count: number, into: Tlp): Tlp | undefined {
   const wide = (TLP_HEADER.FMT.get(words, at) & Format.DW4) !== 0;
   const of = wide ? MEMORY_REQUEST_4DW : MEMORY_REQUEST_3DW;
-  const enabled = enabledBytes(of.FIRST_BE.get(words, at), of.LAST_BE.get(words, at), count);
-  if (enabled === undefined) return undefined;
   const requester = of.REQUESTER_ID.get(words, at);
   const tag = of.TAG.get(words, at);
   const hi = wide ? MEMORY_REQUEST_4DW.ADDRESS_HIGH.get(words, at) : 0;
-  const lo = of.ADDRESS.get(words, at) * 4 + enabled.offset;
-  if (withData) into.memoryWrite(requester, hi, lo, enabled.length).tag = tag;
-  else into.memoryRead(requester, tag, hi, lo, enabled.length);
+  const word = of.ADDRESS.get(words, at) * 4;
+  const { offset, length } = enabledBytes(of.FIRST_BE.get(words, at), of.LAST_BE.get(words, at), count);
+  const lo = word + offset;
+  if (kind === TlpKind.MEMORY_READ) into.memoryRead(requester, tag, hi, lo, length);
+  else if (kind === TlpKind.MEMORY_WRITE) into.memoryWrite(requester, hi, lo, length);
+  else if (kind === TlpKind.DEFERRABLE_WRITE) into.deferrableWrite(requester, tag, hi, lo, length);
+  else into.atomic(kind, requester, tag, hi, word, count * 4);
+  into.tag = tag;
   into.addressType = of.AT.get(words, at);
-  return into;
+  if (into.isTranslationRequest) into.addressLo = word | of.PH.get(words, at);
+  return into.isAtomic && !isOperands(into) ? undefined : into;
 }
 
-function configRequest(words: Words, at: number, withData: boolean, into: Tlp): Tlp | undefined {
+/** Operands are 4 or 8 bytes, of a compare-and-swap two of 4, 8 or 16, at an address that is a multiple of their size. */
+function isOperands({ kind, length, addressLo }: Tlp): boolean {
+  const size = kind === TlpKind.COMPARE_AND_SWAP ? length / 2 : length;
+  const fits = size === 4 || size === 8 || (size === 16 && kind === TlpKind.COMPARE_AND_SWAP);
+  return fits && (addressLo & (size - 1)) === 0;
+}
+
+function configRequest(kind: number, words: Words, at: number, into: Tlp): Tlp {
   const of = CONFIG_REQUEST;
-  const enabled = enabledBytes(of.FIRST_BE.get(words, at), of.LAST_BE.get(words, at), 1);
-  if (enabled === undefined) return undefined;
-  const offset = of.EXTENDED_REGISTER.get(words, at) * 256 + of.REGISTER.get(words, at) * 4 + enabled.offset;
+  const { offset, length } = enabledBytes(of.FIRST_BE.get(words, at), of.LAST_BE.get(words, at), 1);
+  const register = of.EXTENDED_REGISTER.get(words, at) * 256 + of.REGISTER.get(words, at) * 4 + offset;
   const requester = of.REQUESTER_ID.get(words, at);
   const tag = of.TAG.get(words, at);
   const target = of.TARGET_ID.get(words, at);
-  return withData
-    ? into.configWrite(requester, tag, target, offset, enabled.length)
-    : into.configRead(requester, tag, target, offset, enabled.length);
+  if (DATALESS.includes(kind)) into.configRead(requester, tag, target, register, length);
+  else into.configWrite(requester, tag, target, register, length);
+  into.kind = kind;
+  return into;
 }
 
-function completion(words: Words, at: number, withData: boolean, count: number, into: Tlp): Tlp {
+function completion(kind: number, words: Words, at: number, count: number, into: Tlp): Tlp {
   const of = COMPLETION;
   const lower = of.LOWER_ADDRESS.get(words, at);
   const byteCount = of.BYTE_COUNT.get(words, at) || 4096;
   const completer = of.COMPLETER_ID.get(words, at);
   const status = of.STATUS.get(words, at);
   into.answer(of.REQUESTER_ID.get(words, at), of.TAG.get(words, at), completer, status, byteCount);
-  return withData ? into.withData(lower, Math.min(byteCount, count * 4 - (lower & 3))) : into;
+  if (kind === TlpKind.COMPLETION_DATA) return into.withData(lower, Math.min(byteCount, count * 4 - (lower & 3)));
+  into.addressLo = lower;
+  return into;
+}
+
+function message(kind: number, words: Words, at: number, count: number, into: Tlp): Tlp | undefined {
+  const of = MESSAGE;
+  const routing = of.TYPE.get(words, at) & ROUTING;
+  if (routing > MessageRouting.GATHER) return undefined;
+  const third = of.WORD_2.get(words, at);
+  into.message(of.REQUESTER_ID.get(words, at), of.MESSAGE_CODE.get(words, at), [third, of.WORD_3.get(words, at)]);
+  into.tag = of.TAG.get(words, at);
+  into.routing = routing;
+  if (routing === MessageRouting.ID) into.completer = third >>> 16;
+  return kind === TlpKind.MESSAGE_DATA ? into.withMessageData(count * 4) : into;
 }

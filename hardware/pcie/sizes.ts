@@ -10,10 +10,14 @@ export function pieceLength(addressLo: number, left: number, limit: number): num
   return Math.min(left, limit - (addressLo & (limit - 1)));
 }
 
+/** True when the header has four words: messages, and addresses above 4 GiB. */
+export function hasLongHeader(tlp: Tlp): boolean {
+  return tlp.isMessage || (tlp.addressHi !== 0 && tlp.isMemoryRequest);
+}
+
 /** Bytes of header and PASID prefix. */
 export function headerBytes(tlp: Tlp): number {
-  const wide = tlp.isMessage || (tlp.addressHi !== 0 && tlp.isMemoryRequest);
-  return (wide ? 16 : 12) + (tlp.pasid === NO_PASID ? 0 : 4);
+  return (hasLongHeader(tlp) ? 16 : 12) + (tlp.pasid === NO_PASID ? 0 : 4);
 }
 
 /** Bytes that a TLP occupies on a link. */

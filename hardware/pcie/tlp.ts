@@ -5,7 +5,7 @@
  * A TLP belongs to a pool. Who takes one fills it with one of the constructors below, which set every field, and sends
  * it; who receives it gives it back when it is dealt with, and must not keep it.
  */
-import { CompletionStatus, MessageRouting } from './spec/index.ts';
+import { AddressType, CompletionStatus, MessageRouting } from './spec/index.ts';
 
 /** Memory requests first, then what answers, then the rest. */
 export const TlpKind = {
@@ -66,8 +66,9 @@ export class Tlp {
   execute = false;
   addressType = 0;
   /**
-   * Byte address of a memory request as two int32 halves. In a configuration request the low half is the byte offset of
-   * the register; in a completion it is the Lower Address field; in a message the halves are its third and fourth word.
+   * Byte address of a memory request as two int32 halves. In a translation request the low half is the last word of the
+   * header, with No Write in bit 0; in a configuration request it is the byte offset of the register; in a completion it
+   * is the Lower Address field; in a message the halves are its third and fourth word.
    */
   addressHi = 0;
   addressLo = 0;
@@ -109,11 +110,21 @@ export class Tlp {
     return this.kind >= TlpKind.FETCH_ADD && this.kind <= TlpKind.COMPARE_AND_SWAP;
   }
 
+  /** A request for translations instead of data, 8 bytes each. */
+  get isTranslationRequest(): boolean {
+    return this.kind === TlpKind.MEMORY_READ && this.addressType === AddressType.TRANSLATION;
+  }
+
+  /** Bytes of the first word before the first that is meant. */
+  get dataOffset(): number {
+    // What stands in the address of these is no address of a byte.
+    return this.isMessage || this.isTranslationRequest ? 0 : this.addressLo & 3;
+  }
+
   /** Words that [address, address + length) touches, which is what travels; a zero-length request names one. */
   get dataWords(): number {
-    // What stands in a message's address is none.
-    if (this.isMessage) return (this.length + 3) >>> 2;
-    return Math.max(((this.addressLo & 3) + this.length + 3) >>> 2, 1);
+    const words = (this.dataOffset + this.length + 3) >>> 2;
+    return words === 0 && !this.isMessage ? 1 : words;
   }
 
   /** Units of 16 bytes of the data that it carries, by which data credits count. */
@@ -194,8 +205,9 @@ export class Tlp {
   /** Answers `request` with the `length` bytes from `from` on; the caller fills `data`. */
   completionData(request: Tlp, completer: number, from: number, length: number): this {
     this.completion(request, completer, CompletionStatus.SUCCESSFUL).byteCount -= from;
-    // Only a read's Lower Address says anything: other answers are whole operands or words.
-    return this.withData(request.kind === TlpKind.MEMORY_READ ? (request.addressLo + from) & 0x7f : 0, length);
+    // Lower Address says something of the data of a read; other answers are whole translations, operands or words.
+    const isRead = request.kind === TlpKind.MEMORY_READ && !request.isTranslationRequest;
+    return this.withData(((isRead ? request.addressLo : 0) + from) & 0x7f, length);
   }
 
   /** A completion from its fields. */

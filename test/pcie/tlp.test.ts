@@ -5,6 +5,7 @@ import {
   decodeTlp,
   encodeTlp,
   formatRequester,
+  MessageCode,
   pieceLength,
   requesterId,
   Tlp,
@@ -12,6 +13,7 @@ import {
   TlpPool,
   wireBytes,
 } from '../../hardware/pcie/index.ts';
+import { fieldsOf, fromHex, toHex } from './tlp-fields.ts';
 
 const RID = 0x0008;
 
@@ -30,6 +32,30 @@ function translated(tlp: Tlp): Tlp {
 }
 
 const request = read(0, 0x1234_5678, 64);
+
+/** Every field of the first word that a read can have: tag 3a5h, traffic class 5, all attributes. */
+function qualified(): Tlp {
+  const tlp = read(0, 0x1000, 64);
+  tlp.tag = 0x3a5;
+  tlp.trafficClass = 5;
+  tlp.attributes = 7;
+  return tlp;
+}
+
+function translationRequest(hi: number, lo: number, translations: number): Tlp {
+  const tlp = read(hi, lo, translations * 8);
+  tlp.addressType = AddressType.TRANSLATION;
+  return tlp;
+}
+
+function withTag(tlp: Tlp, tag: number): Tlp {
+  tlp.tag = tag;
+  return tlp;
+}
+
+const DEVICE = 0x0100;
+const AGENT = 0x0000;
+const ENTRY = Array.from({ length: 64 }, (_, i) => i);
 
 /** Bytes written by hand from the header tables of the specification. */
 const VECTORS: readonly (readonly [string, Tlp, string])[] = [
@@ -80,7 +106,111 @@ const VECTORS: readonly (readonly [string, Tlp, string])[] = [
     withBytes(new Tlp().configWrite(0, 3, RID, 0x06, 2), 0x00, 0x20),
     '44000001 0000030c 00080004 00000020',
   ],
+  [
+    'a configuration read of type 1',
+    ofKind(TlpKind.CONFIG_READ_1, new Tlp().configRead(0, 3, 0x0208, 0x104, 4)),
+    '05000001 0000030f 02080104',
+  ],
+  [
+    'a configuration write of type 1',
+    withBytes(ofKind(TlpKind.CONFIG_WRITE_1, new Tlp().configWrite(0, 3, 0x0208, 0x06, 2)), 0x00, 0x20),
+    '45000001 0000030c 02080004 00000020',
+  ],
+  ['a read with a tag of 10 bits, a traffic class and all attributes', qualified(), '00dc3010 0008a5ff 00001000'],
+  [
+    'its completion, which has them too',
+    new Tlp().completion(qualified(), 0, CompletionStatus.UNSUPPORTED_REQUEST),
+    '0adc3000 00002040 0008a500',
+  ],
+  [
+    'a request for two translations without write access, under a PASID',
+    translationRequest(0, 0x2001, 2).withPasid(7, false, false),
+    '91000007 00000404 000805ff 00002001',
+  ],
+  [
+    'a request for one translation above 4 GiB',
+    translationRequest(0x12, 0x3000, 1),
+    '20000402 000805ff 00000012 00003000',
+  ],
+  [
+    'the completion of a request for one translation',
+    withBytes(new Tlp().completionData(translationRequest(0, 0x2001, 1), 0, 0, 8), 0, 0, 0, 0x12, 0x34, 0x50, 0, 3),
+    '4a000002 00000008 00080500 0000001234500003',
+  ],
+  [
+    'a FetchAdd of 8 bytes',
+    withBytes(new Tlp().atomic(TlpKind.FETCH_ADD, RID, 5, 0, 0x1008, 8), 1, 0, 0, 0, 0, 0, 0, 0),
+    '4c000002 00080500 00001008 0100000000000000',
+  ],
+  [
+    'a Swap of 4 bytes above 4 GiB',
+    withBytes(new Tlp().atomic(TlpKind.SWAP, RID, 5, 1, 0x1004, 4), 0xde, 0xad, 0xbe, 0xef),
+    '6d000001 00080500 00000001 00001004 deadbeef',
+  ],
+  [
+    'a CAS of 4 bytes: what to compare, then what to write',
+    withBytes(new Tlp().atomic(TlpKind.COMPARE_AND_SWAP, RID, 5, 0, 0x1000, 8), 0x11, 0x11, 0x22, 0x22, 3, 3, 4, 4),
+    '4e000002 00080500 00001000 1111222203030404',
+  ],
+  [
+    'the completion of that CAS, one operand',
+    withBytes(
+      new Tlp().completionData(new Tlp().atomic(TlpKind.COMPARE_AND_SWAP, RID, 5, 0, 0x1000, 8), DEVICE, 0, 4),
+      ...[0x11, 0x11, 0x22, 0x22],
+    ),
+    '4a000001 01000004 00080500 11112222',
+  ],
+  [
+    'a deferrable write of 64 bytes under a PASID',
+    withBytes(new Tlp().deferrableWrite(RID, 5, 0, 0x1000, 64).withPasid(9, false, false), ...ENTRY),
+    `91000009 5b000010 000805ff 00001000 ${Buffer.from(ENTRY).toString('hex')}`,
+  ],
+  [
+    'the retry of a deferrable write',
+    new Tlp().completion(new Tlp().deferrableWrite(RID, 5, 0, 0x1000, 64), DEVICE, CompletionStatus.REQUEST_RETRY),
+    '0a000000 01004004 00080500',
+  ],
+  ['ERR_NONFATAL', new Tlp().message(DEVICE, MessageCode.ERR_NONFATAL), '30000000 01000031 00000000 00000000'],
+  [
+    'an Invalidate Request with ITag 3 for a page, under PASID 5 and global',
+    withTag(
+      withBytes(
+        new Tlp()
+          .messageTo(DEVICE, AGENT, MessageCode.INVALIDATE_REQUEST)
+          .withMessageData(8)
+          .withPasid(5, false, false),
+        ...[0, 0, 0, 0, 0x12, 0x34, 0x50, 0x01],
+      ),
+      3,
+    ),
+    '91000005 72000002 00000301 01000000 00000000 0000000012345001',
+  ],
+  [
+    'an Invalidate Completion, the only one, for ITag 3',
+    new Tlp().messageTo(AGENT, DEVICE, MessageCode.INVALIDATE_COMPLETION, 1, 1 << 3),
+    '32000000 01000002 00000001 00000008',
+  ],
+  [
+    'a Page Request, the last of group 1A5h, for reading and writing, in privileged mode and to execute',
+    new Tlp().message(DEVICE, MessageCode.PAGE_REQUEST, [1, 0x2345_6d2f]).withPasid(7, true, true),
+    '91300007 30000000 01000004 00000001 23456d2f',
+  ],
+  [
+    'a Stop Marker',
+    new Tlp().message(DEVICE, MessageCode.PAGE_REQUEST, [0, 4]).withPasid(7, false, false),
+    '91000007 30000000 01000004 00000000 00000004',
+  ],
+  [
+    'a PRG Response: group 1A5h was an invalid request',
+    new Tlp().messageTo(DEVICE, AGENT, MessageCode.PAGE_REQUEST_GROUP_RESPONSE, 0x11a5),
+    '32000000 00000005 010011a5 00000000',
+  ],
 ];
+
+function ofKind(kind: number, tlp: Tlp): Tlp {
+  tlp.kind = kind;
+  return tlp;
+}
 
 describe('TLP headers', () => {
   it.each(VECTORS)('%s is encoded bit for bit', (_, tlp, expected) => {
@@ -102,7 +232,19 @@ describe('TLP headers', () => {
     ['00000010 000805ff', 'a header cut short'],
     ['40000002 000800ff 00001000 00000000', 'data cut short'],
     ['91000001', 'a prefix alone'],
-    ['34000000 00080050 00000000 00000000', 'a message, which is not modelled'],
+    ['02000001 0008000f 00001000', 'an I/O read, which is not modelled'],
+    ['36000000 00080050 00000000 00000000', 'a message with a reserved routing'],
+    ['1b000001 0008000f 00001000', 'a deferrable write without data'],
+    ['4c000003 00080500 00001000 000000000000000000000000', 'an AtomicOp with 12 bytes of operands'],
+    ['4c000002 00080500 00001004 0000000000000000', 'an AtomicOp at an address that is no multiple of its size'],
+    ['20000001 0008050f 00000000 00001000', 'four words of header for an address below 4 GiB'],
+    ['00004001 0008050f 00001000', 'poisoned'],
+    ['00008001 0008050f 00001000 00000000', 'with a digest'],
+    ['00010001 0008050f 00001002', 'with a processing hint'],
+    ['00020001 0008050f 00001000', 'with a lightweight notification'],
+    ['04000401 0000030f 00080104', 'a configuration read with an address type'],
+    ['0a000001 00002040 00080500', 'a completion without data that has a length'],
+    ['4a000002 00000004 00080500 0102030405060708', 'a completion with more data than its byte count'],
   ])('are refused by the decoder: %s (%s)', (bytes) => {
     expect(decodeTlp(fromHex(bytes))).toBeUndefined();
   });
@@ -150,20 +292,3 @@ describe('A pool of TLPs', () => {
     expect(pool.taken).toBe(1);
   });
 });
-
-function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
-}
-
-function fromHex(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text.replaceAll(' ', ''), 'hex'));
-}
-
-function fieldsOf(tlp: Tlp): Record<string, unknown> {
-  const { kind, requester, tag, attributes, pasid, privileged, execute, addressType, addressHi, addressLo } = tlp;
-  const { length, status, completer, byteCount } = tlp;
-  const data = tlp.data === null ? null : [...tlp.data.subarray(0, tlp.length)];
-  const asked = kind === TlpKind.COMPLETION ? 0 : length;
-  const head = { kind, requester, tag, attributes, pasid, privileged, execute, addressType, addressHi, addressLo };
-  return { ...head, asked, status, completer, byteCount, data };
-}

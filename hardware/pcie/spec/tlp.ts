@@ -4,8 +4,9 @@
  * A TLP header is words in the specification's own numbering: DW0 is word 0 and its byte 0, the first on the wire, is
  * bits 31:24.
  *
- * Not acted on: traffic classes, TPH, ECRC, poisoning and ordering attributes travel but decide nothing; locked, I/O, atomic
- * and deferrable requests, messages and prefixes other than PASID are not declared yet.
+ * Not acted on: TPH, ECRC and poisoning are declared and never sent; locked and I/O requests and prefixes other than PASID
+ * are not declared; headers of flit mode (generation 6) are not: see docs/deviations.md. What ATS writes into addresses,
+ * data and messages is declared in hardware/ats.
  */
 import { bit, bits, layout } from '../../bits/index.ts';
 
@@ -37,17 +38,37 @@ export const TypeCode = {
   PREFIX_PASID: 0x11,
 } as const;
 
-/** How a message finds its way. */
+/** How a message finds its way. Other values are reserved. */
 export const MessageRouting = { ROOT_COMPLEX: 0, ADDRESS: 1, ID: 2, BROADCAST: 3, LOCAL: 4, GATHER: 5 } as const;
 
 export const MessageCode = {
+  UNLOCK: 0x00,
   INVALIDATE_REQUEST: 0x01,
   INVALIDATE_COMPLETION: 0x02,
   PAGE_REQUEST: 0x04,
   PAGE_REQUEST_GROUP_RESPONSE: 0x05,
+  LTR: 0x10,
+  OBFF: 0x12,
+  PM_ACTIVE_STATE_NAK: 0x14,
+  PM_PME: 0x18,
+  PME_TURN_OFF: 0x19,
+  PME_TO_ACK: 0x1b,
+  ASSERT_INTA: 0x20,
+  ASSERT_INTB: 0x21,
+  ASSERT_INTC: 0x22,
+  ASSERT_INTD: 0x23,
+  DEASSERT_INTA: 0x24,
+  DEASSERT_INTB: 0x25,
+  DEASSERT_INTC: 0x26,
+  DEASSERT_INTD: 0x27,
   ERR_COR: 0x30,
   ERR_NONFATAL: 0x31,
   ERR_FATAL: 0x33,
+  SET_SLOT_POWER_LIMIT: 0x50,
+  PTM_REQUEST: 0x52,
+  PTM_RESPONSE: 0x53,
+  VENDOR_DEFINED_TYPE_0: 0x7e,
+  VENDOR_DEFINED_TYPE_1: 0x7f,
 } as const;
 
 const DW0 = {
@@ -107,6 +128,16 @@ export const COMPLETION = layout('Completion', 96, 'PCIe: completion', {
   REQUESTER_ID: bits(95, 80, 'RW', 'requester id of the request'),
   TAG: bits(79, 72, 'RW', 'tag of the request'),
   LOWER_ADDRESS: bits(70, 64, 'RW', 'address bits 6:0 of the first byte'),
+});
+
+/** Routing is the low three bits of TYPE. A message by ID has its target in bits 31:16 of the third word. */
+export const MESSAGE = layout('Message', 128, 'PCIe: message', {
+  ...DW0,
+  REQUESTER_ID: bits(63, 48, 'RW', 'requester id'),
+  TAG: bits(47, 40, 'RW', 'tag bits 7:0'),
+  MESSAGE_CODE: bits(39, 32, 'RW', 'message code', MessageCode),
+  WORD_2: bits(95, 64, 'RW', 'third word: what the message says, or whom it is for'),
+  WORD_3: bits(127, 96, 'RW', 'fourth word: what the message says'),
 });
 
 export const PASID_PREFIX = layout('PASID TLP prefix', 32, 'PCIe: PASID TLP prefix', {
