@@ -1,15 +1,20 @@
 /**
  * A link: two directions, each with a rate, a latency and credits. TLPs arrive in the order in which they were sent.
  *
- * Surface: two ends, each a `LinkEnd`, by which it is used. A posted or non-posted TLP holds a credit from `send` to
- * `release` or `forward`, so whoever is slow to deal with it stalls the sender. Completions need no credit: who asks has room for the answer. `probe` sees what is sent.
+ * Surface: two ends, each a `LinkEnd`, by which it is used. A TLP holds its credits from `send` to `release` or `forward`,
+ * so whoever is slow to deal with it stalls the sender. `goDown` and `goUp` are a device that is pulled out, or a bus
+ * reset. `probe` sees what is sent; taps and fault injectors go around the `port` of a direction.
  *
- * Inaccuracies: header credits only, and they come back without delay; Ack, UpdateFC and SKIP take no time on the wire;
- * nothing is lost or replayed; generation 6 has the rate of flits but no flits.
+ * Inaccuracies: those of `link-wire.ts` (replay) and `link-rate.ts` (DLLPs are a share of the rate); generations 6 and 7
+ * have the rate of flits but no flits.
  */
-import { Channel, type Component, type Engine, LinkClock, ns, type Port, ps, Rate } from '../sim/index.ts';
-import { wireBytes } from './sizes.ts';
-import { type Generation, LINK_RATES, type Width } from './spec/index.ts';
+import { type Component, type Engine, LinkClock, ns } from '../sim/index.ts';
+import { type CreditLimits, Credits } from './credits.ts';
+import { Damage, type LinkErrors } from './link-errors.ts';
+import { countsBytes, type DllpModel, linkRate } from './link-rate.ts';
+import { type LinkPort, Wire, type WireFaults, type WireSpec } from './link-wire.ts';
+import { unpaddedBytes, wireBytes } from './sizes.ts';
+import { DIGEST_BYTES, type Generation, type PayloadSize, type Width } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
 import { TlpPool } from './tlp-pool.ts';
 
@@ -19,31 +24,35 @@ export interface LinkSpec {
   readonly width: Width;
   /** Nanoseconds from the last byte leaving one end to the TLP being available at the other. */
   readonly latency: number;
-  /** Requests that each end can take before it releases one. */
-  readonly credits: { readonly posted: number; readonly nonPosted: number };
+  /** What each end can hold before it releases something. Less than the largest TLP of a class needs stalls that class. */
+  readonly credits: CreditLimits;
+  /** Nanoseconds from a release until the sender has the credits; 0 by default. */
+  readonly updateFc?: number;
+  /** What DLLPs take of the bandwidth; `none` by default. */
+  readonly dllp?: DllpModel;
+  /** Max_Payload_Size of both ends, by which the published model of DLLPs goes; 256 by default. */
+  readonly maxPayload?: PayloadSize;
+  /** Whether each TLP ends with a digest. */
+  readonly ecrc?: boolean;
+  /** Nothing is damaged by default. */
+  readonly errors?: LinkErrors | null;
 }
 
 /** Generation 3, four lanes, credits of a small root port. Not architectural. */
-export const LINK: LinkSpec = { generation: 3, width: 4, latency: 150, credits: { posted: 32, nonPosted: 32 } };
+export const LINK: LinkSpec = { generation: 3, width: 4, latency: 150, credits: { PH: 32, NPH: 32 } };
 
 export type Direction = 'upstream' | 'downstream';
 
 export interface LinkState {
-  /** TLPs and bytes with all overhead that were sent. */
+  readonly isUp: boolean;
   readonly upstream: DirectionState;
   readonly downstream: DirectionState;
 }
 
-export interface DirectionState {
+/** TLPs and bytes with all overhead that were sent for the first time, and what went wrong. */
+export interface DirectionState extends WireFaults {
   tlps: number;
   bytes: number;
-}
-
-/** The rate of a link for everything that `wireBytes` counts, as an exact fraction. */
-export function linkRate(generation: Generation, width: Width): Rate {
-  const { decitransfers, payload, encoded } = LINK_RATES[generation];
-  // One lane moves a bit in 10 000 / decitransfers ps, and of `encoded` bits `payload` count.
-  return new Rate(decitransfers * width * payload, ps(encoded * 8 * 10_000));
 }
 
 export class Link implements Component<LinkSpec, LinkState> {
@@ -54,19 +63,32 @@ export class Link implements Component<LinkSpec, LinkState> {
   /** The end towards the root complex, and the end towards the device. */
   readonly top: LinkEnd;
   readonly bottom: LinkEnd;
+  #isUp = true;
 
   /** `pool` belongs to the fabric that the link is a part of. */
   constructor(engine: Engine, spec: LinkSpec, name: string, pool = new TlpPool()) {
     this.name = name;
     this.spec = spec;
-    this.upstream = new LinkDirection(engine, name, spec, 'upstream');
-    this.downstream = new LinkDirection(engine, name, spec, 'downstream');
+    const { generation, width, dllp, maxPayload } = spec;
+    const rate = linkRate(generation, width, dllp, maxPayload);
+    const clocks = [new LinkClock(rate), new LinkClock(rate)] as const;
+    const retrain = () => {
+      for (const clock of clocks) clock.hold(engine.now, ns(spec.errors!.retrain));
+    };
+    const [up, down] = clocks;
+    this.upstream = new LinkDirection(engine, this, 'upstream', { clock: up, retrain });
+    this.downstream = new LinkDirection(engine, this, 'downstream', { clock: down, retrain });
     this.top = new LinkEnd(this, pool, this.downstream, this.upstream);
     this.bottom = new LinkEnd(this, pool, this.upstream, this.downstream);
   }
 
   get state(): LinkState {
-    return { upstream: { ...this.upstream.counts }, downstream: { ...this.downstream.counts } };
+    return { isUp: this.#isUp, upstream: this.upstream.state, downstream: this.downstream.state };
+  }
+
+  /** While it is false, whatever is sent is lost. Who has to answer requests for the other end looks here. */
+  get isUp(): boolean {
+    return this.#isUp;
   }
 
   /** Sees each TLP when it is sent; it must not keep it. */
@@ -75,9 +97,32 @@ export class Link implements Component<LinkSpec, LinkState> {
     this.downstream.probe = see;
   }
 
+  /** What is under way is lost, and both ends are told. What they hold they release as always. */
+  goDown(): void {
+    if (!this.#isUp) return;
+    this.#isUp = false;
+    for (const { wire } of [this.upstream, this.downstream]) wire.goDown();
+    this.#tell();
+    // Nobody waits for credits any more: what could not be sent is lost now.
+    for (const { wire } of [this.upstream, this.downstream]) wire.onFree();
+  }
+
+  /** Trains the link again, with all credits. */
+  goUp(): void {
+    if (this.#isUp) return;
+    this.#isUp = true;
+    for (const { wire } of [this.upstream, this.downstream]) wire.goUp();
+    this.#tell();
+  }
+
   reset(): void {
+    this.#isUp = true;
     this.upstream.reset();
     this.downstream.reset();
+  }
+
+  #tell(): void {
+    for (const end of [this.top, this.bottom]) end.onChange(this.#isUp);
   }
 }
 
@@ -85,6 +130,8 @@ export class Link implements Component<LinkSpec, LinkState> {
 export class LinkEnd {
   readonly link: Link;
   readonly pool: TlpPool;
+  /** Called when the link has gone down, and when it is up again. Set by the owner of this end. */
+  onChange: (isUp: boolean) => void = nothing;
   readonly #out: LinkDirection;
   readonly #in: LinkDirection;
 
@@ -93,7 +140,7 @@ export class LinkEnd {
     this.pool = pool;
     this.#out = out;
     this.#in = into;
-    out.lose = (tlp) => pool.give(tlp);
+    out.wire.lose = (tlp) => pool.give(tlp);
   }
 
   /** A TLP to fill and send. */
@@ -106,9 +153,9 @@ export class LinkEnd {
     this.pool.give(tlp);
   }
 
-  /** True when there are credits for this TLP. */
+  /** False for what has no credits; a link that is down takes everything. */
   canSend(tlp: Tlp): boolean {
-    return this.#out.canSend(tlp);
+    return this.#out.port.canSend(tlp);
   }
 
   /** Throws when there is no credit: ask `canSend` first. */
@@ -118,93 +165,77 @@ export class LinkEnd {
 
   /** Called when something that could not be sent may go now. */
   set onFree(tell: () => void) {
-    this.#out.onFree = tell;
+    this.#out.wire.onFree = tell;
   }
 
   /** Called with each TLP that arrives, which is `release`d or `forward`ed once. */
   set receive(take: (tlp: Tlp) => void) {
-    this.#in.receive = take;
+    this.#in.wire.receive = take;
   }
 
-  /** The TLP that arrived here is dealt with: its credit goes back to the sender, and it to the pool. */
+  /** The TLP that arrived here is dealt with: its credits go back to the sender, and it to the pool. */
   release(tlp: Tlp): void {
     this.forward(tlp);
     this.pool.give(tlp);
   }
 
-  /** The TLP that arrived here has left: its credit goes back to the sender, and it goes on elsewhere. */
+  /** The TLP that arrived here has left: its credits go back to the sender, and it goes on elsewhere. */
   forward(tlp: Tlp): void {
-    this.#in.free(tlp);
+    this.#in.wire.release(tlp);
   }
 }
 
-/**
- * One direction: a channel per flow-control class on one wire, so that a class without credits holds up no other and
- * what was sent first still arrives first.
- */
+/** One direction: what is counted and seen, then the port, then the wire. */
 export class LinkDirection {
-  readonly counts: DirectionState = { tlps: 0, bytes: 0 };
   probe: ((tlp: Tlp, direction: Direction) => void) | null = null;
-  /** Set by the sending end: a class that had no credit has one again. */
-  onFree: () => void = nothing;
-  /** Takes each TLP that is lost when the link goes down. */
-  lose: (tlp: Tlp) => void = nothing;
-  /** Set by the receiving end. */
-  receive: (tlp: Tlp) => void = unconnected;
-  /** The sending ends by class. When a machine is assembled, a tap or a fault injector may be put around one. */
-  readonly ports: [posted: Port<Tlp>, nonPosted: Port<Tlp>, completions: Port<Tlp>];
+  readonly wire: Wire;
+  /** What TLPs are sent into: the wire, or a tap or a fault injector that was put around it when the machine was assembled. */
+  port: LinkPort;
+  readonly #sent = { tlps: 0, bytes: 0 };
   readonly #direction: Direction;
-  readonly #clock: LinkClock;
-  readonly #channels: readonly Channel<Tlp>[];
-  readonly #releases: (() => void)[] = [nothing, nothing, nothing];
+  readonly #bytes: (tlp: Tlp) => number;
 
-  constructor(engine: Engine, link: string, spec: LinkSpec, direction: Direction) {
+  constructor(engine: Engine, { name: link, spec }: Link, direction: Direction, shared: SharedWire) {
     this.#direction = direction;
-    this.#clock = new LinkClock(linkRate(spec.generation, spec.width));
-    const wire = { clock: this.#clock, bytes: wireBytes };
-    const channel = (what: string, credits: number): Channel<Tlp> =>
-      new Channel(engine, `${link} ${direction} ${what}`, credits, ns(spec.latency), wire);
-    const posted = channel('posted', spec.credits.posted);
-    const nonPosted = channel('non-posted', spec.credits.nonPosted);
-    const completions = channel('completions', Infinity);
-    this.#channels = [posted, nonPosted, completions];
-    this.ports = [posted, nonPosted, completions];
-    this.#channels.forEach((each, creditClass) => {
-      each.onFree = () => this.onFree();
-      each.receive = (tlp, release) => {
-        this.#releases[creditClass] = release;
-        this.receive(tlp);
-      };
+    this.#bytes = bytesOnWire(spec);
+    const name = `${link} ${direction}`;
+    this.wire = new Wire(engine, {
+      name,
+      ...shared,
+      latency: ns(spec.latency),
+      updateFc: ns(spec.updateFc ?? 0),
+      credits: new Credits(name, spec.credits),
+      bytes: this.#bytes,
+      damage: spec.errors == null ? null : new Damage(spec.errors, name),
     });
+    this.port = this.wire;
   }
 
-  canSend({ creditClass }: Tlp): boolean {
-    return this.ports[creditClass]!.canSend;
+  get state(): DirectionState {
+    return { ...this.#sent, ...this.wire.faults };
   }
 
   /** Throws when there is no credit: ask `canSend` first. */
   send(tlp: Tlp): void {
-    this.counts.tlps++;
-    this.counts.bytes += wireBytes(tlp);
+    this.#sent.tlps++;
+    this.#sent.bytes += this.#bytes(tlp);
     if (this.probe !== null) this.probe(tlp, this.#direction);
-    this.ports[tlp.creditClass]!.send(tlp);
-  }
-
-  /** The credit of a TLP that has arrived goes back to the sender. */
-  free({ creditClass }: Tlp): void {
-    this.#releases[creditClass]!();
+    this.port.send(tlp);
   }
 
   reset(): void {
-    this.counts.tlps = 0;
-    this.counts.bytes = 0;
-    this.#clock.reset();
-    for (const channel of this.#channels) channel.reset(this.lose);
+    this.#sent.tlps = 0;
+    this.#sent.bytes = 0;
+    this.wire.reset();
   }
 }
 
-function nothing(): void {}
+type SharedWire = Pick<WireSpec, 'clock' | 'retrain'>;
 
-function unconnected(): void {
-  throw new Error('a TLP arrived at an end of a link that nothing is connected to');
+/** How many bytes a TLP counts on a link of this kind. */
+function bytesOnWire({ dllp = 'none', ecrc = false }: LinkSpec): (tlp: Tlp) => number {
+  const bytes = countsBytes(dllp) ? unpaddedBytes : wireBytes;
+  return ecrc ? (tlp) => bytes(tlp) + DIGEST_BYTES : bytes;
 }
+
+function nothing(): void {}

@@ -24,3 +24,8 @@ export function headerBytes(tlp: Tlp): number {
 export function wireBytes(tlp: Tlp): number {
   return FRAMING_BYTES + headerBytes(tlp) + (tlp.data === null ? 0 : tlp.dataWords * 4);
 }
+
+/** The same of who counts data by the byte, although words travel. */
+export function unpaddedBytes(tlp: Tlp): number {
+  return FRAMING_BYTES + headerBytes(tlp) + (tlp.data === null ? 0 : tlp.length);
+}

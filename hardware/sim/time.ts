@@ -128,6 +128,11 @@ export class Rate {
     return new Rate(bytes, 1e12 as Duration);
   }
 
+  /** The rate of `part` in `whole` of this bandwidth. Both are whole numbers, one or more. */
+  share(part: number, whole: number): Rate {
+    return new Rate(this.denominator * part, (this.numerator * whole) as Duration);
+  }
+
   /** Time that `bytes` bytes take, rounded up to a picosecond. */
   time(bytes: number): Duration {
     return Math.floor((this.units(bytes) + this.denominator - 1) / this.denominator) as Duration;
@@ -173,6 +178,22 @@ export class LinkClock {
     this.#whole += passed;
     this.#part = units - passed * denominator;
     return this.free;
+  }
+
+  /** Occupies the link for `duration` beyond what does so at `at`. */
+  hold(at: Instant, duration: Duration): void {
+    if (this.#whole < at) {
+      this.#whole = at;
+      this.#part = 0;
+    }
+    this.#whole += duration;
+  }
+
+  /** From `at` on nothing occupies the link: what has not left by then never will. */
+  abandon(at: Instant): void {
+    if (this.#whole < at) return;
+    this.#whole = at;
+    this.#part = 0;
   }
 
   /** Back to a link that was never used. */

@@ -4,10 +4,11 @@
  */
 import { z } from 'zod';
 import { DEVICE } from './devices.ts';
-import { BRIDGES, linkSchema, ROOT_PORTS, SWITCHES } from './fabric/schema.ts';
+import { BRIDGES, ROOT_PORTS, SWITCHES } from './fabric/schema.ts';
 import { quote } from './input-error.ts';
 import { IOMMU } from './iommu/schema.ts';
 import { between, choice, flag, oneOf, section, text, whole, word } from './kinds.ts';
+import { checkCredits, LINK_SECTION } from './link-schema.ts';
 
 export const MACHINE = section({
   name: text(),
@@ -35,7 +36,7 @@ export const MACHINE = section({
     peerToPeer: flag().default(true),
   }),
   /** The link of each device to the root complex, and every other that does not say otherwise. */
-  link: linkSchema(),
+  link: LINK_SECTION,
   /** Ports of the root complex, and what may stand between them and devices. */
   rootPorts: ROOT_PORTS.default([]),
   switches: SWITCHES.default([]),
@@ -95,6 +96,11 @@ export const MACHINE = section({
       hardwareTimeout: between(0.001, 1_000_000_000, 'nanoseconds'),
     }),
   }),
+}).superRefine(({ link, devices, rootComplex }, context) => {
+  const payload = Math.max(rootComplex.maxPayload, ...devices.map(({ payloadSupported }) => payloadSupported));
+  checkCredits(link.credits, payload, (type, message) => {
+    context.addIssue({ code: 'custom', path: ['link', 'credits', type], message });
+  });
 });
 
 /** A complete machine, as plain JSON. */

@@ -57,7 +57,7 @@ describe('The DMA engine', () => {
   });
 
   it('has at most as many reads outstanding as it has tags, each with its own', () => {
-    const board = new Board({ link: { credits: { posted: 64, nonPosted: 64 } } }).bringUp({ readRequest: 0 });
+    const board = new Board({ link: { credits: { PH: 64, NPH: 64 } } }).bringUp({ readRequest: 0 });
     const outstanding = new Set<number>();
     let most = 0;
     board.link.probe = (tlp, direction) => {

@@ -113,6 +113,22 @@ describe('a wrong machine specification', () => {
       ['devices.0.at=01:00.0'],
       'machine.devices.0.at: expected a place on bus 00 from "00:01.0" to "00:1f.7", or behind a port as in "port0:00.0", got "01:00.0".',
     ],
+    [
+      {},
+      ['link.credits.PD=31'],
+      'machine.link.credits.PD: expected null (no limit) or at least 32, for a payload of 512 bytes, got 31.',
+    ],
+    [
+      { rootComplex: { maxPayload: 1024 }, link: { credits: { CPLD: 63 } } },
+      [],
+      'machine.link.credits.CPLD: expected null (no limit) or at least 64, for a payload of 1024 bytes, got 63.',
+    ],
+    [
+      {},
+      ['link.credits.NPD=7'],
+      'machine.link.credits.NPD: expected null (no limit) or at least 8, for a deferrable write of 128 bytes, got 7.',
+    ],
+    [{}, ['link.dllp=real'], 'machine.link.dllp: expected one of "none", "measured", "published", "raw", got "real".'],
     [[1], [], 'machine: expected an object, got [1].'],
     [null, [], 'machine: expected an object, got null.'],
   ])(
@@ -130,7 +146,7 @@ describe('a wrong machine specification', () => {
       'machine.iommu.iotlb: there is no field "wayz"; did you mean "ways"?',
     );
     expect(complaint({ link: { zzz: 4 } })).toBe(
-      'machine.link: there is no field "zzz"; expected one of "generation", "width", "latency", "credits".',
+      'machine.link: there is no field "zzz"; expected one of "generation", "width", "latency", "credits", "updateFc", "dllp", "maxPayload", "ecrc", "errors".',
     );
   });
 

@@ -46,7 +46,7 @@ describe('A link', () => {
   });
 
   it('moves a long train of TLPs at the exact rate, without gaining or losing a picosecond', () => {
-    const { engine, link, arrivals } = open({ latency: 0, credits: { posted: 1000, nonPosted: 1 } });
+    const { engine, link, arrivals } = open({ latency: 0, credits: { PH: 1000, NPH: 1 } });
     for (let i = 0; i < 1000; i++) link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 64));
     engine.run();
     expect(arrivals).toEqual(Array.from({ length: 1000 }, (_, i) => Math.ceil(((i + 1) * 84 * 8125) / 32)));
@@ -63,7 +63,7 @@ describe('A link', () => {
   });
 
   it('takes no more requests than it has credits, and a class without credits holds up no other', () => {
-    const { link } = open({ credits: { posted: 1, nonPosted: 1 } });
+    const { link } = open({ credits: { PH: 1, NPH: 1 } });
     const { bottom } = link;
     bottom.send(bottom.take().memoryRead(RID, 0, 0, 0x1000, 64));
     expect(bottom.canSend(new Tlp().memoryRead(RID, 1, 0, 0x1000, 64))).toBe(false);
@@ -73,7 +73,7 @@ describe('A link', () => {
   });
 
   it('returns the credit when the receiving end releases the TLP, and says so', () => {
-    const { engine, link, held } = open({ credits: { posted: 1, nonPosted: 1 } }, false);
+    const { engine, link, held } = open({ credits: { PH: 1, NPH: 1 } }, false);
     let told = 0;
     link.bottom.onFree = () => told++;
     link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 4));
@@ -94,18 +94,23 @@ describe('A link', () => {
       [64, 'upstream'],
       [8, 'downstream'],
     ]);
-    expect(link.state).toEqual({ upstream: { tlps: 1, bytes: 84 }, downstream: { tlps: 1, bytes: 20 } });
+    const faults = { naks: 0, replayed: 0, retrains: 0, lost: 0 };
+    expect(link.state).toEqual({
+      isUp: true,
+      upstream: { tlps: 1, bytes: 84, ...faults },
+      downstream: { tlps: 1, bytes: 20, ...faults },
+    });
   });
 
   it('has all its credits and nothing under way after a reset', () => {
-    const { engine, link, arrivals } = open({ credits: { posted: 1, nonPosted: 1 } });
+    const { engine, link, arrivals } = open({ credits: { PH: 1, NPH: 1 } });
     link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 64));
     link.reset();
     engine.run();
     expect(arrivals).toEqual([]);
     expect(link.bottom.canSend(WRITE)).toBe(true);
     expect(link.top.pool.taken).toBe(0);
-    expect(link.state.upstream).toEqual({ tlps: 0, bytes: 0 });
+    expect(link.state.upstream).toEqual({ tlps: 0, bytes: 0, naks: 0, replayed: 0, retrains: 0, lost: 0 });
   });
 });
 

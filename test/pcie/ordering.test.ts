@@ -201,7 +201,7 @@ describe('The translation agent', () => {
 
 describe('A slow root complex', () => {
   it('stalls the device at its credits, and nothing is lost', () => {
-    const board = new Board({ link: { credits: { posted: 2, nonPosted: 2 } } }).bringUp();
+    const board = new Board({ link: { credits: { PH: 2, NPH: 2 } } }).bringUp();
     delaying(board, () => 3000);
     board.fill(pattern(4096));
     let sent = 0;

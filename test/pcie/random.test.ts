@@ -23,7 +23,7 @@ describe('Any transfers over any link, with an agent that answers in any order,'
           link: fc.record({
             generation: fc.constantFrom(1, 3, 4, 6),
             width: fc.constantFrom(1, 4, 16),
-            credits: fc.record({ posted: fc.integer({ min: 1, max: 4 }), nonPosted: fc.integer({ min: 1, max: 4 }) }),
+            credits: fc.record({ PH: fc.integer({ min: 1, max: 4 }), NPH: fc.integer({ min: 1, max: 4 }) }),
           }),
           payload: size,
           readRequest: size,

@@ -13,6 +13,7 @@ import {
   type RootComplex,
   Switch,
   type SwitchPort,
+  type LinkSpec as WireSpec,
 } from '../../../hardware/pcie/index.ts';
 import type { Engine } from '../../../hardware/sim/index.ts';
 import { InputError } from '../input-error.ts';
@@ -104,7 +105,11 @@ class FabricBuilder implements Fabric {
     }
     for (const functions of slots.values()) {
       const name = namesOf(functions);
-      this.links.push({ link: this.#root.connect(this.#spec.link, functions, name), above: 'root', below: name });
+      this.links.push({
+        link: this.#root.connect(this.#wire(this.#spec.link), functions, name),
+        above: 'root',
+        below: name,
+      });
     }
   }
 
@@ -142,7 +147,7 @@ class FabricBuilder implements Fabric {
   }
 
   #addPciBridge(name: string, end: LinkEnd): void {
-    const bus = this.#root.link(this.#spec.link, name);
+    const bus = this.#root.link(this.#wire(this.#spec.link), name);
     this.links.push({ link: bus, above: name, below: namesOf(this.#functionsOn(name)) });
     const bridge = this.#bridge(name, 'PCI bridge', { fn: 0 });
     this.switches.set(name, new PciBridge(name, { bridge, end }, bus.top));
@@ -160,12 +165,17 @@ class FabricBuilder implements Fabric {
     return bridge;
   }
 
+  /** A specification's link; its errors come from the machine's seed. */
+  #wire(link: LinkSpec): WireSpec {
+    return { ...link, errors: link.errors && { ...link.errors, seed: this.#spec.seed } };
+  }
+
   /** The link below a port is known by what it leads to. */
   #link(spec: LinkSpec, above: string, port: string): Link {
     const isBelow = ({ at }: { readonly at: string }) => busOf(at) === port;
     const node = this.#spec.switches.find(isBelow) ?? this.#spec.bridges.find(isBelow);
     const below = node?.name ?? (namesOf(this.#functionsOn(port)) || port);
-    const link = this.#root.link(spec, below);
+    const link = this.#root.link(this.#wire(spec), below);
     this.links.push({ link, above, below });
     return link;
   }

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { AcsBit, SWITCH } from '../../../hardware/pcie/index.ts';
-import { between, choice, oneOf, section, whole } from '../kinds.ts';
+import { between, oneOf, section, whole } from '../kinds.ts';
+import { LINK_SECTION } from '../link-schema.ts';
 
 const NAME = 'a name of lower-case letters, digits and dashes';
 const ON_BUS_0 = 'a place on bus 00 from "00:01.0" to "00:1f.7"';
@@ -32,24 +33,12 @@ const SERVICES = Object.keys(AcsBit).map((name) => name.toLowerCase().replaceAll
 const ACS = z.array(oneOf(SERVICES), { error: `a list of ${SERVICES.join(', ')}` });
 const ALL_BUT_EGRESS = SERVICES.filter((name) => name !== 'egress-control');
 
-export function linkSchema() {
-  return section({
-    generation: choice([1, 2, 3, 4, 5, 6]),
-    /** Lanes. */
-    width: choice([1, 2, 4, 8, 16]),
-    /** Nanoseconds from one end to the other, beside the time that the bytes take. */
-    latency: between(0, 100_000, 'nanoseconds'),
-    /** Requests that each end can hold. */
-    credits: section({ posted: whole(1, 4096), nonPosted: whole(1, 4096) }),
-  });
-}
-
 export const ROOT_PORTS = z.array(
   section({
     name: deviceName(),
     at: placeOnBus0(),
     acs: ACS.default(ALL_BUT_EGRESS),
-    link: linkSchema().nullable().default(null),
+    link: LINK_SECTION.nullable().default(null),
   }),
   { error: 'a list of root ports, each with the fields name, at' },
 );
@@ -64,7 +53,7 @@ export const SWITCHES = z.array(
     /** Nanoseconds that a TLP spends in it. */
     latency: between(0, 100_000, 'nanoseconds').default(SWITCH.latency),
     /** The links below it; `null`: the machine's. */
-    link: linkSchema().nullable().default(null),
+    link: LINK_SECTION.nullable().default(null),
   }),
   { error: 'a list of switches, each with the fields name, at, ports' },
 );
