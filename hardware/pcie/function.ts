@@ -33,6 +33,10 @@ export interface FunctionBehaviour {
   completion(tlp: Tlp): void;
   /** The function's registers were reset; what it does and what it remembers is to be forgotten, too. */
   functionLevelReset?(): void;
+  /** A message for it. The TLP is gone when this returns. */
+  message?(tlp: Tlp): void;
+  /** As `memoryWrite`, but it may refuse: then who writes tries again later. */
+  deferrableWrite?(bar: number, offset: number, from: Uint8Array, length: number): boolean;
 }
 
 export interface FunctionState {
@@ -151,7 +155,12 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     if (tlp.kind === TlpKind.CONFIG_READ_0) this.#configRead(tlp);
     else if (tlp.kind === TlpKind.CONFIG_WRITE_0) this.#configWrite(tlp);
     else if (tlp.creditClass === CreditClass.COMPLETION) this.#completion(tlp);
-    else this.#memory(tlp);
+    else if (tlp.isMessage) this.#behaviour.message?.(tlp);
+    else if (tlp.kind === TlpKind.MEMORY_READ) this.#memoryRead(tlp);
+    else if (tlp.kind === TlpKind.MEMORY_WRITE) this.#memoryWrite(tlp);
+    else if (tlp.kind === TlpKind.DEFERRABLE_WRITE) this.#deferrableWrite(tlp);
+    // No function here completes AtomicOps, and configuration requests of type 1 are for bridges.
+    else this.#answer(tlp, CompletionStatus.UNSUPPORTED_REQUEST);
   }
 
   reset(): void {
@@ -198,31 +207,48 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   #configWrite(tlp: Tlp): void {
     this.config.write(tlp.addressLo, tlp.length, tlp.word);
-    this.send(this.take().completion(tlp, this.requester, CompletionStatus.SUCCESSFUL));
+    this.#answer(tlp, CompletionStatus.SUCCESSFUL);
   }
 
   #completion(tlp: Tlp): void {
-    if (tlp.status !== CompletionStatus.SUCCESSFUL) {
-      this.config.noteFailedRequest(tlp.status === CompletionStatus.COMPLETER_ABORT);
+    const { status } = tlp;
+    // A write that is put off has not failed.
+    if (status !== CompletionStatus.SUCCESSFUL && status !== CompletionStatus.REQUEST_RETRY) {
+      this.config.noteFailedRequest(status === CompletionStatus.COMPLETER_ABORT);
     }
     this.#behaviour.completion(tlp);
   }
 
-  #memory(tlp: Tlp): void {
+  #memoryRead(tlp: Tlp): void {
     const bar = this.barOf(tlp)!;
     const offset = offsetIn(this.config.barAt(bar), tlp);
     const { msix } = this.config;
-    const isForMsix = msix?.holds(bar.index, offset);
-    if (tlp.kind === TlpKind.MEMORY_WRITE) {
-      if (isForMsix) msix!.write(bar.index, offset, tlp.data!, tlp.length);
-      else this.#behaviour.memoryWrite(bar.index, offset, tlp.data!, tlp.length);
-      return;
-    }
     // A zero-length read is answered with one byte of no meaning.
     const answer = this.take().completionData(tlp, this.requester, 0, Math.max(tlp.length, 1));
-    if (isForMsix) msix!.read(bar.index, offset, answer.data!, tlp.length);
+    if (msix?.holds(bar.index, offset)) msix.read(bar.index, offset, answer.data!, tlp.length);
     else this.#behaviour.memoryRead(bar.index, offset, answer.data!, tlp.length);
     this.send(answer);
+  }
+
+  #memoryWrite(tlp: Tlp): void {
+    const bar = this.barOf(tlp)!;
+    const offset = offsetIn(this.config.barAt(bar), tlp);
+    const { msix } = this.config;
+    if (msix?.holds(bar.index, offset)) msix.write(bar.index, offset, tlp.data!, tlp.length);
+    else this.#behaviour.memoryWrite(bar.index, offset, tlp.data!, tlp.length);
+  }
+
+  #deferrableWrite(tlp: Tlp): void {
+    const bar = this.barOf(tlp)!;
+    const offset = offsetIn(this.config.barAt(bar), tlp);
+    const accepted = this.#behaviour.deferrableWrite?.(bar.index, offset, tlp.data!, tlp.length);
+    if (accepted === undefined) this.#answer(tlp, CompletionStatus.UNSUPPORTED_REQUEST);
+    else this.#answer(tlp, accepted ? CompletionStatus.SUCCESSFUL : CompletionStatus.REQUEST_RETRY);
+  }
+
+  /** Completes a request without data. */
+  #answer(tlp: Tlp, status: number): void {
+    this.send(this.take().completion(tlp, this.requester, status));
   }
 }
 

@@ -2,7 +2,7 @@
  * The event engine: the only clock of a simulation, and what makes it move.
  *
  * Surface: `schedule` an event for a handler, `spawn` a script; `step`, `run`, `runUntil`, `runUntilDone` let time pass;
- * `now` and `pending` tell where it stands; `takeId` numbers tasks; `reset` returns to the built state.
+ * `now` and `pending` tell where it stands; `takeId` numbers tasks; `reset` returns to the built state, in another `life`.
  * Order is (time, scheduling): of two events at one instant, the one scheduled first fires first. agenda.ts keeps that order.
  */
 import { Agenda, type Handler, NONE } from './agenda.ts';
@@ -29,15 +29,28 @@ export class Engine {
   #firing = false;
   #tasks = 0;
   #ids = 0;
+  #life = 0;
+  /** Pending events that mean nothing any more. */
+  #idle = 0;
 
   /** The current instant. Only the engine moves it. */
   get now(): Instant {
     return this.#agenda.now;
   }
 
-  /** Number of scheduled events that have not fired. */
+  /** Number of scheduled events that have not fired, without those that mean nothing any more. */
   get pending(): number {
-    return this.#agenda.pending;
+    return this.#agenda.pending - this.#idle;
+  }
+
+  /** How often it was reset: who remembers an instant asks whether it is of this life. */
+  get life(): number {
+    return this.#life;
+  }
+
+  /** `change` more pending events mean nothing: nobody waits for them, and `run` ends without them. Used by `Alarm`. */
+  disregard(change: number): void {
+    this.#idle += change;
   }
 
   /** Calls `handler.handle(argument)` after `delay`, behind everything already scheduled for that instant. Throws if `delay` is no whole number of picoseconds from zero upward. */
@@ -91,10 +104,13 @@ export class Engine {
     this.#agenda.reset();
     this.#tasks = 0;
     this.#ids = 0;
+    this.#idle = 0;
+    this.#life++;
   }
 
   #fire(limit: number): boolean {
     if (this.#firing) throw new Error('time was asked to pass from inside an event: it passes only between events');
+    if (limit === Infinity && this.#agenda.pending === this.#idle) return false;
     const event = this.#agenda.take(limit);
     if (event === NONE) return false;
     const handler = this.#agenda.handlerOf(event);

@@ -1,4 +1,5 @@
 /** The front door of the simulation kernel: time, events, scripts, channels, components, seeded randomness. */
+export * from './alarm.ts';
 export * from './channel.ts';
 export * from './component.ts';
 export * from './engine.ts';

@@ -1,0 +1,120 @@
+/**
+ * The tags of a requester: what each stands for, and how much of its answer has come.
+ *
+ * Tags are kept by index; the number that travels depends on how wide software lets them be. A tag whose request was given
+ * up is held: it stands for nothing, but its answer might still come.
+ */
+
+/** 10-bit tags leave out what 8 bits can express, so that a completer that drops the upper bits is found out. */
+const FIRST_WIDE_TAG = 256;
+export const MOST_TAGS = 768;
+
+export class Tags<Owner> {
+  /** Whom the answer is for; null for a tag that is idle or held. */
+  readonly owner: (Owner | null)[];
+  /** By index: where in the owner's transfer the answer goes, bytes asked for, bytes that came. */
+  readonly place: Int32Array;
+  readonly asked: Int32Array;
+  readonly came: Int32Array;
+  /** When to give up, or to hold no longer: picoseconds. */
+  readonly deadline: Float64Array;
+  readonly number: Int32Array;
+  /** Tags that have an owner. */
+  outstanding = 0;
+  /** Tags that are held. */
+  held = 0;
+  /** One bit for each tag that is neither. */
+  readonly #idle: Int32Array;
+
+  constructor(count: number) {
+    this.owner = new Array<Owner | null>(count).fill(null);
+    this.place = new Int32Array(count);
+    this.asked = new Int32Array(count);
+    this.came = new Int32Array(count);
+    this.deadline = new Float64Array(count);
+    this.number = new Int32Array(count);
+    this.#idle = new Int32Array((count + 31) >>> 5);
+    this.reset();
+  }
+
+  get count(): number {
+    return this.owner.length;
+  }
+
+  /** The index of the first idle tag where software allows `allowed` tags, -1 if there is none. */
+  find(allowed: number): number {
+    const usable = Math.min(allowed, this.count);
+    for (let word = 0; word < this.#idle.length; word++) {
+      const idle = this.#idle[word]!;
+      if (idle === 0) continue;
+      const index = (word << 5) | (31 - Math.clz32(idle & -idle));
+      return index < usable ? index : -1;
+    }
+    return -1;
+  }
+
+  /** Takes the idle tag `index`, whose number it gives. */
+  take(index: number, owner: Owner, allowed: number): number {
+    this.#idle[index >>> 5]! &= ~(1 << index);
+    this.owner[index] = owner;
+    this.came[index] = 0;
+    this.outstanding++;
+    const number = allowed > FIRST_WIDE_TAG ? FIRST_WIDE_TAG + index : index;
+    this.number[index] = number;
+    return number;
+  }
+
+  /** The index of the tag with this number that is in use or held, -1 if there is none. */
+  indexOf(number: number): number {
+    const index = number >= FIRST_WIDE_TAG ? number - FIRST_WIDE_TAG : number;
+    return index < this.count && this.number[index] === number && !this.isIdle(index) ? index : -1;
+  }
+
+  isIdle(index: number): boolean {
+    return (this.#idle[index >>> 5]! & (1 << index)) !== 0;
+  }
+
+  /** The tag may be used again. */
+  free(index: number): void {
+    if (this.owner[index] === null) this.held--;
+    else this.outstanding--;
+    this.owner[index] = null;
+    this.#idle[index >>> 5]! |= 1 << index;
+  }
+
+  /** Its request is given up, but until `deadline` the tag may not be used again. */
+  hold(index: number, deadline: number): void {
+    this.owner[index] = null;
+    this.deadline[index] = deadline;
+    this.outstanding--;
+    this.held++;
+  }
+
+  /** When the first request is given up, or also the first tag is held no longer; Infinity if that never comes. */
+  firstDeadline(alsoHeld: boolean): number {
+    let first = Infinity;
+    if (this.outstanding + (alsoHeld ? this.held : 0) === 0) return first;
+    for (let index = 0; index < this.count; index++) {
+      const counts = alsoHeld ? !this.isIdle(index) : this.owner[index] !== null;
+      if (counts) first = Math.min(first, this.deadline[index]!);
+    }
+    return first;
+  }
+
+  /** The tags that are not idle and whose deadline has come. */
+  late(now: number): number[] {
+    const late: number[] = [];
+    for (let index = 0; index < this.count; index++) {
+      if (!this.isIdle(index) && this.deadline[index]! <= now) late.push(index);
+    }
+    return late;
+  }
+
+  /** All tags are idle. */
+  reset(): void {
+    this.owner.fill(null);
+    this.#idle.fill(-1);
+    this.outstanding = 0;
+    this.held = 0;
+  }
+}

@@ -1,0 +1,80 @@
+/** One caller's DMA, from its first request to its last completion. */
+import type { Signal } from '../sim/index.ts';
+import { DmaStatus, type DmaTarget, highBeyond } from './dma.ts';
+import { dress, type RequestSettings } from './request-settings.ts';
+import { pieceLength } from './sizes.ts';
+import { AddressType } from './spec/index.ts';
+import { type Tlp, TlpKind } from './tlp.ts';
+
+export class Transfer {
+  readonly kind: number;
+  readonly at: DmaTarget;
+  /** What is sent along. */
+  readonly operands: Uint8Array;
+  /** Where answers go. */
+  readonly buffer: Uint8Array;
+  readonly length: number;
+  /** Offset of the next request. */
+  next = 0;
+  isSending = true;
+  /** Requests that have no completion yet. */
+  pending = 0;
+  status: number = DmaStatus.SUCCESS;
+  /** Bytes before the first one that is missing. */
+  whole: number;
+  ended = false;
+  done: Signal | null = null;
+
+  constructor(kind: number, at: DmaTarget, operands: Uint8Array, buffer: Uint8Array, length: number) {
+    this.kind = kind;
+    this.at = at;
+    this.operands = operands;
+    this.buffer = buffer;
+    this.length = length;
+    this.whole = length;
+  }
+
+  get isTranslation(): boolean {
+    return this.kind === TlpKind.MEMORY_READ && this.at.addressType === AddressType.TRANSLATION;
+  }
+
+  get isPosted(): boolean {
+    return this.kind === TlpKind.MEMORY_WRITE;
+  }
+
+  /** Makes the next request, without its data and its tag. */
+  request(tlp: Tlp, requester: number, settings: RequestSettings): Tlp {
+    const { kind, at, next, operands } = this;
+    const hi = highBeyond(at, next);
+    const lo = (at.lo + next) | 0;
+    if (kind === TlpKind.MEMORY_WRITE) tlp.memoryWrite(requester, hi, lo, this.#piece(settings.maxPayload));
+    else if (kind === TlpKind.MEMORY_READ) tlp.memoryRead(requester, 0, hi, lo, this.#piece(settings.maxReadRequest));
+    else if (kind === TlpKind.DEFERRABLE_WRITE) tlp.deferrableWrite(requester, 0, hi, lo, operands.length);
+    else tlp.atomic(kind, requester, 0, hi, lo, operands.length);
+    return dress(settings, tlp, at);
+  }
+
+  /** Fills in the data. Gives how many bytes of the transfer the request stands for. */
+  load({ data, length }: Tlp): number {
+    const { kind, next, operands } = this;
+    data?.set(length === operands.length ? operands : operands.subarray(next, next + length));
+    return kind === TlpKind.MEMORY_READ || this.isPosted ? length : this.length;
+  }
+
+  advance(bytes: number): void {
+    this.next += bytes;
+    if (this.next >= this.length) this.isSending = false;
+  }
+
+  /** Bytes of the next request; a translation request is one. */
+  #piece(limit: number): number {
+    const left = this.length - this.next;
+    return this.isTranslation ? left : pieceLength(this.at.lo + this.next, left, limit);
+  }
+
+  /** The first error counts; nothing is whole from `place` on. */
+  fail(status: number, place: number): void {
+    if (this.status === DmaStatus.SUCCESS) this.status = status;
+    this.whole = Math.min(this.whole, place);
+  }
+}

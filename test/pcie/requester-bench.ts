@@ -1,0 +1,131 @@
+/** A requester on a function at one end of a link, and at the other end whatever a test makes of its requests. */
+import {
+  CompletionStatus,
+  Endpoint,
+  type FunctionBehaviour,
+  LINK,
+  Link,
+  type LinkSpec,
+  PcieFunction,
+  Requester,
+  type Tlp,
+  TlpKind,
+} from '../../hardware/pcie/index.ts';
+import { Engine, type Script, type Task } from '../../hardware/sim/index.ts';
+
+export const DEVICE = 0x0100;
+export const BAR_AT = 0x1000_0000;
+const PCIE_AT = 0x40;
+
+/** What a request asked for, kept beyond its TLP. */
+export interface Asked {
+  readonly kind: number;
+  readonly tag: number;
+  readonly address: number;
+  readonly length: number;
+  readonly data: Uint8Array | null;
+  readonly pasid: number;
+  readonly privileged: boolean;
+  readonly execute: boolean;
+  readonly addressType: number;
+  readonly attributes: number;
+}
+
+export interface RequesterBenchOptions {
+  readonly tags?: number;
+  readonly link?: Partial<LinkSpec>;
+  readonly behaviour?: Partial<FunctionBehaviour>;
+}
+
+export class RequesterBench {
+  readonly engine = new Engine();
+  readonly link: Link;
+  readonly function: PcieFunction;
+  readonly dma: Requester;
+  /** Requests that have arrived, in their order. */
+  readonly asked: Asked[] = [];
+  /** Completions of requests from this end, by tag. */
+  readonly answers: { tag: number; status: number; byteCount: number }[] = [];
+  /** Called with each request that arrives. */
+  onRequest: (asked: Asked) => void = () => {};
+
+  constructor({ tags = 32, link, behaviour }: RequesterBenchOptions = {}) {
+    const { engine } = this;
+    this.link = new Link(engine, { ...LINK, ...link }, 'link');
+    this.function = new PcieFunction(
+      {
+        name: 'device',
+        requester: DEVICE,
+        vendor: 0x1234,
+        device: 1,
+        revision: 0,
+        classCode: 0,
+        bars: [{ index: 0, size: 4096, wide: false, prefetchable: false }],
+        msiVectors: 0,
+        payloadSupported: 512,
+      },
+      {
+        memoryRead: () => {},
+        memoryWrite: () => {},
+        completion: (tlp) => this.dma.completion(tlp),
+        ...behaviour,
+      },
+    );
+    new Endpoint(engine, this.link.bottom, [this.function]);
+    this.dma = new Requester(engine, this.function, { tags });
+    this.link.top.receive = (tlp) => this.#arrive(tlp);
+    this.function.config.write(0x10, 4, BAR_AT);
+    this.function.config.write(0x04, 2, 0b110);
+  }
+
+  /** Codes of Max_Payload_Size and Max_Read_Request_Size, and Extended Tag Field Enable. */
+  program(payload: number, readRequest: number, extendedTags = false): this {
+    this.function.config.write(PCIE_AT + 8, 2, (payload << 5) | (readRequest << 12) | (extendedTags ? 0x100 : 0));
+    return this;
+  }
+
+  spawn<T>(script: Script<T>): Task<T> {
+    return this.engine.spawn(script);
+  }
+
+  run<T>(script: Script<T>): T {
+    return this.engine.runUntilDone(this.spawn(script));
+  }
+
+  /** Sends a completion: `data` of a read, of which `byteCount` bytes are still to come; without data, a status. */
+  complete({ tag }: { readonly tag: number }, answer: Answer): void {
+    const { data, byteCount = data?.length ?? 4, lowerAddress = 0, status = CompletionStatus.SUCCESSFUL } = answer;
+    const tlp = this.link.top.take().answer(DEVICE, tag, 0, status, byteCount);
+    if (data !== undefined) tlp.withData(lowerAddress, data.length).data!.set(data);
+    this.link.top.send(tlp);
+  }
+
+  /** Sends a request to the function; `fill` makes it from an idle TLP. */
+  send(fill: (tlp: Tlp) => void): void {
+    const tlp = this.link.top.take();
+    fill(tlp);
+    this.link.top.send(tlp);
+  }
+
+  #arrive(tlp: Tlp): void {
+    if (tlp.kind === TlpKind.COMPLETION || tlp.kind === TlpKind.COMPLETION_DATA) {
+      this.answers.push({ tag: tlp.tag, status: tlp.status, byteCount: tlp.byteCount });
+      this.link.top.release(tlp);
+      return;
+    }
+    const { kind, tag, length, pasid, privileged, execute, addressType, attributes } = tlp;
+    const address = (tlp.addressHi >>> 0) * 2 ** 32 + (tlp.addressLo >>> 0);
+    const data = tlp.data === null ? null : tlp.data.slice(0, length);
+    const asked = { kind, tag, address, length, data, pasid, privileged, execute, addressType, attributes };
+    this.link.top.release(tlp);
+    this.asked.push(asked);
+    this.onRequest(asked);
+  }
+}
+
+export interface Answer {
+  readonly data?: Uint8Array;
+  readonly byteCount?: number;
+  readonly lowerAddress?: number;
+  readonly status?: number;
+}
