@@ -7,15 +7,16 @@
  */
 import { RegisterFile } from '../../bits/index.ts';
 import {
-  CompletionStatus,
   type ConfigSpec,
   type Device,
+  DmaStatus,
+  type DmaTarget,
   type FunctionBehaviour,
   PcieFunction,
-  pieceLength,
+  Requester,
   type Tlp,
 } from '../../pcie/index.ts';
-import { type Component, type Engine, Gate, type Script } from '../../sim/index.ts';
+import type { Component, Engine, Script } from '../../sim/index.ts';
 import {
   ADDRESS,
   BUFFER_BYTES,
@@ -44,7 +45,7 @@ export interface DmaEngineSpec {
   readonly requester: number;
   /** Largest payload that it can handle: 128 to 4096 bytes. What it uses is programmed in its configuration space. */
   readonly payloadSupported: number;
-  /** Reads that may be outstanding, up to 256. */
+  /** Reads that may be outstanding, up to 256. Software may allow fewer. */
   readonly tags: number;
 }
 
@@ -66,34 +67,36 @@ const CONFIG = {
   msiVectors: 1,
 } as const satisfies Partial<ConfigSpec>;
 
+const ERROR_OF: Readonly<Record<number, number>> = {
+  [DmaStatus.SUCCESS]: ErrorCode.NONE,
+  [DmaStatus.UNSUPPORTED_REQUEST]: ErrorCode.UNSUPPORTED_REQUEST,
+  [DmaStatus.COMPLETER_ABORT]: ErrorCode.COMPLETER_ABORT,
+  [DmaStatus.NOT_MASTER]: ErrorCode.NOT_MASTER,
+  [DmaStatus.TIMED_OUT]: ErrorCode.TIMED_OUT,
+};
+
 export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Device, FunctionBehaviour {
   readonly name: string;
   readonly spec: DmaEngineSpec;
   readonly function: PcieFunction;
+  readonly dma: Requester;
   readonly #engine: Engine;
   readonly #registers = new RegisterFile(REGISTER_BYTES, DMA_ENGINE_REGISTERS);
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #transfers = 0;
   /** Changes with each reset: a transfer of an earlier life must not go on. */
   #life = 0;
-  /** Reads that have not completed, and the gate that one of them has. */
-  #outstanding = 0;
-  #retired!: Gate;
-  // By tag: where in the buffer the answer goes, and how many bytes were asked for; -1 while the tag is idle.
-  readonly #place: Int32Array;
-  readonly #asked: Int32Array;
 
   constructor(engine: Engine, spec: DmaEngineSpec) {
     const { name, requester, payloadSupported } = spec;
     this.name = name;
     this.spec = spec;
     this.function = new PcieFunction({ ...CONFIG, name, requester, payloadSupported }, this);
+    this.dma = new Requester(engine, this.function, spec);
+    this.dma.onMoved = (bytes) => this.#count(bytes);
     this.#engine = engine;
-    this.#place = new Int32Array(spec.tags);
-    this.#asked = new Int32Array(spec.tags);
     this.#registers.initial(ID, { MAGIC, REVISION });
     this.#registers.onWrite(COMMAND.$.offset!, (written) => this.#command(written));
-    this.#retireAll();
   }
 
   get functions(): readonly PcieFunction[] {
@@ -132,39 +135,20 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
   }
 
   completion(tlp: Tlp): void {
-    const asked = this.#asked[tlp.tag] ?? -1;
-    if (asked < 0) return;
-    if (tlp.status !== CompletionStatus.SUCCESSFUL) {
-      const aborted = tlp.status === CompletionStatus.COMPLETER_ABORT;
-      this.#fail(aborted ? ErrorCode.COMPLETER_ABORT : ErrorCode.UNSUPPORTED_REQUEST);
-    } else if (asked > 0) {
-      const at = this.#place[tlp.tag]! + asked - tlp.byteCount;
-      this.#buffer.set(tlp.data!.subarray(0, tlp.length), at);
-      this.#count(tlp.length);
-      if (tlp.byteCount > tlp.length) return;
-    }
-    this.#retire(tlp.tag);
+    this.dma.completion(tlp);
   }
 
-  reset(): void {
+  functionLevelReset(): void {
     this.#life++;
     this.#transfers = 0;
     this.#registers.reset();
     this.#buffer.fill(0);
-    this.#retireAll();
+    this.dma.reset();
+  }
+
+  reset(): void {
+    this.functionLevelReset();
     this.function.reset();
-  }
-
-  #retire(tag: number): void {
-    this.#asked[tag] = -1;
-    this.#outstanding--;
-    this.#retired.notify();
-  }
-
-  #retireAll(): void {
-    this.#asked.fill(-1);
-    this.#outstanding = 0;
-    this.#retired = new Gate(this.#engine, `a completion for ${this.name}`);
   }
 
   #command(written: number): void {
@@ -182,79 +166,34 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
     const { words } = this.#registers;
     const length = LENGTH.LENGTH.get(words);
     const interrupt = COMMAND.INTERRUPT_ENABLE.isSet(words);
-    if (length > BUFFER_BYTES) this.#fail(ErrorCode.BAD_LENGTH);
-    else if (COMMAND.WRITE.isSet(words)) yield* this.#write(length, life);
-    else yield* this.#read(length, life);
+    const error = length > BUFFER_BYTES ? ErrorCode.BAD_LENGTH : ERROR_OF[yield* this.#move(length)]!;
     if (life !== this.#life) return;
     STATUS.BUSY.set(words, 0);
     STATUS.DONE.set(words, 1);
+    STATUS.ERROR.set(words, error === ErrorCode.NONE ? 0 : 1);
+    STATUS.ERROR_CODE.set(words, error);
     if (interrupt) yield* this.function.interrupt(0);
   }
 
-  *#write(length: number, life: number): Script {
-    const address = this.#addressOfTransfer();
-    let from = 0;
-    do {
-      const piece = pieceLength(address.lo + from, length - from, this.function.config.maxPayload);
-      const [hi, lo] = advance(address, from);
-      const tlp = this.#dress(this.function.take().memoryWrite(this.spec.requester, hi, lo, piece));
-      tlp.data!.set(this.#buffer.subarray(from, from + piece));
-      const sent = yield* this.function.transmit(tlp);
-      if (life !== this.#life) return;
-      if (!sent) {
-        this.#fail(ErrorCode.NOT_MASTER);
-        return;
-      }
-      this.#count(piece);
-      from += piece;
-    } while (from < length);
+  *#move(length: number): Script<number> {
+    const buffer = this.#buffer.subarray(0, length);
+    const target = this.#target();
+    if (COMMAND.WRITE.isSet(this.#registers.words)) return yield* this.dma.write(target, buffer);
+    return (yield* this.dma.read(target, length, buffer)).status;
   }
 
-  *#read(length: number, life: number): Script {
-    const address = this.#addressOfTransfer();
-    let from = 0;
-    do {
-      const piece = pieceLength(address.lo + from, length - from, this.function.config.maxReadRequest);
-      const [hi, lo] = advance(address, from);
-      while (this.#outstanding === this.spec.tags) yield this.#retired.wait();
-      if (life !== this.#life) return;
-      const tag = this.#asked.indexOf(-1);
-      this.#asked[tag] = piece;
-      this.#place[tag] = from;
-      this.#outstanding++;
-      const tlp = this.#dress(this.function.take().memoryRead(this.spec.requester, tag, hi, lo, piece));
-      const sent = yield* this.function.transmit(tlp);
-      if (life !== this.#life) return;
-      if (!sent) {
-        this.#retire(tag);
-        this.#fail(ErrorCode.NOT_MASTER);
-        break;
-      }
-      from += piece;
-    } while (from < length);
-    while (this.#outstanding > 0 && life === this.#life) yield this.#retired.wait();
-  }
-
-  #addressOfTransfer(): { hi: number; lo: number } {
-    const at = ADDRESS.$.offset!;
-    return { hi: this.#registers.read32(at + 4), lo: this.#registers.read32(at) };
-  }
-
-  /** Puts on a request what the registers say about requests. */
-  #dress(tlp: Tlp): Tlp {
+  /** Where the registers send a transfer, and as whom. */
+  #target(): DmaTarget {
     const { words } = this.#registers;
-    tlp.addressType = COMMAND.ADDRESS_TYPE.get(words);
-    if (!PASID.VALID.isSet(words)) return tlp;
-    // Only reads may ask to execute.
-    const execute = tlp.data === null && PASID.EXECUTE.isSet(words);
-    return tlp.withPasid(PASID.PASID.get(words), PASID.PRIVILEGED.isSet(words), execute);
-  }
-
-  #fail(code: number): void {
-    const { words } = this.#registers;
-    if (STATUS.ERROR.isSet(words)) return;
-    STATUS.ERROR.set(words, 1);
-    STATUS.ERROR_CODE.set(words, code);
+    const at = ADDRESS.$.offset! / 4;
+    return {
+      hi: words[at + 1]! | 0,
+      lo: words[at]! | 0,
+      pasid: PASID.VALID.isSet(words) ? PASID.PASID.get(words) : undefined,
+      privileged: PASID.PRIVILEGED.isSet(words),
+      execute: PASID.EXECUTE.isSet(words),
+      addressType: COMMAND.ADDRESS_TYPE.get(words),
+    };
   }
 
   #count(bytes: number): void {
@@ -265,10 +204,4 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
 
 function wordAt(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
-}
-
-/** The halves of an address `offset` bytes further on. */
-function advance(address: { hi: number; lo: number }, offset: number): [hi: number, lo: number] {
-  const lo = address.lo + offset;
-  return [lo >= 2 ** 32 ? address.hi + 1 : address.hi, lo];
 }

@@ -69,6 +69,8 @@ export const ErrorCode = {
   NOT_MASTER: 3,
   /** LENGTH was above 4096. */
   BAD_LENGTH: 4,
+  /** A read was not completed in time. */
+  TIMED_OUT: 5,
 } as const;
 
 export const STATUS = register('STATUS', 0x1c, 32, SHEET, {
