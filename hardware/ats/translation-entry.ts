@@ -18,8 +18,8 @@ export interface TranslationEntry {
   readonly global: boolean;
   /** U: translated requests must not be used. */
   readonly untranslatedOnly: boolean;
-  /** N: requests that use it may say No Snoop. */
-  readonly nonSnooped: boolean;
+  /** N: requests that use it must not say No Snoop. */
+  readonly snooped: boolean;
 }
 
 const { R, W, U, EXE, PRIV, GLOBAL, N } = TRANSLATION_COMPLETION;
@@ -35,7 +35,7 @@ export const NO_ACCESS: TranslationEntry = {
   privileged: false,
   global: false,
   untranslatedOnly: false,
-  nonSnooped: false,
+  snooped: false,
 };
 
 export function encodeTranslation(entry: TranslationEntry): Halves {
@@ -47,7 +47,7 @@ export function encodeTranslation(entry: TranslationEntry): Halves {
     (entry.privileged ? PRIV.mask : 0) |
     (entry.global ? GLOBAL.mask : 0) |
     (entry.untranslatedOnly ? U.mask : 0) |
-    (entry.nonSnooped ? N.mask : 0);
+    (entry.snooped ? N.mask : 0);
   return { hi, lo: lo | flags };
 }
 
@@ -64,7 +64,7 @@ export function decodeTranslation(hi: number, lo: number): TranslationEntry {
     privileged: (lo & PRIV.mask) !== 0,
     global: (lo & GLOBAL.mask) !== 0,
     untranslatedOnly: (lo & U.mask) !== 0,
-    nonSnooped: (lo & N.mask) !== 0,
+    snooped: (lo & N.mask) !== 0,
   };
 }
 

@@ -1,10 +1,10 @@
 /** What caches hold, as rows of words: the columns that both vendors' units have. */
+
+import type { Iotlb, IotlbEntry } from '../ats/cache/index.ts';
 import { hex } from '../bits/index.ts';
 import { Access, NO_PASID } from './access.ts';
 import type { EntryCache } from './entry-cache.ts';
 import type { CacheView } from './inspection.ts';
-import type { Iotlb } from './iotlb.ts';
-import type { IotlbEntry } from './iotlb-words.ts';
 
 export type CacheRow = Readonly<Record<string, string>>;
 

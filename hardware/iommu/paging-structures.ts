@@ -3,13 +3,12 @@
  * the entries that lead to them need not be read again. First-stage (guest) structures belong to a domain and a PASID,
  * second-stage (host) ones to a domain.
  */
+
+import { FLAGS, FRAME_HI, FRAME_LO, Iotlb, type IotlbSpec, SHIFT } from '../ats/cache/index.ts';
 import { highHalf, joinHalves, lowHalf, numberOf, pageLow } from '../bits/index.ts';
 import { radixLevel, radixShift } from '../formats/index.ts';
 import { NO_PASID } from './access.ts';
 import type { Era } from './era.ts';
-import { Iotlb } from './iotlb.ts';
-import type { IotlbSpec } from './iotlb-arrays.ts';
-import { FLAGS, FRAME_HI, FRAME_LO, SHIFT } from './iotlb-words.ts';
 import type { PerformanceEvents } from './performance-events.ts';
 import type { IommuProbe } from './probe.ts';
 import type { Translation } from './translation.ts';

@@ -98,7 +98,7 @@ describe('An entry of a translation completion', () => {
     ['Exe', { execute: true }, 0x8n],
     ['Priv', { privileged: true }, 0x10n],
     ['Global', { global: true }, 0x20n],
-    ['N', { nonSnooped: true }, 0x400n],
+    ['N', { snooped: true }, 0x400n],
     ['2 MiB at 0x12_3460_0000', { ...R_W, hi: 0x12, lo: 0x3460_0000, shift: 21 }, 0x12_346f_f803n],
     ['4 KiB at 0xa_bcde_f000', { ...R_W, hi: 0xa, lo: 0xbcdef000 | 0, shift: 12 }, 0xa_bcde_f003n],
   ])('that says %s has this value.', (_, said, value) => {

@@ -9,7 +9,7 @@
  * Page numbers come as two halves: 20 upper bits, 32 lower bits. An entry is named by the index of its first word in
  * `words`; look-ups allocate nothing, and neither do fills but for the first of a set after an invalidation.
  */
-import { numberOf } from '../bits/index.ts';
+import { numberOf } from '../../bits/index.ts';
 import { IotlbArrays, type IotlbSpec } from './iotlb-arrays.ts';
 import type { IotlbEntry } from './iotlb-words.ts';
 import * as entryWords from './iotlb-words.ts';
