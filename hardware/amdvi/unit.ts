@@ -7,6 +7,7 @@
  *
  * Not acted on: see spec/not-acted-on.ts.
  */
+import type { TranslationEntry } from '../ats/index.ts';
 import { encode, joinHalves, type RegisterFile } from '../bits/index.ts';
 import {
   Access,
@@ -25,6 +26,7 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { CommandProcessor } from './command-processor.ts';
+import { completion } from './completion.ts';
 import { Counters, type CountersSpec } from './counters.ts';
 import { DeviceInvalidations } from './device-invalidations.ts';
 import { entryOf, interruptEntryOf } from './event-entries.ts';
@@ -64,6 +66,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   readonly translator: Translator;
   readonly invalidator: Invalidator;
   readonly interrupts: InterruptRemapper;
+  readonly ignoresNoWrite = false;
   /** What the unit sends to devices. */
   readonly devices = new DeviceMessages();
   /** Carries out work that the unit starts by itself. */
@@ -179,6 +182,10 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
     if (fault === null) return;
     tellFault(this.#probe, fault, t);
     if (t.recorded) this.run(this.#events.append(entryOf(fault, t)));
+  }
+
+  completion(t: Translation<AmdFault>): TranslationEntry {
+    return completion(t, this.translator.page);
   }
 
   /** The steps of one interrupt message; whoever runs them calls `reportInterrupt` at the end. */

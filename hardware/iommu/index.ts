@@ -17,5 +17,6 @@ export * from './paging-structures.ts';
 export * from './performance-events.ts';
 export * from './probe.ts';
 export * from './translation.ts';
+export * from './translation-requests.ts';
 export * from './unit.ts';
 export * from './walk.ts';

@@ -2,6 +2,7 @@
  * What a unit of either vendor offers to the machine around it: the timed agent, the rig and the contract tests know an
  * IOMMU only through this.
  */
+import type { TranslationEntry } from '../ats/index.ts';
 import type { DeviceMessages, InvalidationCompletion } from './device-messages.ts';
 import type { InterruptMessage } from './interrupt-message.ts';
 import type { PageRequest } from './page-request.ts';
@@ -31,6 +32,10 @@ export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   /** The steps of one request. Whoever runs them calls `report` when they end. */
   walk(t: Translation<Fault>): Walk;
   report(t: Translation<Fault>): void;
+  /** A translation request keeps its interest in writing although it says that it has none (NW). */
+  readonly ignoresNoWrite: boolean;
+  /** What a translation request that has just succeeded tells the device. */
+  completion(t: Translation<Fault>): TranslationEntry;
   /** The steps of one interrupt message, and what follows when it was blocked. */
   walkInterrupt(message: InterruptMessage<Fault>): Walk;
   reportInterrupt(message: InterruptMessage<Fault>): void;

@@ -1,10 +1,8 @@
 /** An AMD-Vi unit in a rig. */
 import { AmdViInspector, type AmdViSpec, AmdViUnit } from '../amdvi/index.ts';
 import type { AmdFault } from '../amdvi/spec/index.ts';
-import { joinHalves } from '../bits/index.ts';
-import { Access, type Translation } from '../iommu/index.ts';
-import type { AmdCapabilities, CommonOptions, TranslationCompletion } from './types.ts';
-import type { CompletedRequest, MakeUnit } from './unit-rig.ts';
+import type { AmdCapabilities, CommonOptions } from './types.ts';
+import type { MakeUnit } from './unit-rig.ts';
 
 /** Sizes of the caches in a rig. Not architectural. */
 const CACHES = {
@@ -40,37 +38,7 @@ export function amdUnit(
     return {
       unit,
       inspector: () => new AmdViInspector(unit, memory),
-      ignoresNoWrite: false,
-      complete: (t, request) => complete(t, request, unit.translator.page),
       config: unit.pci,
     };
-  };
-}
-
-/** What the translator knows of the page beside `t.leaf`. */
-interface Page {
-  readonly execute: boolean;
-  readonly untranslatedOnly: boolean;
-}
-
-/** The completion of a translation request that succeeded (fact sheet 6.2). */
-function complete(
-  { leaf, hpaHi, hpaLo, snoop }: Translation<AmdFault>,
-  { address, pasid, privileged, execute, keepsWrite }: CompletedRequest,
-  page: Page,
-): TranslationCompletion {
-  const size = 1n << BigInt(leaf.shift);
-  const hasPasid = pasid !== undefined;
-  return {
-    address: address & ~(size - 1n),
-    translated: joinHalves(hpaHi, hpaLo) & ~(size - 1n),
-    size,
-    read: (leaf.rights & Access.READ) !== 0,
-    write: keepsWrite && (leaf.rights & Access.WRITE) !== 0,
-    execute: hasPasid && execute === true && leaf.rights !== 0 && page.execute,
-    privileged: hasPasid && privileged === true,
-    global: false,
-    untranslatedOnly: page.untranslatedOnly,
-    nonSnoopedIgnored: snoop,
   };
 }

@@ -1,8 +1,10 @@
 /** The rig around a unit of either vendor: its memory, its registers, and the requests of devices. */
+import type { TranslationEntry } from '../ats/index.ts';
 import { highOf, joinHalves, lowOf } from '../bits/index.ts';
 import {
-  Access,
   AddressType,
+  accessBits,
+  askForTranslation,
   type FaultReason,
   finish,
   InterruptMessage,
@@ -34,17 +36,8 @@ import type {
 export interface Rigged<Fault extends FaultReason> {
   readonly unit: IommuUnit<Fault>;
   readonly inspector: () => IommuInspector;
-  /** A translation request keeps its interest in writing although it says that it has none. */
-  readonly ignoresNoWrite: boolean;
-  /** What a translation request that succeeded tells the device. */
-  complete(t: Translation<Fault>, request: CompletedRequest): TranslationCompletion;
   /** The configuration space of the unit's function; `null` when it is none. */
   readonly config: ConfigSpace | null;
-}
-
-export interface CompletedRequest extends TranslationRequest {
-  /** The device may write as far as the translation allows. */
-  readonly keepsWrite: boolean;
 }
 
 export interface ConfigSpace {
@@ -132,15 +125,12 @@ export class UnitRig<Fault extends FaultReason = FaultReason> implements Rig {
   translationRequest(request: TranslationRequest): TranslationResult {
     checkTranslation(request);
     const t = this.#translation;
-    const { requester, address, noWrite } = request;
-    const keepsWrite = noWrite !== true || this.#rigged.ignoresNoWrite;
-    const flags = accessOf({ ...request, write: false }, { address, from: 0, length: 8 });
-    const access = flags | (keepsWrite ? Access.WRITE : 0);
-    t.ask(requester, request.pasid ?? NO_PASID, access, highOf(address), lowOf(address));
-    t.addressType = AddressType.TRANSLATION;
+    const { requester, pasid = NO_PASID, address, noWrite = false } = request;
+    const question = { requester, pasid, access: accessBits(request), noWrite };
+    askForTranslation(t, question, { hi: highOf(address), lo: lowOf(address) }, this.#unit);
     this.#unit.translate(t);
     if (t.status !== Status.SUCCESS) return this.#refused(false) as TranslationResult;
-    return { ok: true, completion: this.#rigged.complete(t, { ...request, keepsWrite }) };
+    return { ok: true, completion: completionOf(address, this.#unit.completion(t)) };
   }
 
   pageRequest(request: PageRequestMessage): void {
@@ -263,4 +253,19 @@ export class UnitRig<Fault extends FaultReason = FaultReason> implements Rig {
     data.set(bytes, from);
     return true;
   }
+}
+
+/** An entry as a host reads it. */
+function completionOf(
+  address: bigint,
+  { hi, lo, shift, nonSnooped, ...entry }: TranslationEntry,
+): TranslationCompletion {
+  const size = 1n << BigInt(shift);
+  return {
+    ...entry,
+    address: address & ~(size - 1n),
+    translated: joinHalves(hi, lo),
+    size,
+    nonSnoopedIgnored: nonSnooped,
+  };
 }

@@ -26,6 +26,7 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
+import { completion } from './completion.ts';
 import { DeviceInvalidations } from './device-invalidations.ts';
 import { EVENTS, EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
@@ -60,9 +61,10 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly registers: RegisterFile;
   readonly translator: Translator;
   readonly invalidator: Invalidator;
-  /** What the unit sends to devices. */
   readonly devices = new DeviceMessages();
-  /** Carries out work that the unit starts by itself. */
+  /** Without NWFS (VT-d 4.2.3). */
+  readonly ignoresNoWrite: boolean;
+  readonly completion = completion;
   run: (walk: Walk) => void;
   invalidationTimer: ((expired: () => void) => void) | null = null;
   readonly #memory: PhysicalMemory;
@@ -87,6 +89,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     };
     this.spec = spec;
     this.capabilities = capabilities;
+    this.ignoresNoWrite = !capabilities.has('NWFS');
     this.registers = file;
     this.translator = new Translator(capabilities, spec);
     this.invalidator = new Invalidator(this.translator);
