@@ -4,12 +4,13 @@
  * Needs: the engine, the unit, a memory controller. Offers: `requests` (a channel bounded by credits) and `answers`, as
  * the root complex wants them. A look-up takes a fixed time; a miss waits for a walker, and each of its memory accesses
  * takes the time that memory takes. Hits pass misses. What the unit does by itself (its invalidation queue) runs as a
- * script of its own; its barrier waits for the requests that were accepted before it.
+ * script of its own; its barrier waits for the requests that were accepted before it. Once there is somebody to transmit
+ * them, the unit's messages go to devices as TLPs, and an invalidation of a device-TLB lasts until its device has answered.
  *
  * Inaccuracies: one look-up at a time does not delay the next; register accesses are free of charge here.
  */
 import { type MemoryController, type MemoryOperation, OperationKind } from '../memory/index.ts';
-import type { TranslationAgent, TranslationRequest } from '../pcie/index.ts';
+import { AddressType, ROOT_COMPLEX, type Tlp, type TranslationAgent, type TranslationRequest } from '../pcie/index.ts';
 import {
   Channel,
   type Component,
@@ -21,8 +22,10 @@ import {
   type Script,
   Semaphore,
 } from '../sim/index.ts';
+import { carryMessage, takeMessage } from './device-traffic.ts';
 import { InterruptMessage } from './interrupt-message.ts';
 import { Translation } from './translation.ts';
+import { serveTranslationRequest } from './translation-requests.ts';
 import type { IommuUnit } from './unit.ts';
 import type { Walk } from './walk.ts';
 
@@ -34,6 +37,8 @@ export interface TimedIommuSpec {
   readonly requests: number;
   /** Walks that may be under way. */
   readonly walkers: number;
+  /** Its id in messages to devices, by default the root complex's own: an IOMMU that is a function has that function's. */
+  readonly requester?: number;
   /** Nanoseconds that a device has to complete an invalidation of its device-TLB, unless the unit's registers say it. */
   readonly invalidationTimeout?: number;
 }
@@ -75,6 +80,7 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
   readonly #engine: Engine;
   readonly #controller: MemoryController;
   readonly #lookup: Duration;
+  readonly #requester: number;
   /** One for all walks: to make each its own would cost more than the name is worth. */
   readonly #walkName: string;
   readonly #slots: Slot[];
@@ -92,6 +98,7 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     this.#engine = engine;
     this.#controller = controller;
     this.#lookup = ns(spec.lookup);
+    this.#requester = spec.requester ?? ROOT_COMPLEX.requester;
     this.#walkName = `${name}: a walk`;
     this.#walkers = new Semaphore(engine, spec.walkers, `${name}: a free walker`);
     this.#answered = new Gate(engine, `${name}: requests under way`);
@@ -138,7 +145,23 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
       return;
     }
     this.state.misses++;
+    if (request.addressType === AddressType.TRANSLATION) {
+      this.#engine.spawn(this.#serve(slot, request, t), this.#walkName);
+      return;
+    }
     this.#engine.spawn(this.#translate(slot, request, t), this.#walkName);
+  }
+
+  /** A message of a device has come; false when it is not for an IOMMU. */
+  message(tlp: Tlp): boolean {
+    return takeMessage(tlp, this.#requester, this.unit);
+  }
+
+  /** Set by the root complex. */
+  set transmit(transmit: (fill: (tlp: Tlp) => Tlp) => void) {
+    const { devices } = this.unit;
+    devices.awaitsCompletions = true;
+    devices.taker = (message) => transmit((tlp) => carryMessage(tlp, this.#requester, message));
   }
 
   reset(): void {
@@ -159,6 +182,13 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     this.#walkers.release();
     this.unit.report(t);
     this.#answer(slot, request, t);
+  }
+
+  *#serve(slot: number, request: TranslationRequest, t: Translation): Script {
+    yield this.#walkers.tryAcquire() ? NOW : this.#walkers.acquire();
+    yield* this.#timed(serveTranslationRequest(this.unit, request, t));
+    this.#walkers.release();
+    this.#finish(slot, request);
   }
 
   *#remap(slot: number, request: TranslationRequest, message: InterruptMessage): Script {

@@ -3,6 +3,7 @@ export * from './access.ts';
 export * from './agent.ts';
 export * from './device-invalidations.ts';
 export * from './device-messages.ts';
+export * from './device-traffic.ts';
 export * from './entry-cache.ts';
 export * from './era.ts';
 export * from './flag-update.ts';

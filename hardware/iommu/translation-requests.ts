@@ -42,7 +42,9 @@ export function* serveTranslationRequest<Fault extends FaultReason>(
   request: TranslationRequest,
   t: Translation<Fault>,
 ): Walk {
-  const { addressHi, addressLo } = request;
+  const { addressHi } = request;
+  // Bits 11:0 are no part of the address.
+  const addressLo = request.addressLo & -PAGE;
   request.translated = 0;
   askForTranslation(t, request, { hi: addressHi, lo: addressLo }, unit);
   yield* unit.walk(t);
@@ -53,7 +55,7 @@ export function* serveTranslationRequest<Fault extends FaultReason>(
   add(request, first);
   if (!allowsAnything(first)) return;
   const pages = 2 ** (first.shift - PAGE_SHIFT);
-  const asked = numberOf(addressHi, addressLo & -PAGE) / PAGE;
+  const asked = numberOf(addressHi, addressLo) / PAGE;
   const end = Math.min(asked + Math.min(request.wanted, MOST_TRANSLATIONS), PAGES);
   for (let page = asked - (asked % pages) + pages; page < end; page += pages) {
     const at = { hi: Math.floor(page / PAGES_OF_HALF) | 0, lo: (page % PAGES_OF_HALF) << PAGE_SHIFT };

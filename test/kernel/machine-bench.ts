@@ -86,6 +86,8 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
     this.unit = mounted.unit;
     this.rootComplex.onInterrupt = (address, data) => this.kernel.interrupt(address, data);
     this.rootComplex.attach(new TimedIommu(engine, this.unit, controller, TIMED_IOMMU));
+    // The devices have no device-TLBs: what the unit tells devices is for the test, and complete unless the test says no.
+    Object.assign(this.unit.devices, { taker: null, awaitsCompletions: false });
     this.rootComplex.claimMmio(mounted.base, mounted.bytes, {
       read: (offset, size) => {
         const value = this.unit.read(offset, size);
