@@ -27,6 +27,6 @@ export function completion(t: Translation<AmdFault>, page: Page): TranslationEnt
     global: false,
     // What came through without tables has none of a page's bits.
     untranslatedOnly: isFound && !t.passed && page.untranslatedOnly,
-    nonSnooped: isFound && t.snoop,
+    snooped: isFound && t.snoop,
   };
 }

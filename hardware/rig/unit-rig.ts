@@ -256,16 +256,13 @@ export class UnitRig<Fault extends FaultReason = FaultReason> implements Rig {
 }
 
 /** An entry as a host reads it. */
-function completionOf(
-  address: bigint,
-  { hi, lo, shift, nonSnooped, ...entry }: TranslationEntry,
-): TranslationCompletion {
+function completionOf(address: bigint, { hi, lo, shift, snooped, ...entry }: TranslationEntry): TranslationCompletion {
   const size = 1n << BigInt(shift);
   return {
     ...entry,
     address: address & ~(size - 1n),
     translated: joinHalves(hi, lo),
     size,
-    nonSnoopedIgnored: nonSnooped,
+    nonSnoopedIgnored: snooped,
   };
 }

@@ -23,6 +23,6 @@ export function completion(t: Translation<Fault>): TranslationEntry {
     privileged: pasid !== NO_PASID && (access & Access.PRIVILEGED) !== 0,
     global: false,
     untranslatedOnly: isInterrupts && mayWrite,
-    nonSnooped: isFound && t.snoop,
+    snooped: isFound && t.snoop,
   };
 }

@@ -62,7 +62,7 @@ describe('Any mix of concurrent reads and writes, whatever becomes of the reads,
           tags: fc.integer({ min: 1, max: 9 }),
           payload: fc.nat(3),
           readRequest: fc.nat(5),
-          credits: fc.record({ posted: fc.integer({ min: 1, max: 4 }), nonPosted: fc.integer({ min: 1, max: 12 }) }),
+          credits: fc.record({ PH: fc.integer({ min: 1, max: 4 }), NPH: fc.integer({ min: 1, max: 12 }) }),
           jobs: fc.array(job, { minLength: 1, maxLength: 8 }),
           plans: fc.array(plan, { minLength: 1, maxLength: 7 }),
         }),
@@ -153,7 +153,7 @@ describe('Any mix of concurrent reads and writes, whatever becomes of the reads,
           reset: fc.nat(6000),
         }),
         ({ tags, jobs, plans, lost, reset }) => {
-          const bench = new RequesterBench({ tags, link: { credits: { posted: 2, nonPosted: 8 } } }).program(0, 1);
+          const bench = new RequesterBench({ tags, link: { credits: { PH: 2, NPH: 8 } } }).program(0, 1);
           let reads = 0;
           bench.onRequest = (asked) => {
             if (asked.kind === TlpKind.MEMORY_WRITE) return;

@@ -109,7 +109,7 @@ describe('A requester', () => {
 
   it('has as many reads outstanding as it has tags, and 32 as long as tags have 5 bits', () => {
     const outstanding = (tags: number) => {
-      const bench = new RequesterBench({ tags, link: { credits: { posted: 1, nonPosted: 1024 } } });
+      const bench = new RequesterBench({ tags, link: { credits: { PH: 1, NPH: 1024 } } });
       bench.program(0, 0).spawn(bench.dma.read(dmaTarget(0), 0x1_0000));
       bench.engine.runUntil(at(ms(1)));
       expect(new Set(bench.asked.map(({ tag }) => tag)).size).toBe(bench.asked.length);
@@ -206,7 +206,7 @@ describe('A requester', () => {
   });
 
   it('is reset: everybody gets RESET, nothing more is sent, and answers from before reach nobody', () => {
-    const bench = new RequesterBench({ link: { credits: { posted: 1, nonPosted: 1 } } }).program(0, 0);
+    const bench = new RequesterBench({ link: { credits: { PH: 1, NPH: 1 } } }).program(0, 0);
     bench.link.top.receive = (tlp) => {
       held.push(tlp);
     };
