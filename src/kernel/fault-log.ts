@@ -2,7 +2,7 @@
 import { hex } from '../../hardware/bits/index.ts';
 import type { Instant } from '../../hardware/sim/index.ts';
 import type { KernelLog } from './log.ts';
-import { formatRid } from './pci.ts';
+import { formatRid } from './pci/index.ts';
 
 export type FaultAccess = 'read' | 'write' | 'atomic' | 'page request';
 

@@ -20,7 +20,7 @@ import type { IommuDriver } from './iommu/driver.ts';
 import { attachDirect, type DirectRun, Iommu } from './iommu/iommu.ts';
 import { KernelLog } from './log.ts';
 import { PageAllocator } from './page-allocator.ts';
-import { Pci, type PciDevice } from './pci.ts';
+import { groupsOf, Pci, type PciDevice, united } from './pci/index.ts';
 import { type CallProbe, Process } from './process.ts';
 import { UserPages } from './user-pages.ts';
 import { VfioDevice } from './vfio/device.ts';
@@ -122,8 +122,11 @@ export class Kernel {
     if ((yield* driver.probe()) < 0) return;
     for (const [device, memory] of unit.reserved) yield* this.#keepReaching(driver, device, memory);
     if ((yield* driver.enable()) < 0) return;
-    // Whatever has an id of its own is a group of its own: no function here reaches another directly.
-    for (const devices of unit.groups) {
+    const own = new Set(unit.groups.flat());
+    const reached = groupsOf(this.#devices, this.#pci.bridges).map((group) =>
+      group.filter((device) => own.has(device)),
+    );
+    for (const devices of united(unit.groups, reached)) {
       const isFirmware = devices.some((device) => unit.reserved.has(device));
       this.iommu.addGroup(driver, devices, isFirmware);
     }
@@ -152,7 +155,7 @@ export class Kernel {
     };
     const legacy = this.#options.iommuMode === 'legacy';
     if (unit.vendor === 'amd') return new AmdDriver(services, { name: `amdvi${index}`, unit: unit.unit, legacy });
-    const place = { name: `vtd${index}`, registerBase: unit.registerBase, buses: this.#firmware.pciBuses, legacy };
+    const place = { name: `vtd${index}`, registerBase: unit.registerBase, buses: this.#pci.buses, legacy };
     return new VtdDriver(services, place);
   }
 

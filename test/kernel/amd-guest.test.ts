@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { IommuDomain } from '../../src/kernel/iommu/driver.ts';
-import type { PciDevice } from '../../src/kernel/pci.ts';
+import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../src/uapi/index.ts';
 import { AmdBench, type AmdBenchOptions, entryOf, GUEST_EFR, submitted } from './amd-bench.ts';
 import { held, RIDS } from './machine-bench.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { DeviceMessage } from '../../hardware/iommu/index.ts';
 import { NO_PASID, type PageRequestGroup } from '../../src/kernel/iommu/attachments.ts';
-import type { PciDevice } from '../../src/kernel/pci.ts';
+import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { EINVAL, EIO } from '../../src/uapi/index.ts';
 import { AmdBench, type AmdBenchOptions, GUEST_EFR } from './amd-bench.ts';
 import { held } from './machine-bench.ts';

@@ -16,7 +16,7 @@ import { Engine } from '../../hardware/sim/index.ts';
 import { type AmdViUnit, discoverUnits } from '../../src/kernel/acpi/remapping.ts';
 import type { CpuMemory } from '../../src/kernel/bus.ts';
 import { KernelLog } from '../../src/kernel/log.ts';
-import { formatRid, type PciDevice } from '../../src/kernel/pci.ts';
+import { formatRid, type PciDevice } from '../../src/kernel/pci/index.ts';
 import { buildDmar } from '../../src/machine/firmware/dmar.ts';
 import { buildIvrs } from '../../src/machine/firmware/ivrs.ts';
 import { buildRsdp, buildXsdt } from '../../src/machine/firmware/table.ts';
@@ -63,7 +63,19 @@ function discover(bytes: readonly number[], others: readonly (readonly [number, 
   };
   const log = new KernelLog(new Engine());
   const devices = [FIRST, SECOND, THIRD].map(
-    (rid): PciDevice => ({ rid, address: formatRid(rid), vendor: 1, device: 1, classCode: 0, bars: new Map() }),
+    (rid): PciDevice => ({
+      rid,
+      requester: rid,
+      address: formatRid(rid),
+      vendor: 1,
+      device: 1,
+      classCode: 0,
+      above: null,
+      portType: null,
+      isMultiFunction: false,
+      acs: null,
+      bars: new Map(),
+    }),
   );
   const services = { memory: { read: (at, length) => ram.read(at, length)! } as CpuMemory, firmware, log };
   const units = discoverUnits(services, devices);

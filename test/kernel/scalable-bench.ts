@@ -13,7 +13,7 @@ import {
 import { Access, Translation } from '../../hardware/iommu/index.ts';
 import { ns, type Script } from '../../hardware/sim/index.ts';
 import type { IommuDomain, IommuDriver } from '../../src/kernel/iommu/driver.ts';
-import type { PciDevice } from '../../src/kernel/pci.ts';
+import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { Bench, type BenchOptions } from './bench.ts';
 import type { MachineBench } from './machine-bench.ts';
 

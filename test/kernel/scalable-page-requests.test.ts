@@ -3,7 +3,7 @@ import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { DeviceMessage } from '../../hardware/iommu/index.ts';
 import { NO_PASID, type PageRequestGroup } from '../../src/kernel/iommu/attachments.ts';
 import type { AttachOptions } from '../../src/kernel/iommu/driver.ts';
-import type { PciDevice } from '../../src/kernel/pci.ts';
+import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { EINVAL, EIO } from '../../src/uapi/index.ts';
 import { type Bench, type BenchOptions, held } from './bench.ts';
 import { behind, dmaRead, mapPage, scalableBench, sure } from './scalable-bench.ts';

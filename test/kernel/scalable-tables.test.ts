@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import { DescriptorType } from '../../hardware/vtd/spec/index.ts';
 import type { DomainOptions } from '../../src/kernel/iommu/driver.ts';
-import type { PciDevice } from '../../src/kernel/pci.ts';
+import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { EBUSY, EIO, ENOMEM } from '../../src/uapi/index.ts';
 import { Bench, held } from './bench.ts';
 import { behind, dmaRead, mapPage, SCALABLE, scalableBench, sure, tapMemory } from './scalable-bench.ts';

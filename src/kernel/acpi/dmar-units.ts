@@ -16,7 +16,7 @@ import {
 import type { Firmware } from '../bus.ts';
 import type { DirectRun } from '../iommu/iommu.ts';
 import type { KernelLog } from '../log.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import { decodeDmar } from './dmar.ts';
 import { type FirmwareServices, reservedRun, united, wrongPlace } from './findings.ts';
 import type { IntelUnit } from './remapping.ts';

@@ -6,7 +6,7 @@
 import { IVRS_SIGNATURE } from '../../../hardware/amdvi/spec/ivrs.ts';
 import { hex } from '../../../hardware/bits/index.ts';
 import type { DirectRun } from '../iommu/iommu.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import { type AmdUnit, type DeviceMemory, understandIvrs } from './amd-units.ts';
 import { type FirmwareServices, reservedRun, united, wrongPlace } from './findings.ts';
 import { decodeIvrs } from './ivrs.ts';

@@ -4,7 +4,7 @@
  */
 import type { Hpa } from '../../../hardware/bits/index.ts';
 import type { DirectRun } from '../iommu/iommu.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import type { AmdUnit } from './amd-units.ts';
 import { dmarUnits } from './dmar-units.ts';
 import type { FirmwareServices } from './findings.ts';

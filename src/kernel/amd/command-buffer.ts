@@ -18,7 +18,7 @@ import { ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EAGAIN, EIO } from '../../uapi/index.ts';
 import type { RegisterPage } from '../iommu/register-page.ts';
 import type { IommuServices } from '../iommu/services.ts';
-import { formatRid } from '../pci.ts';
+import { formatRid } from '../pci/index.ts';
 import { type Command, describe, describeWait, NOTHING } from './commands.ts';
 import type { Control } from './control.ts';
 

@@ -25,8 +25,8 @@ import type {
 } from '../iommu/driver.ts';
 import { RegisterPage } from '../iommu/register-page.ts';
 import type { IommuServices } from '../iommu/services.ts';
-import type { PciDevice } from '../pci.ts';
-import { enableMsi, findCapability, wordAt } from '../pci-capabilities.ts';
+import type { PciDevice } from '../pci/index.ts';
+import { enableMsi, findCapability, wordAt } from '../pci/index.ts';
 import { CommandBuffer } from './command-buffer.ts';
 import type { Command } from './commands.ts';
 import { Control } from './control.ts';
@@ -213,7 +213,7 @@ export class AmdDriver implements IommuDriver {
 
   /** Attachments are of devices, whatever id their requests carry. */
   #reportFault(fault: IommuFault): void {
-    const requester = this.routes.ownerOf(fault.requester)?.rid ?? fault.requester;
+    const requester = this.routes.ownerOf(fault.requester)?.requester ?? fault.requester;
     this.attachments.reportFault({ ...fault, requester });
   }
 

@@ -12,7 +12,7 @@ import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { DeviceFeatures } from '../iommu/driver.ts';
 import { EVERYTHING, type Router } from '../iommu/routed-translation.ts';
 import type { IommuServices } from '../iommu/services.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import type { Command } from './commands.ts';
 import { type DeviceTable, DTE_WRITES } from './device-table.ts';
 import type { AmdDriver } from './driver.ts';
@@ -53,7 +53,7 @@ export class Routes implements Router<Target> {
   }
 
   refusal(device: PciDevice, pasid: number): number {
-    if (!this.#table.covers(device.rid)) return -EINVAL;
+    if (!this.#table.covers(device.requester)) return -EINVAL;
     if (pasid < 0) return 0;
     const { guest } = this.#driver.features;
     if (guest === null) return -EOPNOTSUPP;
@@ -126,7 +126,7 @@ export class Routes implements Router<Target> {
 
   #newRoute(device: PciDevice): Route {
     return {
-      ids: this.#table.idsOf(device.rid),
+      ids: this.#table.idsOf(device.requester),
       targets: new Map(),
       blocked: new Set(),
       stale: false,
@@ -254,6 +254,6 @@ export class Routes implements Router<Target> {
 
   #wholeDeviceTlb(device: PciDevice, pasid: number): Command[] {
     if (!this.hasDeviceTlb(device)) return [];
-    return [{ kind: 'device tlb', deviceId: device.rid, pasid, block: EVERYTHING }];
+    return [{ kind: 'device tlb', deviceId: device.requester, pasid, block: EVERYTHING }];
   }
 }

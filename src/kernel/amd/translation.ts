@@ -9,7 +9,7 @@ export abstract class AmdTranslation extends RoutedTranslation<Target, AmdDriver
   protected deviceTlbs(block: PageBlock): Command[] {
     return [...this.attached]
       .filter(({ device }) => this.driver.routes.hasDeviceTlb(device))
-      .map(({ device, pasid }) => ({ kind: 'device tlb', deviceId: device.rid, pasid, block }));
+      .map(({ device, pasid }) => ({ kind: 'device tlb', deviceId: device.requester, pasid, block }));
   }
 
   /** What the unit must forget of a range of guest pages: each device has a domain id of its own. */

@@ -5,7 +5,7 @@
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL } from '../../uapi/index.ts';
 import type { IommuGroup } from '../iommu/iommu.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import { Ioasid, type IoasidServices } from './ioasid.ts';
 
 /** A device that one context controls. */

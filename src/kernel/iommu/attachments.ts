@@ -9,7 +9,7 @@ import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EINVAL } from '../../uapi/index.ts';
 import type { IommuFault } from '../fault-log.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 
 /** In place of a PASID: the requests without one. */
 export const NO_PASID = -1;
@@ -90,12 +90,12 @@ export class Attachments {
 
   add(device: PciDevice, pasid: number, handlers: AttachmentHandlers): Attachment {
     const attachment = { device, pasid, handlers, groups: new Set<PageRequestGroup>(), closing: false };
-    this.#all.set(keyOf(device.rid, pasid), attachment);
+    this.#all.set(keyOf(device.requester, pasid), attachment);
     return attachment;
   }
 
   remove({ device, pasid }: Attachment): void {
-    this.#all.delete(keyOf(device.rid, pasid));
+    this.#all.delete(keyOf(device.requester, pasid));
   }
 
   reportFault(fault: IommuFault): void {

@@ -8,7 +8,7 @@
 import { type PageNumber, pageOf } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import type { AttachmentHandlers, Attachments } from './attachments.ts';
 import type { Unmapped } from './page-table.ts';
 

@@ -2,7 +2,7 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import { type Attachment, NO_PASID, refuseGroups } from './attachments.ts';
 import type { AttachOptions, DeviceFeatures, IommuDriver, Translation } from './driver.ts';
 
@@ -39,7 +39,7 @@ export abstract class RoutedTranslation<Target, Driver extends RoutingDriver<Tar
     const { routes, attachments } = this.driver;
     const refusal = routes.refusal(device, pasid);
     if (refusal < 0) return refusal;
-    if (attachments.find(device.rid, pasid) !== undefined) return -EBUSY;
+    if (attachments.find(device.requester, pasid) !== undefined) return -EBUSY;
     const attachment = attachments.add(device, pasid, handlers);
     this.attached.add(attachment);
     const result = yield* routes.open(device, pasid, this.target);
@@ -50,7 +50,7 @@ export abstract class RoutedTranslation<Target, Driver extends RoutingDriver<Tar
 
   *detach(device: PciDevice, pasid: number = NO_PASID): Script<number> {
     const { routes, attachments } = this.driver;
-    const attachment = attachments.find(device.rid, pasid);
+    const attachment = attachments.find(device.requester, pasid);
     if (attachment === undefined || !this.attached.has(attachment)) return -EINVAL;
     attachment.closing = true;
     const result = yield* routes.close(device, pasid, this.target);

@@ -4,7 +4,7 @@ import { EBUSY, EFAULT, EINVAL, ENODEV } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
 import type { BoundDevice, IoasidContext } from '../ioasid/context.ts';
 import type { Iommu } from '../iommu/iommu.ts';
-import type { Bar, Pci, PciDevice } from '../pci.ts';
+import type { Bar, Pci, PciDevice } from '../pci/index.ts';
 import type { Process } from '../process.ts';
 
 export interface VfioServices {

@@ -32,7 +32,7 @@ import type {
   Translation,
 } from '../iommu/driver.ts';
 import type { IommuServices } from '../iommu/services.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import { type Capabilities, readCapabilities, type ScalableCapabilities } from './capabilities.ts';
 import { makeDomain, makeNested } from './domain-factory.ts';
 import { FaultReader } from './faults.ts';

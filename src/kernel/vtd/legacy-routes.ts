@@ -6,7 +6,7 @@ import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { CpuMemory } from '../bus.ts';
 import type { DeviceFeatures } from '../iommu/driver.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import { ContextTables } from './context-tables.ts';
 import type { VtdDriver } from './driver.ts';
 import type { Routes, Target } from './routes.ts';
@@ -38,7 +38,7 @@ export class LegacyRoutes implements Routes {
 
   refusal(device: PciDevice, pasid: number): number {
     if (pasid >= 0) return -EOPNOTSUPP;
-    return this.#contexts.covers(device.rid) ? 0 : -EINVAL;
+    return this.#contexts.covers(device.requester) ? 0 : -EINVAL;
   }
 
   prepare(_device: PciDevice, { deviceTlb, pageRequests }: DeviceFeatures): number {
@@ -52,27 +52,27 @@ export class LegacyRoutes implements Routes {
   *open(device: PciDevice, _pasid: number, target: Target): Script<number> {
     if (target.kind !== 'second-stage') return -EOPNOTSUPP;
     const driver = this.#driver;
-    this.#contexts.set(device.rid, target);
+    this.#contexts.set(device.requester, target);
     yield* driver.writeEntries(2);
     // With caching mode the entry may be cached as not present, and such entries are tagged with domain id 0.
     const result = driver.capabilities.cachingMode
       ? yield* driver.invalidate([
-          { cache: 'context', scope: 'device', did: 0, sid: device.rid },
+          { cache: 'context', scope: 'device', did: 0, sid: device.requester },
           { cache: 'iotlb', scope: 'domain', did: target.did },
         ])
       : yield* driver.flushWriteBuffer();
-    if (result < 0) this.#contexts.block(device.rid);
+    if (result < 0) this.#contexts.block(device.requester);
     return result;
   }
 
   *close(device: PciDevice, _pasid: number, { did }: Target): Script<number> {
-    this.#contexts.block(device.rid);
+    this.#contexts.block(device.requester);
     yield* this.#driver.writeEntries(1);
     const result = yield* this.#driver.invalidate([
-      { cache: 'context', scope: 'device', did, sid: device.rid },
+      { cache: 'context', scope: 'device', did, sid: device.requester },
       { cache: 'iotlb', scope: 'domain', did },
     ]);
-    if (result === 0) this.#contexts.erase(device.rid);
+    if (result === 0) this.#contexts.erase(device.requester);
     return result;
   }
 }

@@ -13,7 +13,7 @@ import { EAGAIN, EIO } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import { formatRid } from '../pci.ts';
+import { formatRid } from '../pci/index.ts';
 import { type DescriptorRules, describe, describeWait } from './descriptors.ts';
 import type { Command, Draining, Invalidator, RunOptions } from './invalidation.ts';
 import type { Registers } from './registers.ts';

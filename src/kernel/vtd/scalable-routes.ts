@@ -12,7 +12,7 @@ import type { CpuMemory } from '../bus.ts';
 import type { DeviceFeatures } from '../iommu/driver.ts';
 import { EVERYTHING } from '../iommu/routed-translation.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import type { PciDevice } from '../pci.ts';
+import type { PciDevice } from '../pci/index.ts';
 import type { ScalableCapabilities } from './capabilities.ts';
 import type { VtdDriver } from './driver.ts';
 import type { Invalidation } from './invalidation.ts';
@@ -75,7 +75,7 @@ export class ScalableRoutes implements Routes {
 
   refusal(device: PciDevice, pasid: number): number {
     const { pasidBits } = this.#capabilities;
-    if (!this.#contexts.covers(device.rid)) return -EINVAL;
+    if (!this.#contexts.covers(device.requester)) return -EINVAL;
     if (pasid < 0) return 0;
     if (pasidBits === 0) return -EOPNOTSUPP;
     return pasid === RID_PASID || pasid >= 2 ** pasidBits || !Number.isInteger(pasid) ? -EINVAL : 0;
@@ -155,16 +155,16 @@ export class ScalableRoutes implements Routes {
     const { directory, pdts } = tables;
     const features = this.#features.get(device) ?? NO_FEATURES;
     const pasids = this.#capabilities.pasidBits > 0;
-    this.#contexts.set(device.rid, { directory, pdts, pasids, ...features });
+    this.#contexts.set(device.requester, { directory, pdts, pasids, ...features });
     yield* this.#driver.writeEntries(CONTEXT_ENTRY_WRITES);
     const result = yield* this.#announce([
-      { cache: 'context', scope: 'device', did: FAULTING_DID, sid: device.rid },
+      { cache: 'context', scope: 'device', did: FAULTING_DID, sid: device.requester },
       { cache: 'pasid', scope: 'domain', did: FAULTING_DID },
       { cache: 'iotlb', scope: 'domain', did: FAULTING_DID },
     ]);
     tables.entered = result === 0;
     if (result === 0) return tables;
-    this.#contexts.block(device.rid);
+    this.#contexts.block(device.requester);
     return result;
   }
 
@@ -189,7 +189,7 @@ export class ScalableRoutes implements Routes {
 
   /** After the last entry: the context entry goes, and the tables. */
   *#leave(device: PciDevice, tables: PasidTables): Script<number> {
-    this.#contexts.block(device.rid);
+    this.#contexts.block(device.requester);
     tables.entered = false;
     yield* this.#driver.writeEntries(1);
     // Every PASID-table entry is absent and was forgotten with its domain; with caching mode their absence may be cached.
@@ -200,12 +200,12 @@ export class ScalableRoutes implements Routes {
         ]
       : [];
     const result = yield* this.#driver.invalidate([
-      { cache: 'context', scope: 'device', did: FAULTING_DID, sid: device.rid },
+      { cache: 'context', scope: 'device', did: FAULTING_DID, sid: device.requester },
       ...absence,
       ...(this.hasDeviceTlb(device) ? [wholeDeviceTlb(device, -1)] : []),
     ]);
     if (result < 0) return result;
-    this.#contexts.erase(device.rid);
+    this.#contexts.erase(device.requester);
     this.#devices.delete(device);
     tables.destroy();
     return 0;
@@ -224,5 +224,5 @@ export function indexOf(pasid: number): number {
 }
 
 function wholeDeviceTlb(device: PciDevice, pasid: number): Invalidation {
-  return { cache: 'device-tlb', sid: device.rid, pasid, ...EVERYTHING };
+  return { cache: 'device-tlb', sid: device.requester, pasid, ...EVERYTHING };
 }

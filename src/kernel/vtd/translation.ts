@@ -15,7 +15,7 @@ export abstract class VtdTranslation extends RoutedTranslation<Target, VtdDriver
   protected deviceTlbs({ page, mask }: PageBlock): Invalidation[] {
     return [...this.attached]
       .filter(({ device }) => this.driver.routes.hasDeviceTlb(device))
-      .map(({ device, pasid }) => ({ cache: 'device-tlb', sid: device.rid, pasid, page, mask }));
+      .map(({ device, pasid }) => ({ cache: 'device-tlb', sid: device.requester, pasid, page, mask }));
   }
 
   /** What the unit must forget of a range of first-stage pages: for each PASID, page by page where the mask allows. */

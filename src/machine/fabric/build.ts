@@ -78,6 +78,9 @@ class FabricBuilder implements Fabric {
     for (const { name, at, acs, link } of this.#spec.rootPorts) {
       const requester = this.#plan.requesterOf(at, 'rootPorts');
       const bridge = this.#bridge(name, 'root port', { fn: requester, services: servicesOf(acs) });
+      const { generation, width } = link ?? this.#spec.link;
+      const hasSiblings = this.#spec.rootPorts.some((other) => other.name !== name && slotOf(other.at) === slotOf(at));
+      bridge.config.describePlace(generation, width, hasSiblings);
       const wire = this.#link(link ?? this.#spec.link, 'root', name);
       this.#root.addPort(requester, bridge, wire);
       this.#connectBelow(name, wire.bottom);
@@ -186,6 +189,11 @@ class FabricBuilder implements Fabric {
       .filter(({ at }) => busOf(at) === bus)
       .flatMap(({ name }) => [...this.#devices.get(name)!.functions]);
   }
+}
+
+/** A place without its function number. */
+function slotOf(at: string): string {
+  return at.slice(0, at.indexOf('.'));
 }
 
 function namesOf(functions: readonly PcieFunction[]): string {

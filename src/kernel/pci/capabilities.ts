@@ -1,13 +1,23 @@
 /** Capabilities of a function, by its configuration space. */
-import { encode } from '../../hardware/bits/index.ts';
-import { CAPABILITIES_POINTER, CAPABILITY, COMMAND_STATUS, MSI_CAPABILITY } from '../../hardware/pcie/spec/index.ts';
-import type { Script } from '../../hardware/sim/index.ts';
-import type { Bus } from './bus.ts';
-import type { Message } from './interrupts.ts';
+import { encode } from '../../../hardware/bits/index.ts';
+import {
+  CAPABILITIES_POINTER,
+  CAPABILITY,
+  COMMAND_STATUS,
+  EXTENDED_CAPABILITIES_START,
+  EXTENDED_CAPABILITY,
+  MSI_CAPABILITY,
+} from '../../../hardware/pcie/spec/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import type { Bus } from '../bus.ts';
+import type { Message } from '../interrupts.ts';
 
 const WORD_BYTES = 4;
 /** More capabilities than this do not fit: the list runs in a circle. */
 const MOST_CAPABILITIES = 48;
+/** As many as there are words to begin with. */
+const MOST_EXTENDED = 960;
+const NOBODY = 0xffff_ffff;
 /** The low bits of a pointer are reserved. */
 const POINTER_MASK = 0xfc;
 
@@ -21,6 +31,18 @@ export function* findCapability(bus: Bus, rid: number, id: number): Script<numbe
     const header = yield* wordAt(bus, rid, at);
     if (CAPABILITY.CAPABILITY_ID.get(header) === id) return at;
     at = CAPABILITY.NEXT.get(header) & POINTER_MASK;
+  }
+  return 0;
+}
+
+/** Offset of a function's first extended capability with this id, or 0 when it has none. */
+export function* findExtendedCapability(bus: Bus, rid: number, id: number): Script<number> {
+  let at: number = EXTENDED_CAPABILITIES_START;
+  for (let seen = 0; at >= EXTENDED_CAPABILITIES_START && seen < MOST_EXTENDED; seen++) {
+    const header = yield* wordAt(bus, rid, at);
+    if (header[0] === 0 || header[0] === NOBODY) return 0;
+    if (EXTENDED_CAPABILITY.CAPABILITY_ID.get(header) === id) return at;
+    at = EXTENDED_CAPABILITY.NEXT.get(header) & ~(WORD_BYTES - 1);
   }
   return 0;
 }

@@ -1,0 +1,218 @@
+/**
+ * PCI: finds the functions by their configuration space, bridge by bridge; places base addresses and the windows above
+ * them; switches access control on; and lets functions and bridges do what they may.
+ *
+ * Bus numbers are firmware's; a bridge whose numbers make no sense is left alone with everything behind it.
+ */
+import { hex } from '../../../hardware/bits/index.ts';
+import {
+  ACS_CAPABILITY,
+  BUS_NUMBERS,
+  CapabilityId,
+  CLASS_REVISION,
+  COMMAND_STATUS,
+  ExtendedCapabilityId,
+  HEADER_TYPE,
+  IDENTITY,
+  MEMORY_WINDOW,
+  PCIE_CAPABILITY,
+  PortType,
+  PREFETCHABLE_WINDOW,
+} from '../../../hardware/pcie/spec/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import type { Bus, Range } from '../bus.ts';
+import type { KernelLog } from '../log.ts';
+import { type BarSize, BaseAddresses } from './base-addresses.ts';
+import { findCapability, findExtendedCapability } from './capabilities.ts';
+import {
+  type AccessControl,
+  formatRid,
+  type PciBridge,
+  type PciDevice,
+  type PciFunction,
+  WANTED_SERVICES,
+} from './device.ts';
+import { requesterOf } from './groups.ts';
+import { AddressRoom, inOrder, type Need, windowFor } from './windows.ts';
+
+const NO_FUNCTION = 0xffff;
+const FUNCTIONS = 8;
+const DEVICES_PER_BUS = 32;
+const BRIDGE_LAYOUT = 1;
+/** Memory base and limit that forward nothing: the limit lies below the base. */
+const CLOSED = 0x0000_fff0;
+const MIB_SHIFT = 20;
+
+/** A function below a bridge that has no place yet, or a bridge with such functions. */
+type Waiting = Need &
+  (
+    | { readonly kind: 'bar'; readonly rid: number; readonly bar: BarSize }
+    | { readonly kind: 'bridge'; readonly bridge: PciBridge; readonly inside: readonly Waiting[] }
+  );
+
+type Identity = Pick<PciFunction, 'vendor' | 'device' | 'classCode' | 'isMultiFunction'> & {
+  readonly isBridge: boolean;
+};
+
+export class Pci {
+  /** Bridges that were found, from the root complex downwards. */
+  readonly bridges: PciBridge[] = [];
+  readonly #bus: Bus;
+  readonly #log: KernelLog;
+  readonly #room: AddressRoom;
+  readonly #bars: BaseAddresses;
+  readonly #rootBuses: number[] = [];
+  /** Devices below bridges, whose base addresses come when the size of the bridge's window is known. */
+  readonly #found: PciDevice[] = [];
+
+  constructor(bus: Bus, log: KernelLog, [start, length]: Range) {
+    this.#bus = bus;
+    this.#log = log;
+    this.#room = new AddressRoom(start, start + length);
+    this.#bars = new BaseAddresses(bus, log);
+  }
+
+  /** Bus numbers on which there may be functions. */
+  get buses(): readonly number[] {
+    const below = this.bridges.map(({ secondary }) => secondary);
+    return [...new Set([...this.#rootBuses, ...below])];
+  }
+
+  /** Every function behind `buses` that is no bridge, in the order of their ids, with its registers placed and answering. */
+  *enumerate(buses: readonly number[]): Script<PciDevice[]> {
+    for (const bus of buses) {
+      this.#rootBuses.push(bus);
+      yield* this.#settle(yield* this.#scan(bus, null), this.#room);
+    }
+    return this.#found.sort((a, b) => a.rid - b.rid);
+  }
+
+  /** Lets a function issue memory requests, or stops it. */
+  *setBusMaster({ rid }: PciFunction, on: boolean): Script {
+    const command = yield* this.#word(rid, COMMAND_STATUS.$.offset!);
+    const at = -COMMAND_STATUS.$.offset! / 4;
+    COMMAND_STATUS.BUS_MASTER.set(command, on ? 1 : 0, at);
+    yield* this.#bus.configWrite(rid, COMMAND_STATUS.$.offset!, 2, command[0]! & 0xffff);
+  }
+
+  /** Looks at each slot of a bus, and behind bridges. Gives what waits for a place. */
+  *#scan(bus: number, above: PciBridge | null): Script<Waiting[]> {
+    const waiting: Waiting[] = [];
+    // A link leads to one device.
+    const isLink = above?.portType === PortType.ROOT_PORT || above?.portType === PortType.DOWNSTREAM_PORT;
+    for (let slot = 0; slot < (isLink ? 1 : DEVICES_PER_BUS); slot++) {
+      const first = (bus << 8) | (slot << 3);
+      const functions = yield* this.#functionsOf(first);
+      for (let n = 0; n < functions; n++) {
+        const identity = yield* this.#identify(first | n);
+        if (identity === undefined) continue;
+        waiting.push(...(yield* this.#take(first | n, above, identity)));
+      }
+    }
+    return waiting;
+  }
+
+  /** How many function numbers of a slot are worth asking: none, one, or all. */
+  *#functionsOf(first: number): Script<number> {
+    const identity = yield* this.#word(first, IDENTITY.$.offset!);
+    if (IDENTITY.VENDOR_ID.get(identity, -IDENTITY.$.offset! / 4) === NO_FUNCTION) return 0;
+    const header = yield* this.#word(first, HEADER_TYPE.$.offset!);
+    return HEADER_TYPE.MULTI_FUNCTION.isSet(header, -HEADER_TYPE.$.offset! / 4) ? FUNCTIONS : 1;
+  }
+
+  *#identify(rid: number): Script<Identity | undefined> {
+    const identity = yield* this.#word(rid, IDENTITY.$.offset!);
+    const at = -IDENTITY.$.offset! / 4;
+    const vendor = IDENTITY.VENDOR_ID.get(identity, at);
+    if (vendor === NO_FUNCTION) return undefined;
+    const header = yield* this.#word(rid, HEADER_TYPE.$.offset!);
+    const revision = yield* this.#word(rid, CLASS_REVISION.$.offset!);
+    return {
+      vendor,
+      device: IDENTITY.DEVICE_ID.get(identity, at),
+      classCode: CLASS_REVISION.CLASS_CODE.get(revision, -CLASS_REVISION.$.offset! / 4),
+      isMultiFunction: HEADER_TYPE.MULTI_FUNCTION.isSet(header, -HEADER_TYPE.$.offset! / 4),
+      isBridge: HEADER_TYPE.LAYOUT.get(header, -HEADER_TYPE.$.offset! / 4) === BRIDGE_LAYOUT,
+    };
+  }
+
+  /** Takes a function in, with everything behind it. Gives what it needs. */
+  *#take(rid: number, above: PciBridge | null, { isBridge, ...identity }: Identity): Script<Waiting[]> {
+    // On the root complex's own bus a single function has nobody to be kept from.
+    const asks = isBridge || identity.isMultiFunction || above !== null;
+    const fn: PciFunction = {
+      rid,
+      address: formatRid(rid),
+      ...identity,
+      above,
+      portType: asks ? yield* this.#portType(rid) : null,
+      acs: asks ? yield* this.#switchAccessControlOn(rid) : null,
+    };
+    this.#log.write(
+      `pci ${fn.address}: ${hex(fn.vendor, 4)}:${hex(fn.device, 4)} class ${hex(fn.classCode, 6)}${isBridge ? ', a bridge' : ''}`,
+    );
+    if (isBridge) return yield* this.#takeBridge(fn);
+    const sizes = yield* this.#bars.sizes(rid);
+    this.#found.push({ ...fn, requester: requesterOf(rid, above), bars: this.#bars.of(rid) });
+    return sizes.map((bar) => ({ kind: 'bar', rid, bar, bytes: bar.bytes, align: bar.bytes }));
+  }
+
+  *#takeBridge(fn: PciFunction): Script<Waiting[]> {
+    const numbers = yield* this.#word(fn.rid, BUS_NUMBERS.$.offset!);
+    const at = -BUS_NUMBERS.$.offset! / 4;
+    const secondary = BUS_NUMBERS.SECONDARY_BUS.get(numbers, at);
+    const subordinate = BUS_NUMBERS.SUBORDINATE_BUS.get(numbers, at);
+    const outer = fn.above?.subordinate ?? 0xff;
+    if (secondary <= fn.rid >>> 8 || subordinate < secondary || subordinate > outer || this.buses.includes(secondary)) {
+      this.#log.write(`pci ${fn.address}: its bus numbers ${secondary}-${subordinate} cannot be; it is skipped`);
+      return [];
+    }
+    const bridge: PciBridge = { ...fn, secondary, subordinate };
+    this.bridges.push(bridge);
+    const inside = yield* this.#scan(secondary, bridge);
+    return [{ kind: 'bridge', bridge, inside, ...windowFor(inside) }];
+  }
+
+  /** Gives everything that waits a place in `room`, and opens it. */
+  *#settle(waiting: readonly Waiting[], room: AddressRoom): Script {
+    for (const one of inOrder(waiting)) {
+      const address = one.bytes === 0 ? 0 : room.take(one.bytes, one.align);
+      if (one.kind === 'bar') yield* this.#bars.place(one.rid, one.bar, address);
+      else yield* this.#openBridge(one.bridge, one.inside, one.bytes, address);
+    }
+    const rids = waiting.flatMap((one) => (one.kind === 'bar' ? [one.rid] : []));
+    for (const rid of new Set(rids)) yield* this.#bars.answer(rid);
+  }
+
+  *#openBridge({ rid, address: name }: PciBridge, inside: readonly Waiting[], bytes: number, start?: number): Script {
+    if (start === undefined) this.#log.write(`pci ${name}: no room for a window of ${bytes} bytes`);
+    const isOpen = start !== undefined && bytes > 0;
+    const last = isOpen ? (start + bytes - 1) >>> MIB_SHIFT : 0;
+    const window = isOpen ? ((start >>> MIB_SHIFT) << 4) | (last << 20) : CLOSED;
+    yield* this.#bus.configWrite(rid, MEMORY_WINDOW.$.offset!, 4, window >>> 0);
+    yield* this.#bus.configWrite(rid, PREFETCHABLE_WINDOW.$.offset!, 4, CLOSED);
+    const on = COMMAND_STATUS.MEMORY_SPACE.mask | COMMAND_STATUS.BUS_MASTER.mask;
+    yield* this.#bus.configWrite(rid, COMMAND_STATUS.$.offset!, 2, on);
+    yield* this.#settle(inside, isOpen ? new AddressRoom(start, start + bytes) : new AddressRoom(0, 0));
+  }
+
+  *#portType(rid: number): Script<number | null> {
+    const at = yield* findCapability(this.#bus, rid, CapabilityId.PCI_EXPRESS);
+    return at === 0 ? null : PCIE_CAPABILITY.PORT_TYPE.get(yield* this.#word(rid, at));
+  }
+
+  /** Switches on what isolates, as far as it is there. */
+  *#switchAccessControlOn(rid: number): Script<AccessControl | null> {
+    const at = yield* findExtendedCapability(this.#bus, rid, ExtendedCapabilityId.ACCESS_CONTROL_SERVICES);
+    if (at === 0) return null;
+    const words = Uint32Array.of(0, (yield* this.#word(rid, at + 4))[0]!);
+    const supported = ACS_CAPABILITY.SUPPORTED.get(words);
+    const enabled = supported & WANTED_SERVICES;
+    yield* this.#bus.configWrite(rid, at + 6, 2, enabled);
+    return { supported, enabled };
+  }
+
+  *#word(rid: number, offset: number): Script<Uint32Array> {
+    return Uint32Array.of(yield* this.#bus.configRead(rid, offset, 4));
+  }
+}
