@@ -33,5 +33,7 @@ export function virtualConfig(physical: ConfigSpec): ConfigSpec {
   const sriov = physical.capabilities?.sriov;
   if (sriov === undefined) throw new RangeError('a function without SR-IOV has no virtual functions');
   const { bars, capabilities = {} } = sriov;
-  return { ...physical, vendor: ABSENT, device: ABSENT, bars, msiVectors: 0, capabilities };
+  // Each can be reset alone: that is not optional for a virtual function.
+  const pciExpress = { ...physical.pciExpress, flr: true };
+  return { ...physical, vendor: ABSENT, device: ABSENT, bars, msiVectors: 0, pciExpress, capabilities };
 }

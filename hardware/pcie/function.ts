@@ -11,8 +11,8 @@ import { highHalf, lowHalf } from '../bits/index.ts';
 import type { Component, Script } from '../sim/index.ts';
 import type { BarSpec } from './base-address.ts';
 import type { MessageSource } from './capabilities/index.ts';
-import { ConfigSpace, type VirtualPlace } from './config-space.ts';
-import type { ConfigSpec } from './config-spec.ts';
+import { ConfigSpace } from './config-space.ts';
+import { type ConfigSpec, virtualConfig } from './config-spec.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Range } from './routes.ts';
 import { CompletionStatus } from './spec/index.ts';
@@ -44,21 +44,29 @@ export interface FunctionState {
   withheld: number;
 }
 
+/** Which virtual function one is, of which physical one. */
+interface VirtualPlace {
+  readonly physical: PcieFunction;
+  readonly index: number;
+}
+
 export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   readonly name: string;
   readonly spec: FunctionSpec;
   readonly state: FunctionState = { withheld: 0 };
   readonly config: ConfigSpace;
   readonly #behaviour: FunctionBehaviour;
+  readonly #virtual: VirtualPlace | null;
   /** Vectors that were unmasked while the link had no credit for their message. */
   readonly #due = new Set<number>();
   #endpoint: Endpoint | null = null;
 
-  /** `place` says which virtual function this is, if it is one. */
+  /** `place` is for virtual functions, which `virtualFunction` makes. */
   constructor(spec: FunctionSpec, behaviour: FunctionBehaviour, place: VirtualPlace | null = null) {
     this.name = spec.name;
     this.spec = spec;
-    this.config = new ConfigSpace(spec, place);
+    this.#virtual = place;
+    this.config = new ConfigSpace(spec, place === null ? null : { ...place, physical: place.physical.config });
     this.#behaviour = behaviour;
     this.config.onFlr = () => {
       this.#due.clear();
@@ -73,11 +81,16 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   join(endpoint: Endpoint): void {
     const { generation, width } = endpoint.end.link.spec;
     this.#endpoint = endpoint;
-    this.config.describePlace(generation, width, endpoint.functions.length > 1);
+    const physical = endpoint.functions.filter((fn) => fn.#virtual === null);
+    this.config.describePlace(generation, width, this.#virtual === null && physical.length > 1);
   }
 
   /** Requester id: the bus on which it is now, its device and function number. */
   get requester(): number {
+    if (this.#virtual !== null) {
+      const { physical, index } = this.#virtual;
+      return physical.config.sriov!.routingId(physical.requester, index);
+    }
     const { requester } = this.spec;
     return this.#endpoint === null ? requester : (this.#endpoint.bus << 8) | (requester & 0xff);
   }
@@ -250,6 +263,14 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   #answer(tlp: Tlp, status: number): void {
     this.send(this.take().completion(tlp, this.requester, status));
   }
+}
+
+/** Virtual function `index` of `physical`, to be connected to the same link. It is there when VF Enable and NumVFs say so. */
+export function virtualFunction(physical: PcieFunction, index: number, behaviour: FunctionBehaviour): PcieFunction {
+  const { spec, config } = physical;
+  const virtual = virtualConfig(spec);
+  const requester = config.sriov!.routingId(spec.requester, index);
+  return new PcieFunction({ ...virtual, name: `${spec.name}.vf${index}`, requester }, behaviour, { physical, index });
 }
 
 /** How far the address of a request lies above `start`; negative when it lies below or 4 GiB and more above. */

@@ -157,9 +157,19 @@ describe('A virtual function', () => {
     expect([config.busMaster, resets]).toEqual([false, 1]);
   });
 
-  it('is gone with a function-level reset of its physical function, and not with its own', () => {
-    const spec: ConfigSpec = { ...EVERYTHING, pciExpress: { flr: true } };
+  it('can be reset alone, even if its physical function cannot', () => {
+    const { sriov } = EVERYTHING.capabilities!;
+    const spec: ConfigSpec = { ...PLAIN, capabilities: { sriov: sriov! } };
     physical = new ConfigSpace(spec);
+    const config = new ConfigSpace(virtualConfig(spec), { physical, index: 0 });
+    expect([physical.read(0x47, 1), config.read(0x47, 1)]).toEqual([0x00, 0x10]);
+  });
+
+  it('is gone with a function-level reset of its physical function, and not with its own', () => {
+    const { sriov } = EVERYTHING.capabilities!;
+    const spec: ConfigSpec = { ...PLAIN, pciExpress: { flr: true }, capabilities: { sriov: sriov! } };
+    physical = new ConfigSpace(spec);
+    at = findExtended(physical, 0x10);
     enable(2);
     const config = new ConfigSpace(virtualConfig(spec), { physical, index: 1 });
     config.write(0x48, 2, 0x8000);
