@@ -141,6 +141,14 @@ describe('MSI-X', () => {
     expect([unmasked, read(0x3004, 4)]).toEqual([[33], 0]);
   });
 
+  it('keeps what is unmasked while MSI-X is off until it is on', () => {
+    msix.hold(5);
+    unmask(5);
+    expect([unmasked, read(0x3000, 4)]).toEqual([[], 0x20]);
+    config.write(at + 2, 2, 0x8000);
+    expect([unmasked, read(0x3000, 4)]).toEqual([[5], 0]);
+  });
+
   it('sends nothing while the function is masked, and everything that is pending after that', () => {
     config.write(at + 2, 2, 0xc000);
     for (const vector of [1, 64]) unmask(vector);
