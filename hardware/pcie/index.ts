@@ -3,6 +3,7 @@ export type { BarSpec } from './base-address.ts';
 export { Bridge } from './bridge.ts';
 export type { AddressWindow, BridgeHeader } from './bridge-header.ts';
 export * from './capabilities/index.ts';
+export * from './capture.ts';
 export * from './codec.ts';
 export * from './config-space.ts';
 export * from './config-spec.ts';

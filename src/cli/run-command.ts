@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import { InputError } from '../machine/index.ts';
 import { closing, narrate, opening, Run, type Scenario, showEntries, summary } from '../scenario/index.ts';
+import { CaptureFile } from './capture-file.ts';
 import { readMachine } from './machine-file.ts';
 import { collect } from './options.ts';
 import { select } from './select.ts';
@@ -15,6 +16,7 @@ interface RunCommandOptions {
   readonly json?: true;
   readonly step?: true;
   readonly trace?: string;
+  readonly capture?: string;
   readonly seed?: string;
 }
 
@@ -38,6 +40,7 @@ export function runCommand(own: readonly Scenario[], terminal: Terminal, exit: (
       ]),
     )
     .option('-t, --trace <file>', 'write every event to a file: text (.txt, .log) or JSON lines (.jsonl, .json)')
+    .option('-c, --capture <file>', 'write what crosses the links to a file: for Wireshark (.pcapng) or as text (.txt)')
     .option('--seed <number>', 'start of every random sequence')
     .action(async (names: string[], options: RunCommandOptions) => {
       exit(await runAll(names, options, own, terminal));
@@ -54,6 +57,7 @@ async function runAll(
   const settings = [...(options.set ?? []), ...(options.seed === undefined ? [] : [`seed=${options.seed}`])];
   const { scenarios, problems: notFound } = await select(names, own);
   const trace = options.trace === undefined ? null : new TraceFile(options.trace);
+  const capture = options.capture === undefined ? null : new CaptureFile(options.capture);
   // A set, because a wrong --set is the same problem for every scenario.
   const problems = new Set(notFound);
   const count = { ok: 0, failed: 0 };
@@ -61,6 +65,7 @@ async function runAll(
     try {
       const run = new Run(scenario, { settings, ...(machine === undefined ? {} : { machine }) });
       trace?.follow(run.recorder, scenario.name, run.machine.spec.name);
+      capture?.follow(run.machine, scenario.name);
       const ok = await perform(run, options, terminal);
       count[ok ? 'ok' : 'failed']++;
     } catch (error) {
@@ -69,6 +74,7 @@ async function runAll(
     }
   }
   trace?.close();
+  capture?.close();
   if (!options.json && count.ok + count.failed > 1) {
     terminal.out(`${count.ok + count.failed} scenarios: ${count.ok} ok, ${count.failed} failed.`);
   }

@@ -16,6 +16,7 @@ export {
 } from '../../hardware/sim/index.ts';
 export { DmaEngineDriver, type DmaResult, Program } from '../user/index.ts';
 export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
+export { CAPTURE_FORMATS, type Capture } from './capture.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
 export * from './presets.ts';

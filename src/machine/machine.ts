@@ -2,18 +2,19 @@
  * The composition root: one machine from one plain specification. Models, kernel and user space meet here and nowhere
  * else; everything hangs from the `Machine`, so that two of them in one process share nothing.
  *
- * Surface: `boot`; `kernel`; `attach` and `detach` a recorder; `onRequest` for each DMA request that reaches the IOMMU;
+ * Surface: `boot`; `kernel`; `attach` a recorder, or none; `capture` what crosses the links; `onRequest` for each DMA request that reaches the IOMMU;
  * `snapshot` and `inspect` show every component as plain data; `reset`.
  */
 import { hex, joinHalves } from '../../hardware/bits/index.ts';
 import type { IommuInspector, Question } from '../../hardware/index.ts';
 import { qualifiersOf } from '../../hardware/iommu/index.ts';
-import { Access, type TranslationRequest } from '../../hardware/pcie/index.ts';
+import { Access, type Direction, type Tlp, type TranslationRequest } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
 import { Kernel } from '../kernel/index.ts';
 import type { Names, Recorder } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
 import { MachineBus } from './bus.ts';
+import type { Capture } from './capture.ts';
 import { digestOf } from './digest.ts';
 import { installFirmware } from './firmware/index.ts';
 import { buildHardware, type Hardware, IOMMU_NAME } from './hardware.ts';
@@ -34,6 +35,7 @@ export class Machine {
   readonly #hardware: Hardware;
   #kernel: Kernel;
   #recorder: Recorder | null = null;
+  #capture: Capture | null = null;
 
   /** The specification is complete and valid: see `buildMachine`. */
   constructor(spec: MachineSpec) {
@@ -64,17 +66,16 @@ export class Machine {
   /** Reports everything to `recorder` from now on; `null` reports to nobody, and costs next to nothing. */
   attach(recorder: Recorder | null): void {
     this.#recorder = recorder;
-    const { iommu, fabric } = this.#hardware;
-    iommu.unit.probe = recorder?.iommu(IOMMU_NAME) ?? null;
-    for (const { link, above, below } of fabric.links) {
-      link.probe =
-        recorder &&
-        ((tlp, direction) => {
-          const [who, to] = direction === 'upstream' ? [below, above] : [above, below];
-          recorder.record('packet', who, { to, ...packetText(tlp) });
-        });
-    }
+    this.#hardware.iommu.unit.probe = recorder?.iommu(IOMMU_NAME) ?? null;
+    this.#watchLinks();
     this.#watchKernel();
+  }
+
+  /** Begins a section of `capture` with this title, in which what crosses the links from now on is written down. */
+  capture(capture: Capture, title: string): void {
+    this.#capture = capture;
+    capture.section(title, this.#hardware.fabric.links);
+    this.#watchLinks();
   }
 
   /** Every component's state as plain data, by name. */
@@ -142,6 +143,19 @@ export class Machine {
     const deviceNames = Object.fromEntries([...requesters].map(([name, requester]) => [requester, name]));
     const options = { invalidateOnUnmap: invalidate === 'strict', iommuMode, deviceNames };
     return new Kernel(this.engine, new MachineBus(rootComplex, memory, costs), firmware, options);
+  }
+
+  #watchLinks(): void {
+    const recorder = this.#recorder;
+    const capture = this.#capture;
+    this.#hardware.fabric.links.forEach(({ link, above, below }, number) => {
+      const see = (tlp: Tlp, direction: Direction): void => {
+        capture?.packet({ at: this.engine.now, link: number, direction, tlp });
+        const [who, to] = direction === 'upstream' ? [below, above] : [above, below];
+        recorder?.record('packet', who, { to, ...packetText(tlp) });
+      };
+      link.probe = recorder === null && capture === null ? null : see;
+    });
   }
 
   #watchKernel(): void {
