@@ -13,6 +13,7 @@ import {
   BYTE_ORDER_MAGIC,
   CAPTURE_HEADER,
   CAPTURE_VERSION,
+  CaptureDirection,
   EPB_FLAGS,
   LINK_TYPE,
   OptionCode,
@@ -41,7 +42,6 @@ interface Option {
   readonly value: Uint8Array;
 }
 
-const { INBOUND, OUTBOUND } = EPB_FLAGS.DIRECTION.spec.values as { INBOUND: number; OUTBOUND: number };
 const QUESTION_MARK = 0x3f;
 const HEADER_BYTES = CAPTURE_HEADER.$.bits / 8;
 
@@ -93,6 +93,7 @@ export class PcapngWriter {
       view.setUint32(i * 4, one);
     });
     data.set(bytes, HEADER_BYTES);
+    const { INBOUND, OUTBOUND } = CaptureDirection;
     const flags = encode(EPB_FLAGS, { DIRECTION: direction === 'upstream' ? INBOUND : OUTBOUND })[0]!;
     const stamp = Math.floor(at / PICOSECONDS_PER_TIMESTAMP);
     const time = [...word(Math.floor(stamp / 2 ** 32)), ...word(stamp % 2 ** 32)];

@@ -63,15 +63,20 @@ describe('A machine', () => {
   });
 });
 
+/** What `machine` says as text from its first instant to the end of booting. */
+function textOf(machine: Machine, title: string): string {
+  let text = '';
+  const capture = CAPTURE_FORMATS['txt']!((piece) => {
+    text += piece;
+  });
+  machine.capture(capture, title);
+  boot(machine);
+  return text;
+}
+
 describe('A capture as text', () => {
   it('has a heading and a line for each TLP: when, where, which way, its header in words, what it is', () => {
-    let text = '';
-    const machine = buildMachine('intel-legacy');
-    const capture = CAPTURE_FORMATS['txt']!((piece) => {
-      text += piece;
-    });
-    machine.capture(capture, 'boot on intel-legacy');
-    boot(machine);
+    const text = textOf(buildMachine('intel-legacy'), 'boot on intel-legacy');
     const [heading, first, second] = text.split('\n');
     expect(heading).toBe('# boot on intel-legacy');
     expect(first).toBe(

@@ -32,8 +32,11 @@ export const LINK_TYPE = 147;
 export const TIMESTAMP_RESOLUTION = 9;
 export const PICOSECONDS_PER_TIMESTAMP = 1000;
 
+/** As the upper end of the link sees it. */
+export const CaptureDirection = { INBOUND: 1, OUTBOUND: 2 } as const;
+
 export const EPB_FLAGS = layout('epb_flags', 32, 'pcapng 4.3: Enhanced Packet Block Flags Word', {
-  DIRECTION: bits(1, 0, 'RW', 'as the upper end of the link sees it', { INBOUND: 1, OUTBOUND: 2 }),
+  DIRECTION: bits(1, 0, 'RW', 'inbound or outbound', CaptureDirection),
 });
 
 export const CAPTURE_VERSION = 1;
