@@ -1,5 +1,5 @@
 /**
- * The `ioasim` command. Exit codes: 0 when all went as expected, 1 when an expectation or a recorded case failed, 2 when
+ * The `ioasim` command. Exit codes: 0 when all went as expected, 1 when an expectation, a recorded case or a published value failed, 2 when
  * something was asked that does not exist; then one sentence on standard error says what.
  */
 import { readFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { listCommand, machinesCommand } from './list-commands.ts';
 import { replayCommand } from './replay-command.ts';
 import { ExitCode, runCommand } from './run-command.ts';
 import { ProcessTerminal, type Terminal } from './terminal.ts';
+import { validateCommand } from './validate-command.ts';
 
 /** Runs one command line (without `node` and script) and gives the exit code. */
 export async function main(args: string[], terminal: Terminal = new ProcessTerminal()): Promise<number> {
@@ -42,7 +43,8 @@ function build(terminal: Terminal, exit: (code: number) => void): Command {
     .addCommand(runCommand(scenarios, terminal, exit))
     .addCommand(explainCommand(scenarios, terminal))
     .addCommand(inspectCommand(scenarios, terminal))
-    .addCommand(replayCommand(terminal, exit));
+    .addCommand(replayCommand(terminal, exit))
+    .addCommand(validateCommand(terminal, exit));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().showSuggestionAfterError(false);
     command.configureOutput({ writeOut: (text) => terminal.out(text.trimEnd()), writeErr: () => {} });

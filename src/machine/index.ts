@@ -22,3 +22,12 @@ export { buildMachine, Machine } from './machine.ts';
 export * from './presets.ts';
 export type { MachineSpec } from './schema.ts';
 export { type MachineInput, resolveSpec } from './spec.ts';
+export {
+  type Point,
+  readPoints,
+  type Status,
+  type Summary,
+  summarize,
+  type Verdict,
+  validatePoint,
+} from './validation/index.ts';

@@ -1,0 +1,54 @@
+/** Reading what was measured from the words in which a point says it. */
+import type { Point } from './point.ts';
+
+/** The fields of a point as texts in the order of trust; in an id, dots and underscores part the words. */
+export interface Words {
+  readonly quantity: string;
+  readonly conditions: string;
+  readonly id: string;
+}
+
+export function wordsOf({ quantity, conditions, id }: Point): Words {
+  return { quantity, conditions, id: id.replace(/[._]/g, ' ') };
+}
+
+/** The same without what matches `pattern`, which is global. */
+export function without({ quantity, conditions, id }: Words, pattern: RegExp): Words {
+  const cut = (text: string): string => text.replace(pattern, ' ');
+  return { quantity: cut(quantity), conditions: cut(conditions), id: cut(id) };
+}
+
+/** What the first group that took part matched, in the first text that has one. */
+export function find(texts: readonly string[], ...patterns: readonly RegExp[]): string | undefined {
+  for (const pattern of patterns) {
+    for (const text of texts) {
+      const found = pattern
+        .exec(text)
+        ?.slice(1)
+        .find((group) => group !== undefined);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+/** `number`, when it is one of `allowed`. */
+export function oneOf<const T extends number>(allowed: readonly T[], number: number): T | undefined {
+  return allowed.find((one) => one === number);
+}
+
+type Convert = (measured: { readonly gigabits: number; readonly transactions: number }) => number;
+
+const PREFIXES: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+
+/** How to say a measured rate in `unit`: bits, bytes or transactions per second. */
+export function rateIn(unit: string): Convert | undefined {
+  const [, prefix = '', binary, what = ''] =
+    /^\s*([kMGT]?)(i?)\s*(b(?:it)?s?|B(?:ytes?)?|trans(?:actions)?|packets|p|1)?\s*(?:\/\s*s(?:ec)?|ps)\s*$/.exec(
+      unit,
+    ) ?? [];
+  const scale = binary === 'i' ? 1024 ** ('kMGT'.indexOf(prefix) + 1) : PREFIXES[prefix]!;
+  if (/^b/.test(what)) return ({ gigabits }) => (gigabits * 1e9) / scale;
+  if (/^B/.test(what)) return ({ gigabits }) => (gigabits * 1e9) / 8 / scale;
+  return /^(trans|p|1)/.test(what) ? ({ transactions }) => transactions / scale : undefined;
+}
