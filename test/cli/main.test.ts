@@ -17,7 +17,7 @@ describe('ioasim', () => {
   it('explains itself when nothing is asked', async () => {
     const { code, out } = await ioasim();
     expect(code).toBe(0);
-    for (const command of ['list', 'machines', 'run', 'explain', 'inspect', 'replay'])
+    for (const command of ['list', 'machines', 'run', 'explain', 'inspect', 'replay', 'validate'])
       expect(out).toMatch(new RegExp(`^ +${command} `, 'm'));
   });
 
@@ -113,7 +113,7 @@ describe('ioasim, asked for something that does not exist', () => {
     [['rnu'], 'There is no command "rnu"; did you mean "run"?'],
     [
       ['frobnicate'],
-      'There is no command "frobnicate"; expected one of "list", "machines", "run", "explain", "inspect", "replay", "help".',
+      'There is no command "frobnicate"; expected one of "list", "machines", "run", "explain", "inspect", "replay", "validate", "help".',
     ],
     [['help', 'rnu'], 'There is no command "rnu"; did you mean "run"?'],
     [['run', '--quite'], 'There is no option "--quite"; did you mean "--quiet"?'],

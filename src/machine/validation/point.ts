@@ -4,7 +4,7 @@ import { InputError, quote } from '../input-error.ts';
 
 const TEXT = z.string({ error: 'a text' });
 const NAME = TEXT.min(1, { error: 'a text that is not empty' });
-const NUMBERS = z.array(z.number()).min(1);
+const VALUE = 'a number, a list of numbers or a text';
 
 const POINT = z.object({
   id: NAME,
@@ -13,11 +13,14 @@ const POINT = z.object({
   conditions: TEXT,
   quantity: TEXT,
   /** A number; a list is a range, and a text says something that is no number. */
-  value: z.union([z.number(), NUMBERS, TEXT], { error: 'a number, a list of numbers or a text' }),
+  value: z.union([z.number(), z.array(z.number()).min(1, { error: VALUE }), TEXT], { error: VALUE }),
   unit: TEXT,
   /** By how many per cent a simulation may differ. */
   suggested_tol_pct: z.number({ error: 'a number of per cent' }).min(0, { error: 'zero or more per cent' }).optional(),
 });
+
+/** Characters of something wrong that are quoted back. */
+const LONGEST_QUOTE = 60;
 
 /** One published value. Whatever else a file says of it is not looked at. */
 export type Point = Readonly<z.output<typeof POINT>>;
@@ -37,7 +40,7 @@ function readPoint(entry: unknown, position: number, file: string): Point {
   const field = path[0];
   if (field === undefined) throw new InputError(`${quote(file)}: point ${which} is not an object.`);
   const found = (entry as Record<PropertyKey, unknown>)[field];
-  const got = found === undefined ? 'there is none' : `it is ${JSON.stringify(found)}`;
+  const got = found === undefined ? 'there is none' : `it is ${JSON.stringify(found).slice(0, LONGEST_QUOTE)}`;
   throw new InputError(
     `${quote(file)}: point ${which}: expected the field ${quote(String(field))} to be ${message}, and ${got}.`,
   );
