@@ -88,6 +88,13 @@ describe('the README', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
   });
 
+  it('shows published points and what validating them prints', () => {
+    const [, points] = /```json\n([\s\S]*?)```/.exec(readme)!;
+    writeFileSync(join(folder, 'published.json'), points!);
+    const [, shown] = /^\$ npx ioasim validate published\.json\n([\s\S]*?)```/m.exec(readme)!;
+    expect(ioasim('validate', 'published.json')).toMatchObject({ code: 0, out: shown });
+  });
+
   it('shows commands that end well', () => {
     const commands = [...readme.matchAll(/^npx ioasim (.+?) *#/gm)].map(([, args]) => args!);
     expect(commands.length).toBeGreaterThanOrEqual(8);
