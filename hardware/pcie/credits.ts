@@ -36,18 +36,24 @@ export class Credits {
 
   canTake(tlp: Tlp): boolean {
     const { creditClass } = tlp;
-    if (this.#headers[creditClass]! >= 1 && this.#data[creditClass]! >= tlp.dataUnits) return true;
+    if (this.#headers[creditClass]! >= 1 && this.#data[creditClass]! >= this.unitsOf(tlp)) return true;
     this.#refused[creditClass] = 1;
     return false;
   }
 
   take(tlp: Tlp): void {
-    const { creditClass, dataUnits } = tlp;
-    if (this.#headers[creditClass]! < 1 || this.#data[creditClass]! < dataUnits) {
+    const { creditClass } = tlp;
+    const units = this.unitsOf(tlp);
+    if (this.#headers[creditClass]! < 1 || this.#data[creditClass]! < units) {
       throw new Error(`${this.#owner}: send() without a credit; ask canSend first`);
     }
     this.#headers[creditClass]! -= 1;
-    this.#data[creditClass]! -= dataUnits;
+    this.#data[creditClass]! -= units;
+  }
+
+  /** Data credits that the TLP takes: none where they are infinite. */
+  unitsOf(tlp: Tlp): number {
+    return this.#dataLimits[tlp.creditClass] === Infinity ? 0 : tlp.dataUnits;
   }
 
   /** One header and `units` of data come back. True when somebody who was refused should ask again. */
@@ -64,8 +70,8 @@ export class Credits {
   }
 
   /** The TLP was sent and never arrives. */
-  cancel({ creditClass, dataUnits }: Tlp): void {
-    this.#add(creditClass, 1, dataUnits);
+  cancel(tlp: Tlp): void {
+    this.#add(tlp.creditClass, 1, this.unitsOf(tlp));
   }
 
   /** All credits are there again; those of TLPs that are still held do not come back a second time. Nobody is waiting. */

@@ -66,6 +66,10 @@ export class Wire implements LinkPort, Handler {
   readonly #engine: Engine;
   readonly #spec: WireSpec;
   readonly #credits: Credits;
+  readonly #clock: LinkClock;
+  readonly #latency: Duration;
+  readonly #bytes: (tlp: Tlp) => number;
+  readonly #damage: Damage | null;
   readonly #nak: Handler;
   readonly #updateFc: Handler;
   #isUp = true;
@@ -86,6 +90,10 @@ export class Wire implements LinkPort, Handler {
     this.#engine = engine;
     this.#spec = spec;
     this.#credits = spec.credits;
+    this.#clock = spec.clock;
+    this.#latency = spec.latency;
+    this.#bytes = spec.bytes;
+    this.#damage = spec.damage;
     this.#nak = { name: `${spec.name} Nak`, handle: (epoch) => this.#replay(epoch) };
     this.#updateFc = {
       name: `${spec.name} UpdateFC`,
@@ -113,18 +121,19 @@ export class Wire implements LinkPort, Handler {
   }
 
   /** The credits of a TLP that was received go back to the sender. */
-  release({ creditClass, dataUnits }: Tlp): void {
+  release(tlp: Tlp): void {
     const { updateFc } = this.#spec;
-    if (updateFc === 0) this.#giveBack(creditClass, dataUnits);
-    else this.#engine.schedule(updateFc, this.#updateFc, this.#life * CREDIT_CODES + dataUnits * 4 + creditClass);
+    const { creditClass } = tlp;
+    const units = this.#credits.unitsOf(tlp);
+    if (updateFc === 0) this.#giveBack(creditClass, units);
+    else this.#engine.schedule(updateFc, this.#updateFc, this.#life * CREDIT_CODES + units * 4 + creditClass);
   }
 
   /** The last byte of a TLP has arrived. Called by the engine. */
   handle(epoch: number): void {
     if (epoch !== this.#epoch) return;
-    const { damage } = this.#spec;
     const tlp = this.#ring[this.#first]!;
-    if (damage !== null && this.#discards(damage, tlp)) return;
+    if (this.#damage !== null && this.#discards(this.#damage, tlp)) return;
     this.#ring[this.#first] = undefined;
     this.#first = (this.#first + 1) & (this.#ring.length - 1);
     this.#underWay--;
@@ -156,27 +165,25 @@ export class Wire implements LinkPort, Handler {
     this.goUp();
     this.#life++;
     this.#credits.reset();
-    this.#spec.damage?.reset();
+    this.#damage?.reset();
     Object.assign(this.faults, { naks: 0, replayed: 0, retrains: 0, lost: 0 });
   }
 
   #transmit(tlp: Tlp): void {
-    const { clock, bytes, latency } = this.#spec;
     const { now } = this.#engine;
-    const occupied = between(now, clock.reserve(now, bytes(tlp)));
-    this.#engine.schedule((latency + occupied) as Duration, this, this.#epoch);
+    const occupied = between(now, this.#clock.reserve(now, this.#bytes(tlp)));
+    this.#engine.schedule((this.#latency + occupied) as Duration, this, this.#epoch);
   }
 
   #discards(damage: Damage, tlp: Tlp): boolean {
     if (this.#isDiscarding) return true;
-    if (!damage.strikes(this.#spec.bytes(tlp))) {
+    if (!damage.strikes(this.#bytes(tlp))) {
       this.#replayNum = 0;
       return false;
     }
     this.#isDiscarding = true;
     this.faults.naks++;
-    const { latency, clock } = this.#spec;
-    this.#engine.schedule((clock.rate.time(DLLP_BYTES) + latency) as Duration, this.#nak, this.#epoch);
+    this.#engine.schedule((this.#clock.rate.time(DLLP_BYTES) + this.#latency) as Duration, this.#nak, this.#epoch);
     return true;
   }
 
@@ -185,7 +192,7 @@ export class Wire implements LinkPort, Handler {
     if (epoch !== this.#epoch) return;
     this.#epoch++;
     this.#isDiscarding = false;
-    this.#spec.clock.abandon(this.#engine.now);
+    this.#clock.abandon(this.#engine.now);
     if (++this.#replayNum === REPLAY_NUM_ROLLOVER) {
       this.#replayNum = 0;
       this.faults.retrains++;
@@ -199,7 +206,7 @@ export class Wire implements LinkPort, Handler {
     this.#epoch++;
     this.#isDiscarding = false;
     this.#replayNum = 0;
-    this.#spec.clock.reset();
+    this.#clock.reset();
   }
 
   #drop(tlp: Tlp): void {

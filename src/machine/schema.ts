@@ -96,11 +96,19 @@ export const MACHINE = section({
       hardwareTimeout: between(0.001, 1_000_000_000, 'nanoseconds'),
     }),
   }),
-}).superRefine(({ link, devices, rootComplex }, context) => {
+}).superRefine(({ link, rootPorts, switches, devices, rootComplex }, context) => {
   const payload = Math.max(rootComplex.maxPayload, ...devices.map(({ payloadSupported }) => payloadSupported));
-  checkCredits(link.credits, payload, (type, message) => {
-    context.addIssue({ code: 'custom', path: ['link', 'credits', type], message });
-  });
+  const links = [
+    { path: ['link'], link },
+    ...rootPorts.map(({ link }, i) => ({ path: ['rootPorts', i, 'link'], link })),
+    ...switches.map(({ link }, i) => ({ path: ['switches', i, 'link'], link })),
+  ];
+  for (const { path, link } of links) {
+    if (link === null) continue;
+    checkCredits(link.credits, payload, (type, message) => {
+      context.addIssue({ code: 'custom', path: [...path, 'credits', type], message });
+    });
+  }
 });
 
 /** A complete machine, as plain JSON. */

@@ -53,6 +53,18 @@ describe('ioasim run', () => {
     expect(out).toMatch(/3 scenarios: 3 ok, 0 failed\.$/);
   });
 
+  it.each([
+    ['damage three of ten TLPs', 'link.errors={"tlpErrorRate":0.3}'],
+    ['damage one of 100 000 bits', 'link.errors={"bitErrorRate":0.00001}'],
+    ['have room for one posted request', 'link.credits={"PH":1,"PD":32}'],
+    ['give credits back late', 'link.updateFc=500'],
+    ['lose a share to DLLPs', 'link.dllp="published"'],
+  ])('runs every scenario to the same end on links that %s', async (_, setting) => {
+    const { code, out } = await ioasim('run', '--quiet', '--set', setting);
+    expect(code).toBe(0);
+    expect(out).toMatch(/3 scenarios: 3 ok, 0 failed\.$/);
+  });
+
   it('narrates one scenario: question, steps with their times, what holds, what to look at and to try next', async () => {
     const { code, out } = await ioasim('run', '01-first-dma');
     expect(code).toBe(0);
