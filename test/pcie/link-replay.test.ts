@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LINK, type LinkErrors } from '../../hardware/pcie/index.ts';
+import { LINK, type LinkErrors, Tlp } from '../../hardware/pcie/index.ts';
 import { Damage } from '../../hardware/pcie/link-errors.ts';
 import { ns } from '../../hardware/sim/index.ts';
 import { open, write } from './link-bench.ts';
@@ -168,6 +168,40 @@ describe('A link that goes down', () => {
     for (const tlp of held) link.top.release(tlp);
     engine.run();
     expect([link.bottom.canSend(probe), link.top.pool.taken]).toEqual([true, 0]);
+  });
+
+  it('at any moment, on any wire, loses only what was under way, and neither credits nor TLPs for good', () => {
+    const action = fc.constantFrom('send', 'send', 'send', 'step', 'step', 'release', 'down', 'up');
+    fc.assert(
+      fc.property(
+        fc.array(action, { maxLength: 150 }),
+        fc.nat(100),
+        fc.constantFrom(0, 0.4),
+        (actions, updateFc, rate) => {
+          const spec = { credits: { PH: 3, PD: 12 }, updateFc, errors: errors({ tlpErrorRate: rate }) };
+          const opened = open(spec, { hold: true });
+          const { engine, link, held, arrived } = opened;
+          const probe = new Tlp().memoryWrite(8, 1, 0x1000, 64);
+          let sent = 0;
+          for (const what of actions) {
+            if (what === 'send' && link.bottom.canSend(probe)) write(opened, sent++);
+            if (what === 'step') engine.step();
+            if (what === 'release' && held.length > 0) link.top.release(held.shift()!);
+            if (what === 'down') link.goDown();
+            if (what === 'up') link.goUp();
+          }
+          link.goUp();
+          for (engine.run(); held.length > 0; engine.run()) link.top.release(held.shift()!);
+          const tags = arrived.map(([tag]) => tag);
+          expect(tags).toEqual([...new Set(tags)].sort((a, b) => a - b));
+          expect(tags.length + link.state.upstream.lost).toBe(sent);
+          expect(link.top.pool.taken).toBe(0);
+          expect(link.bottom.canSend(new Tlp().memoryWrite(8, 1, 0x1000, 192))).toBe(true);
+          for (let i = 0; i < 3; i++) write(opened, i);
+          expect(link.bottom.canSend(probe)).toBe(false);
+        },
+      ),
+    );
   });
 
   it('forgets a Nak that is under way', () => {

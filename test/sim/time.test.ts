@@ -108,6 +108,25 @@ describe('a link clock', () => {
     );
   });
 
+  it('can be held beyond what occupies it, and given up, without losing what is exact', () => {
+    const link = new LinkClock(new Rate(3, ps(1000)));
+    link.reserve(0 as Instant, 1);
+    link.hold(100 as Instant, ps(1000));
+    expect(link.reserve(200 as Instant, 2)).toBe(2000);
+    link.abandon(500 as Instant);
+    expect(link.free).toBe(500);
+    link.abandon(9000 as Instant);
+    expect(link.reserve(600 as Instant, 3)).toBe(1600);
+    link.hold(2000 as Instant, ps(7));
+    expect(link.free).toBe(2007);
+  });
+
+  it('has a rate of which a share can be taken exactly', () => {
+    const share = rate().share(189, 200);
+    // 8125 · 200 / (256 · 189) in lowest terms
+    expect([share.numerator, share.denominator]).toEqual([203_125, 6048]);
+  });
+
   it('has a rate in lowest terms, and a time for each number of bytes', () => {
     const half = new Rate(512, ps(1024));
     expect([half.numerator, half.denominator]).toEqual([2, 1]);

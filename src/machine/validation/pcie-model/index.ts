@@ -89,7 +89,7 @@ const BOTH_WAYS = /(bi-?dir|full[ -]duplex|\brx ?[+/&] ?tx\b|\btx ?[+/&] ?rx\b|\
 const RECEIVES = /(\brx\b|receiv)/i;
 const TRANSMITS = /(\btx\b|transmi|\bsends?\b)/i;
 const AS_RELEASED =
-  /(as (?:is|released|written|published|coded)|not (?:fixed|corrected)|uncorrected|unfixed|dropp|\bbug)/i;
+  /(as[ -](?:is|released|written|published|coded)|not (?:fixed|corrected)|uncorrected|unfixed|dropp|\bbug)/i;
 const CORRECTED = /(corrected|\bfix|\+=|with (?:the )?descriptor[ -](?:read|fetch|request))/i;
 const INTERRUPT_EACH = /\birq[ _-]?mod[ =:]*(\d+)/i;
 const STRIPPED =
