@@ -19,7 +19,6 @@ export type { LinkPort } from './link-wire.ts';
 export * from './ordering.ts';
 export * from './pci-bridge.ts';
 export * from './port-config.ts';
-export type { PasidSettings, PciExpressSettings, RequestSettings } from './request-settings.ts';
 export * from './requester.ts';
 export * from './root-complex.ts';
 export type { RootPort } from './root-port.ts';

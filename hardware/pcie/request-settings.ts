@@ -1,43 +1,17 @@
 /**
- * What a function's configuration space allows its requests. A function without one of these capabilities is not held back
- * by what that would say, except that its tags have 5 bits.
+ * What a function's configuration space allows its requests. A function without a capability is not held back by what that
+ * would say, except that its tags have 5 bits.
  */
+import type { PciExpressCapability } from './capabilities/index.ts';
+import type { ConfigSpace } from './config-space.ts';
 import type { DmaTarget } from './dma.ts';
 import { AddressType } from './spec/index.ts';
 import { Attribute, type Tlp, TlpKind } from './tlp.ts';
 
-export interface RequestSettings {
-  /** Bytes. */
-  readonly maxPayload: number;
-  readonly maxReadRequest: number;
-  readonly pciExpress?: PciExpressSettings | null;
-  readonly pasid?: PasidSettings | null;
-}
-
-export interface PciExpressSettings {
-  /** By the width of a tag: 32, 256 or 1024. */
-  readonly tags: number;
-  readonly relaxedOrdering: boolean;
-  readonly noSnoop: boolean;
-  readonly idOrdering: boolean;
-  readonly atomicRequester: boolean;
-  /** Completion Timeout Value, a code of `COMPLETION_TIMEOUTS`. */
-  readonly completionTimeout?: number;
-  readonly completionTimeoutDisabled: boolean;
-}
-
-export interface PasidSettings {
-  readonly enabled: boolean;
-  /** Bits. */
-  readonly width: number;
-  readonly execute: boolean;
-  readonly privileged: boolean;
-}
-
 const NARROW_TAGS = 32;
 
-/** Tags that software allows. */
-export function tagsAllowed({ pciExpress }: RequestSettings): number {
+/** Tags that software allows: as many as fit their width. */
+export function tagsAllowed({ pciExpress }: ConfigSpace): number {
   return pciExpress?.tags ?? NARROW_TAGS;
 }
 
@@ -55,32 +29,32 @@ const COMPLETION_TIMEOUTS: Readonly<Record<number, number>> = {
 };
 
 /** How long a request may stay without completion: milliseconds, Infinity when it may for ever. */
-export function patience({ pciExpress }: RequestSettings): number {
+export function patience({ pciExpress }: ConfigSpace): number {
   if (pciExpress?.completionTimeoutDisabled) return Infinity;
   return COMPLETION_TIMEOUTS[pciExpress?.completionTimeout ?? 0] ?? COMPLETION_TIMEOUTS[0]!;
 }
 
 /** False where the configuration does not allow such a request at all. */
-export function isAllowed({ pciExpress, pasid }: RequestSettings, kind: number, at: DmaTarget): boolean {
+export function isAllowed({ pciExpress, pasid }: ConfigSpace, kind: number, at: DmaTarget): boolean {
   const isAtomic = kind >= TlpKind.FETCH_ADD && kind <= TlpKind.COMPARE_AND_SWAP;
-  if (isAtomic && pciExpress != null && !pciExpress.atomicRequester) return false;
-  if (at.pasid === undefined || pasid == null) return true;
+  if (isAtomic && pciExpress !== null && !pciExpress.atomicRequester) return false;
+  if (at.pasid === undefined || pasid === null) return true;
   // Sent without its PASID, the request would reach another address space.
   return pasid.enabled && at.pasid < 2 ** pasid.width;
 }
 
 /** Puts on a request what `at` says of it beside the address, as far as the configuration allows. */
-export function dress({ pciExpress, pasid }: RequestSettings, tlp: Tlp, at: DmaTarget): Tlp {
+export function dress({ pciExpress, pasid }: ConfigSpace, tlp: Tlp, at: DmaTarget): Tlp {
   tlp.addressType = at.addressType ?? AddressType.UNTRANSLATED;
   const attributes = at.attributes ?? 0;
-  if (attributes !== 0) tlp.attributes = attributes & (pciExpress == null ? -1 : allowedAttributes(pciExpress));
+  if (attributes !== 0) tlp.attributes = attributes & (pciExpress === null ? -1 : allowedAttributes(pciExpress));
   if (at.pasid === undefined) return tlp;
   // Only reads may ask to execute.
   const execute = tlp.kind === TlpKind.MEMORY_READ && at.execute === true && (pasid?.execute ?? true);
   return tlp.withPasid(at.pasid, at.privileged === true && (pasid?.privileged ?? true), execute);
 }
 
-function allowedAttributes({ relaxedOrdering, noSnoop, idOrdering }: PciExpressSettings): number {
+function allowedAttributes({ relaxedOrdering, noSnoop, idOrdering }: PciExpressCapability): number {
   return (
     (relaxedOrdering ? Attribute.RELAXED_ORDERING : 0) |
     (noSnoop ? Attribute.NO_SNOOP : 0) |

@@ -9,11 +9,12 @@
  * Inaccuracies: the Lower Address of a completion is not compared; a time-out range ends at its upper limit.
  */
 import { Alarm, END, type Engine, type Handler, type Instant, ms, type Script, Signal } from '../sim/index.ts';
+import { announceError } from './announce-error.ts';
 import { type Dma, type DmaRead, DmaStatus, type DmaTarget } from './dma.ts';
 import type { PcieFunction } from './function.ts';
-import { isAllowed, patience, type RequestSettings, tagsAllowed } from './request-settings.ts';
-import { CompletionStatus } from './spec/index.ts';
-import { MOST_TAGS, Tags } from './tags.ts';
+import { isAllowed, patience, tagsAllowed } from './request-settings.ts';
+import { CompletionStatus, UncorrectableError } from './spec/index.ts';
+import { MOST_TAGS, Tags, UNEXPECTED } from './tags.ts';
 import { type Tlp, TlpKind } from './tlp.ts';
 import { Transfer } from './transfer.ts';
 
@@ -35,7 +36,7 @@ export class Requester implements Dma {
   onMoved: (bytes: number) => void = ignore;
   readonly #engine: Engine;
   readonly #function: PcieFunction;
-  readonly #tags: Tags<Transfer>;
+  readonly #tags: Tags;
   /** Who has requests to send, in the order of their turns. */
   readonly #nonPosted: Transfer[] = [];
   readonly #posted: Transfer[] = [];
@@ -86,12 +87,15 @@ export class Requester implements Dma {
     const index = tags.indexOf(tlp.tag);
     const transfer = tags.owner[index] ?? null;
     const isLast = tlp.status !== CompletionStatus.SUCCESSFUL || tlp.data === null || tlp.byteCount <= tlp.length;
-    if (transfer === null || !this.#accept(transfer, index, tlp)) {
+    const bytes = transfer === null ? UNEXPECTED : tags.accept(index, tlp);
+    if (transfer === null || bytes === UNEXPECTED) {
       this.state.unexpected++;
+      announceError(this.#engine, this.#function, UncorrectableError.UNEXPECTED_COMPLETION, tlp);
       // What is held was waiting for this.
       if (transfer === null && index >= 0 && isLast) this.#retire(index);
       return;
     }
+    if (bytes > 0) this.onMoved(bytes);
     if (!isLast) return;
     this.#retire(index);
     this.#settle(transfer);
@@ -115,6 +119,7 @@ export class Requester implements Dma {
       this.#stop(transfer, DmaStatus.RESET, 0);
     }
     for (const transfer of this.#queues.flat()) this.#stop(transfer, DmaStatus.RESET, 0);
+    this.#showPending();
     this.#watch();
   }
 
@@ -126,7 +131,7 @@ export class Requester implements Dma {
 
   *#run(transfer: Transfer): Script<number> {
     this.#wake();
-    if (!isAllowed(this.#settings, transfer.kind, transfer.at)) {
+    if (!isAllowed(this.#function.config, transfer.kind, transfer.at)) {
       transfer.fail(DmaStatus.UNSUPPORTED_REQUEST, 0);
       return transfer.status;
     }
@@ -143,10 +148,6 @@ export class Requester implements Dma {
     return transfer.isPosted ? this.#posted : this.#nonPosted;
   }
 
-  get #settings(): RequestSettings {
-    return this.#function.config;
-  }
-
   /** Sends what tags and credits allow. */
   #pump(): void {
     for (const queue of this.#queues) {
@@ -161,15 +162,14 @@ export class Requester implements Dma {
   /** Sends the next request of a transfer; false while there is no tag or no credit for it. */
   #sendNext(transfer: Transfer): boolean {
     const fn = this.#function;
-    const settings = this.#settings;
     const tags = this.#tags;
-    const allowed = tagsAllowed(settings);
+    const allowed = tagsAllowed(fn.config);
     const index = transfer.isPosted ? NO_TAG : tags.find(allowed);
     if (index === NO_TAG && !transfer.isPosted) {
       if (tags.held > 0) this.#watch();
       return false;
     }
-    const tlp = transfer.request(fn.take(), fn.requester, settings);
+    const tlp = transfer.request(fn.take(), fn.requester, fn.config);
     if (!fn.canSend(tlp)) {
       fn.endpoint.end.give(tlp);
       this.#awaitCredit();
@@ -197,6 +197,7 @@ export class Requester implements Dma {
     tags.asked[index] = bytes;
     tags.deadline[index] = deadline;
     transfer.pending++;
+    if (tags.outstanding === 1) this.#showPending();
     if (deadline < this.#patience.due) this.#patience.set(deadline as Instant);
   }
 
@@ -211,43 +212,20 @@ export class Requester implements Dma {
     this.#pump();
   }
 
-  /** Takes what a completion brings; false when it is none that the request can have. */
-  #accept(transfer: Transfer, index: number, tlp: Tlp): boolean {
-    const { came, place, asked } = this.#tags;
-    if (tlp.status !== CompletionStatus.SUCCESSFUL) {
-      transfer.fail(this.#failure(transfer, tlp.status), place[index]! + came[index]!);
-      return true;
-    }
-    // A deferrable write is answered without data, all else with.
-    if ((tlp.data === null) !== (transfer.kind === TlpKind.DEFERRABLE_WRITE)) return false;
-    // A zero-length read is answered with a byte of no meaning.
-    if (tlp.data === null || asked[index] === 0) return true;
-    // Who translates may have less to say than was asked.
-    if (transfer.isTranslation && came[index] === 0 && tlp.byteCount < asked[index]!) {
-      asked[index] = tlp.byteCount;
-      transfer.whole = tlp.byteCount;
-    }
-    if (tlp.byteCount !== asked[index]! - came[index]! || tlp.length > tlp.byteCount) return false;
-    const data = tlp.data.length === tlp.length ? tlp.data : tlp.data.subarray(0, tlp.length);
-    transfer.buffer.set(data, place[index]! + came[index]!);
-    came[index]! += tlp.length;
-    this.onMoved(tlp.length);
-    return true;
-  }
-
-  #failure({ kind }: Transfer, status: number): number {
-    if (status === CompletionStatus.COMPLETER_ABORT) return DmaStatus.COMPLETER_ABORT;
-    const isRetry = status === CompletionStatus.REQUEST_RETRY && kind === TlpKind.DEFERRABLE_WRITE;
-    // Codes that are reserved, or mean nothing for the request, count as UR.
-    return isRetry ? DmaStatus.RETRY : DmaStatus.UNSUPPORTED_REQUEST;
-  }
-
   #retire(index: number): void {
     const transfer = this.#tags.owner[index] ?? null;
     if (transfer !== null) transfer.pending--;
     this.#tags.free(index);
     this.#pump();
-    if (this.#tags.outstanding === 0) this.#watch();
+    if (this.#tags.outstanding > 0) return;
+    this.#showPending();
+    this.#watch();
+  }
+
+  /** Transactions Pending of Device Status. */
+  #showPending(): void {
+    const { pciExpress } = this.#function.config;
+    if (pciExpress !== null) pciExpress.transactionsPending = this.transactionsPending;
   }
 
   /** Tells the caller, if nothing is left to send or to come. */
@@ -270,7 +248,7 @@ export class Requester implements Dma {
 
   /** Picoseconds since the start; Infinity where nothing is given up. */
   #deadline(): number {
-    const milliseconds = patience(this.#settings);
+    const milliseconds = patience(this.#function.config);
     const at = milliseconds === Infinity ? Infinity : this.#engine.now + ms(milliseconds);
     return at <= END ? at : Infinity;
   }
@@ -293,10 +271,12 @@ export class Requester implements Dma {
       // Its completion may be on the way: for as long again, nobody else gets the tag.
       tags.hold(index, this.#deadline());
       this.state.timedOut++;
+      announceError(this.#engine, this.#function, UncorrectableError.COMPLETION_TIMEOUT, null);
       transfer.pending--;
       this.#stop(transfer, DmaStatus.TIMED_OUT, tags.place[index]! + tags.came[index]!);
     }
     this.#pump();
+    this.#showPending();
     this.#watch();
   }
 

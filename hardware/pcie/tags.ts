@@ -5,13 +5,20 @@
  * up is held: it stands for nothing, but its answer might still come.
  */
 
+import { CompletionStatus } from './spec/index.ts';
+import { type Tlp, TlpKind } from './tlp.ts';
+import type { Transfer } from './transfer.ts';
+
 /** 10-bit tags leave out what 8 bits can express, so that a completer that drops the upper bits is found out. */
 const FIRST_WIDE_TAG = 256;
 export const MOST_TAGS = 768;
 
-export class Tags<Owner> {
+/** What `accept` gives for a completion that no request can have. */
+export const UNEXPECTED = -1;
+
+export class Tags {
   /** Whom the answer is for; null for a tag that is idle or held. */
-  readonly owner: (Owner | null)[];
+  readonly owner: (Transfer | null)[];
   /** By index: where in the owner's transfer the answer goes, bytes asked for, bytes that came. */
   readonly place: Int32Array;
   readonly asked: Int32Array;
@@ -27,7 +34,7 @@ export class Tags<Owner> {
   readonly #idle: Int32Array;
 
   constructor(count: number) {
-    this.owner = new Array<Owner | null>(count).fill(null);
+    this.owner = new Array<Transfer | null>(count).fill(null);
     this.place = new Int32Array(count);
     this.asked = new Int32Array(count);
     this.came = new Int32Array(count);
@@ -54,7 +61,7 @@ export class Tags<Owner> {
   }
 
   /** Takes the idle tag `index`, whose number it gives. */
-  take(index: number, owner: Owner, allowed: number): number {
+  take(index: number, owner: Transfer, allowed: number): number {
     this.#idle[index >>> 5]! &= ~(1 << index);
     this.owner[index] = owner;
     this.came[index] = 0;
@@ -72,6 +79,30 @@ export class Tags<Owner> {
 
   isIdle(index: number): boolean {
     return (this.#idle[index >>> 5]! & (1 << index)) !== 0;
+  }
+
+  /** Takes what a completion brings to the owner of tag `index`: the number of its bytes, or UNEXPECTED. */
+  accept(index: number, tlp: Tlp): number {
+    const transfer = this.owner[index]!;
+    const { asked, came } = this;
+    const place = this.place[index]! + came[index]!;
+    if (tlp.status !== CompletionStatus.SUCCESSFUL) {
+      transfer.fail(transfer.statusOf(tlp.status), place);
+      return 0;
+    }
+    // A deferrable write is answered without data, all else with.
+    if ((tlp.data === null) !== (transfer.kind === TlpKind.DEFERRABLE_WRITE)) return UNEXPECTED;
+    // A zero-length read is answered with a byte of no meaning.
+    if (tlp.data === null || asked[index] === 0) return 0;
+    // Who translates may have less to say than was asked.
+    if (transfer.isTranslation && came[index] === 0 && tlp.byteCount < asked[index]!) {
+      asked[index] = tlp.byteCount;
+      transfer.whole = tlp.byteCount;
+    }
+    if (tlp.byteCount !== asked[index]! - came[index]! || tlp.length > tlp.byteCount) return UNEXPECTED;
+    transfer.buffer.set(tlp.data.subarray(0, tlp.length), place);
+    came[index]! += tlp.length;
+    return tlp.length;
   }
 
   /** The tag may be used again. */

@@ -1,9 +1,10 @@
 /** One caller's DMA, from its first request to its last completion. */
 import type { Signal } from '../sim/index.ts';
+import type { ConfigSpace } from './config-space.ts';
 import { DmaStatus, type DmaTarget, highBeyond } from './dma.ts';
-import { dress, type RequestSettings } from './request-settings.ts';
+import { dress } from './request-settings.ts';
 import { pieceLength } from './sizes.ts';
-import { AddressType } from './spec/index.ts';
+import { AddressType, CompletionStatus } from './spec/index.ts';
 import { type Tlp, TlpKind } from './tlp.ts';
 
 export class Transfer {
@@ -43,15 +44,15 @@ export class Transfer {
   }
 
   /** Makes the next request, without its data and its tag. */
-  request(tlp: Tlp, requester: number, settings: RequestSettings): Tlp {
+  request(tlp: Tlp, requester: number, config: ConfigSpace): Tlp {
     const { kind, at, next, operands } = this;
     const hi = highBeyond(at, next);
     const lo = (at.lo + next) | 0;
-    if (kind === TlpKind.MEMORY_WRITE) tlp.memoryWrite(requester, hi, lo, this.#piece(settings.maxPayload));
-    else if (kind === TlpKind.MEMORY_READ) tlp.memoryRead(requester, 0, hi, lo, this.#piece(settings.maxReadRequest));
+    if (kind === TlpKind.MEMORY_WRITE) tlp.memoryWrite(requester, hi, lo, this.#piece(config.maxPayload));
+    else if (kind === TlpKind.MEMORY_READ) tlp.memoryRead(requester, 0, hi, lo, this.#piece(config.maxReadRequest));
     else if (kind === TlpKind.DEFERRABLE_WRITE) tlp.deferrableWrite(requester, 0, hi, lo, operands.length);
     else tlp.atomic(kind, requester, 0, hi, lo, operands.length);
-    return dress(settings, tlp, at);
+    return dress(config, tlp, at);
   }
 
   /** Fills in the data. Gives how many bytes of the transfer the request stands for. */
@@ -64,6 +65,13 @@ export class Transfer {
   advance(bytes: number): void {
     this.next += bytes;
     if (this.next >= this.length) this.isSending = false;
+  }
+
+  /** What the status of a completion, other than success, is to the caller. Codes that mean nothing here count as UR. */
+  statusOf(completion: number): number {
+    if (completion === CompletionStatus.COMPLETER_ABORT) return DmaStatus.COMPLETER_ABORT;
+    const isRetry = completion === CompletionStatus.REQUEST_RETRY && this.kind === TlpKind.DEFERRABLE_WRITE;
+    return isRetry ? DmaStatus.RETRY : DmaStatus.UNSUPPORTED_REQUEST;
   }
 
   /** Bytes of the next request; a translation request is one. */

@@ -1,6 +1,7 @@
 /** A requester on a function at one end of a link, and at the other end whatever a test makes of its requests. */
 import {
   CompletionStatus,
+  type ConfigSpec,
   Endpoint,
   type FunctionBehaviour,
   LINK,
@@ -15,7 +16,9 @@ import { Engine, type Script, type Task } from '../../hardware/sim/index.ts';
 
 export const DEVICE = 0x0100;
 export const BAR_AT = 0x1000_0000;
-const PCIE_AT = 0x40;
+/** Where the PCI Express capability has Device Control, and Device Control 2. */
+const DEVICE_CONTROL = 0x48;
+const DEVICE_CONTROL_2 = 0x68;
 
 /** What a request asked for, kept beyond its TLP. */
 export interface Asked {
@@ -29,12 +32,14 @@ export interface Asked {
   readonly execute: boolean;
   readonly addressType: number;
   readonly attributes: number;
+  readonly messageCode: number;
 }
 
 export interface RequesterBenchOptions {
   readonly tags?: number;
   readonly link?: Partial<LinkSpec>;
   readonly behaviour?: Partial<FunctionBehaviour>;
+  readonly config?: Partial<ConfigSpec>;
 }
 
 export class RequesterBench {
@@ -49,7 +54,7 @@ export class RequesterBench {
   /** Called with each request that arrives. */
   onRequest: (asked: Asked) => void = () => {};
 
-  constructor({ tags = 32, link, behaviour }: RequesterBenchOptions = {}) {
+  constructor({ tags = 32, link, behaviour, config }: RequesterBenchOptions = {}) {
     const { engine } = this;
     this.link = new Link(engine, { ...LINK, ...link }, 'link');
     this.function = new PcieFunction(
@@ -63,6 +68,7 @@ export class RequesterBench {
         bars: [{ index: 0, size: 4096, wide: false, prefetchable: false }],
         msiVectors: 0,
         payloadSupported: 512,
+        ...config,
       },
       {
         memoryRead: () => {},
@@ -80,7 +86,13 @@ export class RequesterBench {
 
   /** Codes of Max_Payload_Size and Max_Read_Request_Size, and Extended Tag Field Enable. */
   program(payload: number, readRequest: number, extendedTags = false): this {
-    this.function.config.write(PCIE_AT + 8, 2, (payload << 5) | (readRequest << 12) | (extendedTags ? 0x100 : 0));
+    this.function.config.write(DEVICE_CONTROL, 2, (payload << 5) | (readRequest << 12) | (extendedTags ? 0x100 : 0));
+    return this;
+  }
+
+  /** Bits of Device Control 2. */
+  control2(bits: number): this {
+    this.function.config.write(DEVICE_CONTROL_2, 2, bits);
     return this;
   }
 
@@ -113,10 +125,11 @@ export class RequesterBench {
       this.link.top.release(tlp);
       return;
     }
-    const { kind, tag, length, pasid, privileged, execute, addressType, attributes } = tlp;
+    const { kind, tag, length, pasid, privileged, execute, addressType, attributes, messageCode } = tlp;
     const address = (tlp.addressHi >>> 0) * 2 ** 32 + (tlp.addressLo >>> 0);
     const data = tlp.data === null ? null : tlp.data.slice(0, length);
-    const asked = { kind, tag, address, length, data, pasid, privileged, execute, addressType, attributes };
+    const qualities = { pasid, privileged, execute, addressType, attributes, messageCode };
+    const asked = { kind, tag, address, length, data, ...qualities };
     this.link.top.release(tlp);
     this.asked.push(asked);
     this.onRequest(asked);

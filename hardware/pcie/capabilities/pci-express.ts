@@ -163,6 +163,11 @@ export class PciExpressCapability extends Capability<typeof PCIE_CAPABILITY> {
     return this.#control.isSet(P.ATOMIC_REQUESTER_ENABLE);
   }
 
+  /** Completion Timeout Value: which range software has chosen. */
+  get completionTimeout(): number {
+    return this.#control.get(P.COMPLETION_TIMEOUT_VALUE);
+  }
+
   get completionTimeoutDisabled(): boolean {
     return this.#control.isSet(P.COMPLETION_TIMEOUT_DISABLE);
   }
