@@ -21,3 +21,8 @@ export function splitWords(value: bigint, count = 1): Uint32Array {
   const needed = Math.max(count, Math.ceil(value.toString(16).length / 8));
   return Uint32Array.from({ length: needed }, (_, i) => Number(BigInt.asUintN(32, value >> BigInt(32 * i))));
 }
+
+/** The little-endian word of four bytes at `at`, as an unsigned number. */
+export function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+}

@@ -5,7 +5,7 @@
  *
  * Inaccuracies: registers and buffer answer at once; a transfer starts in the instant of the command.
  */
-import { RegisterFile } from '../../bits/index.ts';
+import { RegisterFile, wordAt } from '../../bits/index.ts';
 import {
   type ConfigSpec,
   type Device,
@@ -200,8 +200,4 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
     const { words } = this.#registers;
     TRANSFERRED.BYTES.set(words, TRANSFERRED.BYTES.get(words) + bytes);
   }
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }

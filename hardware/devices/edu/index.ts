@@ -1,0 +1,1 @@
+export { EDU, Edu, type EduSpec, type EduState } from './edu.ts';
