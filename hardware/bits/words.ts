@@ -22,6 +22,16 @@ export function splitWords(value: bigint, count = 1): Uint32Array {
   return Uint32Array.from({ length: needed }, (_, i) => Number(BigInt.asUintN(32, value >> BigInt(32 * i))));
 }
 
+/** The bytes of words as they stand in memory. */
+export function bytesOf(words: Words): Uint8Array {
+  const bytes = new Uint8Array(words.length * 4);
+  const view = new DataView(bytes.buffer);
+  words.forEach((word, i) => {
+    view.setUint32(i * 4, word, true);
+  });
+  return bytes;
+}
+
 /** The little-endian word of four bytes at `at`, as an unsigned number. */
 export function wordAt(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
