@@ -4,7 +4,7 @@
  */
 import { highOf, lowOf } from '../bits/index.ts';
 import { MessageCode, NO_PASID, type Tlp, TlpKind } from '../pcie/index.ts';
-import { belowHigh, belowLow, sizedShift } from './ranges.ts';
+import { belowHigh, belowLow, type Halves, overlap, sizedShift } from './ranges.ts';
 import {
   INVALIDATE_COMPLETION,
   INVALIDATE_REQUEST,
@@ -41,6 +41,14 @@ export interface Invalidation {
   readonly hi: number;
   readonly lo: number;
   readonly shift: number;
+}
+
+/** True when an invalidation names a part of the 2^shift bytes at `range`, as they are reached under `pasid` or without. */
+export function concerns(one: Invalidation, pasid: number, range: Halves, shift: number): boolean {
+  const isInRange = overlap(one.hi, one.lo, one.shift, range, shift);
+  // Without a PASID it is about its range of what has none, and about everything that has one.
+  if (one.pasid === NO_PASID) return pasid !== NO_PASID || isInRange;
+  return isInRange && pasid !== NO_PASID && (one.global || one.pasid === pasid);
 }
 
 /** What a device answers when it has carried invalidations out. */
