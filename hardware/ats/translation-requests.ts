@@ -152,7 +152,9 @@ class UnderWay {
   /** True when its answer will also answer this, if it says anything about the page. */
   isSupersetOf({ place, needed }: Question): boolean {
     const own = this.#place;
-    if (place.pasid !== own.pasid || place.privileged !== own.privileged || this.isDiscarded) return false;
+    // Who has heard an answer that is of no use asks anew.
+    if (this.done.fired || this.isDiscarded) return false;
+    if (place.pasid !== own.pasid || place.privileged !== own.privileged) return false;
     const page = pageNumber(place);
     if (page < this.#first || page >= this.#first + this.#pages) return false;
     // What is not asked for is not granted.

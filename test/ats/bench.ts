@@ -73,6 +73,8 @@ export class AtsBench {
   onTranslation: (asked: Seen) => void = (asked) => this.translate(asked, this.told(asked));
   onRead: (asked: Seen) => void = (asked) => this.complete(asked, memory(asked.address, asked.length));
   onMessage: (message: Seen) => void = () => {};
+  /** Called first with everything that arrives. */
+  onArrival: (seen: Seen) => void = () => {};
 
   constructor({ ats, capabilities, link }: AtsBenchOptions = {}) {
     const { engine } = this;
@@ -243,6 +245,7 @@ export class AtsBench {
     const seen: Seen = { ...what, messageCode, hi, lo };
     this.link.top.release(tlp);
     this.seen.push(seen);
+    this.onArrival(seen);
     if (addressType === AddressType.TRANSLATION) this.onTranslation(seen);
     else if (kind === TlpKind.MESSAGE) this.onMessage(seen);
     else if (kind !== TlpKind.MEMORY_WRITE) this.onRead(seen);

@@ -126,6 +126,21 @@ describe('An Invalidate Request', () => {
     expect(read.result.data).toEqual(memory(0x50_0000n, 4));
   });
 
+  it('makes all who wait for one answer ask again, together', () => {
+    const b = bench();
+    b.onTranslation = () => {};
+    const reads = [0, 64, 128].map((offset) => b.spawn(b.dma.read(dmaTarget(0x10_000 + offset), 4)));
+    b.pass(1000);
+    b.invalidate(5, 0x10_000n);
+    b.pass(1000);
+    const stale = b.translationRequests[0]!;
+    b.onTranslation = (asked) => b.translate(asked, b.told(asked));
+    b.translate(stale, [{ read: true, hi: 0, lo: 0x66_6000 }]);
+    b.pass(10_000);
+    expect(reads.map(({ result }) => result.status)).toEqual([DmaStatus.SUCCESS, DmaStatus.SUCCESS, DmaStatus.SUCCESS]);
+    expect(b.translationRequests).toHaveLength(2);
+  });
+
   it('leaves an outstanding translation request of another page as it is', () => {
     const b = bench();
     b.onTranslation = () => {};
