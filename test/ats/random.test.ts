@@ -81,6 +81,8 @@ class Agent {
   #next = 0;
   readonly #sent = new Map<number, Sent>();
   readonly #groups = new Map<number, { pages: number; isWhole: boolean }>();
+  /** Translations by which reads go that have no answer yet. */
+  readonly #reading: Grant[] = [];
   #pagesOutstanding = 0;
   completed = 0;
 
@@ -114,11 +116,15 @@ class Agent {
   /** Each access must be one that a translation allows which is not known to be gone. */
   look(seen: Seen): void {
     if (seen.addressType !== AddressType.TRANSLATED) return;
-    const page = Number(seen.address >> 12n);
-    const grant = this.grants.find(({ frame, count }) => page >= frame && page < frame + count);
+    const grant = this.#grantOf(seen);
     if (grant === undefined) this.problems.push(`an access to ${seen.address}, which nobody gave`);
     else if (grant.isDead) this.problems.push(`an access to ${seen.address} after its invalidation was completed`);
     if (seen.pasid !== NO_PASID) this.problems.push('a translated access under a PASID');
+  }
+
+  #grantOf({ address }: Seen): Grant | undefined {
+    const page = Number(address >> 12n);
+    return this.grants.find(({ frame, count }) => page >= frame && page < frame + count);
   }
 
   #spawn(script: Script): void {
@@ -152,7 +158,10 @@ class Agent {
   }
 
   *#read(asked: Seen): Script {
+    const grant = asked.addressType === AddressType.TRANSLATED ? this.#grantOf(asked) : undefined;
+    if (grant !== undefined) this.#reading.push(grant);
     yield ns(this.#choice().delay);
+    if (grant !== undefined) this.#reading.splice(this.#reading.indexOf(grant), 1);
     // A read of nothing is answered with a byte of no meaning.
     if (asked.length === 0) this.bench.complete(asked, [0]);
     else this.bench.complete(asked, contentOf(asked.address, asked.length));
@@ -170,7 +179,11 @@ class Agent {
       const sent = this.#sent.get(tag);
       this.#sent.delete(tag);
       if (sent === undefined) this.problems.push(`ITag ${tag} is completed and not outstanding`);
-      else for (const grant of sent.older) if (isMeant(sent, grant)) grant.isDead = true;
+      for (const grant of sent?.older ?? []) {
+        if (!isMeant(sent!, grant)) continue;
+        grant.isDead = true;
+        if (this.#reading.includes(grant)) this.problems.push(`ITag ${tag} is completed before a read`);
+      }
       this.completed++;
     }
   }
