@@ -2,7 +2,7 @@
  * A log: a ring, or two of them in turn, that the unit fills and software empties. Event log, PPR log and GA log follow
  * one rule and differ only in their registers.
  *
- * Offers: `append`, one entry as a walk; `isRunning`; `stop`.
+ * Offers: `append`, one entry as a walk; `isRunning`; `length`, `overflow`.
  *
  * How the unit changes from log A to log B, and that it stops when an entry cannot be written, rests on the names of the
  * registers: no source says it.
@@ -98,6 +98,12 @@ export class LogRing {
     return this.#active.entries;
   }
 
+  /** Entries of the ring in use, taken or not. */
+  get length(): number {
+    const { bytes, registers } = this.#active.ring;
+    return bytes / registers.entryBytes;
+  }
+
   /** Index of the ring in use: 0 log A, 1 log B. */
   get active(): number {
     return this.#spec.b?.active.get(this.#file.words) ?? 0;
@@ -158,8 +164,14 @@ export class LogRing {
       this.#interrupts.signal(full.overflow);
       return true;
     }
-    this.#switch.stop();
-    this.#interrupts.signal(full.overflow);
+    this.overflow();
     return false;
+  }
+
+  /** The log stops: an entry is lost, because there is no room for it. */
+  overflow(): void {
+    if (!this.isRunning) return;
+    this.#switch.stop();
+    this.#interrupts.signal(this.#active.overflow);
   }
 }

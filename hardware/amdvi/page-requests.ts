@@ -1,11 +1,17 @@
 /**
  * Peripheral page requests (fact sheet 6.1): a device asks for a page, and the unit puts the request into the PPR log,
  * from which software takes it and answers with COMPLETE_PPR_REQUEST. What cannot be logged is answered by the unit, or lost.
- *
- * Requests are served one after the other, in their order.
  */
 import { encode, joinHalves, type RegisterFile } from '../bits/index.ts';
-import { accessBits, type DeviceMessages, NO_PASID, type PageRequest, Translation, type Walk } from '../iommu/index.ts';
+import {
+  accessBits,
+  type DeviceMessages,
+  NO_PASID,
+  type PageRequest,
+  PageRequestServer,
+  Translation,
+  type Walk,
+} from '../iommu/index.ts';
 import type { DeviceEntry } from './device-table.ts';
 import type { Features } from './features.ts';
 import type { PprLog } from './ppr-log.ts';
@@ -32,42 +38,35 @@ export interface PageRequestSurroundings {
   readonly log: (entry: Uint32Array) => void;
 }
 
-export class PageRequests {
+export class PageRequests extends PageRequestServer {
   readonly #unit: PageRequestSurroundings;
   readonly #translation = new Translation<AmdFault>();
-  readonly #waiting: PageRequest[] = [];
-  #running = false;
 
   constructor(unit: PageRequestSurroundings) {
+    super(unit.start);
     this.#unit = unit;
   }
 
-  accept(request: PageRequest): void {
-    this.#waiting.push(request);
-    if (this.#running) return;
-    this.#running = true;
-    this.#unit.start(this.#process());
+  protected override get entries(): number {
+    return this.#unit.pprLog.entries;
   }
 
-  /** Power-on: whoever ran the work that was under way has dropped it. */
-  reset(): void {
-    this.#waiting.length = 0;
-    this.#running = false;
+  /** As where the log is full; of the device's table entry only counts what is cached. */
+  protected override lose(request: PageRequest): void {
+    const { devices } = this.#unit.translator;
+    if (this.#accepts) this.#answerAutomatically(request, devices.cached(request.requester));
+    else this.#refuse(request);
   }
 
-  *#process(): Walk {
-    for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
-      yield* this.#serve(request);
-    }
-    this.#running = false;
+  protected override overflow(): void {
+    const { pprLog } = this.#unit;
+    if (this.#accepts && !pprLog.answersAll) pprLog.overflow();
   }
 
-  *#serve(request: PageRequest): Walk {
-    const { file, features, translator, pprLog } = this.#unit;
-    const { words } = file;
+  protected override *serve(request: PageRequest): Walk {
+    const { file, translator, pprLog } = this.#unit;
     // 1. A unit that is off, or that takes no page requests, has no log to offer.
-    const accepts = features.has('PPRSup') && CONTROL.IommuEn.isSet(words) && CONTROL.PPREn.isSet(words);
-    if (!accepts) return this.#refuse(request);
+    if (!this.#accepts) return this.#refuse(request);
     // 2. The device table entry must allow them.
     const t = this.#translation.ask(request.requester, request.pasid, accessBits(request), request.hi, request.lo);
     translator.era.begin(t);
@@ -75,11 +74,17 @@ export class PageRequests {
     if ('code' in device || !this.#isAllowed(request, device)) return this.#refuse(request);
     // 3. A stop marker wants no answer; it is logged unless software does not want to see it.
     const isStopMarker = request.last && !request.read && !request.write;
-    if (isStopMarker && CONTROL.BlkStopMrkEn.isSet(words)) return;
+    if (isStopMarker && CONTROL.BlkStopMrkEn.isSet(file.words)) return;
     // 4. Software may want every request answered without seeing it.
     if (pprLog.answersAll) return this.#answerAutomatically(request, device);
     const logged = yield* pprLog.append(describe(request));
     if (!logged) this.#answerAutomatically(request, device);
+  }
+
+  get #accepts(): boolean {
+    const { features, file } = this.#unit;
+    const { words } = file;
+    return features.has('PPRSup') && CONTROL.IommuEn.isSet(words) && CONTROL.PPREn.isSet(words);
   }
 
   #isAllowed({ pasid }: PageRequest, device: DeviceEntry): boolean {
@@ -109,10 +114,10 @@ export class PageRequests {
     this.#answer(request, PprResponseCode.INVALID_REQUEST, true);
   }
 
-  #answerAutomatically(request: PageRequest, device: DeviceEntry): void {
+  #answerAutomatically(request: PageRequest, device: DeviceEntry | null): void {
     const answer = this.#unit.pprLog.automaticAnswer;
     if (answer === null) return;
-    this.#answer(request, answer.code, device.respondsWithPasid && !answer.dropsPasid);
+    this.#answer(request, answer.code, device?.respondsWithPasid === true && !answer.dropsPasid);
   }
 
   /** Only the last request of a group is answered, and a stop marker never. */

@@ -2,7 +2,7 @@
  * The log of peripheral page requests, and what it has to say of requests that it cannot take: the unit then answers by
  * itself, if software has allowed it.
  *
- * Offers: `append`, one entry as a walk; `answersAll`; `automaticAnswer`.
+ * Offers: `append`, one entry as a walk; `entries`, `overflow`; `answersAll`, `automaticAnswer`.
  */
 import type { RegisterFile } from '../bits/index.ts';
 import type { Walk } from '../iommu/index.ts';
@@ -68,6 +68,16 @@ export class PprLog {
     if (!CONTROL.PprAutoRspEn.isSet(words) && !this.answersAll) return null;
     const { PprAutoRespCode, PprAutoRespMaskGn } = PPR_AUTO_RESPONSE;
     return { code: PprAutoRespCode.get(words), dropsPasid: PprAutoRespMaskGn.isSet(words) };
+  }
+
+  /** Entries of the ring in use. */
+  get entries(): number {
+    return this.#log.length;
+  }
+
+  /** More requests have come than the log has room for. */
+  overflow(): void {
+    this.#log.overflow();
   }
 
   /** Logs a request. False when it was not: the log does not run, or is full. */

@@ -14,6 +14,7 @@ export * from './inspection-paging.ts';
 export * from './inspection-trees.ts';
 export * from './interrupt-message.ts';
 export * from './page-request.ts';
+export * from './page-request-server.ts';
 export * from './paging-structures.ts';
 export * from './performance-events.ts';
 export * from './probe.ts';

@@ -1,11 +1,17 @@
 /**
  * Page requests (VT-d 7.4 to 7.6): a device asks for a page, and the unit puts the request into a queue in memory, from
  * which software takes it and answers through the invalidation queue. What cannot be queued is answered by the unit.
- *
- * Offers: `accept`, the unit's work for one request as a walk; requests are served one after the other, in their order.
  */
 import { encode, joinHalves, type RegisterFile } from '../bits/index.ts';
-import { accessBits, type DeviceMessages, NO_PASID, type PageRequest, Translation, type Walk } from '../iommu/index.ts';
+import {
+  accessBits,
+  type DeviceMessages,
+  NO_PASID,
+  type PageRequest,
+  PageRequestServer,
+  Translation,
+  type Walk,
+} from '../iommu/index.ts';
 import type { MemoryOperation } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { EventInterrupt } from './event-interrupt.ts';
@@ -39,22 +45,21 @@ export interface PageRequestSurroundings {
   readonly faults: FaultRecorder;
   readonly devices: DeviceMessages;
   readonly event: EventInterrupt;
+  /** Carries the unit's work out. */
+  readonly start: (walk: Walk) => void;
   /** All that have come are served. */
   readonly drained: () => void;
 }
 
 const ENTRY_BYTES = PAGE_REQUEST_DESCRIPTOR.$.words * 4;
 
-export class PageRequests {
+export class PageRequests extends PageRequestServer {
   counters: PerformanceEvents | null = null;
   readonly #unit: PageRequestSurroundings;
   readonly #translation = new Translation<Fault>();
-  readonly #waiting: PageRequest[] = [];
-  #running = false;
-  #received = 0;
-  #served = 0;
 
   constructor(unit: PageRequestSurroundings) {
+    super(unit.start);
     this.#unit = unit;
     const { file, capabilities, event } = unit;
     if (!capabilities.has('PRS')) return;
@@ -63,53 +68,35 @@ export class PageRequests {
     });
   }
 
-  /** How many have come, and how many of them are in the queue, answered or dropped. */
-  get received(): number {
-    return this.#received;
+  protected override get entries(): number {
+    return this.#bytes / ENTRY_BYTES;
   }
 
-  get served(): number {
-    return this.#served;
-  }
-
-  /** Takes a request; `run` carries the unit's work out. */
-  accept(request: PageRequest, run: (walk: Walk) => void): void {
-    this.#received++;
-    this.#waiting.push(request);
-    if (this.#running) return;
-    this.#running = true;
-    run(this.#process());
-  }
-
-  /** Power-on: whoever ran the work that was under way has dropped it. */
-  reset(): void {
-    this.#waiting.length = 0;
-    this.#served = this.#received;
-    this.#running = false;
-  }
-
-  *#process(): Walk {
-    for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
-      yield* this.#serve(request);
-      this.#served++;
-    }
-    this.#running = false;
+  protected override drained(): void {
     this.#unit.drained();
   }
 
-  *#serve(request: PageRequest): Walk {
-    const { capabilities, file } = this.#unit;
-    const { words } = file;
+  /** As where the queue is full, whatever the tables say. */
+  protected override lose(request: PageRequest): void {
+    if (this.#isOff) this.#answer(request, ResponseCode.INVALID_REQUEST);
+    else this.#drop(request);
+  }
+
+  protected override overflow(): void {
+    if (!this.#isOff && !PRS.PRO.isSet(this.#unit.file.words)) this.#raise(PRS.PRO);
+  }
+
+  protected override *serve(request: PageRequest): Walk {
+    const { words } = this.#unit.file;
     // 1. Remapping that is off, or a unit without page requests, has no queue to offer.
-    if (!GSTS.TES.isSet(words) || !capabilities.has('PRS')) return this.#answer(request, ResponseCode.INVALID_REQUEST);
+    if (this.#isOff) return this.#answer(request, ResponseCode.INVALID_REQUEST);
     // 2. The tables down to the PASID-table entry.
     const found = yield* this.#find(request);
     if ('code' in found) return this.#refuse(request, found);
     // 3. After an overflow nothing is queued until software has cleared it.
     if (PRS.PRO.isSet(words)) return this.#drop(request);
-    const size = 2 ** (PQA.PQS.get(words) + 12);
-    const tail = PQT.PQT.address(words) % size;
-    const next = (tail + ENTRY_BYTES) % size;
+    const tail = PQT.PQT.address(words) % this.#bytes;
+    const next = (tail + ENTRY_BYTES) % this.#bytes;
     if (next === PQH.PQH.address(words)) {
       this.#raise(PRS.PRO);
       return this.#drop(request);
@@ -121,6 +108,16 @@ export class PageRequests {
     PQT.PQT.setAddress(words, next);
     this.counters?.count(Event.PG_REQ_POSTED, request.requester, found.domain, request.pasid, 0);
     this.#raise(PRS.PPR);
+  }
+
+  get #isOff(): boolean {
+    const { capabilities, file } = this.#unit;
+    return !GSTS.TES.isSet(file.words) || !capabilities.has('PRS');
+  }
+
+  /** Of the queue. */
+  get #bytes(): number {
+    return 2 ** (PQA.PQS.get(this.#unit.file.words) + 12);
   }
 
   *#find(request: PageRequest): Walk<Space | Fault> {

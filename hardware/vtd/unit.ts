@@ -62,7 +62,6 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly translator: Translator;
   readonly invalidator: Invalidator;
   readonly devices = new DeviceMessages();
-  /** Without NWFS (VT-d 4.2.3). */
   readonly ignoresNoWrite: boolean;
   readonly completion = completion;
   run: (walk: Walk) => void;
@@ -118,6 +117,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       faults: this.#faults,
       devices: this.devices,
       event: new EventInterrupt(file, EVENTS.pageRequest, raise),
+      start: this.#start,
       drained: () => this.#queue.resume(this.#start),
     });
     this.#deviceInvalidations = new DeviceInvalidations({
@@ -246,7 +246,7 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   /** A device asks for a page. */
   requestPage(request: PageRequest): void {
-    this.#pageRequests.accept(request, this.#start);
+    this.#pageRequests.accept(request);
   }
 
   /** A device has carried invalidations of its device-TLB out. */
