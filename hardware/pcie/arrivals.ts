@@ -9,7 +9,7 @@ import { numberOf, PAGE_SIZE, PHYSICAL_BITS } from '../bits/index.ts';
 import type { MemoryController } from '../memory/index.ts';
 import { type Duration, type Engine, ns } from '../sim/index.ts';
 import { Inbound, Step } from './inbound.ts';
-import { complete, fetch, write } from './memory-access.ts';
+import { complete, completeTranslation, fetch, write } from './memory-access.ts';
 import type { RootComplexSpec, RootComplexState } from './root-complex.ts';
 import { RootPort } from './root-port.ts';
 import type { Routes } from './routes.ts';
@@ -317,16 +317,12 @@ export class Arrivals {
 
   #completeTranslation(inbound: Inbound): void {
     const { port, request, tlp } = inbound;
-    const { translated, translations } = request;
-    if (translated === 0) {
+    if (request.translated === 0) {
       // Nobody here translates.
       this.#refuse(inbound, CompletionStatus.UNSUPPORTED_REQUEST);
       return;
     }
-    const bytes = new Uint8Array(translated * 8);
-    const view = new DataView(bytes.buffer);
-    for (let i = 0; i < translated * 2; i++) view.setUint32(i * 4, translations[i]!);
-    complete(port, tlp, bytes, this.#root.spec);
+    completeTranslation(port, tlp, request, this.#root.spec);
     this.#end(inbound);
   }
 

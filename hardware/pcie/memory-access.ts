@@ -2,7 +2,9 @@
 import { PAGE_SIZE } from '../bits/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { RootPort } from './root-port.ts';
-import { type Tlp, TlpKind } from './tlp.ts';
+import { CompletionStatus } from './spec/index.ts';
+import { Attribute, type Tlp, TlpKind } from './tlp.ts';
+import type { TranslationRequest } from './translation.ts';
 
 /** How a read is cut into completions. */
 export interface CompletionSizes {
@@ -13,6 +15,9 @@ export interface CompletionSizes {
   readonly readCompletionBoundary: number;
 }
 
+const TRANSLATION_BYTES = 8;
+/** Bits of Lower Address. */
+const LOWER_ADDRESS = 0x7f;
 /** A zero-length read is answered with one byte of no meaning. */
 const NO_MEANING = new Uint8Array(1);
 
@@ -42,6 +47,24 @@ export function complete(port: RootPort, tlp: Tlp, bytes: Uint8Array, sizes: Com
     port.push(completion);
     from += length;
   }
+}
+
+/**
+ * Answers a translation request with the entries that there are, each with its highest byte first. Whoever asked sees by the
+ * byte count that they are all; the lower address is that of data which end at a read completion boundary (ATS 10.2.4).
+ */
+export function completeTranslation(
+  port: RootPort,
+  { requester, tag, attributes }: Tlp,
+  { translations, translated }: TranslationRequest,
+  sizes: CompletionSizes,
+): void {
+  const length = translated * TRANSLATION_BYTES;
+  const completion = port.end.take().answer(requester, tag, sizes.requester, CompletionStatus.SUCCESSFUL, length);
+  completion.attributes = attributes & Attribute.RELAXED_ORDERING;
+  const { data } = completion.withData((sizes.readCompletionBoundary - length) & LOWER_ADDRESS, length);
+  for (let i = 0; i < length; i++) data![i] = translations[i >>> 2]! >>> (24 - (i & 3) * 8);
+  port.push(completion);
 }
 
 /** An AtomicOp: the old value is the answer. Operands are little-endian and as wide as the answer. */
