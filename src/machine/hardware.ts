@@ -50,7 +50,9 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
   const { unit, registerBytes } = iommu;
   rootComplex.onInterrupt = deliver;
   const { lookup, requests, walkers } = spec.iommu;
-  const agent = new TimedIommu(engine, unit, controller, { lookup, requests, walkers }, IOMMU_NAME);
+  // An IOMMU that is a function speaks as that one, another as the root complex.
+  const [requester = rootComplex.spec.requester] = iommu.functions.keys();
+  const agent = new TimedIommu(engine, unit, controller, { lookup, requests, walkers, requester }, IOMMU_NAME);
   rootComplex.attach(agent);
   const window: Range = [IOMMU_BASE - (IOMMU_BASE % registerBytes), registerBytes];
   rootComplex.claimMmio(...window, unit);
