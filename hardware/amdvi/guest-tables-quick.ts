@@ -9,7 +9,8 @@ import * as iommu from '../iommu/index.ts';
 import { Leaf, type Translation } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { DeviceEntry } from './device-table.ts';
-import type { GuestControl, GuestPage, GuestTop } from './guest-tables.ts';
+import type { GuestTop } from './gcr3-table.ts';
+import type { GuestControl, GuestPage } from './guest-tables.ts';
 import type { HostTables } from './host-tables.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.

@@ -1,8 +1,8 @@
 /**
- * Guest translation: the GCR3 table gives the top table of a PASID, the x86 tables below translate to a guest physical
+ * Guest translation: below the top table that the GCR3 table gives for a PASID, x86 tables translate to a guest physical
  * address, and the host table, where there is one, translates that and the address of every table on the way.
  */
-import { anySet, highHalf, lowHalf, undeclared } from '../bits/index.ts';
+import { highHalf, lowHalf } from '../bits/index.ts';
 import {
   entryOffset,
   hasReserved,
@@ -17,7 +17,6 @@ import {
 } from '../formats/index.ts';
 import {
   Access,
-  EntryCache,
   type EntryCacheSpec,
   type Era,
   type IommuProbe,
@@ -32,10 +31,12 @@ import {
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import type { DeviceEntry, GuestTables as GuestRoot, HostTable } from './device-table.ts';
+import type { DeviceEntry, HostTable } from './device-table.ts';
+import type { Features } from './features.ts';
+import { exceedsGcr3, Gcr3Table, type GuestSpace } from './gcr3-table.ts';
 import { QuickGuestTables } from './guest-tables-quick.ts';
 import type { HostTables } from './host-tables.ts';
-import { type AmdFault, CounterSource, FAULTS, GCR3_ENTRY } from './spec/index.ts';
+import { type AmdFault, CONTROL, CounterSource, FAULTS } from './spec/index.ts';
 
 const RW = V2_PTE.RW.mask;
 const US = V2_PTE.US.mask;
@@ -48,9 +49,6 @@ const NX = V2_PTE.NX.mask;
 const EXECUTE = 1;
 const EVERYTHING = RW | US | EXECUTE;
 
-const GCR3_RESERVED = undeclared(GCR3_ENTRY);
-const PASIDS_PER_TABLE_BITS = 9;
-const PASID_BITS = 20;
 const PHYSICAL_BITS = 52;
 
 /** What the unit's control register says about guest translation. */
@@ -70,107 +68,69 @@ export interface GuestPage {
   untranslatedOnly: boolean;
 }
 
-/** The top table of a PASID, a guest physical address. */
-export interface GuestTop {
-  readonly table: number;
-  readonly tableHi: number;
-  readonly tableLo: number;
-  readonly domain: number;
-  readonly pasid: number;
-}
-
-interface Space {
-  readonly domain: number;
-  readonly context: number;
-  readonly pasid: number;
-  readonly host: HostTable | null;
-  readonly guest: GuestRoot;
+/** What guest translation remembers; `null` switches a cache off. */
+export interface GuestCaches {
+  readonly era: Era;
+  readonly directory: IotlbSpec | null;
+  readonly roots: EntryCacheSpec | null;
 }
 
 export class GuestTables {
   probe: IommuProbe | null = null;
   readonly directory: PagingStructures;
-  /** Top guest tables by context and PASID. */
-  readonly roots: EntryCache<GuestTop> | null;
+  readonly gcr3: Gcr3Table;
   /** For whom the page is that the last walk has found. */
   readonly page: GuestPage = { user: true, execute: true, untranslatedOnly: false };
   readonly #host: HostTables;
-  readonly #era: Era;
+  readonly #features: Features;
+  #control: GuestControl = { rootIsGuest: false, accessed: true, dirty: true };
   readonly #reserved: ReservedMasks = v2Reserved(PHYSICAL_BITS);
   readonly #quick: QuickGuestTables;
 
-  constructor(host: HostTables, era: Era, caches: { directory: IotlbSpec | null; roots: EntryCacheSpec | null }) {
+  constructor(host: HostTables, features: Features, { era, directory, roots }: GuestCaches) {
     const names = {
       name: 'guest page-directory cache',
       hit: CounterSource.MEM_IOMMU_TLB_PDE_HIT,
       miss: CounterSource.MEM_IOMMU_TLB_PDE_MISS,
     };
-    this.directory = new PagingStructures(caches.directory, names, era);
-    this.roots = caches.roots === null ? null : new EntryCache(caches.roots);
+    this.directory = new PagingStructures(directory, names, era);
+    this.gcr3 = new Gcr3Table(host, era, roots);
     this.#host = host;
-    this.#era = era;
+    this.#features = features;
     this.#quick = new QuickGuestTables(host, this.#reserved, this.page);
   }
 
+  /** Software wrote the control register. */
+  controlChanged(words: Uint32Array): void {
+    this.#control = {
+      rootIsGuest: CONTROL.GCR3TRPMode.isSet(words) && this.#features.has('GCR3TRPModeSup'),
+      accessed: !CONTROL.GAUpdateDis.isSet(words),
+      dirty: !CONTROL.GDUpdateDis.isSet(words),
+    };
+  }
+
   /** Translates the request's address in a PASID of a device and fills `t.leaf`. */
-  *walk(t: Translation<AmdFault>, entry: DeviceEntry, pasid: number, control: GuestControl): Walk<AmdFault | null> {
+  *walk(t: Translation<AmdFault>, entry: DeviceEntry, pasid: number): Walk<AmdFault | null> {
+    const control = this.#control;
     const guest = entry.guest!;
     const { domain, context, host } = entry;
-    const space: Space = { domain, context, pasid, host, guest };
-    if (pasid >= 2 ** (PASIDS_PER_TABLE_BITS * guest.gcr3Levels)) return FAULTS.PASID;
+    const space: GuestSpace = { domain, context, pasid, host, guest };
+    if (exceedsGcr3(pasid, guest)) return FAULTS.PASID;
     // PASID 0 by GIoV is no process: its addresses are not sign-extended.
     if (!isInRange(guest.levels, t.hi, t.pasid === NO_PASID)) return FAULTS.GUEST_CANONICAL;
-    const root = yield* this.#root(t, space, control);
+    const root = yield* this.gcr3.find(t, space, control.rootIsGuest);
     if (typeof root !== 'number') return root;
     return yield* this.#descend(t, space, root, control);
   }
 
   /** As `walk`, from a cached top table through clean tables in `memory`; false when that does not answer the request. */
-  quick(
-    memory: PhysicalMemory,
-    t: Translation<AmdFault>,
-    entry: DeviceEntry,
-    pasid: number,
-    control: GuestControl,
-  ): boolean {
+  quick(memory: PhysicalMemory, t: Translation<AmdFault>, entry: DeviceEntry, pasid: number): boolean {
     if (this.directory.cache !== null || !isInRange(entry.guest!.levels, t.hi, t.pasid === NO_PASID)) return false;
-    const top = this.roots?.find(keyOf(entry.context, pasid)) ?? null;
-    return top !== null && this.#quick.walk(memory, t, entry, top, control);
+    const top = this.gcr3.cached(entry.context, pasid);
+    return top !== null && this.#quick.walk(memory, t, entry, top, this.#control);
   }
 
-  /** The top guest table of a PASID, a guest physical address. */
-  *#root(t: Translation<AmdFault>, space: Space, control: GuestControl): Walk<number | AmdFault> {
-    const { memory } = t;
-    const { domain, pasid } = space;
-    const key = keyOf(space.context, pasid);
-    const cached = this.roots?.find(key, !t.effects) ?? null;
-    if (this.probe !== null)
-      this.probe.cache('GCR3 cache', cached !== null, `domain ${space.domain}, PASID ${space.pasid}`);
-    if (cached !== null) return cached.table;
-    let table = space.guest.gcr3;
-    for (let level = space.guest.gcr3Levels - 1; level >= 0; level--) {
-      const index = (space.pasid >>> (PASIDS_PER_TABLE_BITS * level)) & (2 ** PASIDS_PER_TABLE_BITS - 1);
-      let at = table + index * 8;
-      // The root is a system address unless software says otherwise; what entries hold are guest addresses.
-      const isRoot = level === space.guest.gcr3Levels - 1;
-      if (space.host !== null && (!isRoot || control.rootIsGuest)) {
-        const inner = new Leaf();
-        const fault = yield* this.#locate(t, space.host, inner, at, Access.READ);
-        if (fault !== null) return fault;
-        at = inner.addressOf(at);
-      }
-      yield memory.read(at, 2);
-      if (!memory.ok) return FAULTS.GCR3_READ;
-      if (this.probe !== null) this.probe.read(GCR3_ENTRY.$.name, at, memory.words, 2);
-      if (!GCR3_ENTRY.V.isSet(memory.words)) return FAULTS.GCR3_NOT_VALID;
-      if (anySet(memory.words, GCR3_RESERVED)) return FAULTS.GCR3_RESERVED;
-      table = GCR3_ENTRY.Address.address(memory.words);
-    }
-    if (this.#era.mayFill(t)) this.roots?.insert(key, { ...halvesOf(table), domain, pasid });
-    return table;
-  }
-
-  *#descend(t: Translation<AmdFault>, space: Space, root: number, control: GuestControl): Walk<AmdFault | null> {
+  *#descend(t: Translation<AmdFault>, space: GuestSpace, root: number, control: GuestControl): Walk<AmdFault | null> {
     const { hi, lo, memory, leaf, access } = t;
     const write = (access & Access.WRITE) !== 0;
     const inner = new Leaf();
@@ -182,7 +142,7 @@ export class GuestTables {
       let at = table + entryOffset(level, hi, lo);
       inner.rights = RIGHTS;
       if (space.host !== null) {
-        const fault = yield* this.#locate(t, space.host, inner, at, Access.READ);
+        const fault = yield* this.#host.locate(t, inner, space.host, at);
         if (fault !== null) return fault;
         at = inner.addressOf(at);
       }
@@ -229,13 +189,6 @@ export class GuestTables {
     }
   }
 
-  /** Finds the system address of what lies at guest address `at`, for an access that needs `wanted`. */
-  *#locate(t: Translation<AmdFault>, host: HostTable, inner: Leaf, at: number, wanted: number): Walk<AmdFault | null> {
-    const fault = yield* this.#host.walk(t, inner, host, placeOf(at), false);
-    if (fault !== null) return fault;
-    return (inner.rights & wanted) === wanted ? null : FAULTS.DENIED;
-  }
-
   /** Fills `t.leaf` from the page that the guest table names. */
   *#finish(t: Translation<AmdFault>, host: HostTable | null, page: Page, write: boolean): Walk<AmdFault | null> {
     const { leaf, lo } = t;
@@ -250,7 +203,7 @@ export class GuestTables {
       return null;
     }
     const offset = (lo & ((1 << shift) - 1)) >>> 0;
-    const guest = placeOf(target + offset);
+    const guest = { hi: highHalf(target + offset), lo: lowHalf(target + offset) };
     const fault = yield* this.#host.walk(t, leaf, host, guest, write && (rights & Access.WRITE) !== 0);
     if (fault !== null) return fault;
     leaf.rights &= rights;
@@ -281,19 +234,6 @@ interface Entry {
   readonly entryHi: number;
   /** What the host table allows where the entry lies. */
   readonly tableRights: number;
-}
-
-/** Names a top guest table in the cache. */
-function keyOf(context: number, pasid: number): number {
-  return context * 2 ** PASID_BITS + pasid;
-}
-
-function halvesOf(table: number): Pick<GuestTop, 'table' | 'tableHi' | 'tableLo'> {
-  return { table, tableHi: highHalf(table), tableLo: lowHalf(table) };
-}
-
-function placeOf(address: number): { readonly hi: number; readonly lo: number } {
-  return { hi: highHalf(address), lo: lowHalf(address) };
 }
 
 /** With a PASID an address is sign-extended; without one it uses the whole width, and nothing above. */

@@ -134,6 +134,13 @@ export class HostTables {
     }
   }
 
+  /** Finds where a table lies that is read at a guest physical address; `inner` says what else may be done there. */
+  *locate(t: Translation<AmdFault>, inner: Leaf, host: HostTable, address: number): Walk<AmdFault | null> {
+    const fault = yield* this.walk(t, inner, host, { hi: highHalf(address), lo: lowHalf(address) }, false);
+    if (fault !== null) return fault;
+    return (inner.rights & Access.READ) === 0 ? FAULTS.DENIED : null;
+  }
+
   /** True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. */
   quick(memory: PhysicalMemory, leaf: Leaf, host: HostTable, wanted: number, hi: number, lo: number): boolean {
     if (this.directory.cache !== null || v1Exceeds(host.level, hi, lo)) return false;

@@ -60,14 +60,14 @@ export class Invalidator {
       remove(iotlb, isOwn);
       if (directories) {
         remove(guests.directory.cache, isOwn);
-        guests.roots?.removeWhere((_, top) => top.domain === domain && top.pasid === pasid);
+        guests.gcr3.cache?.removeWhere((_, top) => top.domain === domain && top.pasid === pasid);
       }
     } else {
       remove(iotlb, isOfHost);
       // What a guest table leads to over the host table is not found by a host address: all of the domain goes.
       iotlb?.removeWhere((entry) => entry.domain === domain && (entry.flags & NESTED) !== 0);
       guests.directory.cache?.removeWhere((entry) => entry.domain === domain);
-      guests.roots?.removeWhere((_, top) => top.domain === domain);
+      guests.gcr3.cache?.removeWhere((_, top) => top.domain === domain);
       if (directories) remove(hosts.directory.cache, isOfHost);
     }
     this.#done('IOTLB', { domain, ...told(range), ...(pasid === null ? {} : { pasid }) });

@@ -35,8 +35,11 @@ export function pageHiOf(hi: number, pasid: number): number {
 
 /** What is known of a page beside its place. */
 export interface PageQualities extends GuestPage {
-  readonly nested: boolean;
+  nested: boolean;
 }
+
+/** The page of a request that no guest table serves. */
+export const ANY_PAGE: Readonly<PageQualities> = { user: true, execute: true, untranslatedOnly: false, nested: false };
 
 export function entryFlags({ leaf }: Translation, { user, execute, untranslatedOnly, nested }: PageQualities): number {
   const clean = leaf.dirty ? RIGHTS : 1;
@@ -59,7 +62,7 @@ export function contextOf(owner: number): number {
 }
 
 /** What the flags of an entry say. */
-export function qualitiesOf(flags: number): PageQualities & { readonly rights: number } {
+export function qualitiesOf(flags: number): Readonly<PageQualities & { rights: number }> {
   return {
     rights: (flags >>> RIGHTS_SHIFT) & RIGHTS,
     user: (flags & USER) !== 0,
@@ -70,12 +73,7 @@ export function qualitiesOf(flags: number): PageQualities & { readonly rights: n
 }
 
 /** Fills `t.leaf` and `page` from an entry. */
-export function unpack(
-  { words }: Iotlb,
-  i: number,
-  t: Translation,
-  page: { -readonly [K in keyof PageQualities]: boolean },
-): void {
+export function unpack({ words }: Iotlb, i: number, t: Translation, page: PageQualities): void {
   const flags = words[i + FLAGS]!;
   const { leaf } = t;
   leaf.frameHi = words[i + FRAME_HI]!;

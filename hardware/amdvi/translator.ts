@@ -20,23 +20,17 @@ import {
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
+import { CachedTranslations } from './cached-translations.ts';
 import { Contexts } from './contexts.ts';
 import { type DeviceEntry, DeviceTable } from './device-table.ts';
+import { ExclusionRange } from './exclusion-range.ts';
 import type { Features } from './features.ts';
-import { type GuestControl, GuestTables } from './guest-tables.ts';
+import { GuestTables } from './guest-tables.ts';
 import { HostTables } from './host-tables.ts';
 import * as iotlbEntry from './iotlb-entry.ts';
-import { entryFlags, ownerOf, pageHiOf, unpack } from './iotlb-entry.ts';
+import { ANY_PAGE, ownerOf, type PageQualities, pageHiOf } from './iotlb-entry.ts';
 import { block, checkInterruptRange, judge, suppress } from './judgement.ts';
-import {
-  type AmdFault,
-  CONTROL,
-  CounterSource,
-  EventCode,
-  EXCLUSION_BASE,
-  EXCLUSION_LIMIT,
-  FAULTS,
-} from './spec/index.ts';
+import { type AmdFault, CONTROL, CounterSource, EventCode, FAULTS } from './spec/index.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
 const { FLAGS, FRAME_HI, FRAME_LO, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
@@ -52,35 +46,25 @@ export interface TranslatorSpec {
   readonly guestDirectoryCache?: IotlbSpec | null;
 }
 
-/** What a completed walk says of the page beside `t.leaf`. */
-interface Page {
-  user: boolean;
-  execute: boolean;
-  untranslatedOnly: boolean;
-  nested: boolean;
-}
-
-const ANY_PAGE: Readonly<Page> = { user: true, execute: true, untranslatedOnly: false, nested: false };
-
 export class Translator {
   readonly features: Features;
   readonly iotlb: Iotlb | null;
   readonly devices: DeviceTable;
   readonly hosts: HostTables;
   readonly guests: GuestTables;
+  readonly exclusion: ExclusionRange;
   readonly era = new Era();
   /** Of the page that the last walk or look-up found. */
-  readonly page: Page = { ...ANY_PAGE };
+  readonly page: PageQualities = { ...ANY_PAGE };
   probe: IommuProbe | null = null;
-  #counters: PerformanceEvents | null = null;
   readonly #file: RegisterFile;
+  /** The same IOTLB as the steps use it. */
+  readonly #cached: CachedTranslations;
   /** Control.IommuEn and Control.GTEn, a step nearer for `hit`. */
   #enabled = false;
   #guest = false;
-  #hasExclusion = false;
   /** The IOTLB while it can answer by itself: the unit is on, no range is excepted, and nobody counts. */
   #plain: Iotlb | null = null;
-  #guestControl: GuestControl = { rootIsGuest: false, accessed: true, dirty: true };
   /** The last `hit` found nothing in the IOTLB, and that alone kept it from answering: the device's entry and the tables. */
   #missed: DeviceEntry | null = null;
   #missedPasid = HOST_ONLY;
@@ -90,11 +74,13 @@ export class Translator {
     this.features = features;
     this.#file = file;
     this.iotlb = spec.iotlb === null ? null : new Iotlb(spec.iotlb);
+    this.#cached = new CachedTranslations(this.iotlb, this.page);
+    this.exclusion = new ExclusionRange(features, file);
     const contexts = new Contexts(() => this.clear());
     this.devices = new DeviceTable(features, file, { cache: spec.deviceTableCache, era, contexts });
     this.hosts = new HostTables(era, spec.hostDirectoryCache ?? null);
     const caches = { directory: spec.guestDirectoryCache ?? null, roots: spec.gcr3Cache ?? null };
-    this.guests = new GuestTables(this.hosts, era, caches);
+    this.guests = new GuestTables(this.hosts, features, { era, ...caches });
   }
 
   /** Software wrote a control or exclusion register. */
@@ -102,37 +88,34 @@ export class Translator {
     const { words } = this.#file;
     this.#enabled = CONTROL.IommuEn.isSet(words);
     this.#guest = CONTROL.GTEn.isSet(words) && this.features.has('GTSup');
-    this.#hasExclusion = EXCLUSION_BASE.ExEn.isSet(words) && !this.features.has('SNPSup');
-    this.#guestControl = {
-      rootIsGuest: CONTROL.GCR3TRPMode.isSet(words) && this.features.has('GCR3TRPModeSup'),
-      accessed: !CONTROL.GAUpdateDis.isSet(words),
-      dirty: !CONTROL.GDUpdateDis.isSet(words),
-    };
+    this.guests.controlChanged(words);
+    this.exclusion.changed();
     this.#choosePlain();
   }
 
   /** Table entries as they are fetched are reported only while somebody observes. */
   observe(probe: IommuProbe | null): void {
     const { devices, hosts, guests } = this;
-    for (const part of [devices, hosts, guests, hosts.directory, guests.directory]) part.probe = probe;
+    const parts = [devices, hosts, hosts.directory, guests, guests.gcr3, guests.directory, this.#cached];
+    for (const part of parts) part.probe = probe;
     this.probe = probe;
   }
 
   /** Whom to tell of performance events; `null` while nobody counts. */
   set counters(counters: PerformanceEvents | null) {
-    this.#counters = counters;
-    for (const part of [this.devices, this.hosts.directory, this.guests.directory]) part.counters = counters;
+    const { devices, hosts, guests } = this;
+    for (const part of [devices, hosts.directory, guests.directory, this.#cached]) part.counters = counters;
     this.#choosePlain();
   }
 
   #choosePlain(): void {
-    this.#plain = this.#enabled && !this.#hasExclusion && this.#counters === null ? this.iotlb : null;
+    this.#plain = this.#enabled && !this.exclusion.enabled && this.#cached.counters === null ? this.iotlb : null;
   }
 
   /** Empties every cache of translations. */
   clear(): void {
     const { iotlb, devices, hosts, guests } = this;
-    for (const cache of [devices.cache, guests.roots]) cache?.clear();
+    for (const cache of [devices.cache, guests.gcr3.cache]) cache?.clear();
     for (const cache of [iotlb, hosts.directory.cache, guests.directory.cache]) cache?.clear();
     this.era.end();
   }
@@ -184,14 +167,14 @@ export class Translator {
     if (pasid === HOST_ONLY) {
       if (host === null || !hosts.quick(memory, t.leaf, host, t.access, t.hi, t.lo)) return false;
     } else {
-      if (!guests.quick(memory, t, device, pasid, this.#guestControl)) return false;
+      if (!guests.quick(memory, t, device, pasid)) return false;
       page.execute = guests.page.execute;
     }
     page.nested = pasid !== HOST_ONLY && host !== null;
     page.untranslatedOnly = host !== null && hosts.untranslatedOnly;
     t.begin();
     t.domain = device.domain;
-    this.#fill(t, device, pasid, true);
+    this.#cached.fill(t, device, pasid, true);
     t.leaf.rights &= device.rights;
     t.succeed();
     return true;
@@ -207,7 +190,7 @@ export class Translator {
     const fault = yield* this.#procedure(t);
     if (fault === null) return;
     block(t, fault);
-    if (t.status === Status.COMPLETER_ABORT) this.#count(t, CounterSource.MEM_TARGET_ABORT);
+    if (t.status === Status.COMPLETER_ABORT) this.#cached.count(t, CounterSource.MEM_TARGET_ABORT);
   }
 
   *#procedure(t: Translation<AmdFault>): Walk<AmdFault | null> {
@@ -231,9 +214,7 @@ export class Translator {
     // 3. Without V untranslated accesses pass; there is no device-TLB to serve.
     if (!device.valid) {
       if (isTranslation) return FAULTS.TRANSLATION_DISABLED;
-      t.pass();
-      this.#count(t, CounterSource.MEM_PASS_UNTRANS);
-      return null;
+      return this.#pass(t, CounterSource.MEM_PASS_UNTRANS);
     }
     if (device.fault !== null) return device.fault;
     // 4. Translated and translation requests need I.
@@ -242,19 +223,11 @@ export class Translator {
     // 5. What reaches here of the interrupt range is no interrupt.
     const special = checkInterruptRange(t);
     if (special !== null) return special;
-    if (t.addressType === AddressType.TRANSLATED) {
-      t.pass();
-      this.#count(t, CounterSource.MEM_PASS_PRETRANS);
-      return null;
-    }
+    if (t.addressType === AddressType.TRANSLATED) return this.#pass(t, CounterSource.MEM_PASS_PRETRANS);
     // 6. Without TV nothing may be translated.
     if (!device.translates) return FAULTS.TV;
     // 7. The exclusion range is not translated, and nobody asks for permission.
-    if (this.isExcluded(t, device)) {
-      t.pass();
-      this.#count(t, CounterSource.MEM_PASS_EXCL);
-      return null;
-    }
+    if (this.exclusion.covers(t, device)) return this.#pass(t, CounterSource.MEM_PASS_EXCL);
     // 8. Permissions of the entry.
     const wanted = t.access & RIGHTS;
     if (isTranslation ? device.rights === 0 : (wanted & ~device.rights) !== 0) return FAULTS.DTE_DENIED;
@@ -262,29 +235,35 @@ export class Translator {
     const pasid = this.#pasidOf(t, device);
     if (typeof pasid !== 'number') return pasid;
     if (pasid === HOST_ONLY && device.host === null) {
-      t.pass();
+      this.#pass(t, CounterSource.MEM_TRANS_TOTAL);
       t.leaf.rights = device.rights;
       t.snoop = device.snoop;
-      this.#count(t, CounterSource.MEM_TRANS_TOTAL);
-      this.#tellTranslated(t);
+      this.#cached.tellTranslated(t);
       return null;
     }
     return yield* this.#translate(t, device, pasid);
   }
 
+  /** The address is used as it is, which is counted. */
+  #pass(t: Translation<AmdFault>, event: number): null {
+    t.pass();
+    this.#cached.count(t, event);
+    return null;
+  }
+
   /** The IOTLB, then the tables. */
   *#translate(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
-    const found = this.#lookUp(t, device, pasid);
+    const found = this.#cached.lookUp(t, device, pasid);
     if (!found) {
       const fault = yield* this.#walkTables(t, device, pasid);
       if (fault !== null) return fault;
-      if (this.era.mayFill(t)) this.#fill(t, device, pasid, false);
+      if (this.era.mayFill(t)) this.#cached.fill(t, device, pasid, false);
     }
     const isGuest = pasid !== HOST_ONLY;
     const judged = judge(t, device, this.page, isGuest);
     if (judged !== null) return judged;
-    this.#count(t, CounterSource.MEM_TRANS_TOTAL);
-    if (!found) this.#tellTranslated(t);
+    this.#cached.count(t, CounterSource.MEM_TRANS_TOTAL);
+    if (!found) this.#cached.tellTranslated(t);
     return null;
   }
 
@@ -298,7 +277,7 @@ export class Translator {
       page.untranslatedOnly = this.hosts.untranslatedOnly;
       return fault;
     }
-    const fault = yield* this.guests.walk(t, device, pasid, this.#guestControl);
+    const fault = yield* this.guests.walk(t, device, pasid);
     Object.assign(page, this.guests.page);
     page.nested = device.host !== null;
     return fault;
@@ -310,58 +289,5 @@ export class Translator {
     if (t.pasid === NO_PASID) return active?.forRequestsWithoutPasid === true ? 0 : HOST_ONLY;
     if (active === null) return FAULTS.NO_GUEST_TABLE;
     return t.pasid > this.features.lastPasid ? FAULTS.PASID : t.pasid;
-  }
-
-  isExcluded({ hi, lo, pasid }: Translation<AmdFault>, device: DeviceEntry): boolean {
-    if (!this.#hasExclusion || pasid !== NO_PASID) return false;
-    const { words } = this.#file;
-    if (!EXCLUSION_BASE.Allow.isSet(words) && !device.usesExclusion) return false;
-    const page = numberOf(hi >>> 12, pageLow(hi, lo));
-    return page >= EXCLUSION_BASE.ExclusionBase.get(words) && page <= EXCLUSION_LIMIT.ExclusionLimit.get(words);
-  }
-
-  /** Fills `t.leaf` and `page` from the IOTLB; false when it does not have the page, or a write has to set a flag first. */
-  #lookUp(t: Translation<AmdFault>, { domain, context }: DeviceEntry, pasid: number): boolean {
-    const { iotlb } = this;
-    if (iotlb === null) return false;
-    const owner = ownerOf(context, pasid);
-    const pageHi = pageHiOf(t.hi, pasid);
-    const pageLo = pageLow(t.hi, t.lo);
-    const i = t.effects ? iotlb.find(owner, pageHi, pageLo) : iotlb.peek(owner, pageHi, pageLo);
-    if (i >= 0) unpack(iotlb, i, t, this.page);
-    const found = i >= 0 && (t.leaf.dirty || (t.access & Access.WRITE) === 0);
-    this.#count(t, found ? CounterSource.MEM_IOMMU_TLB_PTE_HIT : CounterSource.MEM_IOMMU_TLB_PTE_MISS);
-    if (this.probe !== null) this.#tellLookUp(t, found, domain);
-    return found;
-  }
-
-  /** Enters `t.leaf` and `page` into the IOTLB; `isNew` if a look-up has just missed the page. */
-  #fill(t: Translation<AmdFault>, { domain, context }: DeviceEntry, pasid: number, isNew: boolean): void {
-    const { iotlb } = this;
-    if (iotlb === null) return;
-    const { leaf } = t;
-    const owner = ownerOf(context, pasid);
-    const pageHi = pageHiOf(t.hi, pasid);
-    const page = pageLow(t.hi, t.lo);
-    const i = isNew ? iotlb.add(owner, pageHi, page, leaf.shift) : iotlb.insert(owner, pageHi, page, leaf.shift);
-    iotlb.fill(i, leaf.frameHi, leaf.frameLo, entryFlags(t, this.page), domain, pasid);
-  }
-
-  #count(t: Translation<AmdFault>, event: number): void {
-    if (this.#counters !== null && t.effects) this.#counters.count(event, t.requester, t.domain, t.pasid, 0);
-  }
-
-  #tellLookUp(t: Translation<AmdFault>, found: boolean, domain: number): void {
-    const address = joinHalves(t.hi, t.lo);
-    this.probe?.cache('IOTLB', found, `domain ${domain}, ${address}`);
-    if (!t.effects) return;
-    if (found) this.probe?.hit(t.requester, address, numberOf(t.leaf.frameHi, t.leaf.frameLo));
-    else this.probe?.miss(t.requester, address);
-  }
-
-  /** A walk has ended well. */
-  #tellTranslated(t: Translation<AmdFault>): void {
-    if (this.probe === null || !t.effects) return;
-    this.probe.translated(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo), t.leaf.shift);
   }
 }

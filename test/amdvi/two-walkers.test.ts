@@ -2,10 +2,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeviceEntry, HostTable } from '../../hardware/amdvi/device-table.ts';
+import { Features } from '../../hardware/amdvi/features.ts';
 import { GuestTables } from '../../hardware/amdvi/guest-tables.ts';
 import { HostTables } from '../../hardware/amdvi/host-tables.ts';
 import { AmdViUnit } from '../../hardware/amdvi/index.ts';
-import type { AmdFault } from '../../hardware/amdvi/spec/index.ts';
+import { type AmdFault, CONTROL } from '../../hardware/amdvi/spec/index.ts';
 import { highHalf, highOf, joinHalves, lowHalf, lowOf } from '../../hardware/bits/index.ts';
 import { Access, Era, finish, Leaf, NO_PASID, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
@@ -215,11 +216,16 @@ const deviceOf = ({ levels, over, flags }: Nest): DeviceEntry => ({
 describe('The two walkers of guest tables', () => {
   it('find the same page for the same requests, alone and over a host table, and the quick one changes nothing.', () => {
     const hosts = new HostTables(new Era(), null);
+    const features = new Features({ efr: EFR }, 52);
+    const registers = new Uint32Array(16);
     const seen: Record<string, number> = {};
     fc.assert(
       fc.property(nest, fc.boolean(), fc.boolean(), (shape, accessed, dirty) => {
-        const guests = new GuestTables(hosts, new Era(), { directory: null, roots: { sets: 4, ways: 2 } });
-        const control = { rootIsGuest: false, accessed, dirty };
+        const caches = { era: new Era(), directory: null, roots: { sets: 4, ways: 2 } };
+        const guests = new GuestTables(hosts, features, caches);
+        CONTROL.GAUpdateDis.set(registers, accessed ? 0 : 1);
+        CONTROL.GDUpdateDis.set(registers, dirty ? 0 : 1);
+        guests.controlChanged(registers);
         const device = deviceOf(shape);
         const number = shape.pasid === NO_PASID ? 0 : shape.pasid;
         const ask = () =>
@@ -233,15 +239,15 @@ describe('The two walkers of guest tables', () => {
         putNest(shape);
         // The first walk leaves the top table in its cache, without which there is no quick answer.
         const first = ask();
-        expect(guests.quick(memory, first, device, number, control)).toBe(false);
-        finish(guests.walk(first, device, number, control), memory);
+        expect(guests.quick(memory, first, device, number)).toBe(false);
+        finish(guests.walk(first, device, number), memory);
         putNest(shape);
         const before = memory.pool.slice();
         const [fast, slow] = [ask(), ask()];
-        const quick = guests.quick(memory, fast, device, number, control);
+        const quick = guests.quick(memory, fast, device, number);
         const found = { ...guests.page, untranslatedOnly: hosts.untranslatedOnly };
         expect(changed(before)).toBe(false);
-        const fault = finish(guests.walk(slow, device, number, control), memory);
+        const fault = finish(guests.walk(slow, device, number), memory);
         const passes = fault === null && guests.page.user && (slow.leaf.rights & shape.access) === shape.access;
         expect(quick).toBe(passes && !changed(before));
         count(seen, fault?.name ?? (quick ? `over ${shape.over}` : changed(before) ? 'updated' : 'denied'));

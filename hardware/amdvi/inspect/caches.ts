@@ -29,7 +29,7 @@ export function cacheViews(
   return [
     ...rangeViews('IOTLB', iotlb, translation),
     entryViews('device table cache', devices.cache, device),
-    entryViews('GCR3 cache', guests.roots, (_key, { domain, pasid, table }) => ({
+    entryViews('GCR3 cache', guests.gcr3.cache, (_key, { domain, pasid, table }) => ({
       domain: String(domain),
       PASID: String(pasid),
       table: hex(table),

@@ -118,7 +118,7 @@ export class AmdViInspector implements IommuInspector {
       ? 'V of the device table entry is 0: addresses pass as they are.'
       : t.addressType === AddressType.TRANSLATED
         ? 'The device has translated the address itself, and I of its device table entry allows that.'
-        : translator.isExcluded(t, device)
+        : translator.exclusion.covers(t, device)
           ? 'The address is in the exclusion range.'
           : 'Mode of the device table entry is 0: addresses pass as they are.';
     return [{ kind: 'note', text }];

@@ -23,7 +23,7 @@ function spare(unit: Parts, ofGuest: boolean, part: (unit: Parts) => Removing): 
 }
 
 const NOTHING_GOES = { removeWhere: () => 0, removeOverlapping: () => 0 };
-type Removing = Parts['translator']['iotlb'] | Parts['translator']['guests']['roots'];
+type Removing = Parts['translator']['iotlb'] | Parts['translator']['guests']['gcr3']['cache'];
 
 export const GUEST_MUTANTS: readonly Mutant[] = [
   broken('The IOTLB drops the PASID.', ({ translator: { iotlb } }) => {
@@ -39,13 +39,16 @@ export const GUEST_MUTANTS: readonly Mutant[] = [
     retag(iotlb, (space, hi, lo) => [space & ~0xffff, hi, lo]);
   }),
   broken('The GCR3 cache drops the PASID.', ({ translator: { guests } }) => {
-    rekey(guests.roots, (key) => Math.floor(key / 2 ** PASID_BITS));
+    rekey(guests.gcr3.cache, (key) => Math.floor(key / 2 ** PASID_BITS));
   }),
   broken('The GCR3 cache drops PASID bits above 15.', ({ translator: { guests } }) => {
-    rekey(guests.roots, (key) => Math.floor(key / 2 ** PASID_BITS) * 2 ** PASID_BITS + (key % 2 ** LOW_PASID_BITS));
+    rekey(
+      guests.gcr3.cache,
+      (key) => Math.floor(key / 2 ** PASID_BITS) * 2 ** PASID_BITS + (key % 2 ** LOW_PASID_BITS),
+    );
   }),
   broken('The GCR3 cache is looked up without the tables.', ({ translator: { guests } }) => {
-    rekey(guests.roots, (key) => key % 2 ** PASID_BITS);
+    rekey(guests.gcr3.cache, (key) => key % 2 ** PASID_BITS);
   }),
   broken('The guest page-directory cache drops the PASID.', ({ translator: { guests } }) => {
     retag(guests.directory.cache, (space, hi, lo) => [space & 0xffff, hi & PAGE_BITS, lo]);
@@ -101,7 +104,7 @@ export const GUEST_MUTANTS: readonly Mutant[] = [
     spare(unit, true, ({ translator }) => translator.iotlb);
   }),
   broken('With GN and PDE the GCR3 cache keeps everything.', (unit) => {
-    spare(unit, true, ({ translator }) => translator.guests.roots);
+    spare(unit, true, ({ translator }) => translator.guests.gcr3.cache);
   }),
   broken('With GN and PDE the guest page-directory cache keeps everything.', (unit) => {
     spare(unit, true, ({ translator }) => translator.guests.directory.cache);
@@ -117,7 +120,7 @@ export const GUEST_MUTANTS: readonly Mutant[] = [
   broken(
     'Without GN the GCR3 cache keeps what it found through the host table.',
     (unit) => {
-      spare(unit, false, ({ translator }) => translator.guests.roots);
+      spare(unit, false, ({ translator }) => translator.guests.gcr3.cache);
     },
     { caches: ['gcr3Cache'], setting: { rootIsGuest: true } },
   ),
@@ -128,7 +131,7 @@ export const GUEST_MUTANTS: readonly Mutant[] = [
       insert.call(iotlb, space, hi, lo, space >>> 16 === 0 ? shift : Math.max(shift, 21));
   }),
   broken('INVALIDATE_IOMMU_ALL keeps the GCR3 cache.', ({ translator: { guests } }) => {
-    if (guests.roots !== null) guests.roots.clear = () => {};
+    if (guests.gcr3.cache !== null) guests.gcr3.cache.clear = () => {};
   }),
   broken('INVALIDATE_IOMMU_ALL keeps the guest page-directory cache.', ({ translator: { guests } }) => {
     const { cache } = guests.directory;
