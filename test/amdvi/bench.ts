@@ -102,6 +102,8 @@ export interface BenchOptions {
   readonly capHeader?: bigint;
   readonly caches?: AmdCaches;
   readonly ram?: bigint;
+  /** Devices complete invalidations when the test says so. */
+  readonly awaits?: boolean;
 }
 
 /** An access of the unit to memory; `exchange` is the atomic update of flags. */
@@ -128,7 +130,14 @@ export class Bench {
   meanwhile: (address: bigint) => void = () => {};
   #tail = 0n;
 
-  constructor({ efr = ALL, efr2 = ALL_2, capHeader, caches = NO_CACHES, ram = RAM }: BenchOptions = {}) {
+  constructor({
+    efr = ALL,
+    efr2 = ALL_2,
+    capHeader,
+    caches = NO_CACHES,
+    ram = RAM,
+    awaits = false,
+  }: BenchOptions = {}) {
     this.memory = new PhysicalMemory([[0, Number(ram)]]);
     const capabilities = { efr, efr2, ...(capHeader === undefined ? {} : { capHeader }) };
     const options = {
@@ -137,6 +146,7 @@ export class Bench {
       memory: this.#watched(),
       onMsi: (address: bigint, data: number) => this.messages.push({ address, data }),
       onDeviceMessage: (message: DeviceMessage) => this.sent.push(message),
+      awaitInvalidations: awaits,
     };
     this.rig = new UnitRig(options, amdUnit(options, capabilities, caches));
     this.set(REG.DEVICE_TABLE, DEVICE_TABLE | 0x1ffn);
