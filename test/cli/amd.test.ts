@@ -1,5 +1,6 @@
 /** What the commands say on a machine with an AMD-Vi unit. */
 import { describe, expect, it } from 'vitest';
+import type { TableNode } from '../../hardware/index.ts';
 import { ioasim } from './capture.ts';
 
 const AMD = ['--scenario', '01-first-dma', '--machine', 'amd-v1'];
@@ -49,6 +50,24 @@ describe('ioasim on a machine with an AMD-Vi unit', () => {
     ]);
     const other = await said('inspect', 'tables', ...AMD, '--dma', '2', '--requester', 'dma1');
     expect(other).toMatch(/DTE 00:02\.0 at 0x100200: .*: IR and IW are 0: every access to memory is blocked$/m);
+  });
+
+  it('shows entries that are equal and lie side by side in one line, and one by one in JSON', async () => {
+    const out = await said('inspect', 'tables', ...AMD);
+    const entries = out.split('\n').filter((line) => /^[├└]─ DTE/.test(line));
+    expect(entries.map((line) => line.replace(/: V .*/, ''))).toEqual([
+      '├─ DTE 00:00.0 to 00:00.7 at 0x100000, 8 equal entries',
+      '├─ DTE 00:01.0 at 0x100100',
+      '└─ DTE 00:01.1 to 00:1f.7 at 0x100120, 247 equal entries',
+    ]);
+    const { tables } = JSON.parse(await said('inspect', 'tables', ...AMD, '--json')) as { tables: TableNode };
+    expect(tables.children.map(({ index }) => index).slice(6, 10)).toEqual([
+      '00:00.6',
+      '00:00.7',
+      '00:01.0',
+      '00:01.1',
+    ]);
+    expect(tables.children).toHaveLength(256);
   });
 
   it('shows the commands that the kernel has sent, and a log that it has read', async () => {

@@ -35,29 +35,60 @@ export function cacheLines({ name, size, entries }: CacheView): string[] {
   return entries.length === 0 ? [head] : [head, ...table];
 }
 
-/** A tree of tables, a line per node. */
+/** A tree of tables: a line per node, or per run of entries that lie side by side, say the same and lead nowhere. */
 export function tableLines(node: TableNode): string[] {
-  return [nodeText(node), ...branches(node.children, '')];
+  return [nodeText({ first: node, last: node, count: 1 }), ...branches(node.children, '')];
+}
+
+interface Run {
+  readonly first: TableNode;
+  readonly last: TableNode;
+  readonly count: number;
 }
 
 function branches(nodes: readonly TableNode[], indent: string): string[] {
-  return nodes.flatMap((node, i) => {
-    const isLast = i === nodes.length - 1;
-    const line = `${indent}${isLast ? '└─ ' : '├─ '}${nodeText(node)}`;
-    return [line, ...branches(node.children, `${indent}${isLast ? '   ' : '│  '}`)];
+  const runs = runsOf(nodes);
+  return runs.flatMap((run, i) => {
+    const isLast = i === runs.length - 1;
+    const line = `${indent}${isLast ? '└─ ' : '├─ '}${nodeText(run)}`;
+    return [line, ...branches(run.first.children, `${indent}${isLast ? '   ' : '│  '}`)];
   });
 }
 
-function nodeText({ what, index, entry, range, pages, note }: TableNode): string {
-  const head = index === undefined ? what : `${what} ${index}`;
+function runsOf(nodes: readonly TableNode[]): Run[] {
+  const runs: Run[] = [];
+  for (const node of nodes) {
+    const run = runs.at(-1);
+    if (run !== undefined && continues(run.last, node))
+      runs.splice(-1, 1, { ...run, last: node, count: run.count + 1 });
+    else runs.push({ first: node, last: node, count: 1 });
+  }
+  return runs;
+}
+
+function continues(before: TableNode, after: TableNode): boolean {
+  const [one, next] = [before.entry, after.entry];
+  if (one === undefined || next === undefined || before.index === undefined || after.index === undefined) return false;
+  if (before.children.length + after.children.length > 0 || before.range !== undefined || after.range !== undefined)
+    return false;
+  const isNext = next.address === one.address + one.bits / 8 && next.bits === one.bits;
+  return isNext && before.what === after.what && before.note === after.note && one.value === next.value;
+}
+
+function nodeText({ first, last, count }: Run): string {
+  const { what, index, entry, range, pages, note } = first;
+  const indices = count === 1 ? index : `${index} to ${last.index}`;
+  const head = indices === undefined ? what : `${what} ${indices}`;
   const span = range === undefined ? '' : ` ${hex(range.first)}-${hex(range.last)}`;
   const remark = note === undefined ? '' : `: ${note}`;
   if (pages !== undefined) {
-    const { to, pageBytes, count, read, write } = pages;
+    const { to, pageBytes, count: number, read, write } = pages;
     const rights = `${read ? 'R' : '-'}${write ? 'W' : '-'}`;
-    const host = `${hex(to)}-${hex(to + pageBytes * count - 1)}`;
-    return `${head}${span} -> ${host}  ${count} x ${sizeText(pageBytes)}  ${rights}${remark}`;
+    const host = `${hex(to)}-${hex(to + pageBytes * number - 1)}`;
+    return `${head}${span} -> ${host}  ${number} x ${sizeText(pageBytes)}  ${rights}${remark}`;
   }
   if (entry === undefined) return `${head}${span}${remark}`;
-  return `${head}${span} at ${hex(entry.address)}: ${fieldsText(entry.fields, true)}${remark}`;
+  const place = `${hex(entry.address)}${count === 1 ? '' : `, ${count} equal entries`}`;
+  const fields = fieldsText(entry.fields, true);
+  return `${head}${span} at ${place}${fields === '' ? '' : `: ${fields}`}${remark}`;
 }
