@@ -16,7 +16,8 @@ const BY_STAGE = {
     DEVICE_ID:
       'Device Table Base: Size is in pages of 4 KiB minus 1, and each page holds the entries of 128 device ids',
     TV: 'the device is attached to nothing: TV of its device table entry, and whether the requester id is the expected one',
-    DTE_DENIED: 'IR and IW of the device table entry: they hold for all that the device does',
+    DTE_DENIED:
+      'IR and IW of the device table entry, which hold for all that the device does; with neither and Mode 0 it is attached to nothing',
   },
   request: {
     INTERRUPT_RANGE_READ:

@@ -19,6 +19,7 @@ import type { Field } from '../../../hardware/bits/index.ts';
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import type { FaultAccess } from '../fault-log.ts';
 import type { LogShape } from './log-reader.ts';
+import { BLOCKED_DID } from './route.ts';
 
 export const EVENT_LOG: LogShape = {
   purpose: 'event log',
@@ -115,9 +116,11 @@ function meaningOf(code: number, entry: Uint32Array): string {
   return code === EventCode.IO_PAGE_FAULT ? meaningOfPageFault(entry) : MEANINGS.get(code)!;
 }
 
-/** The flags tell causes apart, and no more than this. */
+/** The flags tell causes apart, and no more than this; the domain tells whether the device has one at all. */
 function meaningOfPageFault(entry: Uint32Array): string {
-  const { I, PR, PE, RZ } = IO_PAGE_FAULT;
+  const { GN, I, PR, PE, RZ, DomainID } = IO_PAGE_FAULT;
+  if (!I.isSet(entry) && !GN.isSet(entry) && DomainID.get(entry) === BLOCKED_DID)
+    return 'the device is attached to nothing';
   const what = I.isSet(entry) ? 'the interrupt' : 'the page';
   if (!PR.isSet(entry)) return `${what} is not mapped`;
   if (PE.isSet(entry)) return 'permission is missing';
