@@ -7,6 +7,7 @@ import { Run } from '../../src/scenario/index.ts';
 describe.each([
   { machine: 'intel-scalable', golden: 'scalable' },
   { machine: 'amd-v1', golden: 'amd' },
+  { machine: 'amd-full', golden: 'amd-full' },
 ])('The machine $machine', ({ machine, golden }) => {
   it.each(scenarios)('leaves the trace that was reviewed of scenario $name', async (scenario) => {
     const run = new Run(scenario, { machine });
