@@ -219,6 +219,12 @@ export const CONDITIONS: readonly Condition[] = [
     translation: 'CA',
   },
   {
+    name: 'PAGE_TAB_HARDWARE_ERROR.GCR3_READ, of a PASID of 20 bits',
+    arrange: (bench) => bench.guests({ ...I, gcr3: RAM, glx: 2 }),
+    ask: { address: 0x234n, pasid: 0xf_4321 },
+    event: [0x4201_4321_000f_0108n, 0x40_0018n],
+  },
+  {
     name: 'IO_PAGE_FAULT.GUEST_CANONICAL',
     arrange: (bench) => bench.guests(I),
     ask: { address: 0x0000_8000_0000_0234n, pasid },
@@ -283,6 +289,12 @@ export const CONDITIONS: readonly Condition[] = [
     arrange: (bench) => bench.usual(),
     ask: { address: 0x234n, addressType: 'translated' },
     event: [0x8200_0000_0000_0108n, 0x234n],
+  },
+  {
+    name: 'INVALID_DEVICE_REQUEST.PRETRANSLATED, with PASID',
+    arrange: (bench) => bench.usual(),
+    ask: { address: 0x234n, addressType: 'translated', pasid: 0xf_4321 },
+    event: [0x8203_4321_000f_0108n, 0x234n],
   },
   {
     name: 'IO_PAGE_FAULT.INTERRUPT_PASID',

@@ -21,8 +21,8 @@ const FIELDS: Readonly<Record<string, string>> = {
   1: 'DeviceID PASID_19_16 PASID_15_0 GN RW RZ EventCode Address',
   2: 'DeviceID PASID_19_16 DomainID GN NX US I PR RW PE RZ EventCode Address',
   3: 'DeviceID RW Type EventCode Address',
-  4: 'DeviceID DomainID GN RW Type EventCode Address',
-  8: 'DeviceID Type EventCode Address',
+  4: 'DeviceID PASID_19_16 DomainID GN RW Type EventCode Address',
+  8: 'DeviceID PASID_19_16 PASID_15_0 GN US Type EventCode Address',
 };
 
 const fieldsOf = (one: Condition): string[] => {

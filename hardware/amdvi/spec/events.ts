@@ -127,7 +127,8 @@ export const INVALID_DEVICE_REQUEST = layout('INVALID_DEVICE_REQUEST', 128, amdV
   PASID_19_16,
   PASID_15_0,
   GN,
-  US: FLAGS.US,
+  // Elsewhere the flag is bit 50.
+  US: flag(49, 'With user privilege'),
   TR,
   Type: from('INF', field(59, 57, 'What was not allowed; InvalidRequestType or, with TR, InvalidTranslationType')),
   EventCode: EventCodeField,
