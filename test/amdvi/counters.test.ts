@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Counters } from '../../hardware/amdvi/counters.ts';
 import { joinWords } from '../../hardware/bits/index.ts';
 import { NO_DOMAIN, NO_PASID, NO_REQUESTER } from '../../hardware/iommu/index.ts';
+import { proves } from '../proves.ts';
 import { Parts } from './parts.ts';
 
 const REPORT = 1n << 63n;
@@ -37,6 +38,7 @@ beforeEach(() => {
 
 describe('A counter', () => {
   it('counts its source and nothing else.', () => {
+    proves('Counter.ICounter', 'Counter Source.CSource', 'Extended Feature.PCSup');
     source(MEM_TRANS_TOTAL);
     source(CMD_PROCESSED, 1, 3);
     counters.count(MEM_TRANS_TOTAL, 0x0108, 5, NO_PASID, 0);
@@ -66,6 +68,7 @@ describe('A counter', () => {
   });
 
   it('with a source of the implementation’s own counts nothing.', () => {
+    proves('Counter Source.CAC');
     parts.set(at(0, 0) + 0x08, BigInt(MEM_TRANS_TOTAL) | ON);
     expect(counters.active).toBeNull();
     counters.count(MEM_TRANS_TOTAL, 0x0108, 5, NO_PASID, 0);
@@ -76,25 +79,29 @@ describe('A counter', () => {
 describe('A match', () => {
   // Offset of the register, what it is compared with, and the request that has it.
   const MATCHES = [
-    ['PASID', 0x10, 20, (value: number) => [0x0108, 5, value]],
-    ['domain', 0x18, 16, (value: number) => [0x0108, value, NO_PASID]],
-    ['device', 0x20, 16, (value: number) => [value, 5, NO_PASID]],
+    ['PASID', 0x10, 20, (value: number) => [0x0108, 5, value], ['PasidMatch', 'PasMEn', 'PasidMask']],
+    ['Domain', 0x18, 16, (value: number) => [0x0108, value, NO_PASID], ['DomainMatch', 'DomMEn', 'DomainMask']],
+    ['DeviceID', 0x20, 16, (value: number) => [value, 5, NO_PASID], ['DeviceIDMatch', 'DIDMEn', 'DeviceIDMask']],
   ] as const;
 
-  it.each(MATCHES)('of the %s lets pass what is equal in the bits of its mask.', (_, offset, bits, request) => {
-    const value = fc.nat(2 ** bits - 1);
-    source(MEM_TRANS_TOTAL);
-    fc.assert(
-      fc.property(value, value, value, fc.boolean(), (wanted, mask, actual, on) => {
-        parts.set(at(0, 0), 0n);
-        parts.set(at(0, 0) + offset, (on ? ON : 0n) | BigInt(wanted) | (BigInt(mask) << 32n));
-        const [requester, domain, pasid] = request(actual);
-        counters.count(MEM_TRANS_TOTAL, requester!, domain!, pasid!, 0);
-        const passes = !on || (BigInt(actual) & BigInt(mask)) === (BigInt(wanted) & BigInt(mask));
-        expect(count()).toBe(passes ? 1n : 0n);
-      }),
-    );
-  });
+  it.each(MATCHES)(
+    'of the %s lets pass what is equal in the bits of its mask.',
+    (register, offset, bits, request, fields) => {
+      proves(...fields.map((field) => `Counter ${register} Match.${field}`));
+      const value = fc.nat(2 ** bits - 1);
+      source(MEM_TRANS_TOTAL);
+      fc.assert(
+        fc.property(value, value, value, fc.boolean(), (wanted, mask, actual, on) => {
+          parts.set(at(0, 0), 0n);
+          parts.set(at(0, 0) + offset, (on ? ON : 0n) | BigInt(wanted) | (BigInt(mask) << 32n));
+          const [requester, domain, pasid] = request(actual);
+          counters.count(MEM_TRANS_TOTAL, requester!, domain!, pasid!, 0);
+          const passes = !on || (BigInt(actual) & BigInt(mask)) === (BigInt(wanted) & BigInt(mask));
+          expect(count()).toBe(passes ? 1n : 0n);
+        }),
+      );
+    },
+  );
 
   it.each(MATCHES)('of the %s keeps out what has none, even where the mask is 0.', (_, offset, __, request) => {
     source(MEM_TRANS_TOTAL);
@@ -121,9 +128,10 @@ describe('A match', () => {
 
   it.each([
     ['PASID', 0x4008, 0x10],
-    ['domain', 0x4010, 0x18],
-    ['device', 0x4018, 0x20],
-  ])('of the %s cannot be changed while its bank is locked.', (_, lock, offset) => {
+    ['Domain', 0x4010, 0x18],
+    ['DeviceID', 0x4018, 0x20],
+  ])('of the %s cannot be changed while its bank is locked.', (register, lock, offset) => {
+    proves(`Counter ${register} Bank Lock.Lock`);
     const write = (bank: number, value: bigint): bigint => {
       parts.set(at(bank, 3) + offset, value);
       return parts.get(at(bank, 3) + offset);
@@ -151,6 +159,12 @@ describe('A counter that comes round to 0', () => {
   const event = (): void => counters.count(CMD_PROCESSED, NO_REQUESTER, NO_DOMAIN, NO_PASID, 0);
 
   it('logs EVENT_COUNTER_ZERO with its note.', () => {
+    proves(
+      'Counter Report.EventNote',
+      'EVENT_COUNTER_ZERO.EventCode',
+      'EVENT_COUNTER_ZERO.CounterNote_51_32',
+      'EVENT_COUNTER_ZERO.CounterNote_31_0',
+    );
     parts.set(at(0, 1) + 0x28, REPORT | 0x000a_bcde_1234_5678n);
     event();
     expect(logged).toEqual([]);
@@ -162,6 +176,7 @@ describe('A counter that comes round to 0', () => {
   });
 
   it('logs nothing unless CERE is 1.', () => {
+    proves('Counter Report.CERE');
     parts.set(at(0, 1) + 0x28, 0x000a_bcde_1234_5678n);
     event();
     event();

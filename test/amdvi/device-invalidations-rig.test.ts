@@ -3,6 +3,7 @@
  * complete through the rig, and the event log as a driver reads it.
  */
 import { describe, expect, it } from 'vitest';
+import { proves } from '../proves.ts';
 import { Bench, COMMANDS, COMMANDS_EN, COMMANDS_RUN, EVENT_LOG_EN, IOMMU_EN, type Pair, REG, STORE } from './bench.ts';
 
 /** The worked encoding of section 12: device 0108h, QueueID 0108h, Maxpend 32, PASID 12345h, GN, page 7000h. */
@@ -72,6 +73,7 @@ describe('INVALIDATE_IOTLB_PAGES', () => {
 
 describe('IOTLB_INV_TIMEOUT', () => {
   it('names the device and the address of its command, one event for each that is late.', () => {
+    proves('IOTLB_INV_TIMEOUT.EventCode');
     const one = bench().submit(WORKED, OTHER_QUEUE, AT_MOST_TWO, WAIT);
     one.rig.completeInvalidation({ requester: 0x0200, tags: 0b10, count: 1 });
     one.rig.expireInvalidations();

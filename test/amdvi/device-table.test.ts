@@ -227,3 +227,38 @@ describe('Reserved bits of a device table entry', () => {
     expect(outcome(new Bench({ efr }).guests({}).enable().ask(0n, { pasid: PASID }))).toBe(DATA);
   });
 });
+
+describe('NpCache', () => {
+  /** CapID 0Fh, CapType 011b, CapRev 1, IotlbSup, EFRSup, CapExt; and NpCache. */
+  const HEADER = 0x190b_000fn;
+  const NP_CACHE = 1n << 26n;
+
+  it.each([
+    { header: HEADER, kept: false },
+    { header: HEADER | NP_CACHE, kept: true },
+  ])('lets the unit keep entries that are not valid: header $header, kept $kept.', ({ header, kept }) => {
+    proves('Capability Header.NpCache');
+    const bench = new Bench({ capHeader: header, caches: ALL_CACHES }).device({ v: false }).enable();
+    expect(outcome(bench.read(0x5000n))).toBe(0x5000n);
+    bench.device({ tv: false });
+    expect(outcome(bench.read(0x5000n))).toBe(kept ? 0x5000n : TV);
+    bench.submit([0x2000_0000_0000_0108n, 0n]);
+    expect(outcome(bench.read(0x5000n))).toBe(TV);
+  });
+});
+
+describe('Without a host table', () => {
+  const [ATTR_V, MODE_0_FC] = [246, 247];
+
+  it.each([
+    { bits: [], snoops: false },
+    { bits: [MODE_0_FC], snoops: false },
+    { bits: [ATTR_V], snoops: false },
+    { bits: [ATTR_V, MODE_0_FC], snoops: true },
+  ])('Mode0FC stands for FC if AttrV is 1: bits $bits.', ({ bits, snoops }) => {
+    proves('DTE.AttrV', 'DTE.Mode0FC');
+    const bench = new Bench().device({ deviceTlb: true, bits }).enable();
+    const { completion } = bench.rig.translationRequest({ requester: DEVICE, address: 0x5000n }) as never;
+    expect(completion).toMatchObject({ translated: 0x5000n, nonSnoopedIgnored: snoops });
+  });
+});

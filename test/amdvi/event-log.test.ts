@@ -1,6 +1,7 @@
 /** The event log of AMD-Vi: where entries go, when it runs, what happens when it is full (fact sheet 5.3). */
 import { describe, expect, it } from 'vitest';
 import { OperationKind } from '../../hardware/memory/index.ts';
+import { proves } from '../proves.ts';
 import { ALL, EVENT_INT_EN, EVENT_LOG_EN, entryOf, IOMMU_EN, Parts, REG, RING_BYTES, SHORTEST } from './parts.ts';
 
 const OVERFLOW = 1n << 0n;
@@ -27,6 +28,13 @@ function fill(parts: Parts, entries: number): void {
 
 describe('The event log', () => {
   it('takes an entry at its tail, moves the tail and sets EventLogInt.', () => {
+    proves(
+      'Control.EventLogEn',
+      'Event Log Base.EventBase',
+      'Event Log Tail.EventTailptr',
+      'Status.EventLogInt',
+      'Status.EventLogRun',
+    );
     const parts = running();
     parts.logEvent(...FAULT);
     parts.logEvent(0x5000_0000_0000_0000n, 0x1230n);
@@ -75,6 +83,7 @@ describe('The event log', () => {
   });
 
   it('goes round at its end.', () => {
+    proves('Event Log Head.EventHdptr');
     const parts = running();
     fill(parts, 255);
     parts.set(REG.EVENT_HEAD, 0xff0n);
@@ -96,6 +105,7 @@ describe('The event log', () => {
   });
 
   it.each([0, 1, 7, 8, 15])('with length code %s runs if that is 8 or more.', (length) => {
+    proves('Event Log Base.EventLen');
     const parts = running(IOMMU_EN);
     parts.set(REG.EVENT_BASE, BASE | (BigInt(length) << 56n));
     parts.set(REG.CONTROL, ON);
@@ -150,6 +160,7 @@ describe('The event log', () => {
 
 describe('An event log that is full', () => {
   it('drops the entry, reports EventOverflow and stops.', () => {
+    proves('Status.EventOverflow');
     const parts = running();
     fill(parts, 255);
     expect(parts.status(OVERFLOW | RUN)).toBe(RUN);
@@ -183,6 +194,15 @@ describe('An event log that is full', () => {
   });
 
   it('goes on in log B if software has chosen automatic swap, and then in A again.', () => {
+    proves(
+      'Control.DualEventLogEn',
+      'Event Log B Base.EventBase',
+      'Event Log B Base.EventLen',
+      'Event Log B Tail.EventTailptr',
+      'Status.EvtOvrflwB',
+      'Status.EvtLogActive',
+      'Extended Feature.DualEventLogSup',
+    );
     const parts = running(IOMMU_EN);
     const swap = ON | (2n << 32n);
     parts.set(REG.EVENT_B_BASE, SHORTEST | BASE_B);
@@ -223,6 +243,18 @@ describe('An event log that is full', () => {
     expect(parts.get(REG.EVENT_B_TAIL)).toBe(0n);
   });
 
+  it('goes round in log B as software takes entries from there.', () => {
+    proves('Event Log B Head.EventHdptr');
+    const parts = running(IOMMU_EN);
+    parts.set(REG.EVENT_B_BASE, SHORTEST | BASE_B);
+    parts.set(REG.CONTROL, ON | (1n << 32n));
+    fill(parts, 255);
+    parts.set(REG.EVENT_B_HEAD, 0xff0n);
+    fill(parts, 2);
+    expect(parts.get(REG.EVENT_B_TAIL)).toBe(0x10n);
+    expect(parts.status(OVERFLOW_B | RUN)).toBe(RUN);
+  });
+
   it('is log B alone where software has chosen it.', () => {
     const parts = running(IOMMU_EN);
     parts.set(REG.EVENT_B_BASE, SHORTEST | BASE_B);
@@ -252,6 +284,14 @@ describe('Hardware errors', () => {
   const ERRORS = [0x3, 0x4, 0x6];
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])('of code %s are kept in registers if they are hardware errors.', (code) => {
+    proves(
+      'Hardware Event Upper.FirstEvOperand',
+      'Hardware Event Upper.EventCode',
+      'Hardware Event Lower.SecondEvOperand',
+      'Hardware Event Status.HEV',
+      'Extended Feature.HESup',
+      'event.EventCode',
+    );
     const parts = new Parts();
     parts.logEvent((BigInt(code) << 60n) | 0x0108n, 0x1234_5678_9abc_def0n);
     const kept = [parts.get(REG.HARDWARE_UPPER), parts.get(REG.HARDWARE_LOWER), parts.get(REG.HARDWARE_STATUS)];
@@ -260,6 +300,7 @@ describe('Hardware errors', () => {
   });
 
   it('that follow the first are only counted as overflow, until software has cleared HEV.', () => {
+    proves('Hardware Event Status.HEO');
     const parts = new Parts();
     parts.logEvent(0x3000_0000_0000_0001n, 1n);
     parts.logEvent(0x4000_0000_0000_0002n, 2n);
@@ -284,6 +325,7 @@ describe('The event interrupt', () => {
   const message = { hi: 0, lo: 0xfee0_1000 | 0, data: 0x4000 };
 
   it('is sent for the first entry, and again for the first after EventLogInt was cleared.', () => {
+    proves('Control.EventIntEn');
     const parts = running(ON | EVENT_INT_EN);
     fill(parts, 3);
     expect(parts.messages).toEqual([message]);

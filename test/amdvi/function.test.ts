@@ -1,6 +1,7 @@
 /** The PCI function of an AMD-Vi unit, and the interrupts that it sends of its own (fact sheet 1.1, 1.2, 1.7). */
 import { describe, expect, it } from 'vitest';
 import { STATUS } from '../../hardware/amdvi/spec/index.ts';
+import { proves } from '../proves.ts';
 import { ALL, COM_WAIT_INT_EN, EVENT_INT_EN, INT_CAP_XT_EN, Parts, REG } from './parts.ts';
 
 const WITHOUT_COUNTERS = ALL & ~(1n << 9n);
@@ -19,6 +20,14 @@ describe('Configuration space', () => {
   });
 
   it('lists the capability block, MSI with 64-bit addresses and the MSI mapping of HyperTransport.', () => {
+    proves(
+      'Capability Header.CapID',
+      'Capability Header.CapPtr',
+      'Capability Header.CapType',
+      'Capability Header.CapRev',
+      'Capability Header.EFRSup',
+      'Capability Header.CapExt',
+    );
     const parts = new Parts();
     const found: [number, number][] = [];
     for (let at = read(parts, 0x34, 1); at !== 0; at = read(parts, at + 1, 1)) found.push([at, read(parts, at, 1)]);
@@ -34,6 +43,7 @@ describe('Configuration space', () => {
   });
 
   it('takes the address of the registers in any order until Enable is 1, and keeps it then.', () => {
+    proves('Base Address Low.Enable', 'Base Address Low.BaseAddressLo', 'Base Address High.BaseAddressHi');
     const parts = new Parts(WITHOUT_COUNTERS);
     const { fn } = parts;
     fn.writeConfig(0x48, 4, 0x12);
@@ -107,6 +117,25 @@ describe('Registers that are copies of configuration space', () => {
   ] as const;
 
   it('are equal to it, whichever of them is written.', () => {
+    proves(
+      'MSI Vector 1.MsiNumGA',
+      'MSI Capability Header.MsiEn',
+      'MSI Capability Header.MultMessEn',
+      'MSI Address Low.MsiAddr',
+      'MSI Address High.MsiAddr',
+      'MSI Data.MsiData',
+      'Extended Feature.MsiCapMmioSup',
+      'MSI Capability Header.CapID',
+      'MSI Capability Header.CapPtr',
+      'MSI Capability Header.MultMessCap',
+      'MSI Capability Header.Msi64bit',
+      'MSI Mapping Capability Header.CapID',
+      'MSI Mapping Capability Header.En',
+      'MSI Mapping Capability Header.Fixed',
+      'MSI Mapping Capability Header.CapType',
+      'MSI Vector 0.MsiNum',
+      'MSI Vector 0.MsiNumPPR',
+    );
     const parts = new Parts(ALL, 3);
     const equal = (): void => {
       for (const [config, register] of PAIRS) {
@@ -152,6 +181,7 @@ describe('The unit’s own interrupts', () => {
   ] as const;
 
   it.each(CASES)('follow %s on its way from 0 to 1, if they are enabled.', (name, enable, vector) => {
+    proves('Misc Info 0.MsiNum', 'Misc Info 0.MsiNumPPR', 'Misc Info 1.MsiNumGA', `Status.${name}`);
     const parts = new Parts(ALL, 2, VECTORS).enableMsi();
     parts.interrupts.signal(STATUS[name]);
     expect(STATUS[name].isSet(parts.page.file.words)).toBe(true);
@@ -184,11 +214,18 @@ describe('The unit’s own interrupts', () => {
     expect(parts.messages).toEqual([]);
   });
 
+  const XT_FIELDS = ['DestMode', 'DestinationLo', 'Vector', 'DM', 'DestinationHi'];
+
   it.each([
-    ['general', 0x170, STATUS.ComWaitInt, COM_WAIT_INT_EN],
+    ['General', 0x170, STATUS.ComWaitInt, COM_WAIT_INT_EN],
     ['PPR', 0x178, STATUS.PprInt, 1n << 14n],
     ['GA', 0x180, STATUS.GAInt, 1n << 29n],
-  ] as const)('come from the %s XT register with IntCapXTEn, MSI or not.', (_, register, status, enable) => {
+  ] as const)('come from the %s XT register with IntCapXTEn, MSI or not.', (title, register, status, enable) => {
+    proves(
+      'Control.IntCapXTEn',
+      'Extended Feature.XTSup',
+      ...XT_FIELDS.map((field) => `XT ${title} Interrupt Control.${field}`),
+    );
     const parts = new Parts();
     // Vector 31h to APIC id 89AB_CDEFh, logical, arbitrated.
     parts.set(register, 0x8900_0131_abcd_ef04n);

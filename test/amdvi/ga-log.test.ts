@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { GaLog } from '../../hardware/amdvi/ga-log.ts';
 import { joinWords, splitWords, wordsOf } from '../../hardware/bits/index.ts';
 import { finish } from '../../hardware/iommu/index.ts';
+import { proves } from '../proves.ts';
 import { IOMMU_EN, Parts, SHORTEST } from './parts.ts';
 
 const GA_LOG_EN = 1n << 28n;
@@ -28,6 +29,17 @@ beforeEach(() => {
 
 describe('The GA log', () => {
   it('takes entries of 8 bytes, sets GAInt and stores the tail where software wants it.', () => {
+    proves(
+      'Control.GALogEn',
+      'Control.GAIntEn',
+      'GA Log Base.GALogBase',
+      'GA Log Base.GALogLen',
+      'GA Log Tail Address.GALogTailAddr',
+      'GA Log Tail.GATailptr',
+      'Status.GALogRun',
+      'Status.GAInt',
+      'Extended Feature.GASup',
+    );
     parts.set(TAIL_ADDRESS, 0x5008n);
     parts.set(CONTROL, IOMMU_EN | GA_LOG_EN | GA_INT_EN);
     expect([append(), append()]).toEqual([true, true]);
@@ -44,6 +56,7 @@ describe('The GA log', () => {
   });
 
   it('holds 255 entries, then reports GALOverflow and stops until it is restarted.', () => {
+    proves('GA Log Head.GAHdptr', 'Status.GALOverflow');
     parts.set(CONTROL, IOMMU_EN | GA_LOG_EN);
     const taken = Array.from({ length: 257 }, append);
     expect(taken.lastIndexOf(true)).toBe(254);

@@ -142,6 +142,7 @@ describe('A host walk', () => {
 describe('Each single bit of a present host entry', () => {
   const bits = Array.from({ length: 64 }, (_, bit) => bit);
   it('of a table is ignored, has a meaning, or is reserved.', () => {
+    proves('host PDE.IGNORED_4_1', 'host PDE.IGNORED_8_6', 'host PDE.IGNORED_63');
     const bench = new Bench().usual().enable();
     const reserved = bits.filter((bit) => {
       bench.host(2, 0, hostAt(1) | RW | level(1) | (1n << BigInt(bit)));
@@ -151,7 +152,7 @@ describe('Each single bit of a present host entry', () => {
   });
 
   it('of a page changes nothing unless it belongs to the address or to NextLevel.', () => {
-    proves('host PTE.IGNORED_58_52');
+    proves('host PTE.IGNORED_4_1', 'host PTE.IGNORED_8_7', 'host PTE.IGNORED_58_52', 'host PTE.IGNORED_63');
     const bench = new Bench().usual().enable();
     const changes = bits.filter((bit) => {
       bench.host(1, 0, RW | (1n << BigInt(bit)));

@@ -206,6 +206,7 @@ describe('INVALIDATE_DEVTAB_ENTRY', () => {
 
 describe('INVALIDATE_IOMMU_ALL', () => {
   it('removes everything.', () => {
+    proves('INVALIDATE_IOMMU_ALL');
     const bench = filled();
     bench.submit(INVALIDATE_ALL);
     expect(fetched(bench, DEVICES)).toEqual(DEVICES);

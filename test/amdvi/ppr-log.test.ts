@@ -1,5 +1,6 @@
 /** The log of peripheral page requests, and what the unit answers when it cannot take one (fact sheet 6.1). */
 import { describe, expect, it } from 'vitest';
+import { proves } from '../proves.ts';
 import { ALL, IOMMU_EN, Parts, PPR_INT_EN, PPR_LOG_EN, REG, SHORTEST } from './parts.ts';
 
 const OVERFLOW = 1n << 5n;
@@ -26,6 +27,7 @@ function fill(parts: Parts, entries: number): boolean[] {
 
 describe('The PPR log', () => {
   it('takes a request at its tail, moves the tail and sets PprInt.', () => {
+    proves('PPR Log Base.PPRLogBase', 'PPR Log Base.PPRLogLen', 'PPR Log Tail.PPRTailptr');
     const parts = running();
     expect(parts.logRequest(...REQUEST)).toBe(true);
     expect(parts.entry(0x4000)).toEqual([...REQUEST]);
@@ -63,16 +65,35 @@ describe('The PPR log', () => {
   });
 
   it('is log B after an overflow with automatic swap.', () => {
+    proves(
+      'Control.DualPprLogEn',
+      'PPR Log B Base.PPRLogBase',
+      'PPR Log B Base.PPRLogLen',
+      'PPR Log B Tail.PPRTailptr',
+      'Status.PprLogActive',
+      'Extended Feature.DualPprLogSup',
+    );
     const parts = running(ON | (2n << 30n));
     expect(fill(parts, 256)).not.toContain(false);
     expect(parts.entry(0x6000)).toEqual([...REQUEST]);
     expect(parts.status(OVERFLOW | OVERFLOW_B | RUN | ACTIVE_B)).toBe(OVERFLOW | RUN | ACTIVE_B);
     expect([parts.get(REG.PPR_TAIL), parts.get(REG.PPR_B_TAIL)]).toEqual([0xff0n, 0x10n]);
   });
+
+  it('goes round in log B as software takes requests from there.', () => {
+    proves('PPR Log B Head.PPRHdptr');
+    const parts = running(ON | (1n << 30n));
+    fill(parts, 255);
+    parts.set(REG.PPR_B_HEAD, 0xff0n);
+    expect(fill(parts, 2)).toEqual([true, true]);
+    expect(parts.get(REG.PPR_B_TAIL)).toBe(0x10n);
+    expect(parts.status(OVERFLOW_B | RUN)).toBe(RUN);
+  });
 });
 
 describe('The interrupt of page requests', () => {
   it('is sent for the first entry and for an overflow.', () => {
+    proves('Control.PPRIntEn');
     const parts = running(ON | PPR_INT_EN);
     fill(parts, 256);
     expect(parts.messages).toEqual([
@@ -90,6 +111,13 @@ describe('The interrupt of page requests', () => {
 
 describe('The early warning', () => {
   it('comes when the log holds as many entries as the threshold says, and not before.', () => {
+    proves(
+      'PPR Log Overflow Early Indicator.Threshold',
+      'PPR Log Overflow Early Indicator.IntEn',
+      'PPR Log Overflow Early Indicator.En',
+      'Status.PprOvrflwEarly',
+      'Extended Feature.PprOvrflwEarlySup',
+    );
     const parts = running();
     parts.set(REG.EARLY, (1n << 31n) | (1n << 30n) | 3n);
     fill(parts, 2);
@@ -110,15 +138,23 @@ describe('The early warning', () => {
   });
 
   it('is off by itself, and apart for log B.', () => {
+    proves(
+      'PPR Log B Overflow Early Indicator.Threshold',
+      'PPR Log B Overflow Early Indicator.En',
+      'PPR Log B Overflow Early Indicator.IntEn',
+      'Status.PprOvrflwEarlyB',
+    );
     const parts = running(ON | (1n << 30n));
     fill(parts, 5);
     expect(parts.status(EARLY | EARLY_B)).toBe(0n);
     parts.set(REG.EARLY, (1n << 31n) | 3n);
     fill(parts, 1);
     expect(parts.status(EARLY | EARLY_B)).toBe(0n);
-    parts.set(REG.EARLY + 8, (1n << 31n) | 3n);
+    parts.set(REG.EARLY + 8, (1n << 31n) | (1n << 30n) | 8n);
     fill(parts, 1);
-    expect(parts.status(EARLY | EARLY_B)).toBe(EARLY_B);
+    expect(parts.status(EARLY_B)).toBe(0n);
+    fill(parts, 1);
+    expect([parts.status(EARLY | EARLY_B), parts.messages.length]).toEqual([EARLY_B, 1]);
   });
 });
 
@@ -137,6 +173,7 @@ describe('The automatic answer', () => {
   });
 
   it('keeps the PASID unless the mask bit is set.', () => {
+    proves('Extended Feature.PPRAutoRspSup');
     const parts = running(ON | RESPOND);
     parts.set(REG.AUTO_RESPONSE, 0x1n);
     expect(parts.requests.automaticAnswer).toEqual({ code: 1, dropsPasid: false });

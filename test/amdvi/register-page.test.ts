@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Features } from '../../hardware/amdvi/features.ts';
 import { RegisterPage } from '../../hardware/amdvi/register-page.ts';
+import { proves } from '../proves.ts';
 import { ALL, ALL_2, Parts, REG } from './parts.ts';
 
 const ONES = 0xffff_ffff_ffff_ffffn;
@@ -21,6 +22,7 @@ function written(page: RegisterPage): Record<string, bigint> {
 
 describe('The register page', () => {
   it('of a unit without any feature holds only what every unit has.', () => {
+    proves('Exclusion Range Limit.LowOnes');
     // Control without the bits of features, among them DevTblSegEn: a write that sets it is ignored whole.
     const page = make(0n);
     expect(written(page)).toEqual({
@@ -62,7 +64,8 @@ describe('The register page', () => {
     ['MarcSup', 1n << 42n, [...Array(12).keys()].map((n) => (0x200 + n * 8).toString(16))],
     ['PerfOptSup', 1n << 45n, ['168']],
     ['MsiCapMmioSup', 1n << 46n, ['150', '158', '160']],
-  ])('with %s holds its registers beside them.', (_, efr, offsets) => {
+  ])('with %s holds its registers beside them.', (name, efr, offsets) => {
+    proves('Extended Feature.SmiFRC', `Extended Feature.${name.split(' ')[0]}`);
     const usual = new Set(Object.keys(written(make(0n))));
     const found = Object.keys(written(make(efr))).filter((offset) => !usual.has(offset) && offset !== '30');
     // Control takes the write of all ones where the unit has eight segments.
@@ -82,13 +85,28 @@ describe('The register page', () => {
     expect(read()).toEqual(initial);
   });
 
+  /** Without them Control has fewer fields. */
+  const CONTROL_FEATURES = [
+    'Extended Feature.GAMSup',
+    'Extended Feature.USSup',
+    'Extended Feature.BlkStopMrkSup',
+    'Extended Feature.vIommuSup',
+    'Extended Feature.GAUpdateDisSup',
+    'Extended Feature.GAPPISup',
+    'Extended Feature 2.TMPMSup',
+    'Extended Feature 2.SNPAVICSup',
+    'Extended Feature 2.NumIntRemapSup',
+  ];
+
   it('keeps the reserved bits 49 and 57 of Control 0.', () => {
+    proves(...CONTROL_FEATURES);
     const page = make(ALL, ALL_2);
     page.write(REG.CONTROL, 8, ONES & ~(7n << 34n));
     expect(page.read(REG.CONTROL, 8)).toBe(0xfdfd_ffe3_ffff_ffffn);
   });
 
   it('has counters in banks, and says how many.', () => {
+    proves('Counter Configuration.NCounter', 'Counter Configuration.NCounterBanks');
     const page = make(1n << 9n);
     expect(page.read(0x4000, 8)).toBe((4n << 7n) | (2n << 12n));
     const counter = (bank: number, n: number): bigint[] =>
@@ -177,15 +195,17 @@ describe('A write of', () => {
     expect(parts.status() & 0x6_8e67n).toBe(0n);
   });
 
-  it('an SMI filter that is locked changes nothing, until reset.', () => {
+  it.each([...Array(16).keys()])('SMI filter %s that is locked changes nothing, until reset.', (n) => {
+    proves(`SMI Filter ${n}.SmiFLock`);
     const page = make(ALL);
-    page.write(0x60, 8, 0x1_0108n);
-    page.write(0x60, 8, 0x3_0200n);
-    page.write(0x60, 8, 0n);
-    expect(page.read(0x60, 8)).toBe(0x3_0200n);
+    const at = 0x60 + n * 8;
+    page.write(at, 8, 0x1_0108n);
+    page.write(at, 8, 0x3_0200n);
+    page.write(at, 8, 0n);
+    expect(page.read(at, 8)).toBe(0x3_0200n);
     page.file.reset();
-    page.write(0x60, 8, 0x1_0108n);
-    expect(page.read(0x60, 8)).toBe(0x1_0108n);
+    page.write(at, 8, 0x1_0108n);
+    expect(page.read(at, 8)).toBe(0x1_0108n);
   });
 });
 

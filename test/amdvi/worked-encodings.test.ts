@@ -112,6 +112,7 @@ describe('A table entry', () => {
 
 describe('An event', () => {
   it(`tells of the ${worked.event.what}.`, () => {
+    proves('DTE.DomainID');
     const bench = new Bench().usual({ domain: 9 }).device({ mode: 4, domain: 9 }, 0x0300);
     bench
       .host(2, 5, hostAt(8) | RW | level(1))

@@ -90,7 +90,13 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
     'MSI Vector 0.VAsize',
     'Range.*',
   ],
-  'accesses to it are counted, and its value has no effect': ['Reserved Register.Value'],
+  'accesses to it are counted, and its value has no effect': ['Reserved Register'],
+  'the last capability: it is 0': ['MSI Mapping Capability Header.CapPtr'],
+  'entries of 128 bits are told apart by GuestMode of IRTE (guest), which is the same bit': [
+    'IRTE (128 bits).GuestMode',
+    'IRTE (128 bits, XT).GuestMode',
+    'IRTE (guest, XT).GuestMode',
+  ],
 };
 
 /** Why no model acts on a row, or on all of it; `undefined` where nothing is known against it. */
