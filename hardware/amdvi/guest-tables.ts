@@ -36,6 +36,7 @@ import type { Features } from './features.ts';
 import { exceedsGcr3, Gcr3Table, type GuestSpace } from './gcr3-table.ts';
 import { QuickGuestTables } from './guest-tables-quick.ts';
 import type { HostTables } from './host-tables.ts';
+import { HOST_ONLY } from './iotlb-entry.ts';
 import { type AmdFault, CONTROL, CounterSource, FAULTS } from './spec/index.ts';
 
 const RW = V2_PTE.RW.mask;
@@ -77,6 +78,8 @@ export interface GuestCaches {
 
 export class GuestTables {
   probe: IommuProbe | null = null;
+  /** Control.GTEn. */
+  enabled = false;
   readonly directory: PagingStructures;
   readonly gcr3: Gcr3Table;
   /** For whom the page is that the last walk has found. */
@@ -102,11 +105,20 @@ export class GuestTables {
 
   /** Software wrote the control register. */
   controlChanged(words: Uint32Array): void {
+    this.enabled = CONTROL.GTEn.isSet(words) && this.#features.has('GTSup');
     this.#control = {
       rootIsGuest: CONTROL.GCR3TRPMode.isSet(words) && this.#features.has('GCR3TRPModeSup'),
       accessed: !CONTROL.GAUpdateDis.isSet(words),
       dirty: !CONTROL.GDUpdateDis.isSet(words),
     };
+  }
+
+  /** The PASID whose guest table serves a request, HOST_ONLY, or why there is none. */
+  pasidOf(t: Translation, { guest }: DeviceEntry): number | AmdFault {
+    const active = this.enabled ? guest : null;
+    if (t.pasid === NO_PASID) return active?.forRequestsWithoutPasid === true ? 0 : HOST_ONLY;
+    if (active === null) return FAULTS.NO_GUEST_TABLE;
+    return t.pasid > this.#features.lastPasid ? FAULTS.PASID : t.pasid;
   }
 
   /** Translates the request's address in a PASID of a device and fills `t.leaf`. */

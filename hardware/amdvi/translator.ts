@@ -60,9 +60,8 @@ export class Translator {
   readonly #file: RegisterFile;
   /** The same IOTLB as the steps use it. */
   readonly #cached: CachedTranslations;
-  /** Control.IommuEn and Control.GTEn, a step nearer for `hit`. */
+  /** Control.IommuEn. */
   #enabled = false;
-  #guest = false;
   /** The IOTLB while it can answer by itself: the unit is on, no range is excepted, and nobody counts. */
   #plain: Iotlb | null = null;
   /** The last `hit` found nothing in the IOTLB, and that alone kept it from answering: the device's entry and the tables. */
@@ -87,7 +86,6 @@ export class Translator {
   settingsChanged(): void {
     const { words } = this.#file;
     this.#enabled = CONTROL.IommuEn.isSet(words);
-    this.#guest = CONTROL.GTEn.isSet(words) && this.features.has('GTSup');
     this.guests.controlChanged(words);
     this.exclusion.changed();
     this.#choosePlain();
@@ -120,7 +118,10 @@ export class Translator {
     this.era.end();
   }
 
-  /** Answers an ordinary request from the caches; false when that needs more, and nothing has changed. */
+  /**
+   * Answers an ordinary request from the caches; false when that needs more, and nothing has changed. What is rare stands
+   * in a function of its own, so that V8's budget for inlining is enough for what is not.
+   */
   hit(t: Translation<AmdFault>): boolean {
     const { access, hi, lo } = t;
     const iotlb = this.#plain;
@@ -130,25 +131,37 @@ export class Translator {
     if ((t.addressType | (access & ~RIGHTS)) !== 0 || inInterruptRange(hi, lo)) return false;
     const device = this.devices.cached(t.requester);
     if (device === null || !device.plain || (access & ~device.rights) !== 0) return false;
-    const isHostOnly = t.pasid === NO_PASID && (!this.#guest || device.guest === null);
-    const pasid = isHostOnly ? HOST_ONLY : this.#pasidOf(t, device);
+    if (t.pasid !== NO_PASID || (device.guest !== null && this.guests.enabled))
+      return this.#hitInGuest(t, iotlb, device);
+    const i = iotlb.find(device.context, hi >>> 12, (lo >>> 12) | (hi << 20));
+    if (i >= 0) return this.#answer(t, iotlb, i);
+    this.#missed = device;
+    this.#missedPasid = HOST_ONLY;
+    return false;
+  }
+
+  /** As `hit`, for a request that guest tables may serve. */
+  #hitInGuest(t: Translation<AmdFault>, iotlb: Iotlb, device: DeviceEntry): boolean {
+    const pasid = this.guests.pasidOf(t, device);
     if (typeof pasid !== 'number') return false;
-    const i = iotlb.find(ownerOf(device.context, pasid), pageHiOf(hi, pasid), pageLow(hi, lo));
-    if (i < 0) {
-      this.#missed = device;
-      this.#missedPasid = pasid;
-      return false;
-    }
-    const { words } = iotlb;
+    const i = iotlb.find(ownerOf(device.context, pasid), pageHiOf(t.hi, pasid), pageLow(t.hi, t.lo));
+    if (i >= 0) return this.#answer(t, iotlb, i);
+    this.#missed = device;
+    this.#missedPasid = pasid;
+    return false;
+  }
+
+  /** Answers from an entry of the IOTLB, unless its page needs a closer look. */
+  #answer(t: Translation<AmdFault>, { words }: Iotlb, i: number): boolean {
     const flags = words[i + FLAGS]!;
     const shift = words[i + SHIFT]!;
-    if ((flags & access) !== access || shift > 31) return false;
+    if ((flags & t.access) !== t.access || shift > 31) return false;
     t.status = Status.SUCCESS;
     t.fault = null;
     t.hpaHi = words[i + FRAME_HI]!;
-    t.hpaLo = words[i + FRAME_LO]! | (lo & ((1 << shift) - 1));
+    t.hpaLo = words[i + FRAME_LO]! | (t.lo & ((1 << shift) - 1));
     t.snoop = (flags & SNOOP) !== 0;
-    this.probe?.hit(t.requester, joinHalves(hi, lo), numberOf(t.hpaHi, t.hpaLo));
+    this.probe?.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
     return true;
   }
 
@@ -232,7 +245,7 @@ export class Translator {
     const wanted = t.access & RIGHTS;
     if (isTranslation ? device.rights === 0 : (wanted & ~device.rights) !== 0) return FAULTS.DTE_DENIED;
     // 9. Which tables: those of a PASID, those of the host, or none.
-    const pasid = this.#pasidOf(t, device);
+    const pasid = this.guests.pasidOf(t, device);
     if (typeof pasid !== 'number') return pasid;
     if (pasid === HOST_ONLY && device.host === null) {
       this.#pass(t, CounterSource.MEM_TRANS_TOTAL);
@@ -281,13 +294,5 @@ export class Translator {
     Object.assign(page, this.guests.page);
     page.nested = device.host !== null;
     return fault;
-  }
-
-  /** The PASID whose guest table serves the request, HOST_ONLY, or why there is none. */
-  #pasidOf(t: Translation<AmdFault>, { guest }: DeviceEntry): number | AmdFault {
-    const active = this.#guest ? guest : null;
-    if (t.pasid === NO_PASID) return active?.forRequestsWithoutPasid === true ? 0 : HOST_ONLY;
-    if (active === null) return FAULTS.NO_GUEST_TABLE;
-    return t.pasid > this.features.lastPasid ? FAULTS.PASID : t.pasid;
   }
 }

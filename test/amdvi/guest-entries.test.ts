@@ -17,7 +17,7 @@ describe('Each single bit of a present guest entry', () => {
     { name: 'guest PDPE (1 GiB page)', level: 3, entry: PS, reserved: bits(13, 29) },
     { name: 'guest PDE (2 MiB page)', level: 2, entry: PS, reserved: bits(13, 20) },
     { name: 'guest PTE', level: 1, entry: DATA, reserved: [] },
-  ])('is declared or reserved: $name.', ({ name, level, entry, reserved }) => {
+  ])('is declared or reserved ($name).', ({ name, level, entry, reserved }) => {
     const isPage = level === 1 || entry === PS;
     proves(...(isPage ? IGNORED_IN_PAGES : IGNORED_IN_TABLES).map((field) => `${name}.${field}`));
     const bench = new Bench().guests({ fiveLevels: true }).enable();
