@@ -255,7 +255,7 @@ describe('Without a host table', () => {
     { bits: [MODE_0_FC], snoops: false },
     { bits: [ATTR_V], snoops: false },
     { bits: [ATTR_V, MODE_0_FC], snoops: true },
-  ])('Mode0FC stands for FC if AttrV is 1: bits $bits.', ({ bits, snoops }) => {
+  ])('Mode0FC stands for FC if AttrV is 1 (bits $bits).', ({ bits, snoops }) => {
     proves('DTE.AttrV', 'DTE.Mode0FC');
     const bench = new Bench().device({ deviceTlb: true, bits }).enable();
     const { completion } = bench.rig.translationRequest({ requester: DEVICE, address: 0x5000n }) as never;
