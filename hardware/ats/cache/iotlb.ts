@@ -81,7 +81,7 @@ export class Iotlb {
       words[i + USED] = this.#uses;
       return i;
     }
-    return this.#findFurther(space, pageHi, pageLo);
+    return this.#findFurther(i, space, pageHi, pageLo);
   }
 
   /** As `find`, and nothing becomes more recent by it. */
@@ -108,14 +108,15 @@ export class Iotlb {
     const i = this.#setsFor[shift]!.victim(setIndex(space, lo, shift), stamp);
     if (words[i + SHIFT] !== 0) this.#unlink(i);
     const bucket = this.#bucket(space, hi, lo);
+    const buckets = this.#buckets;
     words[i + PAGE_LO] = lo;
     words[i + PAGE_HI] = hi;
     words[i + SPACE] = space;
     words[i + SHIFT] = shift;
     words[i + USED] = stamp;
     words[i + BUCKET] = bucket;
-    words[i + NEXT] = this.#buckets[bucket]!;
-    this.#buckets[bucket] = i;
+    words[i + NEXT] = buckets[bucket]!;
+    buckets[bucket] = i;
     if (shift !== SMALL_SHIFT && this.#population[shift]!++ === 0) this.#addSize(shift);
     return i;
   }
@@ -204,7 +205,10 @@ export class Iotlb {
     return ((words[i + PAGE_HI]! ^ pageHi) & mask) === 0;
   }
 
-  #findFurther(space: number, pageHi: number, pageLo: number): number {
+  /** `find` behind the head of the bucket of small pages, which is no match. */
+  #findFurther(head: number, space: number, pageHi: number, pageLo: number): number {
+    // A miss, mostly: the bucket is empty, and so are those of other sizes.
+    if (head === NONE && this.#shiftCount === 0) return NONE;
     const i = this.peek(space, pageHi, pageLo);
     if (i !== NONE) this.words[i + USED] = this.#use();
     return i;
@@ -261,19 +265,23 @@ export class Iotlb {
   /** Takes an entry out of its bucket and its size out of the count. */
   #unlink(i: number): void {
     const { words } = this;
+    const buckets = this.#buckets;
     const bucket = words[i + BUCKET]!;
-    if (this.#buckets[bucket] === i) {
-      this.#buckets[bucket] = words[i + NEXT]!;
+    const head = buckets[bucket]!;
+    if (head === i) {
+      buckets[bucket] = words[i + NEXT]!;
     } else {
-      let before = this.#buckets[bucket]!;
+      let before = head;
       while (words[before + NEXT] !== i) before = words[before + NEXT]!;
       words[before + NEXT] = words[i + NEXT]!;
     }
     const shift = words[i + SHIFT]!;
-    if (shift !== SMALL_SHIFT && --this.#population[shift]! === 0) {
-      const k = this.#shifts.indexOf(shift);
-      this.#shifts.copyWithin(k, k + 1, this.#shiftCount--);
-    }
+    if (shift !== SMALL_SHIFT && --this.#population[shift]! === 0) this.#removeSize(shift);
+  }
+
+  #removeSize(shift: number): void {
+    const k = this.#shifts.indexOf(shift);
+    this.#shifts.copyWithin(k, k + 1, this.#shiftCount--);
   }
 }
 
