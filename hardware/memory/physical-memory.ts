@@ -3,7 +3,7 @@
  * outside RAM and outside every window result in an error.
  *
  * One pool of int32 words holds the 4 KiB frames that were written, found through a hash of frame numbers behind a small
- * direct-mapped memo; `locate` and `pool` are the hot path's way in, everything else is for the cold rooms. A frame is
+ * direct-mapped memo; `frame`, `locate` and `pool` are the hot path's way in, everything else is for the cold rooms. A frame is
  * what a page table is: whoever writes one word at a random place costs 4 KiB, not more.
  */
 import { hex, highHalf, joinHalves, lowHalf, PHYSICAL_BITS } from '../bits/index.ts';
@@ -20,7 +20,8 @@ const OFFSET_MASK = FRAME_BYTES - 1;
 const LOW_BITS = 20;
 const FIRST_FRAMES = 64;
 const MEMO_ENTRIES = 1024;
-const MEMO_WORDS = 4;
+/** An entry has four words, of which three are used. */
+const MEMO_SHIFT = 2;
 /** A multiplier with well-spread bits, for the hash of frame numbers (2^32 divided by the golden ratio). */
 const SPREAD = 0x9e37_79b1;
 const FREE = -1;
@@ -46,7 +47,7 @@ export class PhysicalMemory {
   /** 1 where a whole frame is RAM under no window, so that a word of it may be reached through `pool`. */
   #direct = new Uint8Array(FIRST_FRAMES * 2);
   /** The direct frames that were asked for last, by the low bits of their number: low part, high part, base. */
-  readonly #memo = new Int32Array(MEMO_ENTRIES * MEMO_WORDS).fill(FREE);
+  readonly #memo = new Int32Array(MEMO_ENTRIES << MEMO_SHIFT).fill(FREE);
 
   constructor(ram: readonly Range[] = [[0, END]]) {
     this.#ram = ram.map(([start, length]) => ({ start, end: start + length })).sort((a, b) => a.start - b.start);
@@ -79,15 +80,21 @@ export class PhysicalMemory {
   }
 
   /**
-   * Index in `pool` of the word that holds the address with these halves, or -1 when the slow way must be taken: a frame
-   * that was never written, one that is not all RAM or lies under a window, or an address beyond 52 bits.
+   * Index in `pool` of the first word of the frame that holds the address with these halves, or -1 when the slow way must
+   * be taken: a frame that was never written, one that is not all RAM or lies under a window, or an address beyond 52 bits.
    */
-  locate(hi: number, lo: number): number {
+  frame(hi: number, lo: number): number {
     const low = (hi << LOW_BITS) | (lo >>> FRAME_SHIFT);
-    const m = (low & (MEMO_ENTRIES - 1)) * MEMO_WORDS;
+    const m = (low & (MEMO_ENTRIES - 1)) << MEMO_SHIFT;
     const memo = this.#memo;
-    if (memo[m] === low && memo[m + 1] === hi >>> (32 - LOW_BITS)) return memo[m + 2]! + ((lo & OFFSET_MASK) >>> 2);
+    if (memo[m] === low && memo[m + 1] === hi >>> (32 - LOW_BITS)) return memo[m + 2]!;
     return this.#locateFrame(hi, lo);
+  }
+
+  /** Index in `pool` of the word that holds the address with these halves, or -1 as for `frame`. */
+  locate(hi: number, lo: number): number {
+    const frame = this.frame(hi, lo);
+    return frame < 0 ? frame : frame + ((lo & OFFSET_MASK) >>> 2);
   }
 
   /** Runs one operation now. */
@@ -214,7 +221,7 @@ export class PhysicalMemory {
     }
   }
 
-  /** What `locate` does when the memo does not know the frame. */
+  /** What `frame` does when the memo does not know the frame. */
   #locateFrame(hi: number, lo: number): number {
     if (hi >>> LOW_BITS !== 0) return -1;
     const low = (hi << LOW_BITS) | (lo >>> FRAME_SHIFT);
@@ -222,11 +229,11 @@ export class PhysicalMemory {
     const slot = this.#slotOf(high, low);
     if (this.#keysHi[slot] === FREE || this.#direct[slot] === 0) return -1;
     const base = this.#bases[slot]!;
-    const m = (low & (MEMO_ENTRIES - 1)) * MEMO_WORDS;
+    const m = (low & (MEMO_ENTRIES - 1)) << MEMO_SHIFT;
     this.#memo[m] = low;
     this.#memo[m + 1] = high;
     this.#memo[m + 2] = base;
-    return base + ((lo & OFFSET_MASK) >>> 2);
+    return base;
   }
 
   /** Pool index of a written frame, or -1. */

@@ -10,9 +10,9 @@ import {
   hasReserved,
   isSecondStageLeaf,
   type ReservedMasks,
-  radixShift,
   SECOND_STAGE_NAMES,
   type SecondStageRules,
+  SS_PDE,
   SS_PTE,
   secondStageLayout,
   secondStageReserved,
@@ -39,7 +39,7 @@ import { WalkEnd } from './walk-end.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, NO_PASID, RIGHTS } = iommu;
-const { LEAF_MASKS } = formats;
+const { LEAF_MASKS, radixShift } = formats;
 
 const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;
@@ -50,7 +50,10 @@ const X = SS_PTE.X.mask;
 const GRANTS = SS_PTE.R.mask | SS_PTE.W.mask;
 const IO_GRANTS = SS_PTE.IR.mask | SS_PTE.IW.mask;
 const IO_SHIFT = 29;
-const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(SS_PTE, (field) => field === SS_PTE.ADDR);
+const PS = SS_PDE.PS.mask;
+const ADDRESS = maskOf(SS_PTE, (field) => field === SS_PTE.ADDR);
+const ADDRESS_LO = ADDRESS[0]!;
+const ADDRESS_HI = ADDRESS[1]!;
 
 export class SecondStage {
   probe: IommuProbe | null = null;
@@ -139,19 +142,28 @@ export class SecondStage {
     if (this.ioRights || this.structures !== null) return false;
     const reservedLo = this.#reservedLo;
     const reservedHi = this.#reservedHi;
-    const { pool } = memory;
     const flags = stage.flags ? A : 0;
+    const needed = wanted | flags;
+    const { levels } = stage;
+    // The indexes into the tables, the next one uppermost.
+    const unused = 52 - 9 * levels;
+    let indexes = (hi << unused) | (lo >>> (32 - unused));
+    let further = lo << unused;
     let { tableHi, tableLo } = stage;
     let rights = RIGHTS;
-    for (let level = stage.levels; ; level--) {
-      const at = memory.locate(tableHi, tableLo | entryOffset(level, hi, lo));
-      if (at < 0) return false;
+    for (let level = levels; ; level = (level - 1) | 0) {
+      const frame = memory.frame(tableHi, tableLo);
+      if (frame < 0) return false;
+      const at = (frame + ((indexes >>> 22) & 0x3fe)) | 0;
+      indexes = (indexes << 9) | (further >>> 23);
+      further <<= 9;
+      const { pool } = memory;
       const entryLo = pool[at]!;
-      const entryHi = pool[at + 1]!;
-      const isLeaf = isSecondStageLeaf(level, entryLo);
+      const entryHi = pool[(at + 1) | 0]!;
+      // As `isSecondStageLeaf` has it; two calls into other files would cost a tenth of the walk.
+      const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
       const kind = isLeaf ? LEAF_MASKS + level : level;
-      const missing = (wanted | flags) & ~entryLo;
-      if ((missing | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
+      if (((needed & ~entryLo) | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
       rights &= entryLo;
       // Address bits that the host does not have are reserved, so that a clean entry holds none of them.
       tableHi = entryHi & ADDRESS_HI;
