@@ -116,10 +116,10 @@ export class Translation<Fault extends FaultReason = FaultReason> {
 
   /** Answers with the address that `leaf` gives. */
   succeed(): void {
-    const { frameHi, frameLo, shift } = this.leaf;
+    const { frameHi, frameLo, shift, snoop } = this.leaf;
     this.hpaHi = shift > 32 ? frameHi | (this.hi & below(shift - 32)) : frameHi;
-    this.hpaLo = frameLo | (this.lo & below(shift));
-    this.snoop = this.leaf.snoop;
+    this.hpaLo = frameLo | (this.lo & (shift < 32 ? (1 << shift) - 1 : -1));
+    this.snoop = snoop;
     this.passed = false;
   }
 

@@ -2,7 +2,8 @@
  * The IOTLB as the steps of a translation use it (VT-d 6.2.4): look-ups and fills by requester, PASID and page, and what
  * an observer and the performance counters learn of them.
  */
-import { joinHalves, numberOf, pageLow } from '../bits/index.ts';
+import * as bits from '../bits/index.ts';
+import { joinHalves, numberOf } from '../bits/index.ts';
 import { radixLevel } from '../formats/index.ts';
 import {
   Access,
@@ -15,10 +16,15 @@ import {
   SHIFT,
   type Translation,
 } from '../iommu/index.ts';
-import { entryFlags, FOR_DEVICES, FOR_EXECUTION, NEEDS_NO_FLAG, ownerOf, pageHiOf, unpack } from './iotlb-entry.ts';
+import * as iotlbEntry from './iotlb-entry.ts';
+import { FOR_DEVICES, FOR_EXECUTION, NEEDS_NO_FLAG, unpack } from './iotlb-entry.ts';
 import { Event, NO_DOMAIN, type PerformanceEvents } from './performance-events.ts';
 import type { Space } from './space.ts';
 import type { Fault } from './spec/index.ts';
+
+// Copied, because V8 folds only constants of the same file into the code that it makes of a fill.
+const { pageLow } = bits;
+const { entryFlags, ownerOf, pageHiOf } = iotlbEntry;
 
 export class CachedTranslations {
   /** There is a probe, or somebody counts. */

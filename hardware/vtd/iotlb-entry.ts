@@ -7,16 +7,20 @@ const { Access, AddressType, FLAGS, FRAME_HI, FRAME_LO, isExecute, NO_PASID, RIG
 
 // Flags. The low two bits are the rights that a hit may use without a closer look: none where the page meets the
 // interrupt range, and no write where a dirty flag has to be set first.
-export const SNOOP = 1 << 2;
+const SNOOP_FLAG = 1 << 2;
 const FAULT_DISABLE = 1 << 3;
 const RIGHTS_SHIFT = 4;
 /** A write needs no dirty flag to be set. */
-export const NEEDS_NO_FLAG = 1 << 6;
+const CLEAN = 1 << 6;
 /** A translation request has passed the gate of the context entry. */
-export const FOR_DEVICES = 1 << 7;
+const DEVICES = 1 << 7;
 /** An execute request has found that it may execute. */
-export const FOR_EXECUTION = 1 << 8;
+const EXECUTION = 1 << 8;
 const KIND_SHIFT = 9;
+export const NEEDS_NO_FLAG = CLEAN;
+export const FOR_DEVICES = DEVICES;
+export const FOR_EXECUTION = EXECUTION;
+export const SNOOP = SNOOP_FLAG;
 
 const INTERRUPT_BASE = 0xfee0_0000;
 const INTERRUPT_SHIFT = 20;
@@ -34,13 +38,16 @@ export function pageHiOf({ hi, pasid, access }: Translation): number {
 }
 
 export function entryFlags(t: Translation, kind: number): number {
-  const { leaf, snoop, faultDisable, addressType } = t;
-  const clean = leaf.dirty ? RIGHTS : Access.READ;
-  const plain = meetsInterruptRange(leaf) ? 0 : leaf.rights & clean;
-  const qualities = (snoop ? SNOOP : 0) | (faultDisable ? FAULT_DISABLE : 0) | (leaf.dirty ? NEEDS_NO_FLAG : 0);
-  const devices = addressType === AddressType.TRANSLATION ? FOR_DEVICES : 0;
-  const execution = isExecute(t) && leaf.executable ? FOR_EXECUTION : 0;
-  return plain | qualities | devices | execution | (leaf.rights << RIGHTS_SHIFT) | (kind << KIND_SHIFT);
+  const { leaf } = t;
+  const { rights } = leaf;
+  let flags = (rights << RIGHTS_SHIFT) | (kind << KIND_SHIFT);
+  if (!meetsInterruptRange(leaf)) flags |= leaf.dirty === true ? rights : rights & Access.READ;
+  if (t.snoop === true) flags |= SNOOP_FLAG;
+  if (t.faultDisable === true) flags |= FAULT_DISABLE;
+  if (leaf.dirty === true) flags |= CLEAN;
+  if (t.addressType === AddressType.TRANSLATION) flags |= DEVICES;
+  if (leaf.executable === true && isExecute(t)) flags |= EXECUTION;
+  return flags;
 }
 
 /** PGTT of the space that the entry belongs to. */
@@ -61,13 +68,13 @@ export function unpack({ words }: Iotlb, i: number, t: Translation): void {
   leaf.frameLo = words[i + FRAME_LO]!;
   leaf.shift = words[i + SHIFT]!;
   leaf.rights = rightsOf(flags);
-  leaf.executable = (flags & FOR_EXECUTION) !== 0;
-  leaf.snoop = (flags & SNOOP) !== 0;
-  leaf.dirty = (flags & NEEDS_NO_FLAG) !== 0;
+  leaf.executable = (flags & EXECUTION) !== 0;
+  leaf.snoop = (flags & SNOOP_FLAG) !== 0;
+  leaf.dirty = (flags & CLEAN) !== 0;
   t.faultDisable = (flags & FAULT_DISABLE) !== 0;
 }
 
 /** Some byte of the page lies in 0xFEEx_xxxx. */
 export function meetsInterruptRange({ frameHi, frameLo, shift }: Leaf): boolean {
-  return frameHi === 0 && (frameLo ^ INTERRUPT_BASE) >>> Math.max(shift, INTERRUPT_SHIFT) === 0;
+  return frameHi === 0 && (frameLo ^ INTERRUPT_BASE) >>> (shift < INTERRUPT_SHIFT ? INTERRUPT_SHIFT : shift) === 0;
 }

@@ -11,11 +11,9 @@ import {
   AddressType,
   type EntryCacheSpec,
   Era,
-  exceeds,
   type IommuProbe,
   Iotlb,
   type IotlbSpec,
-  inInterruptRange,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
@@ -33,13 +31,17 @@ import type { PerformanceEvents } from './performance-events.ts';
 import { checkMode, type RootPointer, translates } from './root-pointer.ts';
 import { ScalableTables } from './scalable-tables.ts';
 import { SecondStage } from './second-stage.ts';
-import { Kind, LEGACY, SCALABLE, type Space } from './space.ts';
-import { FAULTS, type Fault, TranslationTableMode } from './spec/index.ts';
+import * as spaces from './space.ts';
+import { LEGACY, SCALABLE, type Space } from './space.ts';
+import * as spec from './spec/index.ts';
+import { FAULTS, type Fault } from './spec/index.ts';
 import { faultAt } from './walk-end.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
-const { FLAGS, FRAME_HI, FRAME_LO, isExecute, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
+const { exceeds, FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, isExecute, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
 const { SNOOP } = iotlbEntry;
+const { Kind } = spaces;
+const { TranslationTableMode } = spec;
 
 /** What an access that the IOTLB can answer alone may ask for. */
 const ORDINARY = RIGHTS | Access.PRIVILEGED;
@@ -172,7 +174,7 @@ export class Translator {
    * in memory; false when the request needs the whole procedure.
    */
   quick(t: Translation<Fault>, memory: PhysicalMemory): boolean {
-    if (!this.#missed || this.probe !== null || (t.access & ~RIGHTS) !== 0) return false;
+    if (this.#missed !== true || this.probe !== null || (t.access & ~RIGHTS) !== 0) return false;
     const isLegacy = this.#root.mode === TranslationTableMode.LEGACY;
     const space = isLegacy ? (this.legacy.cache?.find(t.requester) ?? null) : this.scalable.cached(t);
     if (space === null || space.fault !== null || space.kind === Kind.PASS_THROUGH) return false;
@@ -180,14 +182,14 @@ export class Translator {
     if (space.first === null) {
       const second = space.second!;
       if (exceeds(hi, second.addressBits)) return false;
-      if (!this.secondStage.quick(memory, leaf, second, access, hi, lo)) return false;
+      if (this.secondStage.quick(memory, leaf, second, access, hi, lo) !== true) return false;
     } else if (
       this.firstStage.structures !== null ||
-      !this.firstStage.quick.walk(memory, leaf, space, access, hi, lo)
+      this.firstStage.quick.walk(memory, leaf, space, access, hi, lo) !== true
     ) {
       return false;
     }
-    leaf.snoop ||= space.pageSnoop;
+    if (space.pageSnoop === true) leaf.snoop = true;
     t.succeed();
     if (inInterruptRange(t.hpaHi, t.hpaLo)) return false;
     t.status = Status.SUCCESS;
