@@ -4,24 +4,20 @@
  */
 import { maskOf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
-import {
-  entryOffset,
-  FS_PTE,
-  isCanonical,
-  isFirstStageLeaf,
-  type ReservedMasks,
-  radixShift,
-} from '../formats/index.ts';
+import { FS_PDE, FS_PTE, type ReservedMasks } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
-import { exceeds, Leaf } from '../iommu/index.ts';
+import { Leaf } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import type { SecondStage } from './second-stage.ts';
+import { NearTable, type SecondStage } from './second-stage.ts';
 import type { Space } from './space.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
-const { Access, RIGHTS } = iommu;
-const { LEAF_MASKS } = formats;
-const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(FS_PTE, (field) => field === FS_PTE.ADDR);
+const { Access, exceeds, RIGHTS } = iommu;
+const { isCanonical, LEAF_MASKS, radixShift } = formats;
+const PS = FS_PDE.PS.mask;
+const ADDRESS = maskOf(FS_PTE, (field) => field === FS_PTE.ADDR);
+const ADDRESS_LO = ADDRESS[0]!;
+const ADDRESS_HI = ADDRESS[1]!;
 /** What every entry on the way has to have. */
 const USED = FS_PTE.P.mask | FS_PTE.US.mask | FS_PTE.A.mask;
 const EA = FS_PTE.EA.mask;
@@ -34,6 +30,7 @@ export class QuickFirstStage {
   readonly #second: SecondStage;
   /** Where a table of the first stage lies, when nested. */
   readonly #inner = new Leaf();
+  readonly #near = new NearTable();
 
   constructor(reserved: ReservedMasks, reservedWithXd: ReservedMasks, second: SecondStage) {
     this.#reserved = reserved;
@@ -50,25 +47,34 @@ export class QuickFirstStage {
     const needed = USED | (first.extendedAccessed ? EA : 0) | (writes ? RW : 0);
     const tableRights = second?.flags === true ? RIGHTS : Access.READ;
     const inner = this.#inner;
-    let { tableHi, tableLo } = first;
+    const near = this.#near;
+    near.forget();
+    let { tableHi, tableLo, levels: level } = first;
     let rights = RW;
-    for (let level = first.levels; ; level--) {
+    // The indexes into the tables, the next one uppermost.
+    const unused = 52 - 9 * level;
+    let indexes = (hi << unused) | (lo >>> (32 - unused));
+    let further = lo << unused;
+    for (; ; level = (level - 1) | 0) {
       let atHi = tableHi;
-      let atLo = tableLo | entryOffset(level, hi, lo);
+      let atLo = tableLo | ((indexes >>> 20) & 0xff8);
+      indexes = (indexes << 9) | (further >>> 23);
+      further <<= 9;
       if (second !== null) {
         if (exceeds(atHi, second.addressBits)) return false;
-        if (!this.#second.quick(memory, inner, second, tableRights, atHi, atLo)) return false;
+        if (this.#second.quick(memory, inner, second, tableRights, atHi, atLo, near) !== true) return false;
         atHi = inner.frameHi;
         atLo = inner.frameLo | (atLo & ((1 << inner.shift) - 1));
       }
       const at = memory.locate(atHi, atLo);
       if (at < 0) return false;
-      const entryLo = memory.pool[at]!;
-      const entryHi = memory.pool[at + 1]!;
-      const isLeaf = isFirstStageLeaf(level, entryLo);
+      const { pool } = memory;
+      const entryLo = pool[at]!;
+      const entryHi = pool[(at + 1) | 0]!;
+      // As `isFirstStageLeaf` has it, without a call.
+      const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
       const kind = isLeaf ? LEAF_MASKS + level : level;
-      const missing = needed & ~entryLo;
-      if ((missing | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
+      if (((needed & ~entryLo) | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
       rights &= entryLo;
       tableHi = entryHi & ADDRESS_HI;
       tableLo = entryLo & ADDRESS_LO;
@@ -87,35 +93,18 @@ export class QuickFirstStage {
         leaf.dirty = isDirty;
         return true;
       }
-      return this.#nested(memory, leaf, space, wanted, {
-        hi: tableHi,
-        lo: tableLo | (lo & ((1 << shift) - 1)),
-        shift,
-        granted,
-        isDirty,
-      });
+      // The page's guest address through the second stage.
+      const pageLo = tableLo | (lo & ((1 << shift) - 1));
+      if (exceeds(tableHi, second.addressBits)) return false;
+      if (this.#second.quick(memory, leaf, second, wanted, tableHi, pageLo, near) !== true) return false;
+      leaf.rights &= granted;
+      if (!isDirty) leaf.dirty = false;
+      // The smaller of the two pages is what the pair translates.
+      if (leaf.shift > shift) {
+        leaf.frameLo |= pageLo & ((1 << leaf.shift) - 1) & (-1 << shift);
+        leaf.shift = shift;
+      }
+      return true;
     }
   }
-
-  /** The page's guest address through the second stage. */
-  #nested(memory: PhysicalMemory, leaf: Leaf, { second }: Space, wanted: number, page: GuestPage): boolean {
-    if (exceeds(page.hi, second!.addressBits)) return false;
-    if (!this.#second.quick(memory, leaf, second!, wanted, page.hi, page.lo)) return false;
-    leaf.rights &= page.granted;
-    leaf.dirty &&= page.isDirty;
-    // The smaller of the two pages is what the pair translates.
-    if (leaf.shift > page.shift) {
-      leaf.frameLo |= page.lo & ((1 << leaf.shift) - 1) & (-1 << page.shift);
-      leaf.shift = page.shift;
-    }
-    return true;
-  }
-}
-
-interface GuestPage {
-  readonly hi: number;
-  readonly lo: number;
-  readonly shift: number;
-  readonly granted: number;
-  readonly isDirty: boolean;
 }

@@ -55,6 +55,32 @@ const ADDRESS = maskOf(SS_PTE, (field) => field === SS_PTE.ADDR);
 const ADDRESS_LO = ADDRESS[0]!;
 const ADDRESS_HI = ADDRESS[1]!;
 
+/** No upper 11 bits of a half. */
+const NOWHERE = -1;
+
+/** The table of pages that a quick walk has ended in. */
+export class NearTable {
+  /** The upper bits of the addresses that it translates. */
+  hi = 0;
+  prefix = NOWHERE;
+  tableHi = 0;
+  tableLo = 0;
+  /** What the entries on the way to it grant. */
+  rights = 0;
+
+  forget(): void {
+    this.prefix = NOWHERE;
+  }
+
+  remember(hi: number, lo: number, tableHi: number, tableLo: number, rights: number): void {
+    this.hi = hi;
+    this.prefix = lo >>> 21;
+    this.tableHi = tableHi;
+    this.tableLo = tableLo;
+    this.rights = rights;
+  }
+}
+
 export class SecondStage {
   probe: IommuProbe | null = null;
   /** RTADDR.SSIRWE as latched: IR and IW count instead of R and W. */
@@ -137,21 +163,43 @@ export class SecondStage {
     }
   }
 
-  /** True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. */
-  quick(memory: PhysicalMemory, leaf: Leaf, stage: SecondStageTable, wanted: number, hi: number, lo: number): boolean {
-    if (this.ioRights || this.structures !== null) return false;
+  /**
+   * True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. `near` is for the
+   * addresses of one nested walk: one in the same 2 MiB as the last begins at the last one's table of pages. What led there
+   * is not read again, and cannot have changed: memory is at hand, and nobody else acts before the walk has ended.
+   */
+  quick(
+    memory: PhysicalMemory,
+    leaf: Leaf,
+    stage: SecondStageTable,
+    wanted: number,
+    hi: number,
+    lo: number,
+    near: NearTable | null = null,
+  ): boolean {
+    if (this.ioRights === true || this.structures !== null) return false;
     const reservedLo = this.#reservedLo;
     const reservedHi = this.#reservedHi;
-    const flags = stage.flags ? A : 0;
+    const flags = stage.flags === true ? A : 0;
     const needed = wanted | flags;
-    const { levels } = stage;
-    // The indexes into the tables, the next one uppermost.
-    const unused = 52 - 9 * levels;
-    let indexes = (hi << unused) | (lo >>> (32 - unused));
-    let further = lo << unused;
-    let { tableHi, tableLo } = stage;
+    let { tableHi, tableLo, levels: level } = stage;
     let rights = RIGHTS;
-    for (let level = levels; ; level = (level - 1) | 0) {
+    // The indexes into the tables, the next one uppermost.
+    let indexes = 0;
+    let further = 0;
+    if (near !== null && near.prefix === lo >>> 21 && near.hi === hi) {
+      if ((wanted & ~near.rights) !== 0) return false;
+      tableHi = near.tableHi;
+      tableLo = near.tableLo;
+      rights = near.rights;
+      level = 1;
+      indexes = lo << 11;
+    } else {
+      const unused = 52 - 9 * level;
+      indexes = (hi << unused) | (lo >>> (32 - unused));
+      further = lo << unused;
+    }
+    for (; ; level = (level - 1) | 0) {
       const frame = memory.frame(tableHi, tableLo);
       if (frame < 0) return false;
       const at = (frame + ((indexes >>> 22) & 0x3fe)) | 0;
@@ -160,10 +208,11 @@ export class SecondStage {
       const { pool } = memory;
       const entryLo = pool[at]!;
       const entryHi = pool[(at + 1) | 0]!;
-      // As `isSecondStageLeaf` has it; two calls into other files would cost a tenth of the walk.
+      // As `isSecondStageLeaf` has it, without a call.
       const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
       const kind = isLeaf ? LEAF_MASKS + level : level;
       if (((needed & ~entryLo) | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
+      if (near !== null && level === 1) near.remember(hi, lo, tableHi, tableLo, rights);
       rights &= entryLo;
       // Address bits that the host does not have are reserved, so that a clean entry holds none of them.
       tableHi = entryHi & ADDRESS_HI;

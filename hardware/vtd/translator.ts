@@ -182,7 +182,7 @@ export class Translator {
     if (space.first === null) {
       const second = space.second!;
       if (exceeds(hi, second.addressBits)) return false;
-      if (this.secondStage.quick(memory, leaf, second, access, hi, lo) !== true) return false;
+      if (this.secondStage.quick(memory, leaf, second, access, hi, lo, null) !== true) return false;
     } else if (
       this.firstStage.structures !== null ||
       this.firstStage.quick.walk(memory, leaf, space, access, hi, lo) !== true
