@@ -42,7 +42,7 @@ describe('A requester, by the configuration of its function,', () => {
   ])('has %s', (_, { tags, extended = false, wide = false }: Width, most, lowest) => {
     const bench = new RequesterBench({
       tags,
-      link: { credits: { posted: 1, nonPosted: 1024 } },
+      link: { credits: { PH: 1, NPH: 1024 } },
       config: { pciExpress: { tenBitTags: true } },
     });
     bench.program(0, 0, extended).control2(wide ? TEN_BIT_TAGS : 0);
