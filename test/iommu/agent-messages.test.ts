@@ -1,6 +1,7 @@
 /** Invalidations of device-TLBs and page requests as messages between a timed IOMMU and devices (pcie.md 3.4 to 3.8). */
 import { describe, expect, it } from 'vitest';
-import { MessageRouting, Tlp, TlpKind } from '../../hardware/pcie/index.ts';
+import { MEMORY_CONTROLLER, MemoryController } from '../../hardware/memory/index.ts';
+import { MessageRouting, RootComplex, Tlp, TlpKind } from '../../hardware/pcie/index.ts';
 import { type IommuSubject, REQUESTER } from '../contracts/iommu-bench.ts';
 import { AGENT, AgentBench, type AgentOptions } from './agent-bench.ts';
 import { AMD } from './contract/amd.ts';
@@ -148,6 +149,15 @@ describe('A device that does not complete an invalidation', () => {
     bench.pass(3000);
     expect([bench.unit.read(EVENT_TAIL, 8), bench.isDone]).toEqual([0x10n, true]);
     expect(bench.memory.read64(EVENTS)! >> 60n).toBe(7n);
+  });
+
+  it('may be one that is not there: behind a root complex its time is up too.', () => {
+    const bench = new AgentBench(VTD_UNIT, { invalidationTimeout: 10_000 });
+    const controller = new MemoryController(bench.engine, bench.memory, MEMORY_CONTROLLER);
+    new RootComplex(bench.engine, controller).attach(bench.agent);
+    bench.submit(bench.software.invalidatePage, bench.software.wait);
+    bench.engine.run();
+    expect([bench.unit.read(FSTS, 4), bench.isDone]).toEqual([ITE, false]);
   });
 
   it('sets ICE of a VT-d unit when it completes what nobody has asked for.', () => {
