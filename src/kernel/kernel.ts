@@ -6,11 +6,12 @@
  */
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../hardware/sim/index.ts';
-import { formatResult } from '../uapi/index.ts';
+import { ENODEV, formatResult } from '../uapi/index.ts';
 import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
 import { AddressSpace } from './address-space.ts';
 import { AmdDriver } from './amd/driver.ts';
 import type { Bus, Firmware } from './bus.ts';
+import { KernelDriver } from './drivers/index.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
 import type { FileOperations } from './files.ts';
 import { Interrupts } from './interrupts.ts';
@@ -104,6 +105,15 @@ export class Kernel {
   /** A message reached the CPU. */
   interrupt(address: number, data: number): void {
     this.interrupts.deliver(address, data);
+  }
+
+  /** Takes a function for a driver inside the kernel, by its address or name: -ENODEV, -EBUSY. */
+  driver(name: string): KernelDriver | number {
+    const { deviceNames } = this.#options;
+    const device = this.#devices.find(({ rid, address }) => address === name || deviceNames[rid] === name);
+    if (device === undefined) return -ENODEV;
+    const { iommu, interrupts, allocator } = this;
+    return KernelDriver.take(device, { bus: this.#bus, pci: this.#pci, iommu, interrupts, allocator });
   }
 
   process(name: string): Process {

@@ -53,7 +53,7 @@ const DOMAIN_IDS = 2 ** 16;
 export class AmdDriver implements IommuDriver {
   readonly name: string;
   readonly bus: Bus;
-  readonly attachments = new Attachments();
+  readonly attachments: Attachments;
   readonly #services: IommuServices;
   readonly #unit: AmdUnit;
   readonly #legacy: boolean;
@@ -69,6 +69,7 @@ export class AmdDriver implements IommuDriver {
   readonly #dids = new Set<number>();
 
   constructor(services: IommuServices, { name, unit, legacy }: AmdPlace) {
+    this.attachments = new Attachments(services.engine);
     this.name = name;
     this.bus = services.bus;
     this.#services = services;

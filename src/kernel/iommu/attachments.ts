@@ -6,8 +6,8 @@
  * each group of page requests once, by `PageRequestGroup.respond`.
  */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
-import type { Script } from '../../../hardware/sim/index.ts';
-import { EINVAL } from '../../uapi/index.ts';
+import { type Engine, type Script, Signal, waitFor } from '../../../hardware/sim/index.ts';
+import { EINVAL, ENODEV } from '../../uapi/index.ts';
 import type { IommuFault } from '../fault-log.ts';
 import type { PciDevice } from '../pci/index.ts';
 
@@ -75,8 +75,16 @@ export interface Attachment {
   closing: boolean;
 }
 
+/** In place of a page request group's index: the device has told of it in its own way. */
+export const OWN_WAY = -1;
+
 export class Attachments {
+  readonly #engine: Engine;
   readonly #all = new Map<number, Attachment>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
 
   /** `undefined` when nothing is attached there. */
   find(requester: number, pasid: number): Attachment | undefined {
@@ -100,6 +108,22 @@ export class Attachments {
 
   reportFault(fault: IommuFault): void {
     this.find(fault.requester, fault.pasid)?.handlers.onFault?.(fault);
+  }
+
+  /**
+   * A device has told its driver, not the IOMMU, that it wants a page: whoever handles the attachment's page requests is
+   * asked, and this waits for the answer. -ENODEV when nobody does.
+   */
+  *reportPageFault(device: PciDevice, request: PageRequest, pasid = NO_PASID): Script<PageResponse | number> {
+    const answer = new Signal<PageResponse>(this.#engine, `an answer to a page fault of ${device.address}`);
+    const from = { requester: device.requester, pasid, index: OWN_WAY, requests: [request] };
+    // biome-ignore lint/correctness/useYield: the answer goes to whoever reported, and takes no time
+    const group = new PageRequestGroup(from, function* (_, response) {
+      answer.fire(response);
+      return 0;
+    });
+    if (!this.takePageRequests(group)) return -ENODEV;
+    return yield* waitFor(answer);
   }
 
   /** Hands a group to whoever handles it; false when nobody does, and the driver has to refuse it. */

@@ -51,6 +51,14 @@ export class IommuGroup {
     return 0;
   }
 
+  /** For the kernel's own drivers, which trust each other with all devices of a group: -EBUSY when somebody else has it. */
+  claimForKernel(kernel: object): number {
+    if (this.isFirmware || (this.#owner !== null && this.#owner !== kernel)) return -EBUSY;
+    this.#owner = kernel;
+    this.#claims++;
+    return 0;
+  }
+
   release(): void {
     this.#claims--;
     if (this.#claims === 0) this.#owner = null;

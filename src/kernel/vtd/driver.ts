@@ -57,7 +57,7 @@ export interface VtdPlace {
 export class VtdDriver implements IommuDriver {
   readonly name: string;
   readonly bus: Bus;
-  readonly attachments = new Attachments();
+  readonly attachments: Attachments;
   readonly #services: IommuServices;
   readonly #place: VtdPlace;
   readonly #registers: Registers;
@@ -69,6 +69,7 @@ export class VtdDriver implements IommuDriver {
   readonly #dids = new Set<number>();
 
   constructor(services: IommuServices, place: VtdPlace) {
+    this.attachments = new Attachments(services.engine);
     this.name = place.name;
     this.bus = services.bus;
     this.#services = services;

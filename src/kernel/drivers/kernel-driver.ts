@@ -1,0 +1,172 @@
+/**
+ * What a driver inside the kernel has of its device: registers, interrupts, memory, what the device may do beside plain DMA,
+ * the address spaces that it is attached to, and a way to report faults that the device tells in a manner of its own.
+ *
+ * Scripts that can fail give 0 or a negative errno.
+ */
+import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { Protection } from '../../../hardware/formats/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import { EBUSY, ENODEV } from '../../uapi/index.ts';
+import type { AccessSize, Bus } from '../bus.ts';
+import type { Interrupts } from '../interrupts.ts';
+import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
+import type { AttachOptions, DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
+import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
+import type { PageAllocator } from '../page-allocator.ts';
+import type { Pci, PciDevice } from '../pci/index.ts';
+import { DeviceInterrupts } from './device-interrupts.ts';
+import { type DeviceBuffer, DriverMemory } from './memory.ts';
+import { type DeviceRights, TranslationFeatures } from './translation-features.ts';
+
+export type { DeviceRights } from './translation-features.ts';
+
+/** What drivers are made of. */
+export interface DriverServices {
+  readonly bus: Bus;
+  readonly pci: Pci;
+  readonly iommu: Iommu;
+  readonly interrupts: Interrupts;
+  readonly allocator: PageAllocator;
+}
+
+interface Attached {
+  readonly domain: Translation;
+  readonly pasid: number | undefined;
+}
+
+export class KernelDriver {
+  readonly device: PciDevice;
+  readonly memory: DriverMemory;
+  readonly #services: DriverServices;
+  readonly #group: IommuGroup;
+  readonly #interrupts: DeviceInterrupts;
+  readonly #features: TranslationFeatures;
+  readonly #attached: Attached[] = [];
+  readonly #domains = new Set<IommuDomain>();
+
+  private constructor(device: PciDevice, group: IommuGroup, services: DriverServices) {
+    const { bus, interrupts, allocator } = services;
+    this.device = device;
+    this.memory = new DriverMemory(allocator, bus.memory);
+    this.#services = services;
+    this.#group = group;
+    this.#interrupts = new DeviceInterrupts(bus, interrupts, device);
+    this.#features = new TranslationFeatures(bus, device.rid);
+  }
+
+  /** Takes the device for the kernel: -ENODEV when no IOMMU serves it, -EBUSY when a process has it or firmware keeps it. */
+  static take(device: PciDevice, services: DriverServices): KernelDriver | number {
+    const group = services.iommu.groupOf(device);
+    if (group === undefined) return -ENODEV;
+    if (group.claimForKernel(services.iommu) < 0) return -EBUSY;
+    return new KernelDriver(device, group, services);
+  }
+
+  /** Stops the device, takes everything away from it, and lets go of it. */
+  *release(): Script<number> {
+    yield* this.#services.pci.setBusMaster(this.device, false);
+    yield* this.#features.disable();
+    for (const { domain, pasid } of this.#attached.splice(0)) {
+      const result = yield* domain.detach(this.device, pasid);
+      // Nobody knows what hardware still reaches: memory and tables stay.
+      if (result < 0) return result;
+    }
+    for (const domain of this.#domains) yield* domain.destroy();
+    this.#domains.clear();
+    this.#interrupts.free();
+    this.memory.freeAll();
+    this.#group.release();
+    return 0;
+  }
+
+  /** Reads a register of a base address. All ones where nothing answers. */
+  read(bar: number, offset: number, size: AccessSize): Script<bigint> {
+    return this.#services.bus.mmioRead(this.#at(bar, offset), size);
+  }
+
+  write(bar: number, offset: number, size: AccessSize, value: bigint): Script {
+    return this.#services.bus.mmioWrite(this.#at(bar, offset), size, value);
+  }
+
+  configRead(offset: number, size: 1 | 2 | 4): Script<number> {
+    return this.#services.bus.configRead(this.device.rid, offset, size);
+  }
+
+  configWrite(offset: number, size: 1 | 2 | 4, value: number): Script {
+    return this.#services.bus.configWrite(this.device.rid, offset, size, value);
+  }
+
+  setBusMaster(on: boolean): Script {
+    return this.#services.pci.setBusMaster(this.device, on);
+  }
+
+  /** `handler` runs for each interrupt message of a vector: 0, -EINVAL, -EOPNOTSUPP, -ENOSPC. */
+  requestInterrupt(vector: number, handler: () => Script): Script<number> {
+    return this.#interrupts.request(vector, `${this.device.address} vector ${vector}`, handler);
+  }
+
+  /**
+   * Lets the device send PASIDs, keep translations, ask for pages. Before anything is attached: 0, -EBUSY, -EINVAL,
+   * -EOPNOTSUPP when device or IOMMU cannot.
+   */
+  *permit(rights: DeviceRights): Script<number> {
+    const refusal = yield* this.#features.refusal(rights);
+    if (refusal < 0) return refusal;
+    const { ats = false, pageRequests = 0 } = rights;
+    const result = this.#group.driver.prepare(this.device, { deviceTlb: ats, pageRequests: pageRequests > 0 });
+    return result < 0 ? result : yield* this.#features.enable(rights);
+  }
+
+  /** Takes all of that away from the device; its IOMMU goes on expecting it. */
+  revoke(): Script {
+    return this.#features.disable();
+  }
+
+  /** An empty address space for this device's IOMMU. */
+  *domain(options?: DomainOptions): Script<IommuDomain | number> {
+    const domain = yield* this.#group.driver.allocateDomain(options);
+    if (typeof domain !== 'number') this.#domains.add(domain);
+    return domain;
+  }
+
+  /** Maps a buffer from I/O virtual page `first` on; on failure nothing stays mapped. */
+  map(domain: IommuDomain, first: PageNumber, buffer: DeviceBuffer, protection: Protection): Script<number> {
+    return this.#services.iommu.map(domain, first, buffer.frames, protection);
+  }
+
+  unmap(domain: IommuDomain, first: PageNumber, pages: number): Script<number> {
+    return this.#services.iommu.unmap(domain, first, pages);
+  }
+
+  /** Routes the device's requests into a domain, those of a PASID or those without one. */
+  *attach(domain: Translation, options: AttachOptions = {}): Script<number> {
+    const result = yield* domain.attach(this.device, options);
+    if (result === 0) this.#attached.push({ domain, pasid: options.pasid });
+    return result;
+  }
+
+  *detach(domain: Translation, pasid?: number): Script<number> {
+    const result = yield* domain.detach(this.device, pasid);
+    const at = this.#attached.findIndex((one) => one.domain === domain && one.pasid === pasid);
+    if (result === 0 && at >= 0) this.#attached.splice(at, 1);
+    return result;
+  }
+
+  /**
+   * The device has told in a manner of its own that it wants a page. Whoever is attached there is asked as if a page request
+   * had come, and this waits for the answer. -ENODEV when nothing is attached there that answers.
+   */
+  reportPageFault(request: PageRequest, pasid?: number): Script<PageResponse | number> {
+    return this.#group.driver.attachments.reportPageFault(this.device, request, pasid);
+  }
+
+  #at(bar: number, offset: number): number {
+    const { address, bars } = this.device;
+    const found = bars.get(bar);
+    if (found === undefined || offset < 0 || offset >= found.bytes) {
+      throw new RangeError(`${address}: a driver accesses offset ${offset} of base address ${bar}`);
+    }
+    return found.address + offset;
+  }
+}
