@@ -8,7 +8,7 @@ import type { Device } from '../../hardware/pcie/index.ts';
 import type { Engine } from '../../hardware/sim/index.ts';
 import { deviceName, place } from './fabric/schema.ts';
 import { quote } from './input-error.ts';
-import { choice, oneOf, section, whole } from './kinds.ts';
+import { choice, oneOf, powerOfTwo, section, whole } from './kinds.ts';
 
 /** Who the device is in its machine. */
 export interface Identity {
@@ -42,6 +42,14 @@ const DMA_ENGINE_MODEL = model(
     /** Largest payload in bytes that the device can handle, and reads that it may have outstanding. */
     payloadSupported: payloadSupported.default(DMA_ENGINE.payloadSupported),
     tags: whole(1, 256).default(DMA_ENGINE.tags),
+    /** Width of the PASIDs that it can send; 0 for none. */
+    pasidWidth: whole(0, 20).default(DMA_ENGINE.pasidWidth),
+    /** It keeps translations (ATS); `null`: it does not. */
+    deviceTlb: section({ sets: powerOfTwo(65_536), ways: whole(1, 4096) })
+      .nullable()
+      .default(DMA_ENGINE.deviceTlb),
+    /** Page requests that it can have outstanding (PRI); only with a device-TLB. */
+    pageRequests: whole(0, 4096).default(DMA_ENGINE.pageRequests),
   },
   (engine, spec) => new DmaEngine(engine, spec),
 );

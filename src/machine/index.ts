@@ -14,9 +14,11 @@ export {
   type Task,
   us,
 } from '../../hardware/sim/index.ts';
-export { DmaEngineDriver, type DmaResult, Program } from '../user/index.ts';
+export { type DeviceRights, KernelDriver } from '../kernel/drivers/index.ts';
+export { DmaEngineDriver, type DmaOptions, type DmaResult, Program } from '../user/index.ts';
 export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
 export { CAPTURE_FORMATS, type Capture } from './capture.ts';
+export { registersOf } from './driver-registers.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
 export * from './presets.ts';

@@ -2,10 +2,12 @@
 import {
   DmaEngineDriver,
   type Instant,
+  type KernelDriver,
   type Machine,
   type MachineInput,
   Program,
   Random,
+  registersOf,
   type Script,
 } from '../machine/index.ts';
 import type { Recorder } from '../recorder/index.ts';
@@ -88,6 +90,18 @@ export class Stage {
     const driver = yield* DmaEngineDriver.open(program, fd);
     if (typeof driver === 'number') throw new Error(`${program.name} cannot drive fd ${fd}: ${formatResult(driver)}`);
     return driver;
+  }
+
+  /** A driver inside the kernel that has taken a device. */
+  driver(name: string): KernelDriver {
+    const driver = this.machine.kernel.driver(name);
+    if (typeof driver === 'number') throw new Error(`no driver can take ${name}: ${formatResult(driver)}`);
+    return driver;
+  }
+
+  /** What knows the registers of a DMA engine, for a driver inside the kernel. */
+  dmaEngineOf(driver: KernelDriver): DmaEngineDriver {
+    return new DmaEngineDriver(registersOf(driver, 0));
   }
 
   /** The faults that the kernel has read since the last call, oldest first. */

@@ -1,5 +1,4 @@
-/** A user-space driver of the DMA engine: its registers through the regions of an open VFIO device, and nothing else. */
-import { type AnyLayout, encode, joinHalves, type Values, wordsOf } from '../../hardware/bits/index.ts';
+/** A driver of the DMA engine: it knows its registers, and nothing else of the machine. */
 import {
   ADDRESS,
   BUFFER_BYTES,
@@ -7,49 +6,56 @@ import {
   COMMAND,
   DMA_ENGINE_BAR,
   ErrorCode,
+  FAULT_ADDRESS,
   LENGTH,
   PASID,
   STATUS,
 } from '../../hardware/devices/dma-engine/spec.ts';
-import { type Blocking, errnoName, VFIO_DEVICE_GET_REGION_INFO } from '../uapi/index.ts';
+import { type Blocking, errnoName } from '../uapi/index.ts';
+import { type DeviceRegisters, getRegister, regionOf, setRegister } from './device-registers.ts';
 import type { Program } from './program.ts';
 
 /** How a transfer ended: with the bytes read, or with the device's error, or with the errno of a system call. */
 export type DmaResult =
   | { readonly ok: true; readonly data: Uint8Array }
-  | { readonly ok: false; readonly error: string };
+  | { readonly ok: false; readonly error: string; readonly faultAddress?: bigint };
+
+/** As whom the device speaks, and what it does about a page that has no translation. */
+export interface DmaOptions {
+  /** Left out: requests carry none. */
+  readonly pasid?: number;
+  readonly privileged?: boolean;
+  /** Ask for the page (PRI) instead of giving up. */
+  readonly requestPages?: boolean;
+  /** What the AT field says, whatever the device knows: 2 is translated. */
+  readonly addressType?: 0 | 1 | 2;
+}
 
 /** How often STATUS is read, and for how long. */
 const POLL_NANOSECONDS = 200;
 const MOST_POLLS = 100_000;
 
 export class DmaEngineDriver {
-  readonly #program: Program;
-  readonly #fd: number;
-  /** Where the device's registers lie in the file. */
-  readonly #region: bigint;
+  readonly #registers: DeviceRegisters;
 
-  private constructor(program: Program, fd: number, region: bigint) {
-    this.#program = program;
-    this.#fd = fd;
-    this.#region = region;
+  constructor(registers: DeviceRegisters) {
+    this.#registers = registers;
   }
 
   /** Takes a bound device into use, or gives the errno: -EINVAL before it is bound. */
   static *open(program: Program, fd: number): Blocking<DmaEngineDriver | number> {
-    const question = { index: DMA_ENGINE_BAR };
-    const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, question);
-    return result < 0 ? result : new DmaEngineDriver(program, fd, value.offset);
+    const registers = yield* regionOf(program, fd, DMA_ENGINE_BAR);
+    return typeof registers === 'number' ? registers : new DmaEngineDriver(registers);
   }
 
   /** Lets the device read memory at `iova`. */
-  *read(iova: bigint, length: number): Blocking<DmaResult> {
+  *read(iova: bigint, length: number, options: DmaOptions = {}): Blocking<DmaResult> {
     const data = new Uint8Array(length);
     for (let at = 0; at < length; at += BUFFER_BYTES) {
       const part = Math.min(BUFFER_BYTES, length - at);
-      const error = yield* this.#transfer(iova + BigInt(at), part, false);
-      if (error !== undefined) return { ok: false, error };
-      const bytes = yield* this.#program.pread(this.#fd, part, this.#region + BigInt(BUFFER_OFFSET));
+      const failure = yield* this.#transfer(iova + BigInt(at), part, false, options);
+      if (failure !== undefined) return failure;
+      const bytes = yield* this.#registers.read(BUFFER_OFFSET, part);
       if (typeof bytes === 'number') return failed(bytes);
       data.set(bytes, at);
     }
@@ -60,61 +66,47 @@ export class DmaEngineDriver {
    * Lets the device write memory at `iova`. Success means that the writes are on their way: a device does not learn what
    * becomes of them.
    */
-  *write(iova: bigint, data: Uint8Array): Blocking<DmaResult> {
+  *write(iova: bigint, data: Uint8Array, options: DmaOptions = {}): Blocking<DmaResult> {
     for (let at = 0; at < data.length; at += BUFFER_BYTES) {
       const part = data.subarray(at, at + BUFFER_BYTES);
-      const written = yield* this.#program.pwrite(this.#fd, part, this.#region + BigInt(BUFFER_OFFSET));
+      const written = yield* this.#registers.write(BUFFER_OFFSET, part);
       if (written < 0) return failed(written);
-      const error = yield* this.#transfer(iova + BigInt(at), part.length, true);
-      if (error !== undefined) return { ok: false, error };
+      const failure = yield* this.#transfer(iova + BigInt(at), part.length, true, options);
+      if (failure !== undefined) return failure;
     }
     return { ok: true, data };
   }
 
-  /** One transfer between the device's buffer and memory: the name of what went wrong, if anything did. */
-  *#transfer(iova: bigint, length: number, write: boolean): Blocking<string | undefined> {
-    let result = yield* this.#set(ADDRESS, { ADDRESS: BigInt.asUintN(64, iova) });
-    if (result >= 0) result = yield* this.#set(LENGTH, { LENGTH: length });
-    if (result >= 0) result = yield* this.#set(PASID, {});
-    if (result >= 0) result = yield* this.#set(COMMAND, { START: 1, WRITE: write ? 1 : 0 });
-    if (result < 0) return nameOf(result);
+  /** One transfer between the device's buffer and memory: what went wrong, if anything did. */
+  *#transfer(iova: bigint, length: number, write: boolean, options: DmaOptions): Blocking<DmaResult | undefined> {
+    const { pasid, privileged = false, requestPages = false, addressType = 0 } = options;
+    const registers = this.#registers;
+    const who = pasid === undefined ? {} : { VALID: 1, PASID: pasid, PRIVILEGED: privileged ? 1 : 0 };
+    const what = { WRITE: write ? 1 : 0, REQUEST_PAGES: requestPages ? 1 : 0, ADDRESS_TYPE: addressType };
+    let result = yield* setRegister(registers, ADDRESS, { ADDRESS: BigInt.asUintN(64, iova) });
+    if (result >= 0) result = yield* setRegister(registers, LENGTH, { LENGTH: length });
+    if (result >= 0) result = yield* setRegister(registers, PASID, who);
+    if (result >= 0) result = yield* setRegister(registers, COMMAND, { START: 1, ...what });
+    if (result < 0) return failed(result);
     for (let polls = 0; polls < MOST_POLLS; polls++) {
-      const status = yield* this.#status();
-      if (typeof status === 'number') return nameOf(status);
-      if (STATUS.DONE.isSet(status)) return STATUS.ERROR.isSet(status) ? errorOf(status) : undefined;
-      yield* this.#program.sleep(POLL_NANOSECONDS);
+      const status = yield* getRegister(registers, STATUS);
+      if (typeof status === 'number') return failed(status);
+      if (STATUS.DONE.isSet(status)) return STATUS.ERROR.isSet(status) ? yield* this.#failure(status) : undefined;
+      yield* registers.sleep(POLL_NANOSECONDS);
     }
-    return 'the device does not finish';
+    return { ok: false, error: 'the device does not finish' };
   }
 
-  *#status(): Blocking<Uint32Array | number> {
-    const offset = STATUS.$.offset!;
-    const bytes = yield* this.#program.pread(this.#fd, 4, this.#region + BigInt(offset));
-    if (typeof bytes === 'number') return bytes;
-    const words = new Uint32Array(offset / 4 + 1);
-    words[offset / 4] = wordsOf(bytes)[0]!;
-    return words;
+  *#failure(status: Uint32Array): Blocking<DmaResult> {
+    const code = STATUS.ERROR_CODE.get(status);
+    const error = Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? `error ${code}`;
+    if (code !== ErrorCode.NO_TRANSLATION) return { ok: false, error };
+    const words = yield* getRegister(this.#registers, FAULT_ADDRESS);
+    if (typeof words === 'number') return failed(words);
+    return { ok: false, error, faultAddress: FAULT_ADDRESS.ADDRESS.big(words) };
   }
-
-  *#set<L extends AnyLayout>(register: L, values: Values<L>): Blocking<number> {
-    const words = encode(register, values);
-    const bytes = new Uint8Array(words.length * 4);
-    const view = new DataView(bytes.buffer);
-    if (words.length === 1) view.setUint32(0, words[0]!, true);
-    else view.setBigUint64(0, joinHalves(words[1]!, words[0]!), true);
-    return yield* this.#program.pwrite(this.#fd, bytes, this.#region + BigInt(register.$.offset!));
-  }
-}
-
-function errorOf(status: Uint32Array): string {
-  const code = STATUS.ERROR_CODE.get(status);
-  return Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? `error ${code}`;
-}
-
-function nameOf(result: number): string {
-  return errnoName(result) ?? String(result);
 }
 
 function failed(result: number): DmaResult {
-  return { ok: false, error: nameOf(result) };
+  return { ok: false, error: errnoName(result) ?? String(result) };
 }

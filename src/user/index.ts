@@ -1,3 +1,4 @@
 /** What runs in user space and speaks only the uAPI. */
-export { DmaEngineDriver, type DmaResult } from './dma-engine.ts';
+export type { DeviceRegisters } from './device-registers.ts';
+export { DmaEngineDriver, type DmaOptions, type DmaResult } from './dma-engine.ts';
 export { type Exchange, Program } from './program.ts';

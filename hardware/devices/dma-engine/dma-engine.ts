@@ -5,12 +5,15 @@
  *
  * Inaccuracies: registers and buffer answer at once; a transfer starts in the instant of the command.
  */
+
+import { ATS, AtsRequester, type AtsState, type AtsTarget } from '../../ats/index.ts';
 import { RegisterFile, wordAt } from '../../bits/index.ts';
 import {
+  AddressType,
+  type CapabilitySpecs,
   type ConfigSpec,
   type Device,
   DmaStatus,
-  type DmaTarget,
   type FunctionBehaviour,
   PcieFunction,
   Requester,
@@ -29,6 +32,7 @@ import {
   DMA_ENGINE_REGISTERS,
   DMA_ENGINE_VENDOR,
   ErrorCode,
+  FAULT_ADDRESS,
   ID,
   LENGTH,
   MAGIC,
@@ -47,13 +51,21 @@ export interface DmaEngineSpec {
   readonly payloadSupported: number;
   /** Reads that may be outstanding, up to 256. Software may allow fewer. */
   readonly tags: number;
+  /** Width of the PASIDs that it can send, 1 to 20; 0 for a device without. */
+  readonly pasidWidth?: number;
+  /** It keeps translations in a device-TLB of this geometry; `null` for a device without ATS. */
+  readonly deviceTlb?: { readonly sets: number; readonly ways: number } | null;
+  /** Page requests that it can have outstanding; 0 for a device without. Only with a device-TLB. */
+  readonly pageRequests?: number;
 }
 
 /** Not architectural. */
-export const DMA_ENGINE = { payloadSupported: 512, tags: 32 } as const;
+export const DMA_ENGINE = { payloadSupported: 512, tags: 32, pasidWidth: 0, deviceTlb: null, pageRequests: 0 } as const;
 
 export interface DmaEngineState {
   transfers: number;
+  /** Of a device with ATS. */
+  readonly ats?: AtsState;
   /** The registers' words that are declared, by name. */
   readonly registers: Readonly<Record<string, number>>;
 }
@@ -73,6 +85,7 @@ const ERROR_OF: Readonly<Record<number, number>> = {
   [DmaStatus.COMPLETER_ABORT]: ErrorCode.COMPLETER_ABORT,
   [DmaStatus.NOT_MASTER]: ErrorCode.NOT_MASTER,
   [DmaStatus.TIMED_OUT]: ErrorCode.TIMED_OUT,
+  [DmaStatus.NO_TRANSLATION]: ErrorCode.NO_TRANSLATION,
 };
 
 export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Device, FunctionBehaviour {
@@ -80,6 +93,8 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
   readonly spec: DmaEngineSpec;
   readonly function: PcieFunction;
   readonly dma: Requester;
+  /** What stands between transfers and the requester, in a device with ATS. */
+  readonly ats: AtsRequester | null;
   readonly #engine: Engine;
   readonly #registers = new RegisterFile(REGISTER_BYTES, DMA_ENGINE_REGISTERS);
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
@@ -88,11 +103,14 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
   #life = 0;
 
   constructor(engine: Engine, spec: DmaEngineSpec) {
-    const { name, requester, payloadSupported } = spec;
+    const { name, requester, payloadSupported, deviceTlb = null } = spec;
     this.name = name;
     this.spec = spec;
-    this.function = new PcieFunction({ ...CONFIG, name, requester, payloadSupported }, this);
+    const capabilities = capabilitiesOf(spec);
+    this.function = new PcieFunction({ ...CONFIG, name, requester, payloadSupported, capabilities }, this);
     this.dma = new Requester(engine, this.function, spec);
+    const atsSpec = deviceTlb && { ...ATS, tlb: { ...ATS.tlb, ...deviceTlb } };
+    this.ats = atsSpec && new AtsRequester(engine, this.function, this.dma, atsSpec);
     this.dma.onMoved = (bytes) => this.#count(bytes);
     this.#engine = engine;
     this.#registers.initial(ID, { MAGIC, REVISION });
@@ -108,7 +126,8 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
       const names = $.words === 1 ? [$.name] : [`${$.name} low`, `${$.name} high`];
       return names.map((name, i) => [name, this.#registers.read32($.offset! + i * 4)] as const);
     });
-    return { transfers: this.#transfers, registers: Object.fromEntries(words) };
+    const registers = Object.fromEntries(words);
+    return { transfers: this.#transfers, ...(this.ats === null ? {} : { ats: this.ats.state }), registers };
   }
 
   memoryRead(_bar: number, offset: number, into: Uint8Array, length: number): void {
@@ -138,12 +157,17 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
     this.dma.completion(tlp);
   }
 
+  message(tlp: Tlp): void {
+    this.ats?.message(tlp);
+  }
+
   functionLevelReset(): void {
     this.#life++;
     this.#transfers = 0;
     this.#registers.reset();
     this.#buffer.fill(0);
     this.dma.reset();
+    this.ats?.reset();
   }
 
   reset(): void {
@@ -172,18 +196,26 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
     STATUS.DONE.set(words, 1);
     STATUS.ERROR.set(words, error === ErrorCode.NONE ? 0 : 1);
     STATUS.ERROR_CODE.set(words, error);
+    if (error === ErrorCode.NO_TRANSLATION) this.#noteFault();
     if (interrupt) yield* this.function.interrupt(0);
   }
 
   *#move(length: number): Script<number> {
     const buffer = this.#buffer.subarray(0, length);
     const target = this.#target();
-    if (COMMAND.WRITE.isSet(this.#registers.words)) return yield* this.dma.write(target, buffer);
-    return (yield* this.dma.read(target, length, buffer)).status;
+    const dma = target.addressType === AddressType.UNTRANSLATED ? (this.ats ?? this.dma) : this.dma;
+    if (COMMAND.WRITE.isSet(this.#registers.words)) return yield* dma.write(target, buffer);
+    return (yield* dma.read(target, length, buffer)).status;
+  }
+
+  /** What was moved says where it stopped. */
+  #noteFault(): void {
+    const { words } = this.#registers;
+    FAULT_ADDRESS.ADDRESS.setBig(words, ADDRESS.ADDRESS.big(words) + BigInt(TRANSFERRED.BYTES.get(words)));
   }
 
   /** Where the registers send a transfer, and as whom. */
-  #target(): DmaTarget {
+  #target(): AtsTarget {
     const { words } = this.#registers;
     const at = ADDRESS.$.offset! / 4;
     return {
@@ -193,6 +225,7 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
       privileged: PASID.PRIVILEGED.isSet(words),
       execute: PASID.EXECUTE.isSet(words),
       addressType: COMMAND.ADDRESS_TYPE.get(words),
+      onFault: COMMAND.REQUEST_PAGES.isSet(words) ? 'request page' : 'fail',
     };
   }
 
@@ -200,4 +233,12 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
     const { words } = this.#registers;
     TRANSFERRED.BYTES.set(words, TRANSFERRED.BYTES.get(words) + bytes);
   }
+}
+
+function capabilitiesOf({ pasidWidth = 0, deviceTlb = null, pageRequests = 0 }: DmaEngineSpec): CapabilitySpecs {
+  return {
+    ...(deviceTlb === null ? {} : { ats: { queueDepth: 32, pageAligned: true, globalInvalidate: true } }),
+    ...(deviceTlb === null || pageRequests === 0 ? {} : { pri: { capacity: pageRequests } }),
+    ...(pasidWidth === 0 ? {} : { pasid: { width: pasidWidth, privileged: true, execute: true } }),
+  };
 }

@@ -56,6 +56,7 @@ export const COMMAND = register('COMMAND', 0x18, 32, SHEET, {
   START: bit(0, 'WO', 'starts a transfer'),
   WRITE: bit(1, 'RW', '1: buffer to memory, 0: memory to buffer'),
   INTERRUPT_ENABLE: bit(2, 'RW', 'the end of the transfer is told by MSI'),
+  REQUEST_PAGES: bit(3, 'RW', 'asks for pages without a translation, if it may, and waits for them'),
   ADDRESS_TYPE: bits(5, 4, 'RW', 'AT field of the requests', { UNTRANSLATED: 0, TRANSLATION: 1, TRANSLATED: 2 }),
 });
 
@@ -71,6 +72,8 @@ export const ErrorCode = {
   BAD_LENGTH: 4,
   /** A read was not completed in time. */
   TIMED_OUT: 5,
+  /** A page has no translation that allows the access, or was refused: FAULT_ADDRESS says which. Only with ATS. */
+  NO_TRANSLATION: 6,
 } as const;
 
 export const STATUS = register('STATUS', 0x1c, 32, SHEET, {
@@ -84,4 +87,8 @@ export const TRANSFERRED = register('TRANSFERRED', 0x20, 32, SHEET, {
   BYTES: bits(12, 0, 'RO', 'bytes read without error, or written to the link'),
 });
 
-export const DMA_ENGINE_REGISTERS = [ID, ADDRESS, LENGTH, PASID, COMMAND, STATUS, TRANSFERRED] as const;
+export const FAULT_ADDRESS = register('FAULT_ADDRESS', 0x28, 64, SHEET, {
+  ADDRESS: bits(63, 0, 'RO', 'where the last transfer found no translation'),
+});
+
+export const DMA_ENGINE_REGISTERS = [ID, ADDRESS, LENGTH, PASID, COMMAND, STATUS, TRANSFERRED, FAULT_ADDRESS] as const;

@@ -1,0 +1,47 @@
+/** Registers of a device as its driver reaches them, whatever stands between. */
+import { type AnyLayout, encode, joinHalves, type Values, wordsOf } from '../../hardware/bits/index.ts';
+import { type Blocking, VFIO_DEVICE_GET_REGION_INFO } from '../uapi/index.ts';
+import type { Program } from './program.ts';
+
+/** One range of registers. Accesses give a negative errno where they fail. */
+export interface DeviceRegisters {
+  read(offset: number, length: number): Blocking<Uint8Array | number>;
+  write(offset: number, bytes: Uint8Array): Blocking<number>;
+  sleep(nanoseconds: number): Blocking<unknown>;
+}
+
+/** A region of an open VFIO device, or the errno: -EINVAL before it is bound. */
+export function* regionOf(program: Program, fd: number, index: number): Blocking<DeviceRegisters | number> {
+  const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index });
+  if (result < 0) return result;
+  const { offset: start } = value;
+  return {
+    read: (offset, length) => program.pread(fd, length, start + BigInt(offset)),
+    write: (offset, bytes) => program.pwrite(fd, bytes, start + BigInt(offset)),
+    sleep: (nanoseconds) => program.sleep(nanoseconds),
+  };
+}
+
+/** Writes a register of 32 or 64 bits with these fields set. */
+export function setRegister<L extends AnyLayout>(
+  registers: DeviceRegisters,
+  register: L,
+  values: Values<L>,
+): Blocking<number> {
+  const words = encode(register, values);
+  const bytes = new Uint8Array(words.length * 4);
+  const view = new DataView(bytes.buffer);
+  if (words.length === 1) view.setUint32(0, words[0]!, true);
+  else view.setBigUint64(0, joinHalves(words[1]!, words[0]!), true);
+  return registers.write(register.$.offset!, bytes);
+}
+
+/** The words of a register where its layout looks for them, or the errno. */
+export function* getRegister(registers: DeviceRegisters, register: AnyLayout): Blocking<Uint32Array | number> {
+  const { offset, words: count } = register.$;
+  const bytes = yield* registers.read(offset!, count * 4);
+  if (typeof bytes === 'number') return bytes;
+  const words = new Uint32Array(offset! / 4 + count);
+  words.set(wordsOf(bytes), offset! / 4);
+  return words;
+}
