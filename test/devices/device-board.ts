@@ -9,7 +9,7 @@ import {
   ROOT_COMPLEX,
   RootComplex,
 } from '../../hardware/pcie/index.ts';
-import { Engine, type Script } from '../../hardware/sim/index.ts';
+import { after, type Duration, Engine, type Script } from '../../hardware/sim/index.ts';
 
 export const RID = 0x0008;
 export const BAR = 0xfe00_0000;
@@ -48,6 +48,11 @@ export class DeviceBoard<D extends Device> {
 
   run<T>(script: Script<T>): T {
     return this.engine.runUntilDone(this.engine.spawn(script));
+  }
+
+  /** Lets time pass. */
+  pass(duration: Duration): void {
+    this.engine.runUntil(after(this.engine.now, duration));
   }
 
   /** Writes configuration registers: bytes from the start of the function's space, size, value. */

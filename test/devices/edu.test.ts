@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EDU, Edu, type EduSpec } from '../../hardware/devices/edu/index.ts';
-import { after, ms } from '../../hardware/sim/index.ts';
+import { ms } from '../../hardware/sim/index.ts';
 import { pattern } from '../pcie/board.ts';
 import { DeviceBoard, RID } from './device-board.ts';
 
@@ -26,7 +26,7 @@ function transfer(
   edu.write(0x88, 8, destination);
   edu.write(0x90, 8, count);
   edu.write(0x98, 8, command);
-  edu.engine.runUntil(after(edu.engine.now, ms(100)));
+  edu.pass(ms(100));
   edu.engine.run();
 }
 
@@ -111,8 +111,7 @@ describe('edu', () => {
     edu.write(0x98, 8, 0b101);
     edu.write(0x98, 8, 0b011);
     edu.write(0x80, 8, 0x2000);
-    const begun = edu.engine.now;
-    edu.engine.runUntil(after(begun, ms(99)));
+    edu.pass(ms(99));
     expect([edu.read(0x98, 8), edu.read(0x80, 8), edu.interrupts.length]).toEqual([0b101n, 0x1000n, 0]);
     edu.engine.run();
     expect([edu.read(0x98, 8), edu.read(0x24)]).toEqual([0b100n, 0x100n]);
