@@ -137,7 +137,7 @@ describe('The network interface', () => {
 
   it('receives in proportion to the credits where they are what limits it', () => {
     const rates = [2, 4, 8].map((posted) => {
-      const nic = new NicBoard({}, { link: { generation: 3, width: 16, credits: { posted, nonPosted: 32 } } });
+      const nic = new NicBoard({}, { link: { generation: 3, width: 16, credits: { PH: posted, NPH: 32 } } });
       nic.configure([DEVICE_CONTROL, 2, 0x2130]);
       return rateOf(nic);
     });
