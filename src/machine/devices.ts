@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { DMA_ENGINE, DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
+import { NIC, Nic } from '../../hardware/devices/nic/index.ts';
 import type { Device } from '../../hardware/pcie/index.ts';
 import type { Engine } from '../../hardware/sim/index.ts';
 import { deviceName, place } from './fabric/schema.ts';
@@ -54,9 +55,28 @@ const DMA_ENGINE_MODEL = model(
   (engine, spec) => new DmaEngine(engine, spec),
 );
 
-const MODELS = [DMA_ENGINE_MODEL] as const;
+const NIC_MODEL = model(
+  'nic',
+  {
+    payloadSupported: payloadSupported.default(NIC.payloadSupported),
+    tags: whole(1, 768).default(NIC.tags),
+    /** Queues of each kind. */
+    queues: whole(1, 64).default(NIC.queues),
+    /** Gigabits per second on the wire. */
+    lineRate: whole(1, 1600).default(NIC.lineRate),
+    /** Bytes of frames that wait for memory. */
+    buffer: whole(0x4000, 0x1000_0000).default(NIC.buffer),
+    /** Descriptors that a queue reads and writes back at a time, and frames that it reads at a time. */
+    prefetch: whole(1, 256).default(NIC.prefetch),
+    writeBack: whole(1, 256).default(NIC.writeBack),
+    framesRead: whole(1, 256).default(NIC.framesRead),
+  },
+  (engine, spec) => new Nic(engine, spec),
+);
 
-export const DEVICE = z.discriminatedUnion('model', [DMA_ENGINE_MODEL.schema], {
+const MODELS = [DMA_ENGINE_MODEL, NIC_MODEL] as const;
+
+export const DEVICE = z.discriminatedUnion('model', [DMA_ENGINE_MODEL.schema, NIC_MODEL.schema], {
   error: ({ code }) =>
     code === 'invalid_union' ? oneOfModels() : 'an object with the fields name, model, at and those of its model',
 });

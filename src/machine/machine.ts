@@ -6,6 +6,7 @@
  * `snapshot` and `inspect` show every component as plain data; `reset`.
  */
 import { hex, joinHalves } from '../../hardware/bits/index.ts';
+import { Nic, type Wire } from '../../hardware/devices/nic/index.ts';
 import type { IommuInspector, Question } from '../../hardware/index.ts';
 import { qualifiersOf } from '../../hardware/iommu/index.ts';
 import { Access, type Direction, type Tlp, type TranslationRequest } from '../../hardware/pcie/index.ts';
@@ -51,6 +52,13 @@ export class Machine {
   /** Requester ids by the devices' names. */
   get requesters(): ReadonlyMap<string, number> {
     return this.#hardware.requesters;
+  }
+
+  /** The cable of the network interface `name`. Throws when there is no such one. */
+  wire(name: string): Wire {
+    const device = this.#hardware.devices.get(name);
+    if (device instanceof Nic) return device.wire;
+    throw new Error(`the machine has no network interface ${name}`);
   }
 
   /** The kernel that runs now: a reset loads a new one. */

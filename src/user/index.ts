@@ -1,4 +1,13 @@
 /** What runs in user space and speaks only the uAPI. */
 export type { DeviceRegisters } from './device-registers.ts';
 export { DmaEngineDriver, type DmaOptions, type DmaResult } from './dma-engine.ts';
+export {
+  bytesOfQueue,
+  type DeviceMemory,
+  NicDriver,
+  type QueueShape,
+  type Received,
+  ReceiveRing,
+  TransmitRing,
+} from './nic.ts';
 export { type Exchange, Program } from './program.ts';
