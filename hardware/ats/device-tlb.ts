@@ -9,10 +9,14 @@
  */
 import { pageLow } from '../bits/index.ts';
 import { NO_PASID } from '../pcie/index.ts';
-import { FLAGS, FRAME_HI, FRAME_LO, Iotlb, type IotlbEntry, type IotlbSpec, SHIFT } from './cache/index.ts';
+import { Iotlb, type IotlbEntry, type IotlbSpec } from './cache/index.ts';
+import * as entryWords from './cache/iotlb-words.ts';
 import type { Invalidation } from './messages.ts';
 import { belowHigh, belowLow } from './ranges.ts';
 import type { TranslationEntry } from './translation-entry.ts';
+
+// Folded into the machine code, which imported constants are not.
+const { FLAGS, FRAME_HI, FRAME_LO, SHIFT } = entryWords;
 
 export interface DeviceTlbSpec extends IotlbSpec {
   /** Global entries are kept as such. Goes with Global Invalidate Supported. */

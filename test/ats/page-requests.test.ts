@@ -259,6 +259,17 @@ describe('The page request interface', () => {
     expect(b.priStatus & (STOPPED | RF)).toBe(STOPPED | RF);
   });
 
+  it('has neither failed nor heard anything unexpected when it is switched on', () => {
+    const b = unheard();
+    b.respond(7, OK);
+    b.respond(7, RESPONSE_FAILURE);
+    b.engine.run();
+    b.enablePri(null);
+    expect(b.priStatus & (RF | UPRGI)).toBe(RF | UPRGI);
+    b.enablePri(32);
+    expect(b.priStatus & (RF | UPRGI | STOPPED)).toBe(0);
+  });
+
   it('forgets what is outstanding when it is reset, which it takes only while it is off', () => {
     const b = unheard();
     const { config } = b.function;

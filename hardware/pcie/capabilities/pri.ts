@@ -94,6 +94,11 @@ export class PriCapability extends Capability<typeof PRI_CAPABILITY> {
   #enable(enabled: boolean): void {
     const changed = enabled !== this.#enabled;
     this.#enabled = enabled;
+    if (changed && enabled) {
+      // What went wrong before is over (PCIe 10.5.2.2).
+      this.set(PRI_CAPABILITY.RESPONSE_FAILURE, 0);
+      this.set(PRI_CAPABILITY.UNEXPECTED_PRG_INDEX, 0);
+    }
     this.#tellStopped();
     if (changed) this.onEnable?.(enabled);
   }
