@@ -60,29 +60,17 @@ const CAPABILITIES: CapabilitySpecs = {
   pasid: { width: 20, execute: true, privileged: true },
 };
 
-export class AtsBench {
-  readonly engine = new Engine();
-  readonly link: Link;
+/** A function with a device-TLB, and what it sends through. */
+export class AtsDevice {
   readonly function: PcieFunction;
   readonly plain: Requester;
   readonly dma: AtsRequester;
-  readonly seen: Seen[] = [];
-  /** What is said about a page, by its number; nothing about those that are not here. */
-  readonly pages = new Map<number, Partial<TranslationEntry>>();
-  /** Called with each translation request; answers by `pages` if a test does not say otherwise. */
-  onTranslation: (asked: Seen) => void = (asked) => this.translate(asked, this.told(asked));
-  onRead: (asked: Seen) => void = (asked) => this.complete(asked, memory(asked.address, asked.length));
-  onMessage: (message: Seen) => void = () => {};
-  /** Called first with everything that arrives. */
-  onArrival: (seen: Seen) => void = () => {};
 
-  constructor({ ats, capabilities, link }: AtsBenchOptions = {}) {
-    const { engine } = this;
-    this.link = new Link(engine, { ...LINK, ...link }, 'link');
+  constructor(engine: Engine, requester: number, { ats, capabilities }: Omit<AtsBenchOptions, 'link'> = {}) {
     this.function = new PcieFunction(
       {
         name: 'device',
-        requester: DEVICE,
+        requester,
         vendor: 0x1234,
         device: 1,
         revision: 0,
@@ -103,11 +91,8 @@ export class AtsBench {
         },
       },
     );
-    new Endpoint(engine, this.link.bottom, [this.function]);
     this.plain = new Requester(engine, this.function, { tags: 32 });
     this.dma = new AtsRequester(engine, this.function, this.plain, { ...ATS, ...ats });
-    this.link.top.receive = (tlp) => this.#arrive(tlp);
-    this.link.top.onFree = () => this.#flush();
   }
 
   /** Bus mastering, PASIDs, page requests and ATS, in the order in which drivers enable them. */
@@ -120,15 +105,57 @@ export class AtsBench {
     return this;
   }
 
+  /** With `null`, off. */
+  enablePri(allocation: number | null): void {
+    const { config } = this.function;
+    if (allocation !== null) config.write(config.pri!.offset + 12, 4, allocation);
+    config.write(config.pri!.offset + 4, 2, allocation === null ? 0 : 1);
+  }
+}
+
+export class AtsBench {
+  readonly engine = new Engine();
+  readonly link: Link;
+  readonly function: PcieFunction;
+  readonly plain: Requester;
+  readonly dma: AtsRequester;
+  readonly #device: AtsDevice;
+  readonly seen: Seen[] = [];
+  /** What is said about a page, by its number; nothing about those that are not here. */
+  readonly pages = new Map<number, Partial<TranslationEntry>>();
+  /** Called with each translation request; answers by `pages` if a test does not say otherwise. */
+  onTranslation: (asked: Seen) => void = (asked) => this.translate(asked, this.told(asked));
+  onRead: (asked: Seen) => void = (asked) => this.complete(asked, memory(asked.address, asked.length));
+  onMessage: (message: Seen) => void = () => {};
+  /** Called first with everything that arrives. */
+  onArrival: (seen: Seen) => void = () => {};
+
+  constructor(options: AtsBenchOptions = {}) {
+    const { engine } = this;
+    this.link = new Link(engine, { ...LINK, ...options.link }, 'link');
+    const device = new AtsDevice(engine, DEVICE, options);
+    this.#device = device;
+    this.function = device.function;
+    this.plain = device.plain;
+    this.dma = device.dma;
+    new Endpoint(engine, this.link.bottom, [this.function]);
+    this.link.top.receive = (tlp) => this.#arrive(tlp);
+    this.link.top.onFree = () => this.#flush();
+  }
+
+  /** As of `AtsDevice`. */
+  enable(how: Parameters<AtsDevice['enable']>[0] = {}): this {
+    this.#device.enable(how);
+    return this;
+  }
+
   enableAts(enabled: boolean): void {
     const { config } = this.function;
     config.write(config.ats!.offset + 6, 2, enabled ? 0x8000 : 0);
   }
 
   enablePri(allocation: number | null): void {
-    const { config } = this.function;
-    if (allocation !== null) config.write(config.pri!.offset + 12, 4, allocation);
-    config.write(config.pri!.offset + 4, 2, allocation === null ? 0 : 1);
+    this.#device.enablePri(allocation);
   }
 
   /** The status register of the page request interface. */
