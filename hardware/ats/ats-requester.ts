@@ -92,7 +92,8 @@ export class AtsRequester implements Dma {
 
   *read(at: AtsTarget, length: number, into: Uint8Array = new Uint8Array(length)): Script<DmaRead> {
     if (!this.isActive) return yield* this.#plain.read(at, length, into);
-    const mayExecute = at.execute === true && this.#function.config.pasid?.execute === true;
+    // Without a PASID there is nothing to execute.
+    const mayExecute = at.execute === true && at.pasid !== undefined && this.#function.config.pasid?.execute === true;
     const pieces = piecesOf(at, length, length === 0 ? 0 : READ | (mayExecute ? EXECUTE : 0));
     if (pieces.length === 1) return yield* this.#readPage(yield* this.#locator.locate(pieces[0]!), into);
     // Answers come while the next page is looked for.

@@ -102,6 +102,12 @@ describe('ATS of a device', () => {
     expect(b.translationRequests[0]).toMatchObject({ pasid: 1, privileged: false, execute: false });
   });
 
+  it('takes privileged mode and execution to mean nothing without a PASID', () => {
+    const b = bench();
+    expect(b.run(b.dma.read(dmaTarget(0x10_000, { privileged: true, execute: true }), 4)).status).toBe(SUCCESS);
+    expect(b.translationRequests[0]).toMatchObject({ pasid: -1, privileged: false, execute: false });
+  });
+
   it('forgets all translations when ATS is switched off, on, or the function is reset', () => {
     const b = bench();
     const read = () => b.run(b.dma.read(dmaTarget(0x10_000), 4));

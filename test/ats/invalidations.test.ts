@@ -186,9 +186,13 @@ describe('An Invalidate Request', () => {
     for (const globalInvalidate of [true, false]) {
       const b = bench({ capabilities: { ats: { queueDepth: 32, globalInvalidate } } });
       b.run(b.dma.read(dmaTarget(0x10_000, { pasid: 3 }), 4));
+      b.onRead = () => {};
+      b.spawn(b.dma.read(dmaTarget(0x10_000, { pasid: 3 }), 4));
+      b.pass(1000);
       b.invalidate(5, 0x10_000n, { pasid: 4, global: true });
-      b.engine.run();
+      b.pass(10_000);
       expect(b.dma.tlb.entries()).toHaveLength(globalInvalidate ? 0 : 1);
+      expect(completions(b)).toHaveLength(globalInvalidate ? 0 : 1);
     }
   });
 
