@@ -236,7 +236,7 @@ describe('NpCache', () => {
   it.each([
     { header: HEADER, kept: false },
     { header: HEADER | NP_CACHE, kept: true },
-  ])('lets the unit keep entries that are not valid: header $header, kept $kept.', ({ header, kept }) => {
+  ])('lets the unit keep entries that are not valid (header $header).', ({ header, kept }) => {
     proves('Capability Header.NpCache');
     const bench = new Bench({ capHeader: header, caches: ALL_CACHES }).device({ v: false }).enable();
     expect(outcome(bench.read(0x5000n))).toBe(0x5000n);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { OperationKind } from '../../hardware/memory/index.ts';
 import { proves } from '../proves.ts';
-import { ALL, EVENT_INT_EN, EVENT_LOG_EN, entryOf, IOMMU_EN, Parts, REG, RING_BYTES, SHORTEST } from './parts.ts';
+import { EVENT_INT_EN, EVENT_LOG_EN, entryOf, IOMMU_EN, Parts, REG, RING_BYTES, SHORTEST } from './parts.ts';
 
 const OVERFLOW = 1n << 0n;
 const LOGGED = 1n << 1n;
@@ -277,47 +277,6 @@ describe('An event that cannot be written', () => {
     parts.set(REG.CONTROL, ON);
     parts.logEvent(...FAULT);
     expect(parts.entry(0x8000)).toEqual([...FAULT]);
-  });
-});
-
-describe('Hardware errors', () => {
-  const ERRORS = [0x3, 0x4, 0x6];
-
-  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])('of code %s are kept in registers if they are hardware errors.', (code) => {
-    proves(
-      'Hardware Event Upper.FirstEvOperand',
-      'Hardware Event Upper.EventCode',
-      'Hardware Event Lower.SecondEvOperand',
-      'Hardware Event Status.HEV',
-      'Extended Feature.HESup',
-      'event.EventCode',
-    );
-    const parts = new Parts();
-    parts.logEvent((BigInt(code) << 60n) | 0x0108n, 0x1234_5678_9abc_def0n);
-    const kept = [parts.get(REG.HARDWARE_UPPER), parts.get(REG.HARDWARE_LOWER), parts.get(REG.HARDWARE_STATUS)];
-    const expected = [(BigInt(code) << 60n) | 0x0108n, 0x1234_5678_9abc_def0n, 1n];
-    expect(kept).toEqual(ERRORS.includes(code) ? expected : [0n, 0n, 0n]);
-  });
-
-  it('that follow the first are only counted as overflow, until software has cleared HEV.', () => {
-    proves('Hardware Event Status.HEO');
-    const parts = new Parts();
-    parts.logEvent(0x3000_0000_0000_0001n, 1n);
-    parts.logEvent(0x4000_0000_0000_0002n, 2n);
-    expect([parts.get(REG.HARDWARE_LOWER), parts.get(REG.HARDWARE_STATUS)]).toEqual([1n, 0b11n]);
-    parts.set(REG.HARDWARE_STATUS, 0b11n);
-    parts.logEvent(0x6000_0000_0000_0003n, 3n);
-    expect([parts.get(REG.HARDWARE_LOWER), parts.get(REG.HARDWARE_STATUS)]).toEqual([3n, 0b01n]);
-  });
-
-  it('are not kept by a unit without the registers.', () => {
-    const parts = new Parts(ALL & ~(1n << 8n));
-    parts.logEvent(0x3000_0000_0000_0001n, 1n);
-    expect([REG.HARDWARE_UPPER, REG.HARDWARE_LOWER, REG.HARDWARE_STATUS].map((at) => parts.get(at))).toEqual([
-      0n,
-      0n,
-      0n,
-    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 /** What AMD-Vi feature registers and capability words make of a unit. */
 import { describe, expect, it } from 'vitest';
 import { Features } from '../../hardware/amdvi/features.ts';
+import { proves } from '../proves.ts';
 
 /** Of this value Linux says at boot: PPR X2APIC NX GT IA GA PC GA_vAPIC. */
 const SERVER = 0x206d_73ef_2225_4aden;
@@ -84,6 +85,7 @@ describe('The features of a unit', () => {
   });
 
   it('lack what the capability header denies.', () => {
+    proves('Misc Info 1.MsiNumGA');
     const bare = new Features({ efr: 0xffff_ffff_ffff_ffffn, efr2: 0xbfen, capHeader: 0x000b_000f, miscInfo1: 3 });
     expect([bare.has('GTSup'), bare.has('GCR3TRPModeSup'), bare.has('IotlbSup'), bare.value('MsiNumGA')]).toEqual([
       false,

@@ -20,6 +20,7 @@ describe('Configuration space', () => {
   });
 
   it('lists the capability block, MSI with 64-bit addresses and the MSI mapping of HyperTransport.', () => {
+    proves(...['CapID', 'En', 'Fixed', 'CapType'].map((field) => `MSI Mapping Capability Header.${field}`));
     proves(
       'Capability Header.CapID',
       'Capability Header.CapPtr',
@@ -117,25 +118,8 @@ describe('Registers that are copies of configuration space', () => {
   ] as const;
 
   it('are equal to it, whichever of them is written.', () => {
-    proves(
-      'MSI Vector 1.MsiNumGA',
-      'MSI Capability Header.MsiEn',
-      'MSI Capability Header.MultMessEn',
-      'MSI Address Low.MsiAddr',
-      'MSI Address High.MsiAddr',
-      'MSI Data.MsiData',
-      'Extended Feature.MsiCapMmioSup',
-      'MSI Capability Header.CapID',
-      'MSI Capability Header.CapPtr',
-      'MSI Capability Header.MultMessCap',
-      'MSI Capability Header.Msi64bit',
-      'MSI Mapping Capability Header.CapID',
-      'MSI Mapping Capability Header.En',
-      'MSI Mapping Capability Header.Fixed',
-      'MSI Mapping Capability Header.CapType',
-      'MSI Vector 0.MsiNum',
-      'MSI Vector 0.MsiNumPPR',
-    );
+    proves('MSI Vector 1.MsiNumGA', 'MSI Address Low.MsiAddr', 'MSI Address High.MsiAddr', 'MSI Data.MsiData');
+    proves('MSI Capability Header.MsiEn', 'MSI Capability Header.MultMessEn', 'Extended Feature.MsiCapMmioSup');
     const parts = new Parts(ALL, 3);
     const equal = (): void => {
       for (const [config, register] of PAIRS) {
@@ -148,6 +132,7 @@ describe('Registers that are copies of configuration space', () => {
     expect([0x158, 0x15c, 0x164].map((at) => parts.page.read(at, 4))).toEqual([0x00a5_7405n, 0xfee0_1000n, 0x4000n]);
     for (const [, register] of PAIRS) parts.page.write(register, 4, 0xffff_ffffn);
     equal();
+    expect(read(parts, 0x64), 'MSI enable, multiple message enable').toBe(0x00f5_7405);
     expect([read(parts, 0x54), read(parts, 0x68), read(parts, 0x6c), read(parts, 0x70)]).toEqual([
       0x1f, 0xffff_fffc, 0xffff_ffff, 0xffff,
     ]);
@@ -181,7 +166,7 @@ describe('The unit’s own interrupts', () => {
   ] as const;
 
   it.each(CASES)('follow %s on its way from 0 to 1, if they are enabled.', (name, enable, vector) => {
-    proves('Misc Info 0.MsiNum', 'Misc Info 0.MsiNumPPR', 'Misc Info 1.MsiNumGA', `Status.${name}`);
+    proves('Misc Info 0.MsiNum', 'Misc Info 0.MsiNumPPR', `Status.${name}`);
     const parts = new Parts(ALL, 2, VECTORS).enableMsi();
     parts.interrupts.signal(STATUS[name]);
     expect(STATUS[name].isSet(parts.page.file.words)).toBe(true);

@@ -40,7 +40,7 @@ describe('A guest walk', () => {
   ])('of $levels levels takes 9 bits of $address at each.', ({ levels, address }) => {
     proves('DTE.GuestPagingMode', 'guest PTE.ADDR', 'guest PDE.ADDR', 'guest PDPE.ADDR', 'guest PML4E.ADDR');
     if (levels === 5) proves('guest PML5E.ADDR', 'Extended Feature.GATS');
-    proves('guest PTE.P', 'GCR3 entry.V', 'GCR3 entry.Address');
+    proves('guest PTE', 'guest PTE.P', 'GCR3 entry.V', 'GCR3 entry.Address');
     for (const caches of CACHES) {
       const bench = new Bench({ caches }).guests({ fiveLevels: levels === 5 }).enable();
       for (let n = levels; n > 1; n--) bench.guest(n, indexOf(address, n), guestAt(n - 1) | USER_PAGE);

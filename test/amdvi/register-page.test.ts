@@ -106,7 +106,7 @@ describe('The register page', () => {
   });
 
   it('has counters in banks, and says how many.', () => {
-    proves('Counter Configuration.NCounter', 'Counter Configuration.NCounterBanks');
+    proves('Counter Configuration.NCounter', 'Counter Configuration.NCounterBanks', 'Counter.ICounter');
     const page = make(1n << 9n);
     expect(page.read(0x4000, 8)).toBe((4n << 7n) | (2n << 12n));
     const counter = (bank: number, n: number): bigint[] =>

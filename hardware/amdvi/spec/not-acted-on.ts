@@ -41,7 +41,6 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
     'Control.Isoc',
     'Capability Header.HtTunnel',
     'Misc Info 0.HtAtsResv',
-    'MSI Vector 0.HtAtsResv',
   ],
   'the special ranges of HyperTransport, but for the interrupt range, are ordinary addresses': [
     'DTE.IoCtl',
@@ -85,12 +84,16 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
     'Misc Info 0.GVAsize',
     'Misc Info 0.PAsize',
     'Misc Info 0.VAsize',
-    'MSI Vector 0.GVAsize',
-    'MSI Vector 0.PAsize',
-    'MSI Vector 0.VAsize',
     'Range.*',
   ],
   'accesses to it are counted, and its value has no effect': ['Reserved Register'],
+  'a copy of a word of configuration space, which is read whole': [
+    'MSI Vector 0',
+    'MSI Capability Header.CapID',
+    'MSI Capability Header.CapPtr',
+    'MSI Capability Header.MultMessCap',
+    'MSI Capability Header.Msi64bit',
+  ],
   'the last capability: it is 0': ['MSI Mapping Capability Header.CapPtr'],
   'entries of 128 bits are told apart by GuestMode of IRTE (guest), which is the same bit': [
     'IRTE (128 bits).GuestMode',
