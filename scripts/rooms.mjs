@@ -13,5 +13,6 @@ export const ROOMS = {
     evidence: 'docs/evidence/amdvi-proofs.json',
     rows: 'hardware/amdvi/rows.js',
     reasons: 'hardware/amdvi/spec/not-acted-on.ts',
+    isComplete: true,
   },
 };

@@ -7,7 +7,7 @@ describe('Hardware errors', () => {
   const ERRORS = [0x3, 0x4, 0x6];
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])('of code %s are kept in registers if they are hardware errors.', (code) => {
-    proves('Hardware Event Status.HEV', 'Extended Feature.HESup', 'event.EventCode');
+    proves('Hardware Event Status.HEV', 'Extended Feature.HESup', 'event', 'event.EventCode');
     const parts = new Parts();
     parts.logEvent((BigInt(code) << 60n) | 0x0108n, 0x1234_5678_9abc_def0n);
     const kept = [parts.get(REG.HARDWARE_UPPER), parts.get(REG.HARDWARE_LOWER), parts.get(REG.HARDWARE_STATUS)];

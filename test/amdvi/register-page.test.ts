@@ -93,6 +93,7 @@ describe('The register page', () => {
     'Extended Feature.vIommuSup',
     'Extended Feature.GAUpdateDisSup',
     'Extended Feature.GAPPISup',
+    'Extended Feature 2',
     'Extended Feature 2.TMPMSup',
     'Extended Feature 2.SNPAVICSup',
     'Extended Feature 2.NumIntRemapSup',

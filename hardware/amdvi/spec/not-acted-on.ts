@@ -84,7 +84,7 @@ export const NOT_ACTED_ON: Readonly<Record<string, readonly string[]>> = {
     'Misc Info 0.GVAsize',
     'Misc Info 0.PAsize',
     'Misc Info 0.VAsize',
-    'Range.*',
+    'Range',
   ],
   'accesses to it are counted, and its value has no effect': ['Reserved Register'],
   'a copy of a word of configuration space, which is read whole': [
