@@ -108,13 +108,15 @@ export function translating(unit: Pick<IommuUnit<never>, 'translate'>, stream: I
   const t = new Translation<never>();
   const hi = Math.floor(IOVA / 2 ** 32);
   const mask = stream.length - 1;
+  // Copied: constants of other modules, and exported ones, are loaded each time they are used.
+  const [operations, requester, pasid, read, success] = [OPERATIONS, REQUESTER, NO_PASID, Access.READ, Status.SUCCESS];
   return () => {
     let sum = 0;
-    for (let i = 0; i < OPERATIONS; i++) {
+    for (let i = 0; i < operations; i++) {
       const offset = stream[i & mask]!;
-      unit.translate(t.ask(REQUESTER, NO_PASID, Access.READ, hi, offset));
+      unit.translate(t.ask(requester, pasid, read, hi, offset));
       sum = (sum + t.hpaLo) | 0;
-      if (t.status !== Status.SUCCESS || t.fault !== null) throw new Error(`page ${offset >>> 12} did not translate`);
+      if (t.status !== success || t.fault !== null) throw new Error(`page ${offset >>> 12} did not translate`);
     }
     return sum;
   };
