@@ -2,6 +2,7 @@
 import type { BenchCase } from '../case.ts';
 import { amdHit, amdMiss4, amdNested } from './amd-translation.ts';
 import { events1k, OPS } from './events1k.ts';
+import { timedHit, timedMiss4 } from './timed.ts';
 import { hit, miss4, nested } from './translation.ts';
 
 export const cases: readonly BenchCase[] = [
@@ -11,5 +12,7 @@ export const cases: readonly BenchCase[] = [
   amdHit,
   amdMiss4,
   amdNested,
+  timedHit,
+  timedMiss4,
   { ...events1k, operation: 'event scheduled and fired, 1,000 pending', operations: OPS },
 ];

@@ -8,7 +8,7 @@ import { Random } from '../../hardware/sim/index.ts';
 /** Translations per call of a timed function. */
 export const OPERATIONS = 100_000;
 export const REQUESTER = 0x0018;
-const IOVA = 0x7f00_0000_0000;
+export const IOVA = 0x7f00_0000_0000;
 const FRAMES = 0x4000_0000;
 const PAGE = 4096;
 

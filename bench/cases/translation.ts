@@ -35,8 +35,7 @@ function unitOver({ memory }: Tables, capabilities: typeof LEGACY, rtaddr: numbe
 }
 
 /** Legacy mode: consecutive pages of one requester. */
-function legacyUnit(pages: number): VtdUnit {
-  const tables = new Tables();
+export function legacyUnit(pages: number, tables = new Tables()): VtdUnit {
   const [root, contexts] = [tables.table(), tables.table()];
   const top = tables.pages(vtdSecondStage({ levels: 4, superpages: [] }), pages);
   tables.write(root, BigInt(contexts) | 1n);
