@@ -2,5 +2,8 @@
 import firstDma from './01-first-dma.ts';
 import staleIotlb from './02-stale-iotlb.ts';
 import twoDevicesOneIoasid from './03-two-devices-one-ioasid.ts';
+import deviceTlb from './04-device-tlb.ts';
+import pageRequests from './05-page-requests.ts';
+import ownWayOfFaulting from './06-own-way-of-faulting.ts';
 
-export const scenarios = [firstDma, staleIotlb, twoDevicesOneIoasid];
+export const scenarios = [firstDma, staleIotlb, twoDevicesOneIoasid, deviceTlb, pageRequests, ownWayOfFaulting];

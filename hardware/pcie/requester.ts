@@ -32,7 +32,7 @@ export interface RequesterState {
 
 export class Requester implements Dma {
   readonly state: RequesterState = { timedOut: 0, unexpected: 0 };
-  /** Called with how many bytes came without error, or were sent. */
+  /** Called with how many bytes of memory came without error, or were sent; translations are none. */
   onMoved: (bytes: number) => void = ignore;
   readonly #engine: Engine;
   readonly #function: PcieFunction;
@@ -95,7 +95,7 @@ export class Requester implements Dma {
       if (transfer === null && index >= 0 && isLast) this.#retire(index);
       return;
     }
-    if (bytes > 0) this.onMoved(bytes);
+    if (bytes > 0 && !transfer.isTranslation) this.onMoved(bytes);
     if (!isLast) return;
     this.#retire(index);
     this.#settle(transfer);

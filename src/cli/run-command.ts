@@ -1,7 +1,7 @@
 /** `ioasim run`: runs scenarios and reports, narrated unless asked otherwise. */
 import { Command, Option } from 'commander';
 import { InputError } from '../machine/index.ts';
-import { closing, narrate, opening, Run, type Scenario, showEntries, summary } from '../scenario/index.ts';
+import { closing, missingFor, narrate, opening, Run, type Scenario, showEntries, summary } from '../scenario/index.ts';
 import { CaptureFile } from './capture-file.ts';
 import { readMachine } from './machine-file.ts';
 import { collect } from './options.ts';
@@ -63,7 +63,14 @@ async function runAll(
   const count = { ok: 0, failed: 0 };
   for (const scenario of scenarios) {
     try {
-      const run = new Run(scenario, { settings, ...(machine === undefined ? {} : { machine }) });
+      const on = { settings, ...(machine === undefined ? {} : { machine }) };
+      const missing = missingFor(scenario, on);
+      // Who asks for everything wants to see what there is to see on this machine.
+      if (names.length === 0 && missing.length > 0) {
+        if (options.json !== true) terminal.out(`${scenario.name}: left out, it needs ${missing.join(', ')}`);
+        continue;
+      }
+      const run = new Run(scenario, on);
       trace?.follow(run.recorder, scenario.name, run.machine.spec.name);
       capture?.follow(run.machine, scenario.name);
       const ok = await perform(run, options, terminal);

@@ -13,12 +13,16 @@ export {
   START,
   type Task,
   us,
+  waitFor,
 } from '../../hardware/sim/index.ts';
-export { type DeviceRights, KernelDriver } from '../kernel/drivers/index.ts';
+export { type DeviceBuffer, type DeviceRights, KernelDriver } from '../kernel/drivers/index.ts';
+export type { PageRequestGroup } from '../kernel/iommu/attachments.ts';
+export type { DomainOptions, IommuDomain } from '../kernel/iommu/driver.ts';
 export { DmaEngineDriver, type DmaOptions, type DmaResult, Program } from '../user/index.ts';
 export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
 export { CAPTURE_FORMATS, type Capture } from './capture.ts';
 export { registersOf } from './driver-registers.ts';
+export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
 export * from './presets.ts';

@@ -6,12 +6,15 @@ import type { Question } from '../../hardware/index.ts';
 import {
   after,
   buildMachine,
+  featuresOf,
   formatTime,
   InputError,
   type Instant,
   type Machine,
+  type MachineFeature,
   type MachineInput,
   ms,
+  resolveSpec,
   START,
   type Task,
 } from '../machine/index.ts';
@@ -56,7 +59,13 @@ export class Run {
 
   /** Builds the machine and attaches a recorder; nothing happens before `advance`. Throws an InputError for a wrong machine. */
   constructor(scenario: Scenario, options: RunOptions = {}) {
+    const missing = missingFor(scenario, options);
     const machine = buildMachine(machineFor(scenario, options.machine), options.settings);
+    if (missing.length > 0) {
+      throw new InputError(
+        `Scenario ${scenario.name} needs ${missing.join(', ')}, which ${machine.spec.name} has not.`,
+      );
+    }
     this.scenario = scenario;
     this.machine = machine;
     this.recorder = new Recorder(machine.engine, machine.names);
@@ -160,8 +169,14 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Repor
 /** The machine that was asked for, or else the scenario's own, with the kernel that the story needs. */
 function machineFor(scenario: Scenario, asked: string | MachineInput | undefined): MachineInput {
   const machine = asked ?? scenario.machine ?? {};
-  const input = typeof machine === 'string' ? { preset: machine } : machine;
+  const input = { ...(typeof machine === 'string' ? { preset: machine } : machine), ...scenario.hardware };
   return scenario.kernel === undefined ? input : { ...input, kernel: { ...input.kernel, ...scenario.kernel } };
+}
+
+/** What a scenario needs and the machine that it would run on has not; the scenario cannot be told there. */
+export function missingFor(scenario: Scenario, options: RunOptions = {}): MachineFeature[] {
+  const has = featuresOf(resolveSpec(machineFor(scenario, options.machine), options.settings));
+  return (scenario.needs ?? []).filter((feature) => !has.has(feature));
 }
 
 function* play(scenario: Scenario, machine: Machine, stage: Stage) {

@@ -1,5 +1,5 @@
 /** The scenario language: what a scenario is made of. It teaches, so its words stand beside its script. */
-import { type Duration, InputError, type MachineInput, type Script } from '../machine/index.ts';
+import { type Duration, InputError, type MachineFeature, type MachineInput, type Script } from '../machine/index.ts';
 import type { Stage } from './stage.ts';
 
 export interface ScenarioDefinition {
@@ -16,6 +16,10 @@ export interface ScenarioDefinition {
   readonly machine?: string | MachineInput;
   /** What the story asks of the kernel, on whatever machine it runs. */
   readonly kernel?: MachineInput['kernel'];
+  /** The devices that the story is about and the way to them, on whatever machine it runs. */
+  readonly hardware?: Pick<MachineInput, 'devices' | 'rootPorts' | 'switches' | 'bridges'>;
+  /** What the machine's IOMMU must be able to do. */
+  readonly needs?: readonly MachineFeature[];
   /** Simulated time after which it counts as stuck; 1 s unless given. */
   readonly limit?: Duration;
   /** The story. Simulated time passes at each `yield`. */

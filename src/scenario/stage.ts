@@ -1,7 +1,10 @@
 /** What a scenario's script has at hand: processes, a driver, words for the reader, and expectations. */
 import {
+  type DeviceBuffer,
   DmaEngineDriver,
+  type DomainOptions,
   type Instant,
+  type IommuDomain,
   type KernelDriver,
   type Machine,
   type MachineInput,
@@ -9,6 +12,8 @@ import {
   Random,
   registersOf,
   type Script,
+  type Task,
+  waitFor,
 } from '../machine/index.ts';
 import type { Recorder } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
@@ -97,6 +102,31 @@ export class Stage {
     const driver = this.machine.kernel.driver(name);
     if (typeof driver === 'number') throw new Error(`no driver can take ${name}: ${formatResult(driver)}`);
     return driver;
+  }
+
+  /** Memory of a driver inside the kernel, in pages. */
+  buffer(driver: KernelDriver, pages: number): DeviceBuffer {
+    const buffer = driver.memory.allocate(pages);
+    if (typeof buffer === 'number') throw new Error(`no ${pages} pages: ${formatResult(buffer)}`);
+    return buffer;
+  }
+
+  /** An empty address space for a driver's device. */
+  *domain(driver: KernelDriver, options?: DomainOptions): Script<IommuDomain> {
+    const domain = yield* driver.domain(options);
+    if (typeof domain === 'number') throw new Error(`no address space: ${formatResult(domain)}`);
+    return domain;
+  }
+
+  /** What a device has found in its device-TLB so far. */
+  deviceTlb(name: string): { hits: number; misses: number; faults: number } {
+    const { ats } = this.machine.snapshot()[name] as { ats: { hits: number; misses: number; faults: number } };
+    return { hits: ats.hits, misses: ats.misses, faults: ats.faults };
+  }
+
+  /** Waits for what was started beside the story. */
+  *join<T>(task: Task<T>): Script<T> {
+    return yield* waitFor(task.done);
   }
 
   /** What knows the registers of a DMA engine, for a driver inside the kernel. */

@@ -206,6 +206,8 @@ describe('The DMA engine', () => {
       COMMAND: 0b010,
       STATUS: DONE,
       TRANSFERRED: 8,
+      'FAULT_ADDRESS low': 0,
+      'FAULT_ADDRESS high': 0,
     });
   });
 });

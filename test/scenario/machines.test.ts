@@ -2,14 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { scenarios } from '../../scenarios/index.ts';
 import { buildMachine } from '../../src/machine/index.ts';
 import { formatLine, Recorder, type TraceEvent } from '../../src/recorder/index.ts';
-import { Run } from '../../src/scenario/index.ts';
+import { missingFor, Run } from '../../src/scenario/index.ts';
 
 describe.each([
   { machine: 'intel-scalable', golden: 'scalable' },
   { machine: 'amd-v1', golden: 'amd' },
   { machine: 'amd-full', golden: 'amd-full' },
 ])('The machine $machine', ({ machine, golden }) => {
-  it.each(scenarios)('leaves the trace that was reviewed of scenario $name', async (scenario) => {
+  const able = scenarios.filter((scenario) => missingFor(scenario, { machine }).length === 0);
+
+  it.each(able)('leaves the trace that was reviewed of scenario $name', async (scenario) => {
     const run = new Run(scenario, { machine });
     const events: TraceEvent[] = [];
     run.recorder.on('event', (event) => events.push(event));

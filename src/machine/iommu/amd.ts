@@ -40,7 +40,7 @@ import type { AmdSpec } from './schema.ts';
 /** Where the unit's function is, as in most machines: 00:00.2. */
 const REQUESTER = requesterId(0, 0, 2);
 /** The devices of the bus, behind the root complex's own. */
-const SERVED = { first: requesterId(0, 1, 0), last: requesterId(0, 31, 7) };
+const SERVED = { first: requesterId(0, 1, 0), last: 0xffff };
 const SEGMENT = 0;
 /** EFR.GLXSup: three levels of GCR3 tables. */
 const MOST_GLX = 2;

@@ -1,0 +1,34 @@
+/** What a machine's IOMMU can do beyond translation, by its capability registers: what stories may ask for. */
+import { EFR, CAPABILITY_HEADER as HEADER } from '../../hardware/amdvi/spec/index.ts';
+import { splitWords } from '../../hardware/bits/index.ts';
+import { ECAP } from '../../hardware/vtd/spec/index.ts';
+import type { MachineSpec } from './schema.ts';
+
+/** Device-TLBs; address spaces by PASID; page requests of devices. */
+export const MACHINE_FEATURES = ['ats', 'pasid', 'page requests'] as const;
+export type MachineFeature = (typeof MACHINE_FEATURES)[number];
+
+/** What of these a machine has. */
+export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineFeature> {
+  const has: Record<MachineFeature, boolean> = { ats: false, pasid: false, 'page requests': false };
+  if (iommu.vendor === 'intel') {
+    const words = register(ECAP.$.offset!, iommu.ecap);
+    const isScalable = ECAP.SMTS.isSet(words) && kernel.iommuMode === 'auto';
+    has.ats = ECAP.DT.isSet(words);
+    has.pasid = isScalable && ECAP.PASID.isSet(words);
+    has['page requests'] = isScalable && has.ats && ECAP.PRS.isSet(words);
+  } else {
+    const words = register(EFR.$.offset!, iommu.efr);
+    has.ats = HEADER.IotlbSup.isSet(Uint32Array.of(Number(iommu.capHeader)));
+    has.pasid = EFR.GTSup.isSet(words) && kernel.iommuMode === 'auto';
+    has['page requests'] = has.ats && EFR.PPRSup.isSet(words);
+  }
+  return new Set(MACHINE_FEATURES.filter((feature) => has[feature]));
+}
+
+/** A 64-bit value where the layout of the register at `offset` looks for it. */
+function register(offset: number, value: string): Uint32Array {
+  const words = new Uint32Array(offset / 4 + 2);
+  words.set(splitWords(BigInt(value), 2), offset / 4);
+  return words;
+}
