@@ -52,9 +52,16 @@ export function formatRid(rid: number): string {
 const ISOLATION =
   AcsBit.SOURCE_VALIDATION | AcsBit.REQUEST_REDIRECT | AcsBit.COMPLETION_REDIRECT | AcsBit.UPSTREAM_FORWARDING;
 
+/** Nothing that these have checks what passes them; and conventional functions have nothing at all. */
+const NEVER_ISOLATE: readonly number[] = [
+  PortType.PCIE_TO_PCI_BRIDGE,
+  PortType.PCI_TO_PCIE_BRIDGE,
+  PortType.ROOT_COMPLEX_EVENT_COLLECTOR,
+];
+
 /** True when nothing passes this function without going up to the IOMMU first. A service that it does not have it does not need. */
 export function isolates({ portType, isMultiFunction, acs }: PciFunction): boolean {
-  if (portType === PortType.PCIE_TO_PCI_BRIDGE || portType === PortType.PCI_TO_PCIE_BRIDGE) return false;
+  if (portType === null || NEVER_ISOLATE.includes(portType)) return false;
   const isPort = portType === PortType.ROOT_PORT || portType === PortType.DOWNSTREAM_PORT;
   if (!isPort && !isMultiFunction) return true;
   if (acs === null) return false;

@@ -131,7 +131,8 @@ export class Pci {
       vendor,
       device: IDENTITY.DEVICE_ID.get(identity, at),
       classCode: CLASS_REVISION.CLASS_CODE.get(revision, -CLASS_REVISION.$.offset! / 4),
-      isMultiFunction: HEADER_TYPE.MULTI_FUNCTION.isSet(header, -HEADER_TYPE.$.offset! / 4),
+      // Who has another function number has siblings, whatever it says.
+      isMultiFunction: HEADER_TYPE.MULTI_FUNCTION.isSet(header, -HEADER_TYPE.$.offset! / 4) || rid % FUNCTIONS !== 0,
       isBridge: HEADER_TYPE.LAYOUT.get(header, -HEADER_TYPE.$.offset! / 4) === BRIDGE_LAYOUT,
     };
   }

@@ -2,6 +2,9 @@
  * IOMMU groups: the smallest sets of functions that can be isolated from all others, found as Linux finds them (the steps
  * are those of its `pci_device_group`). Functions whose requests carry one id, that reach each other past the IOMMU, or
  * that a port without access control leaves open to each other, share a group.
+ *
+ * In one thing this follows Linux's correction of 2025 and not what went before: one downstream port without access control
+ * leaves the whole switch open, whatever stands above it. Before, each such port was a group of its own.
  */
 import { PortType } from '../../../hardware/pcie/spec/index.ts';
 import { bridgesAbove, isolates, type PciBridge, type PciDevice, type PciFunction } from './device.ts';
@@ -33,18 +36,27 @@ function findGroup(fn: PciFunction, functions: readonly PciFunction[], groupOf: 
     if (group !== undefined) return group;
   }
   // 2. Up to where the rest of the way isolates.
+  const isClosed = (one: PciFunction) => isolates(one) && portsBeside(one, functions).every(isolates);
   for (const bridge of bridgesAbove(last)) {
-    if (isolates(bridge) && [...bridgesAbove(bridge)].every(isolates)) break;
+    if (isClosed(bridge) && [...bridgesAbove(bridge)].every(isClosed)) break;
     last = bridge;
     const group = groupOf.get(bridge);
     if (group !== undefined) return group;
   }
-  // 3. Other functions of the same device that reach this one.
-  if (!last.isMultiFunction || isolates(last)) return undefined;
-  const sibling = functions.find(
-    (other) => other !== last && other.rid >>> 3 === last.rid >>> 3 && !isolates(other) && groupOf.has(other),
+  // 3. Other ports of a switch that is open, and other functions of the same device that reach this one.
+  const reached = isClosed(last) ? [] : portsBeside(last, functions);
+  if (last.isMultiFunction && !isolates(last)) {
+    reached.push(...functions.filter((other) => other.rid >>> 3 === last.rid >>> 3 && !isolates(other)));
+  }
+  return reached.map((other) => groupOf.get(other)).find((group) => group !== undefined);
+}
+
+/** The other downstream ports of a downstream port's switch. */
+function portsBeside(port: PciFunction, functions: readonly PciFunction[]): PciFunction[] {
+  if (port.portType !== PortType.DOWNSTREAM_PORT) return [];
+  return functions.filter(
+    (other) => other !== port && other.above === port.above && other.portType === PortType.DOWNSTREAM_PORT,
   );
-  return sibling && groupOf.get(sibling);
 }
 
 /** Requests of conventional devices carry the bridge's id, or that of its secondary bus. */

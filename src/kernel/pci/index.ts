@@ -2,4 +2,4 @@
 export { enableMsi, findCapability, findExtendedCapability, wordAt } from './capabilities.ts';
 export { type Bar, formatRid, isolates, type PciBridge, type PciDevice } from './device.ts';
 export { Pci } from './enumerate.ts';
-export { groupsOf, united } from './groups.ts';
+export { groupsOf, requesterOf, united } from './groups.ts';
