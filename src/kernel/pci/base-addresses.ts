@@ -76,13 +76,15 @@ export class BaseAddresses {
     yield* this.#bus.configWrite(rid, barOffset(index), 4, ALL_ONES);
     const low = Uint32Array.of(yield* this.#bus.configRead(rid, barOffset(index), 4));
     if (low[0] === 0 || MEMORY_BAR.IO_SPACE.isSet(low)) return { bytes: 0, wide: false };
-    const wide = MEMORY_BAR.BAR_TYPE.get(low) === MEMORY_BAR.BAR_TYPE.spec.values!['ADDRESS_64'];
+    const isLast = index + 1 === BAR_COUNT;
+    const wide = !isLast && MEMORY_BAR.BAR_TYPE.get(low) === MEMORY_BAR.BAR_TYPE.spec.values!['ADDRESS_64'];
     let mask = BigInt(MEMORY_BAR.ADDRESS.address(low)) | 0xffff_ffff_0000_0000n;
-    if (wide && index + 1 < BAR_COUNT) {
+    if (wide) {
       yield* this.#bus.configWrite(rid, barOffset(index + 1), 4, ALL_ONES);
       const high = yield* this.#bus.configRead(rid, barOffset(index + 1), 4);
       mask = (BigInt(high) << 32n) | BigInt.asUintN(32, mask);
     }
-    return { bytes: Number(BigInt.asUintN(64, -mask)), wide };
+    // Bits above the lowest that can be set say nothing more.
+    return { bytes: Number(mask & BigInt.asUintN(64, -mask)), wide };
   }
 }

@@ -26,6 +26,7 @@ import { type BarSize, BaseAddresses } from './base-addresses.ts';
 import { findCapability, findExtendedCapability } from './capabilities.ts';
 import {
   type AccessControl,
+  bridgesAbove,
   formatRid,
   type PciBridge,
   type PciDevice,
@@ -38,6 +39,7 @@ import { AddressRoom, inOrder, type Need, windowFor } from './windows.ts';
 const NO_FUNCTION = 0xffff;
 const FUNCTIONS = 8;
 const DEVICES_PER_BUS = 32;
+const LAST_BUS = 0xff;
 const BRIDGE_LAYOUT = 1;
 /** Memory base and limit that forward nothing: the limit lies below the base. */
 const CLOSED = 0x0000_fff0;
@@ -163,8 +165,7 @@ export class Pci {
     const at = -BUS_NUMBERS.$.offset! / 4;
     const secondary = BUS_NUMBERS.SECONDARY_BUS.get(numbers, at);
     const subordinate = BUS_NUMBERS.SUBORDINATE_BUS.get(numbers, at);
-    const outer = fn.above?.subordinate ?? 0xff;
-    if (secondary <= fn.rid >>> 8 || subordinate < secondary || subordinate > outer || this.buses.includes(secondary)) {
+    if (!this.#canBe(fn, secondary, subordinate)) {
       this.#log.write(`pci ${fn.address}: its bus numbers ${secondary}-${subordinate} cannot be; it is skipped`);
       return [];
     }
@@ -172,6 +173,18 @@ export class Pci {
     this.bridges.push(bridge);
     const inside = yield* this.#scan(secondary, bridge);
     return [{ kind: 'bridge', bridge, inside, ...windowFor(inside) }];
+  }
+
+  /** Below the bus of the bridge, within the numbers of the one above it, and nobody else's. */
+  #canBe(fn: PciFunction, secondary: number, subordinate: number): boolean {
+    const outer = fn.above?.subordinate ?? LAST_BUS;
+    if (secondary <= fn.rid >>> 8 || subordinate < secondary || subordinate > outer) return false;
+    const above = new Set(bridgesAbove(fn));
+    const others = this.bridges.filter((bridge) => !above.has(bridge));
+    return (
+      !this.#rootBuses.some((bus) => bus >= secondary && bus <= subordinate) &&
+      !others.some((bridge) => bridge.secondary <= subordinate && bridge.subordinate >= secondary)
+    );
   }
 
   /** Gives everything that waits a place in `room`, and opens it. */
