@@ -27,6 +27,7 @@ export interface Hardware {
   readonly ram: readonly Range[];
   readonly controller: MemoryController;
   readonly rootComplex: RootComplex;
+  readonly plan: Plan;
   readonly fabric: Fabric;
   readonly devices: ReadonlyMap<string, Device>;
   /** Requester ids by the devices' names. */
@@ -60,10 +61,8 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
   const plan = planBuses(spec);
   const devices = buildDevices(engine, spec, plan);
   const fabric = buildFabric(engine, rootComplex, spec, plan, devices);
-  const requesters = new Map(
-    spec.devices.map(({ name, at }, i) => [name, plan.requesterOf(at, `devices.${i}.at`)] as const),
-  );
-  return { memory, ram, controller, rootComplex, fabric, devices, requesters, iommu, window, agent };
+  const requesters = new Map(spec.devices.map(({ name, at }) => [name, plan.requesterOf(at)] as const));
+  return { memory, ram, controller, rootComplex, plan, fabric, devices, requesters, iommu, window, agent };
 }
 
 /** Physical ranges of RAM. Throws an InputError when the host address width does not reach its end. */
@@ -83,10 +82,5 @@ function ramOf({ memory, iommu }: MachineSpec): Range[] {
 
 /** The devices by name, and the requester id that each has. */
 function buildDevices(engine: Engine, spec: MachineSpec, plan: Plan): Map<string, Device> {
-  return new Map(
-    spec.devices.map((device, i) => [
-      device.name,
-      buildDevice(engine, device, plan.requesterOf(device.at, `devices.${i}.at`)),
-    ]),
-  );
+  return new Map(spec.devices.map((device) => [device.name, buildDevice(engine, device, plan.requesterOf(device.at))]));
 }

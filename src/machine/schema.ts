@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { DEVICE } from './devices.ts';
+import { checkFunction0, checkPlaces } from './fabric/check.ts';
 import { BRIDGES, ROOT_PORTS, SWITCHES } from './fabric/schema.ts';
-import { quote } from './input-error.ts';
 import { IOMMU } from './iommu/schema.ts';
 import { between, choice, flag, oneOf, section, text, whole, word } from './kinds.ts';
 import { checkCredits, LINK_SECTION } from './link-schema.ts';
@@ -51,14 +51,9 @@ export const MACHINE = section({
           context.addIssue({ code: 'custom', path: [i, field], message: 'something that no other device has' });
         });
       }
-      // A kernel looks for other functions only where function 0 answers.
       devices.forEach(({ at }, i) => {
-        const first = `${at.slice(0, -1)}0`;
-        if (devices.some((other) => other.at === first)) return;
-        context.addIssue({
-          code: 'custom',
-          path: [i, 'at'],
-          message: `a function of a device that has function 0, ${quote(first)}`,
+        checkFunction0(at, devices, [i, 'at'], (path, message) => {
+          context.addIssue({ code: 'custom', path: [...path], message });
         });
       });
     }),
@@ -96,7 +91,11 @@ export const MACHINE = section({
       hardwareTimeout: between(0.001, 1_000_000_000, 'nanoseconds'),
     }),
   }),
-}).superRefine(({ link, rootPorts, switches, devices, rootComplex }, context) => {
+}).superRefine((spec, context) => {
+  const { link, rootPorts, switches, devices, rootComplex } = spec;
+  checkPlaces(spec, (path, message) => {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  });
   const payload = Math.max(rootComplex.maxPayload, ...devices.map(({ payloadSupported }) => payloadSupported));
   const links = [
     { path: ['link'], link },

@@ -3,7 +3,7 @@
  * those devices must go on reaching.
  *
  * What firmware got wrong costs a line of the log and the unit or the range that it is about. A device that a refused
- * unit names is served by no other. Not followed: device scopes that lead through bridges, which this kernel skips.
+ * unit names is served by no other. Device scopes lead through bridges by the numbers that these have now.
  */
 import { hex, PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import {
@@ -16,7 +16,7 @@ import {
 import type { Firmware } from '../bus.ts';
 import type { DirectRun } from '../iommu/iommu.ts';
 import type { KernelLog } from '../log.ts';
-import type { PciDevice } from '../pci/index.ts';
+import { bridgesAbove, type PciBridge, type PciDevice } from '../pci/index.ts';
 import { decodeDmar } from './dmar.ts';
 import { type FirmwareServices, reservedRun, united, wrongPlace } from './findings.ts';
 import type { IntelUnit } from './remapping.ts';
@@ -47,12 +47,16 @@ class Discovery {
   readonly #firmware: Firmware;
   readonly #log: KernelLog;
   readonly #devices: ReadonlyMap<number, PciDevice>;
+  /** Those with devices below. */
+  readonly #bridges: ReadonlyMap<number, PciBridge>;
 
   constructor(table: DmarTable, { firmware, log }: FirmwareServices, devices: readonly PciDevice[]) {
     this.#table = table;
     this.#firmware = firmware;
     this.#log = log;
     this.#devices = new Map(devices.map((device) => [device.rid, device]));
+    const bridges = devices.flatMap((device) => [...bridgesAbove(device)]);
+    this.#bridges = new Map(bridges.map((bridge) => [bridge.rid, bridge]));
   }
 
   units(): IntelUnit[] {
@@ -118,22 +122,27 @@ class Discovery {
   /** The functions that device scopes name and that are there. */
   #inScope({ segment, scope }: Drhd | Rmrr): PciDevice[] {
     if (segment !== 0) return [];
-    return scope.flatMap((one) => {
-      const device = this.#deviceOf(one);
-      return device === undefined ? [] : [device];
-    });
+    return scope.flatMap((one) => this.#devicesOf(one));
   }
 
-  #deviceOf({ type, startBus, path }: DeviceScope): PciDevice | undefined {
-    const isBridge = type === ScopeType.SUB_HIERARCHY;
-    if (type !== ScopeType.ENDPOINT && !isBridge) return undefined;
-    const [hop, ...more] = path;
-    if (isBridge || more.length > 0 || hop === undefined) {
-      this.#log.write('dmar: a device scope leads through a bridge and is skipped');
-      return undefined;
+  /** The function at the end of a path, or all that are below the bridge there. */
+  #devicesOf({ type, startBus, path }: DeviceScope): PciDevice[] {
+    if (type !== ScopeType.ENDPOINT && type !== ScopeType.SUB_HIERARCHY) return [];
+    const bridges: (PciBridge | undefined)[] = [];
+    let rid = -1;
+    for (const [i, [device, fn]] of path.entries()) {
+      const bus = i === 0 ? startBus : bridges[i - 1]?.secondary;
+      const isPlace = bus !== undefined && device < DEVICES_PER_BUS && fn < FUNCTIONS;
+      rid = isPlace ? (bus << 8) | (device << 3) | fn : -1;
+      bridges.push(this.#bridges.get(rid));
     }
-    const [device, fn] = hop;
-    if (device >= DEVICES_PER_BUS || fn >= FUNCTIONS) return undefined;
-    return this.#devices.get((startBus << 8) | (device << 3) | fn);
+    const last = bridges.pop();
+    const isWay = !bridges.includes(undefined) && (type === ScopeType.ENDPOINT || last !== undefined);
+    if (!isWay) {
+      this.#log.write('dmar: a device scope leads through a bridge that is not there and is skipped');
+      return [];
+    }
+    if (type === ScopeType.ENDPOINT) return [this.#devices.get(rid)].filter((device) => device !== undefined);
+    return [...this.#devices.values()].filter((device) => [...bridgesAbove(device)].includes(last!));
   }
 }

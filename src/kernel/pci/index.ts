@@ -1,5 +1,5 @@
 /** PCI as the kernel sees it. */
 export { enableMsi, findCapability, findExtendedCapability, wordAt } from './capabilities.ts';
-export { type Bar, formatRid, isolates, type PciBridge, type PciDevice } from './device.ts';
+export { type Bar, bridgesAbove, formatRid, isolates, type PciBridge, type PciDevice } from './device.ts';
 export { Pci } from './enumerate.ts';
 export { groupsOf, requesterOf, united } from './groups.ts';

@@ -16,9 +16,8 @@ import {
   type LinkSpec as WireSpec,
 } from '../../../hardware/pcie/index.ts';
 import type { Engine } from '../../../hardware/sim/index.ts';
-import { InputError } from '../input-error.ts';
 import type { MachineSpec } from '../schema.ts';
-import { busOf, downstreamName, type Plan } from './plan.ts';
+import { busOf, downstreamName, type Plan, slotOf } from './plan.ts';
 import { servicesOf } from './schema.ts';
 
 /** A link and the names of what it joins. */
@@ -76,7 +75,7 @@ class FabricBuilder implements Fabric {
   build(): void {
     this.#connectIntegrated();
     for (const { name, at, acs, link } of this.#spec.rootPorts) {
-      const requester = this.#plan.requesterOf(at, 'rootPorts');
+      const requester = this.#plan.requesterOf(at);
       const bridge = this.#bridge(name, 'root port', { fn: requester, services: servicesOf(acs) });
       const { generation, width } = link ?? this.#spec.link;
       const hasSiblings = this.#spec.rootPorts.some((other) => other.name !== name && slotOf(other.at) === slotOf(at));
@@ -121,12 +120,6 @@ class FabricBuilder implements Fabric {
     const below = this.#spec.switches.find(({ at }) => busOf(at) === port);
     const bridge = this.#spec.bridges.find(({ at }) => busOf(at) === port);
     const functions = this.#functionsOn(port);
-    const things = [below, bridge, functions[0]].filter((one) => one !== undefined);
-    if (things.length > 1 || functions.some(({ spec }) => (spec.requester & 0xf8) !== 0)) {
-      throw new InputError(
-        `machine.devices: expected one thing behind port "${port}", a switch, a bridge or the functions of device 00.`,
-      );
-    }
     if (below !== undefined) this.#addSwitch(below, end);
     else if (bridge !== undefined) this.#addPciBridge(bridge.name, end);
     else new Endpoint(this.#engine, end, functions);
@@ -189,11 +182,6 @@ class FabricBuilder implements Fabric {
       .filter(({ at }) => busOf(at) === bus)
       .flatMap(({ name }) => [...this.#devices.get(name)!.functions]);
   }
-}
-
-/** A place without its function number. */
-function slotOf(at: string): string {
-  return at.slice(0, at.indexOf('.'));
 }
 
 function namesOf(functions: readonly PcieFunction[]): string {

@@ -3,11 +3,13 @@
  * specification names gets its requester id.
  */
 import { requesterId } from '../../../hardware/pcie/index.ts';
-import { InputError, quote } from '../input-error.ts';
+import type { AliasRange, DevicePath } from '../iommu/index.ts';
 import type { MachineSpec } from '../schema.ts';
 
 /** The numbers that a bridge is given. */
 export interface BusNumbers {
+  /** Its own id. */
+  readonly requester: number;
   readonly primary: number;
   readonly secondary: number;
   readonly subordinate: number;
@@ -16,50 +18,70 @@ export interface BusNumbers {
 export interface Plan {
   /** By the name of the bridge: of a root port, a switch (its upstream port), a downstream port or a PCI bridge. */
   readonly buses: ReadonlyMap<string, BusNumbers>;
-  /** Requester id of a place. Throws an InputError for a bus that is not there. */
-  requesterOf(at: string, path: string): number;
+  readonly lastBus: number;
+  /** Devices behind PCI bridges and the id that their requests carry. */
+  readonly aliases: readonly AliasRange[];
+  /** Requester id of a place. */
+  requesterOf(at: string): number;
+  /** The way from the root bus to a function. */
+  pathTo(requester: number): DevicePath;
 }
-
-const LAST_BUS = 0xff;
 
 /** The name of the bus behind downstream port `index` of a switch. */
 export function downstreamName(name: string, index: number): string {
   return `${name}-${index}`;
 }
 
-export function planBuses({ rootPorts, switches, bridges }: MachineSpec): Plan {
+/** For a specification whose places have been checked. */
+export function planBuses({
+  rootPorts,
+  switches,
+  bridges,
+}: Pick<MachineSpec, 'rootPorts' | 'switches' | 'bridges'>): Plan {
   const buses = new Map<string, BusNumbers>();
   let last = 0;
-  /** Numbers the bus behind `name`, and then what `inside` does. */
-  const number = (name: string, primary: number, inside: (bus: number) => void): void => {
+  /** Numbers the bus behind the bridge `name`, and then what `inside` does. */
+  const number = (name: string, requester: number, inside: (bus: number) => void): void => {
     const secondary = ++last;
-    if (secondary > LAST_BUS) throw new InputError('machine.switches: expected at most 255 buses.');
     inside(secondary);
-    buses.set(name, { primary, secondary, subordinate: last });
+    buses.set(name, { requester, primary: requester >>> 8, secondary, subordinate: last });
   };
-  const port = (name: string, primary: number): void =>
-    number(name, primary, (bus) => {
+  const port = (name: string, requester: number): void =>
+    number(name, requester, (bus) => {
       for (const below of switches.filter(({ at }) => busOf(at) === name)) {
-        number(below.name, bus, (inner) => {
-          for (let i = 0; i < below.ports; i++) port(downstreamName(below.name, i), inner);
+        number(below.name, requesterId(bus, 0, 0), (inner) => {
+          for (let i = 0; i < below.ports; i++) port(downstreamName(below.name, i), requesterId(inner, i, 0));
         });
       }
-      for (const bridge of bridges.filter(({ at }) => busOf(at) === name)) number(bridge.name, bus, () => {});
+      for (const bridge of bridges.filter(({ at }) => busOf(at) === name)) {
+        number(bridge.name, requesterId(bus, 0, 0), () => {});
+      }
     });
-  for (const { name } of [...rootPorts].sort((a, b) => (a.at < b.at ? -1 : 1))) port(name, 0);
-  const requesterOf = (at: string, path: string): number => {
-    const name = busOf(at);
-    const bus = name === '00' ? 0 : buses.get(name)?.secondary;
-    if (bus === undefined || switches.some((one) => one.name === name)) {
-      throw new InputError(`machine.${path}: there is no port ${quote(name)} with something behind it.`);
-    }
-    const [device, fn] = at.slice(at.indexOf(':') + 1).split('.');
-    return requesterId(bus, Number.parseInt(device!, 16), Number(fn));
+  for (const { name, at } of [...rootPorts].sort((a, b) => (a.at < b.at ? -1 : 1))) port(name, onBus(0, at));
+  const aliases = bridges.map(({ name }) => {
+    const { secondary } = buses.get(name)!;
+    return { first: secondary << 8, last: (secondary << 8) | 0xff, alias: secondary << 8 };
+  });
+  const pathTo = (requester: number): DevicePath => {
+    const hop = [(requester >>> 3) & 31, requester & 7] as const;
+    const above = [...buses.values()].find(({ secondary }) => secondary === requester >>> 8);
+    return above === undefined ? [hop] : [...pathTo(above.requester), hop];
   };
-  return { buses, requesterOf };
+  const requesterOf = (at: string) => onBus(buses.get(busOf(at))?.secondary ?? 0, at);
+  return { buses, lastBus: last, aliases, requesterOf, pathTo };
+}
+
+function onBus(bus: number, at: string): number {
+  const [device, fn] = at.slice(at.indexOf(':') + 1).split('.');
+  return requesterId(bus, Number.parseInt(device!, 16), Number(fn));
 }
 
 /** The bus of a place, by the name of the port above it. */
 export function busOf(at: string): string {
   return at.slice(0, at.indexOf(':'));
+}
+
+/** A place without its function number. */
+export function slotOf(at: string): string {
+  return at.slice(0, at.indexOf('.'));
 }

@@ -23,8 +23,8 @@ const TABLE_AT = RSDP_AT + 0x1000;
 /** Writes the tables and tells the kernel what real firmware would tell it. Throws an InputError. */
 export function installFirmware(spec: MachineSpec, hardware: Hardware): Firmware {
   const shared = sharedMemory(spec, hardware);
-  const { iommu, window } = hardware;
-  const { signature, bytes } = iommu.describe(window[0], shared);
+  const { iommu, window, plan } = hardware;
+  const { signature, bytes } = iommu.describe(window[0], { shared, ...plan });
   if (bytes.length > RSDP_SEARCH.end - TABLE_AT) {
     throw new InputError(
       `machine.firmware.reservedMemory: expected a list whose ${signature} table fits into 124 KiB.`,

@@ -20,6 +20,7 @@ import {
   REGISTERS,
 } from '../../../hardware/amdvi/spec/index.ts';
 import {
+  ALIAS_ENTRY,
   DEVICE_ENTRY,
   type DeviceEntry,
   fieldsOf,
@@ -34,13 +35,20 @@ import { encode, hex, highHalf, lowHalf } from '../../../hardware/bits/index.ts'
 import { CONFIG_BYTES, requesterId } from '../../../hardware/pcie/index.ts';
 import { buildIvrs } from '../firmware/ivrs.ts';
 import { InputError } from '../input-error.ts';
-import { type Iommu, nameWords, type SharedMemory, type Surroundings } from './iommu.ts';
+import {
+  type AliasRange,
+  type Iommu,
+  nameWords,
+  type SharedMemory,
+  type Surroundings,
+  type Topology,
+} from './iommu.ts';
 import type { AmdSpec } from './schema.ts';
 
 /** Where the unit's function is, as in most machines: 00:00.2. */
 const REQUESTER = requesterId(0, 0, 2);
-/** The devices of the bus, behind the root complex's own. */
-const SERVED = { first: requesterId(0, 1, 0), last: 0xffff };
+/** The first device behind the root complex's own. */
+const FIRST_SERVED = requesterId(0, 1, 0);
 const SEGMENT = 0;
 /** EFR.GLXSup: three levels of GCR3 tables. */
 const MOST_GLX = 2;
@@ -62,11 +70,11 @@ export function amdIommu(spec: AmdSpec, surroundings: Surroundings): Iommu {
       const caches = [iotlb, hosts.directory.cache, guests.directory.cache];
       return [registers.words, config, ...caches.flatMap((cache) => (cache === null ? [] : [cache.words]))];
     },
-    describe: (base, shared) => {
+    describe: (base, topology) => {
       pci.writeConfig(placeInBlock(BASE_ADDRESS_HIGH), 4, highHalf(base));
       const low = encode(BASE_ADDRESS_LOW, { Enable: 1 })[0]!;
       pci.writeConfig(placeInBlock(BASE_ADDRESS_LOW), 4, lowHalf(base) | low);
-      return { signature: IVRS_SIGNATURE, bytes: buildIvrs(ivrsTable(spec, features, base, shared)) };
+      return { signature: IVRS_SIGNATURE, bytes: buildIvrs(ivrsTable(spec, features, base, topology)) };
     },
   };
 }
@@ -124,7 +132,7 @@ function registerNames({ banks, counters }: CountersSpec): Map<number, string> {
 }
 
 /** One unit for all devices, and the memory that some must go on reaching. */
-function ivrsTable(spec: AmdSpec, features: Features, base: number, shared: readonly SharedMemory[]): IvrsTable {
+function ivrsTable(spec: AmdSpec, features: Features, base: number, topology: Topology): IvrsTable {
   const { efr, efr2 } = features.registers;
   const MsiNum = features.value('MsiNum');
   const MsiNumPPR = features.value('MsiNumPPR');
@@ -143,7 +151,11 @@ function ivrsTable(spec: AmdSpec, features: Features, base: number, shared: read
       EFR: efr,
       EFR2: efr2,
     }),
-    entries: [rangeEntry('START', SERVED.first), rangeEntry('END', SERVED.last)],
+    entries: [
+      rangeEntry('START', FIRST_SERVED),
+      rangeEntry('END', requesterId(topology.lastBus, 31, 7)),
+      ...topology.aliases.flatMap(aliasEntries),
+    ],
   };
   const info = fieldsOf(IVRS, {
     EFRSup: features.value('EFRSup'),
@@ -152,11 +164,16 @@ function ivrsTable(spec: AmdSpec, features: Features, base: number, shared: read
     VASize: features.value('VAsize'),
     HtAtsResv: features.value('HtAtsResv'),
   });
-  return { info, blocks: [unit, ...shared.flatMap(memoryBlocks)] };
+  return { info, blocks: [unit, ...topology.shared.flatMap(memoryBlocks)] };
 }
 
 function rangeEntry(type: 'START' | 'END', DeviceID: number): DeviceEntry {
   return { type, fields: fieldsOf(DEVICE_ENTRY, { DeviceID }) };
+}
+
+function aliasEntries({ first, last, alias }: AliasRange): DeviceEntry[] {
+  const fields = fieldsOf(ALIAS_ENTRY, { DeviceID: first, SourceDeviceID: alias });
+  return [{ type: 'ALIAS_START', fields }, rangeEntry('END', last)];
 }
 
 function memoryBlocks({ range: [start, length], devices }: SharedMemory): IvrsBlock[] {

@@ -4,7 +4,7 @@ import { intelIommu } from './intel.ts';
 import type { Iommu, Surroundings } from './iommu.ts';
 import type { AmdSpec, IntelSpec } from './schema.ts';
 
-export type { FirmwareTable, Iommu, SharedMemory } from './iommu.ts';
+export type { AliasRange, DevicePath, FirmwareTable, Iommu, SharedMemory } from './iommu.ts';
 export type { AmdSpec, IntelSpec } from './schema.ts';
 
 /** Throws an InputError for a unit that cannot be. */

@@ -1,11 +1,17 @@
 /** A VT-d unit from a specification, or one sentence about capability registers that no unit here can have. */
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import { Capabilities, entryLayout, VtdInspector, VtdUnit } from '../../../hardware/vtd/index.ts';
-import { DMAR_SIGNATURE, type DmarStructure, type DmarTable, ScopeType } from '../../../hardware/vtd/spec/dmar.ts';
+import {
+  type DeviceScope,
+  DMAR_SIGNATURE,
+  type DmarStructure,
+  type DmarTable,
+  ScopeType,
+} from '../../../hardware/vtd/spec/dmar.ts';
 import { FRCD, IOTLB_REG, IVA, REGISTERS } from '../../../hardware/vtd/spec/index.ts';
 import { buildDmar } from '../firmware/dmar.ts';
 import { InputError } from '../input-error.ts';
-import { type Iommu, nameWords, type SharedMemory, type Surroundings } from './iommu.ts';
+import { type DevicePath, type Iommu, nameWords, type Surroundings, type Topology } from './iommu.ts';
 import type { IntelSpec } from './schema.ts';
 
 export function intelIommu(spec: IntelSpec, surroundings: Surroundings): Iommu {
@@ -25,9 +31,9 @@ export function intelIommu(spec: IntelSpec, surroundings: Surroundings): Iommu {
       const caches = [iotlb, firstStage.structures, secondStage.structures];
       return [registers.words, ...caches.flatMap((cache) => (cache === null ? [] : [cache.words]))];
     },
-    describe: (base, shared) => ({
+    describe: (base, topology) => ({
       signature: DMAR_SIGNATURE,
-      bytes: buildDmar(dmarTable(capabilities, [base, byteLength], shared)),
+      bytes: buildDmar(dmarTable(capabilities, [base, byteLength], topology)),
     }),
   };
 }
@@ -71,14 +77,14 @@ function registerNames({ iotlbRegisterOffset, faultRecordOffset, faultRecords }:
 function dmarTable(
   capabilities: Capabilities,
   [base, bytes]: readonly [number, number],
-  shared: readonly SharedMemory[],
+  { shared, pathTo }: Topology,
 ): DmarTable {
   const segment = 0;
   // DRHD.SIZE counts in powers of two of 4 KiB.
   const size = 31 - Math.clz32(bytes / PAGE_SIZE);
   const drhd = { type: 'DRHD', includePciAll: true, size, segment, base: BigInt(base), scope: [] } as const;
   const ranges = shared.map(({ range: [start, length], devices }): DmarStructure => {
-    const scope = devices.map(endpoint);
+    const scope = devices.map((device) => endpoint(pathTo(device)));
     return { type: 'RMRR', segment, base: BigInt(start), limit: BigInt(start + length - 1), scope };
   });
   const atsr = { type: 'ATSR', allPorts: true, segment, scope: [] } as const;
@@ -91,7 +97,6 @@ function dmarTable(
   };
 }
 
-function endpoint(rid: number) {
-  const path = [[(rid >>> 3) & 31, rid & 7]] as const;
-  return { type: ScopeType.ENDPOINT, enumerationId: 0, startBus: rid >>> 8, path };
+function endpoint(path: DevicePath): DeviceScope {
+  return { type: ScopeType.ENDPOINT, enumerationId: 0, startBus: 0, path };
 }

@@ -17,6 +17,24 @@ export interface SharedMemory {
   readonly devices: readonly number[];
 }
 
+/** Ids that requests carry in place of their devices' own: those of devices `first` to `last`, both included. */
+export interface AliasRange {
+  readonly first: number;
+  readonly last: number;
+  readonly alias: number;
+}
+
+/** The way from the root bus to a function: device and function number of each bridge, and its own. */
+export type DevicePath = readonly (readonly [device: number, fn: number])[];
+
+/** What firmware knows of the machine around the unit. */
+export interface Topology {
+  readonly shared: readonly SharedMemory[];
+  readonly lastBus: number;
+  readonly aliases: readonly AliasRange[];
+  pathTo(requester: number): DevicePath;
+}
+
 /** An ACPI table. */
 export interface FirmwareTable {
   readonly signature: string;
@@ -38,7 +56,7 @@ export interface Iommu {
   /** Everything that it holds beside what an inspector shows: registers, caches with the age of each entry. */
   state(): readonly (Int32Array | Uint32Array)[];
   /** Firmware's part: leads the registers to `base` and describes the unit, and memory that devices must go on reaching. */
-  describe(base: number, shared: readonly SharedMemory[]): FirmwareTable;
+  describe(base: number, topology: Topology): FirmwareTable;
 }
 
 /** Gives each word of a register its name: the upper half of a 64-bit register says so. */

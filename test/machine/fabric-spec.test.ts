@@ -1,0 +1,152 @@
+/** Machine specifications with ports, switches and bridges: what cannot be built is one sentence about one field. */
+import { describe, expect, it } from 'vitest';
+import { buildMachine, InputError, type MachineInput, resolveSpec } from '../../src/machine/index.ts';
+
+const PORT = { name: 'port0', at: '00:1c.0' };
+const SWITCH = { name: 'sw', at: 'port0:00.0', ports: 2 };
+const dma = (name: string, at: string) => ({ name, at, model: 'dma-engine' as const });
+
+function complaint(input: MachineInput): string {
+  try {
+    resolveSpec(input);
+  } catch (error) {
+    expect(error).toBeInstanceOf(InputError);
+    return (error as InputError).message;
+  }
+  throw new Error('the specification was accepted');
+}
+
+const some = (extra: MachineInput): MachineInput => ({
+  rootPorts: [PORT],
+  switches: [SWITCH],
+  devices: [dma('dma0', 'sw-0:00.0')],
+  ...extra,
+});
+
+describe('A machine with a fabric is refused with one sentence', () => {
+  it.each<[what: string, extra: MachineInput, sentence: string]>([
+    [
+      'when a device is behind a port that nobody has',
+      { devices: [dma('dma0', 'port1:00.0')] },
+      'machine.devices.0.at: expected a place behind a port that there is, one of "port0", "sw-0", "sw-1", got "port1:00.0".',
+    ],
+    [
+      'when a device is behind a port and there is none',
+      { rootPorts: [], switches: [], devices: [dma('dma0', 'port0:00.0')] },
+      'machine.devices.0.at: expected a place on bus 00, as there is no port, got "port0:00.0".',
+    ],
+    [
+      'when a device is on the bus inside a switch',
+      { devices: [dma('dma0', 'sw:00.0')] },
+      'machine.devices.0.at: expected a place behind a port that there is, one of "port0", "sw-0", "sw-1", got "sw:00.0".',
+    ],
+    [
+      'when a switch stands on the root bus',
+      { switches: [{ ...SWITCH, at: '00:02.0' }], devices: [dma('dma0', 'port0:00.0')] },
+      'machine.switches.0.at: expected a place behind a port that there is, one of "port0", "sw-0", "sw-1", got "00:02.0".',
+    ],
+    [
+      'when a device behind a link has another number than 00',
+      { devices: [dma('dma0', 'sw-0:00.0'), dma('dma1', 'sw-1:01.0')] },
+      'machine.devices.1.at: expected device number 00, which is all that a link leads to, got "sw-1:01.0".',
+    ],
+    [
+      'when a switch is another function than 0',
+      { switches: [{ ...SWITCH, at: 'port0:00.1' }] },
+      'machine.switches.0.at: expected device 00, function 0, got "port0:00.1".',
+    ],
+    [
+      'when a switch and a device are behind one port',
+      { devices: [dma('dma0', 'port0:00.0')] },
+      'machine.devices.0.at: expected a port with nothing behind it yet, got "port0:00.0".',
+    ],
+    [
+      'when a switch and a bridge are behind one port',
+      { bridges: [{ name: 'bridge0', at: 'port0:00.0' }] },
+      'machine.bridges.0.at: expected a port with nothing behind it yet, got "port0:00.0".',
+    ],
+    [
+      'when a port and a device have one name',
+      { devices: [dma('port0', 'sw-0:00.0')] },
+      'machine.devices.0.name: expected a name that nothing else has: there is a "port0", got "port0".',
+    ],
+    [
+      'when a bridge is called as a port of a switch',
+      { bridges: [{ name: 'sw-1', at: 'sw-0:00.0' }], devices: [dma('dma0', '00:01.0')] },
+      'machine.bridges.0.name: expected a name that nothing else has: there is a "sw-1", got "sw-1".',
+    ],
+    [
+      'when two ports are in one place',
+      { rootPorts: [PORT, { ...PORT, name: 'port1' }] },
+      'machine.rootPorts.1.at: expected a place that no other port has, got "00:1c.0".',
+    ],
+    [
+      'when a port is a function of a device',
+      { devices: [dma('dma0', '00:1c.0')] },
+      'machine.rootPorts.0.at: expected a device number that no device has, got "00:1c.0".',
+    ],
+    [
+      'when a port is function 4 of a device without function 0',
+      { rootPorts: [{ ...PORT, at: '00:1c.4' }] },
+      'machine.rootPorts.0.at: expected a function of a device that has function 0, "00:1c.0", got "00:1c.4".',
+    ],
+    [
+      'when a device behind a port has no function 0',
+      { devices: [dma('dma0', 'sw-0:00.1')] },
+      'machine.devices.0.at: expected a function of a device that has function 0, "sw-0:00.0", got "sw-0:00.1".',
+    ],
+    [
+      'when a switch is below itself',
+      { switches: [{ ...SWITCH, at: 'sw-1:00.0' }] },
+      'machine.switches.0.at: expected a place that is not below the switch itself, got "sw-1:00.0".',
+    ],
+    [
+      'when two switches are below each other',
+      {
+        switches: [
+          { ...SWITCH, at: 'other-0:00.0' },
+          { name: 'other', at: 'sw-1:00.0', ports: 1 },
+        ],
+      },
+      'machine.switches.0.at: expected a place that is not below the switch itself, got "other-0:00.0".',
+    ],
+  ])('%s.', (_, extra, sentence) => {
+    expect(complaint(some(extra))).toBe(sentence);
+  });
+
+  it('when it has more than 255 buses.', () => {
+    const switches = Array.from({ length: 8 }, (_, i) => ({
+      name: `sw${i}x`,
+      at: i === 0 ? 'port0:00.0' : `sw${i - 1}x-0:00.0`,
+      ports: 31,
+    }));
+    expect(complaint({ rootPorts: [PORT], switches })).toContain(
+      'machine.switches: expected at most 255 buses behind ports, switches and bridges, and not 257, got',
+    );
+  });
+});
+
+describe.each(['intel-fabric', 'amd-fabric'])('The machine %s', (machine) => {
+  const built = buildMachine(machine);
+  built.engine.runUntilDone(built.engine.spawn(built.boot(), 'boot'));
+  const { kernel, requesters } = built;
+  const nameOf = new Map([...requesters].map(([name, rid]) => [rid, name]));
+
+  it('has every device where its specification says, with registers.', () => {
+    expect(kernel.devices.map(({ rid }) => nameOf.get(rid))).toEqual(['dma0', 'dma1', 'dma2', 'dma3', 'pci0', 'pci1']);
+    for (const { bars } of kernel.devices) expect(bars.size).toBe(1);
+  });
+
+  it('has the groups that its ports make.', () => {
+    const groups = kernel.iommu.groups.map(({ devices }) => devices.map(({ rid }) => nameOf.get(rid)).join(' '));
+    expect(groups.sort()).toEqual(['dma0', 'dma1', 'dma2', 'dma3', 'pci0 pci1']);
+  });
+
+  it('has one requester id for both devices behind its PCI bridge.', () => {
+    const [first, second] = ['pci0', 'pci1'].map(
+      (name) => kernel.devices.find(({ rid }) => rid === requesters.get(name)!)!,
+    );
+    expect(first!.requester).toBe(first!.rid & 0xff00);
+    expect(second!.requester).toBe(first!.requester);
+  });
+});
