@@ -1,0 +1,2 @@
+export { Accelerator, type AcceleratorState } from './accelerator.ts';
+export { ACCELERATOR, type AcceleratorSpec } from './model.ts';
