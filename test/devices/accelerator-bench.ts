@@ -104,7 +104,9 @@ export class ListAgent implements TranslationAgent {
     request.status = this.refuses ? TranslationStatus.UNSUPPORTED_REQUEST : TranslationStatus.SUCCESS;
     if (this.refuses) return;
     const at = { hi: highHalf(Math.max(frame, 0) * 4096), lo: lowHalf(Math.max(frame, 0) * 4096) };
-    const said = encodeTranslation(frame < 0 ? NO_ACCESS : { ...NO_ACCESS, ...at, read: true, write });
+    const said = encodeTranslation(
+      frame < 0 ? NO_ACCESS : { ...NO_ACCESS, ...at, read: true, write, privileged: (request.access & 8) !== 0 },
+    );
     request.translations[0] = said.hi;
     request.translations[1] = said.lo;
     request.translated = 1;
