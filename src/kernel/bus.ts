@@ -26,6 +26,10 @@ export interface Bus {
   configWrite(rid: number, offset: number, size: ConfigSize, value: number): Script<void>;
   mmioRead(address: Hpa, size: AccessSize): Script<bigint>;
   mmioWrite(address: Hpa, size: AccessSize, value: bigint): Script<void>;
+  /** Writes 64 bytes at once, posted (MOVDIR64B). */
+  directStore(address: Hpa, bytes: Uint8Array): Script<void>;
+  /** Writes 64 bytes that the device may put off (ENQCMD). */
+  deferrableWrite(address: Hpa, bytes: Uint8Array): Script<'accepted' | 'retry' | 'failed'>;
 }
 
 /** A sized range: start and length in bytes. */

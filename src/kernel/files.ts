@@ -8,6 +8,8 @@ export interface FileOperations {
   ioctl?(process: Process, request: number, argument: bigint): Script<number>;
   pread?(process: Process, address: bigint, length: number, offset: bigint): Script<number>;
   pwrite?(process: Process, address: bigint, length: number, offset: bigint): Script<number>;
+  /** ENQCMD with 64 bytes of the process to a place in a mapping of the file, under the process's PASID. */
+  enqcmd?(process: Process, pasid: number, address: bigint, offset: bigint): Script<number>;
   /** The command behind a request number: for traces. */
   command?(request: number): Command | undefined;
   /** Runs once, when nobody uses the file any more. */

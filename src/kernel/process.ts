@@ -4,7 +4,7 @@
  */
 import { addressOf, hex, PAGE_SIZE, pageOf } from '../../hardware/bits/index.ts';
 import { ns, type Script } from '../../hardware/sim/index.ts';
-import { EBADF, EINVAL, ENOENT, ENOTTY } from '../uapi/index.ts';
+import { EBADF, EINVAL, ENOENT, ENOTTY, EPERM } from '../uapi/index.ts';
 import type { AddressSpace, Placement } from './address-space.ts';
 import type { KernelCosts } from './costs.ts';
 import { type FileOperations, FileTable, OpenFile } from './files.ts';
@@ -39,6 +39,8 @@ export class Process {
   readonly name: string;
   readonly space: AddressSpace;
   readonly files: FileTable;
+  /** IA32_PASID: under which PASID devices work for the process's address space; none before it is bound to one. */
+  pasid: number | undefined;
   readonly #services: ProcessServices;
 
   constructor(name: string, space: AddressSpace, services: ProcessServices) {
@@ -87,6 +89,20 @@ export class Process {
           ? atOnce(-EINVAL)
           : file.pwrite(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER), offset),
       ),
+    );
+  }
+
+  /**
+   * ENQCMD: no system call, but an instruction on a mapping of the file, which the descriptor stands for. 0, or -EAGAIN when
+   * it is to be tried again; -EIO when nobody takes it, -EPERM without a PASID.
+   */
+  *enqcmd(fd: number, address: bigint, offset: bigint): Script<number> {
+    const { pasid } = this;
+    if (pasid === undefined) return -EPERM;
+    return yield* this.#use(fd, (file) =>
+      file.enqcmd === undefined || offset < 0n
+        ? atOnce(-EINVAL)
+        : file.enqcmd(this, pasid, BigInt.asUintN(64, address), offset),
     );
   }
 

@@ -32,6 +32,14 @@ export class MachineBus implements Bus {
   mmioWrite(address: number, size: AccessSize, value: bigint): Script {
     return this.#root.mmioWrite(address, size, value);
   }
+
+  directStore(address: number, bytes: Uint8Array): Script {
+    return this.#root.directStore(address, bytes);
+  }
+
+  deferrableWrite(address: number, bytes: Uint8Array): ReturnType<Bus['deferrableWrite']> {
+    return this.#root.deferrableWrite(address, bytes);
+  }
 }
 
 /** Memory in which an access to nothing is a bug of the kernel. */

@@ -5,7 +5,7 @@ import { TimedIommu } from '../../hardware/iommu/agent.ts';
 import { MemoryController, PhysicalMemory, type Range } from '../../hardware/memory/index.ts';
 import { type Device, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
 import type { Engine } from '../../hardware/sim/index.ts';
-import { buildDevice } from './devices.ts';
+import { buildDevice } from './devices/index.ts';
 import { buildFabric, type Fabric } from './fabric/build.ts';
 import { type Plan, planBuses } from './fabric/plan.ts';
 import { InputError } from './input-error.ts';

@@ -3,7 +3,7 @@
  * that sentence is what somebody reads who got it wrong.
  */
 import { z } from 'zod';
-import { DEVICE } from './devices.ts';
+import { DEVICE } from './devices/index.ts';
 import { checkFunction0, checkPlaces } from './fabric/check.ts';
 import { BRIDGES, ROOT_PORTS, SWITCHES } from './fabric/schema.ts';
 import { IOMMU } from './iommu/schema.ts';

@@ -15,6 +15,8 @@ export interface SystemCalls {
   ioctl(fd: number, request: number, argument: bigint): Blocking<number>;
   pread(fd: number, address: bigint, length: number, offset: bigint): Blocking<number>;
   pwrite(fd: number, address: bigint, length: number, offset: bigint): Blocking<number>;
+  /** The instruction ENQCMD with 64 bytes at `address`, to `offset` of a device's file: it needs a PASID. */
+  enqcmd(fd: number, address: bigint, offset: bigint): Blocking<number>;
   mmap(
     length: number,
     options?: { readonly writable?: boolean; readonly placement?: 'heap' | 'stack' },

@@ -1,4 +1,10 @@
 /** What runs in user space and speaks only the uAPI. */
+
+export {
+  AcceleratorDriver,
+  type AcceleratorResult,
+  type SharedMemory,
+} from './accelerator.ts';
 export type { DeviceRegisters } from './device-registers.ts';
 export { DmaEngineDriver, type DmaOptions, type DmaResult } from './dma-engine.ts';
 export {

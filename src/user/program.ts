@@ -92,6 +92,19 @@ export class Program {
     return count;
   }
 
+  /**
+   * Hands 64 bytes to a device that may put them off (ENQCMD), under the program's PASID: 0, -EAGAIN when it does, or another
+   * negative errno.
+   */
+  *enqcmd(fd: number, bytes: Uint8Array, offset: bigint): Blocking<number> {
+    const address = yield* this.#take();
+    if (address < 0n) return Number(address);
+    this.write(address, bytes);
+    const result = yield* this.system.enqcmd(fd, address, offset);
+    this.#scratch.push(address);
+    return result;
+  }
+
   /** The address of fresh memory, or -EINVAL, -ENOMEM. */
   mmap(length: number, options?: { readonly writable?: boolean }): Blocking<bigint> {
     return this.system.mmap(length, options);

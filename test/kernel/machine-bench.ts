@@ -144,6 +144,8 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
       configWrite: (rid, offset, size, value) => root.configWrite(rid, offset, size, value),
       mmioRead: (address, size) => root.mmioRead(address, size),
       mmioWrite: (address, size, value) => root.mmioWrite(address, size, value),
+      directStore: (address, bytes) => root.directStore(address, bytes),
+      deferrableWrite: (address, bytes) => root.deferrableWrite(address, bytes),
     };
   }
 }

@@ -106,7 +106,11 @@ describe('a wrong machine specification', () => {
       'machine.memory: expected an object with the fields megabytes, latency, bytesPerNanosecond, got null.',
     ],
     [{ devices: [] }, [], 'machine.devices: expected a list with at least one device, got [].'],
-    [{ devices: [{ name: 'a' }] }, [], 'machine.devices.0.model: expected one of "dma-engine", "nic", got nothing.'],
+    [
+      { devices: [{ name: 'a' }] },
+      [],
+      'machine.devices.0.model: expected one of "dma-engine", "nic", "accelerator", got nothing.',
+    ],
     [{}, ['devices.2.name=dma0'], 'machine.devices.2.name: expected something that no other device has, got "dma0".'],
     [
       {},

@@ -1,6 +1,6 @@
 /** A device that processes may drive: which open file controls it, and access to its regions. */
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import { EBUSY, EFAULT, EINVAL, ENODEV } from '../../uapi/index.ts';
+import { EAGAIN, EBUSY, EFAULT, EINVAL, EIO, ENODEV } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
 import type { BoundDevice, IoasidContext } from '../ioasid/context.ts';
 import type { Iommu } from '../iommu/iommu.ts';
@@ -16,6 +16,11 @@ export interface VfioServices {
 
 /** A file offset is the region's index and, below, the offset in the region. */
 const REGION_SHIFT = 40n;
+
+/** What MOVDIR64B and ENQCMD write, to an address aligned to it. */
+const WHOLE_STORE = 64;
+/** ENQCMD: the PASID stands in the first word of what is written, whose other bits are 0. */
+const PASID_WORD = 4;
 
 interface Binding {
   /** The open file that bound the device: the only one that may use it. */
@@ -78,12 +83,16 @@ export class VfioDevice {
     return process.space.copyToUser(address, bytes) < 0 ? -EFAULT : part.length;
   }
 
-  /** Writes registers from the process: bytes written, or -EINVAL, -EFAULT. */
+  /** Writes registers from the process: bytes written, or -EINVAL, -EFAULT. 64 aligned bytes go as one write (MOVDIR64B). */
   *write(process: Process, address: bigint, length: number, offset: bigint): Script<number> {
     const part = this.#part(length, offset);
     if (part === undefined) return -EINVAL;
     const bytes = process.space.copyFromUser(address, part.length);
     if (bytes === undefined) return -EFAULT;
+    if (isWholeStore(part)) {
+      yield* this.#services.bus.directStore(part.bar.address + part.start, bytes);
+      return part.length;
+    }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let at = 0; at < part.length; ) {
       const size = accessSize(part.start + at, part.length - at);
@@ -91,6 +100,19 @@ export class VfioDevice {
       at += size;
     }
     return part.length;
+  }
+
+  /** ENQCMD with 64 bytes of the process: 0, -EAGAIN when the device puts it off, or -EINVAL, -EFAULT, -EIO. */
+  *enqueue(process: Process, pasid: number, address: bigint, offset: bigint): Script<number> {
+    const part = this.#part(WHOLE_STORE, offset);
+    if (part === undefined || !isWholeStore(part)) return -EINVAL;
+    const bytes = process.space.copyFromUser(address, WHOLE_STORE);
+    if (bytes === undefined) return -EFAULT;
+    // Whatever the program put there: nobody speaks for somebody else, or for the kernel.
+    new DataView(bytes.buffer, bytes.byteOffset, PASID_WORD).setUint32(0, pasid, true);
+    const outcome = yield* this.#services.bus.deferrableWrite(part.bar.address + part.start, bytes);
+    if (outcome === 'accepted') return 0;
+    return outcome === 'retry' ? -EAGAIN : -EIO;
   }
 
   *#bind(holder: object, context: IoasidContext): Script<number> {
@@ -140,6 +162,10 @@ export class VfioDevice {
     if (bar === undefined || start >= bar.bytes) return undefined;
     return { bar, start, length: Math.min(length, bar.bytes - start) };
   }
+}
+
+function isWholeStore({ start, length }: { readonly start: number; readonly length: number }): boolean {
+  return length === WHOLE_STORE && start % WHOLE_STORE === 0;
 }
 
 /** The largest aligned access that fits. */

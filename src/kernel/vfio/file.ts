@@ -68,6 +68,10 @@ export class VfioFile implements FileOperations {
     return this.device.isBoundBy(this) ? yield* this.device.write(process, address, length, offset) : -EINVAL;
   }
 
+  *enqcmd(process: Process, pasid: number, address: bigint, offset: bigint): Script<number> {
+    return this.device.isBoundBy(this) ? yield* this.device.enqueue(process, pasid, address, offset) : -EINVAL;
+  }
+
   *release(): Script {
     if (this.device.isBoundBy(this)) yield* this.device.unbind(this);
   }
