@@ -5,5 +5,14 @@ import twoDevicesOneIoasid from './03-two-devices-one-ioasid.ts';
 import deviceTlb from './04-device-tlb.ts';
 import pageRequests from './05-page-requests.ts';
 import ownWayOfFaulting from './06-own-way-of-faulting.ts';
+import peerToPeer from './20-peer-to-peer.ts';
 
-export const scenarios = [firstDma, staleIotlb, twoDevicesOneIoasid, deviceTlb, pageRequests, ownWayOfFaulting];
+export const scenarios = [
+  firstDma,
+  staleIotlb,
+  twoDevicesOneIoasid,
+  deviceTlb,
+  pageRequests,
+  ownWayOfFaulting,
+  peerToPeer,
+];

@@ -43,6 +43,7 @@ export interface Report {
   readonly statistics: Readonly<Record<Counter, number>>;
 }
 
+const NO_WAY = { rootPorts: [], switches: [], bridges: [] };
 const DEFAULT_LIMIT = ms(1000);
 
 export class Run {
@@ -169,7 +170,9 @@ export function runScenario(scenario: Scenario, options: RunOptions = {}): Repor
 /** The machine that was asked for, or else the scenario's own, with the kernel that the story needs. */
 function machineFor(scenario: Scenario, asked: string | MachineInput | undefined): MachineInput {
   const machine = asked ?? scenario.machine ?? {};
-  const input = { ...(typeof machine === 'string' ? { preset: machine } : machine), ...scenario.hardware };
+  // A story that brings devices brings all of the way to them.
+  const hardware = scenario.hardware && { ...NO_WAY, ...scenario.hardware };
+  const input = { ...(typeof machine === 'string' ? { preset: machine } : machine), ...hardware };
   return scenario.kernel === undefined ? input : { ...input, kernel: { ...input.kernel, ...scenario.kernel } };
 }
 
