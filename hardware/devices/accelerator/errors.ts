@@ -89,7 +89,7 @@ export class Errors {
     const size = EVLCFG.SIZE.get(words);
     if (!GENCFG.EVL_EN.isSet(words) || size < EVL_SIZE_MIN) return false;
     const head = EVLSTATUS.HEAD.get(words) % size;
-    const used = (EVLSTATUS.TAIL.get(words) - head + size) % size;
+    const used = ((EVLSTATUS.TAIL.get(words) % size) - head + size) % size;
     return used + this.#due.length < size - 1;
   }
 
@@ -97,12 +97,14 @@ export class Errors {
     const { words } = this.#registers;
     while (life === this.#life && this.#due.length > 0) {
       const { problem, bytes } = this.#due[0]!;
-      const tail = EVLSTATUS.TAIL.get(words);
+      // Who changes the size while entries are on their way gets them where the log was.
+      const size = Math.max(EVLCFG.SIZE.get(words), EVL_SIZE_MIN);
+      const tail = EVLSTATUS.TAIL.get(words) % size;
       const address = EVLCFG.BASE.big(words) * 0x1000n + BigInt(tail * EVL_ENTRY_BYTES);
       const fault = yield* this.#memory.write(this.#logger(), BigInt.asUintN(64, address), bytes);
       if (life !== this.#life) return;
       this.#due.shift();
-      if (fault === null) this.#logged((tail + 1) % EVLCFG.SIZE.get(words));
+      if (fault === null) this.#logged((tail + 1) % size);
       else this.#hold({ ...problem, fault });
     }
     if (life === this.#life) this.#isWriting = false;
