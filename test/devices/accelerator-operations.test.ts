@@ -1,18 +1,7 @@
 /** What each operation does with memory, and what descriptors are refused. */
 import { describe, expect, it } from 'vitest';
-import {
-  AcceleratorBench,
-  BOF,
-  CRAV,
-  descriptor,
-  FENCE,
-  pattern,
-  RCI,
-  RCR,
-  RECORD,
-  S,
-  type Said,
-} from './accelerator-bench.ts';
+import { AcceleratorBench, S } from './accelerator-bench.ts';
+import { BOF, CRAV, descriptor, FENCE, pattern, RCI, RCR, RECORD, type Said } from './accelerator-descriptors.ts';
 
 const Op = { NOOP: 0, BATCH: 1, DRAIN: 2, MEMMOVE: 3, MEMFILL: 4, COMPARE: 5, COMPVAL: 6, DUALCAST: 9 } as const;
 const CRCGEN = 0x10;

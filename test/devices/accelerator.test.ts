@@ -1,6 +1,7 @@
 /** The exact sequence of a user-space driver that knows the device: what a selftest of VFIO does, step by step. */
 import { describe, expect, it } from 'vitest';
-import { AcceleratorBench, CRAV, descriptor, pattern, R, RCI, RCR, RECORD, RID, S } from './accelerator-bench.ts';
+import { AcceleratorBench, R, RID, S } from './accelerator-bench.ts';
+import { CRAV, descriptor, pattern, RCI, RCR, RECORD } from './accelerator-descriptors.ts';
 
 const BATCH = 1;
 const MEMMOVE = 3;
