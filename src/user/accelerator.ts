@@ -2,7 +2,7 @@
  * A user-space driver of the accelerator: registers and portals through the regions of an open VFIO device, completion
  * records in memory that the device sees, and nothing else. It polls; interrupts are not used.
  */
-import { type AnyLayout, encode, joinWords, type Values, wordsOf } from '../../hardware/bits/index.ts';
+import { type AnyLayout, encode, type Values, wordsOf } from '../../hardware/bits/index.ts';
 import {
   CMD,
   CMDSTS,
@@ -27,6 +27,7 @@ import {
   WqMode,
 } from '../../hardware/devices/accelerator/spec/index.ts';
 import { type Blocking, EAGAIN, errnoName, VFIO_DEVICE_GET_REGION_INFO } from '../uapi/index.ts';
+import { type DeviceRegisters, getRegister, regionOf, setRegister } from './device-registers.ts';
 import type { Program } from './program.ts';
 
 /** Memory of the program that the device reaches, too. */
@@ -59,17 +60,13 @@ const QUEUE = 0;
 export class AcceleratorDriver {
   readonly #program: Program;
   readonly #fd: number;
-  readonly #registers: bigint;
+  readonly #registers: DeviceRegisters;
+  /** Where the portals lie in the file. */
   readonly #portals: bigint;
   readonly #record: SharedMemory;
   #options: QueueOptions = {};
 
-  private constructor(
-    program: Program,
-    fd: number,
-    [registers, portals]: readonly [bigint, bigint],
-    record: SharedMemory,
-  ) {
+  private constructor(program: Program, fd: number, registers: DeviceRegisters, portals: bigint, record: SharedMemory) {
     this.#program = program;
     this.#fd = fd;
     this.#registers = registers;
@@ -79,13 +76,10 @@ export class AcceleratorDriver {
 
   /** Takes a bound device into use, or gives the errno. Completion records go to the 32 bytes, aligned, at `record`. */
   static *open(program: Program, fd: number, record: SharedMemory): Blocking<AcceleratorDriver | number> {
-    const regions: bigint[] = [];
-    for (const index of [REGISTER_BAR, PORTAL_BAR]) {
-      const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index });
-      if (result < 0) return result;
-      regions.push(value.offset);
-    }
-    return new AcceleratorDriver(program, fd, [regions[0]!, regions[1]!], record);
+    const registers = yield* regionOf(program, fd, REGISTER_BAR);
+    if (typeof registers === 'number') return registers;
+    const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index: PORTAL_BAR });
+    return result < 0 ? result : new AcceleratorDriver(program, fd, registers, value.offset, record);
   }
 
   /** Resets the device and enables one work queue with all entries and engines: the name of what went wrong, if anything did. */
@@ -132,36 +126,34 @@ export class AcceleratorDriver {
 
   *#configure(): Blocking<number> {
     const { shared = false, blockOnFault = false } = this.#options;
-    const general = yield* this.#read(GENCAP);
-    const queues = yield* this.#read(WQCAP);
-    const tables = yield* this.#read(TABLE_OFFSETS);
+    const general = yield* getRegister(this.#registers, GENCAP);
     if (typeof general === 'number') return general;
+    const queues = yield* getRegister(this.#registers, WQCAP);
     if (typeof queues === 'number') return queues;
+    const tables = yield* getRegister(this.#registers, TABLE_OFFSETS);
     if (typeof tables === 'number') return tables;
-    const entries = fieldOf(WQCAP.TOTAL_WQ_SIZE, queues);
-    const queue = yield* this.#table(fieldOf(TABLE_OFFSETS.WQCFG, tables), WQCFG, {
+    const entries = WQCAP.TOTAL_WQ_SIZE.get(queues);
+    const queue = yield* this.#table(TABLE_OFFSETS.WQCFG.get(tables), WQCFG, {
       SIZE: entries,
       THRESHOLD: entries,
       MODE: shared ? WqMode.SHARED : WqMode.DEDICATED,
       PASID_EN: shared ? 1 : 0,
       BOF: blockOnFault ? 1 : 0,
       PRIORITY: 1,
-      MAX_XFER_SHIFT: fieldOf(GENCAP.MAX_XFER_SHIFT, general),
-      MAX_BATCH_SHIFT: fieldOf(GENCAP.MAX_BATCH_SHIFT, general),
+      MAX_XFER_SHIFT: GENCAP.MAX_XFER_SHIFT.get(general),
+      MAX_BATCH_SHIFT: GENCAP.MAX_BATCH_SHIFT.get(general),
       NOOP: 1,
       MEMMOVE: 1,
     });
     if (queue < 0) return queue;
-    return yield* this.#table(fieldOf(TABLE_OFFSETS.GRPCFG, tables), GRPCFG, { WQS_0: 1 << QUEUE, ENGINES: 1 });
+    return yield* this.#table(TABLE_OFFSETS.GRPCFG.get(tables), GRPCFG, { WQS_0: 1 << QUEUE, ENGINES: 1 });
   }
 
-  /** Writes the first entry of a table. */
+  /** Writes the first entry of a table, word by word: registers take no more than 8 bytes at a time. */
   *#table<L extends AnyLayout>(place: number, layout: L, values: Values<L>): Blocking<number> {
-    const at = this.#registers + BigInt(place * TABLE_GRANULE);
     const bytes = toBytes(encode(layout, values));
-    // Word by word: registers take no more than 8 bytes at a time.
     for (let i = 0; i < bytes.length; i += 4) {
-      const written = yield* this.#program.pwrite(this.#fd, bytes.subarray(i, i + 4), at + BigInt(i));
+      const written = yield* this.#registers.write(place * TABLE_GRANULE + i, bytes.subarray(i, i + 4));
       if (written < 0) return written;
     }
     return 0;
@@ -169,31 +161,19 @@ export class AcceleratorDriver {
 
   /** Gives a command and waits for its end: the name of its error, if it has one. */
   *#command(command: number, operand = 0): Blocking<string | undefined> {
-    const bytes = toBytes(encode(CMD, { CMD: command, OPERAND: operand }));
-    const written = yield* this.#program.pwrite(this.#fd, bytes, this.#registers + BigInt(CMD.$.offset!));
+    const written = yield* setRegister(this.#registers, CMD, { CMD: command, OPERAND: operand });
     if (written < 0) return nameOf(written);
     for (let polls = 0; polls < MOST_POLLS; polls++) {
-      const status = yield* this.#read(CMDSTS);
+      const status = yield* getRegister(this.#registers, CMDSTS);
       if (typeof status === 'number') return nameOf(status);
-      if (fieldOf(CMDSTS.ACTIVE, status) === 0) {
-        const error = fieldOf(CMDSTS.ERR, status);
+      if (!CMDSTS.ACTIVE.isSet(status)) {
+        const error = CMDSTS.ERR.get(status);
         return error === CommandError.SUCCESS ? undefined : (nameIn(CommandError, error) ?? `command error ${error}`);
       }
       yield* this.#program.sleep(POLL_NANOSECONDS);
     }
     return 'the device does not finish a command';
   }
-
-  /** A register, or an errno as a number. */
-  *#read({ $ }: AnyLayout): Blocking<bigint | number> {
-    const bytes = yield* this.#program.pread(this.#fd, $.bits / 8, this.#registers + BigInt($.offset!));
-    return typeof bytes === 'number' ? bytes : joinWords(wordsOf(bytes));
-  }
-}
-
-/** A field of a register that was read. */
-function fieldOf({ spec, width }: (typeof CMDSTS)['ERR'], register: bigint): number {
-  return Number(BigInt.asUintN(width, register >> BigInt(spec.lo)));
 }
 
 function resultOf(record: Uint32Array): AcceleratorResult {

@@ -156,6 +156,8 @@ export class WordsBus {
       configWrite: (rid, offset, size, value) => this.#write(rid, offset, size, value),
       mmioRead: unused,
       mmioWrite: unused,
+      directStore: unused,
+      deferrableWrite: unused,
     };
   }
 
