@@ -1,0 +1,1 @@
+export { MALICIOUS, Malicious, type MaliciousSpec, type MaliciousState } from './malicious.ts';
