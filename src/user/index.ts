@@ -7,6 +7,7 @@ export {
 } from './accelerator.ts';
 export type { DeviceRegisters } from './device-registers.ts';
 export { DmaEngineDriver, type DmaOptions, type DmaResult } from './dma-engine.ts';
+export { type Attack, type Loot, MaliciousDriver } from './malicious.ts';
 export {
   bytesOfQueue,
   type DeviceMemory,
