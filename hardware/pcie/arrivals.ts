@@ -97,8 +97,8 @@ export class Arrivals {
   /** Asks the agent, or decides without one. */
   ask(inbound: Inbound): void {
     const { request, tlp } = inbound;
-    if (tlp.isConfigRequest || tlp.kind === TlpKind.DEFERRABLE_WRITE) {
-      // Nobody configures the host from below, and memory puts nothing off.
+    if (tlp.isConfigRequest || tlp.kind === TlpKind.DEFERRABLE_WRITE || !hasAddress(tlp)) {
+      // Nobody configures the host from below, memory puts nothing off, and what asks for no address is not answered with one.
       inbound.refusal ||= CompletionStatus.UNSUPPORTED_REQUEST;
     }
     if (inbound.refusal !== CompletionStatus.SUCCESSFUL || tlp.isMessage) {
@@ -365,6 +365,11 @@ function isWellFormed(tlp: Tlp): boolean {
     return OPERANDS.has(width) && addressLo % width === 0 && (width < 16 || tlp.kind === TlpKind.COMPARE_AND_SWAP);
   }
   return (addressLo & (PAGE_SIZE - 1)) + length <= PAGE_SIZE;
+}
+
+/** Reads, writes and AtomicOps are untranslated or translated; only reads can also be translation requests. */
+function hasAddress({ isTranslationRequest, addressType }: Tlp): boolean {
+  return isTranslationRequest || addressType === AddressType.UNTRANSLATED || addressType === AddressType.TRANSLATED;
 }
 
 const OPERANDS = new Set([4, 8, 16]);
