@@ -97,7 +97,7 @@ export class Arrivals {
   /** Asks the agent, or decides without one. */
   ask(inbound: Inbound): void {
     const { request, tlp } = inbound;
-    if (tlp.isConfigRequest || tlp.kind === TlpKind.DEFERRABLE_WRITE || !hasAddress(tlp)) {
+    if (tlp.isConfigRequest || tlp.kind === TlpKind.DEFERRABLE_WRITE || (tlp.isMemoryRequest && !hasAddress(tlp))) {
       // Nobody configures the host from below, memory puts nothing off, and what asks for no address is not answered with one.
       inbound.refusal ||= CompletionStatus.UNSUPPORTED_REQUEST;
     }

@@ -6,6 +6,7 @@
  * number from the configuration writes that reach it.
  */
 import { type Engine, Gate, type Signal } from '../sim/index.ts';
+import { Answers } from './answers.ts';
 import type { PcieFunction } from './function.ts';
 import type { LinkEnd } from './link.ts';
 import type { Below } from './root-port.ts';
@@ -18,6 +19,7 @@ export class Endpoint {
   readonly functions: readonly PcieFunction[];
   /** What was written last to any function of it; at first, what firmware gave it. */
   bus: number;
+  readonly #answers: Answers;
   readonly #engine: Engine;
   readonly #firstBus: number;
   #free!: Gate;
@@ -28,9 +30,13 @@ export class Endpoint {
     this.functions = functions;
     this.#firstBus = (functions[0]?.spec.requester ?? 0) >>> 8;
     this.bus = this.#firstBus;
+    this.#answers = new Answers(end);
     this.reset();
     end.receive = (tlp) => this.#receive(tlp);
-    end.onFree = () => this.#free.notify();
+    end.onFree = () => {
+      this.#answers.pump();
+      this.#free.notify();
+    };
     for (const fn of functions) fn.join(this);
   }
 
@@ -39,20 +45,40 @@ export class Endpoint {
     return this.#free.wait();
   }
 
+  /** Sends a completion of `request`, or of a part of it while `isLast` is false; then the request is dealt with. */
+  answer(request: Tlp, completion: Tlp, isLast = true): void {
+    this.#answers.push(completion, isLast ? request : null);
+  }
+
+  /** Answers a read with completions of at most `payload` bytes, which end at read completion boundaries. */
+  answerInParts(request: Tlp, bytes: Uint8Array, completer: number, payload: number): void {
+    const { length } = bytes;
+    const start = request.addressLo & (READ_COMPLETION_BOUNDARY - 1);
+    for (let from = 0; from < length; ) {
+      const end = start + from + payload;
+      const part = Math.min(length, end - (end % READ_COMPLETION_BOUNDARY) - start) - from;
+      const answer = this.end.take().completionData(request, completer, from, part);
+      answer.data!.set(bytes.subarray(from, from + part));
+      from += part;
+      this.answer(request, answer, from === length);
+    }
+  }
+
   /** Who waits for a credit holds a TLP of before the reset and must not wake. */
   reset(): void {
     this.bus = this.#firstBus;
+    this.#answers.reset();
     this.#free = new Gate(this.#engine, `a credit of ${this.end.link.name} upstream`);
   }
 
   #receive(tlp: Tlp): void {
     if (tlp.kind === TlpKind.CONFIG_WRITE_0) this.bus = tlp.completer >>> 8;
     const fn = this.#target(tlp);
-    if (fn !== null) fn.receive(tlp);
-    else if (tlp.creditClass === CreditClass.NON_POSTED) {
-      this.end.send(this.end.take().completion(tlp, tlp.completer, CompletionStatus.UNSUPPORTED_REQUEST));
+    fn?.receive(tlp);
+    if (tlp.creditClass !== CreditClass.NON_POSTED) this.end.release(tlp);
+    else if (fn === null) {
+      this.answer(tlp, this.end.take().completion(tlp, tlp.completer, CompletionStatus.UNSUPPORTED_REQUEST));
     }
-    this.end.release(tlp);
   }
 
   #target(tlp: Tlp): PcieFunction | null {
@@ -60,6 +86,9 @@ export class Endpoint {
     return null;
   }
 }
+
+/** Of everybody who is no root complex. */
+const READ_COMPLETION_BOUNDARY = 128;
 
 function isFor(tlp: Tlp, fn: PcieFunction): boolean {
   if (tlp.isMemoryRequest) return fn.barOf(tlp) !== null;

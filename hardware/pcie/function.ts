@@ -5,7 +5,7 @@
  * Offers: `take`, `canSend`, `send`, `transmit` TLPs (memory requests only while Bus Master Enable is set), `interrupt`.
  * Needs: a `FunctionBehaviour`, and an endpoint, which a root complex gives it when it is connected.
  *
- * Inaccuracies: a function answers configuration and memory requests in no time of its own, with one completion.
+ * Inaccuracies: a function answers configuration and memory requests in no time of its own.
  */
 import { highHalf, lowHalf } from '../bits/index.ts';
 import type { Component, Script } from '../sim/index.ts';
@@ -163,7 +163,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     return null;
   }
 
-  /** Deals with a TLP that the endpoint found to be for this function. The endpoint releases it. */
+  /** Deals with a TLP that the endpoint found to be for this function, and answers one that wants an answer. The endpoint releases it. */
   receive(tlp: Tlp): void {
     if (tlp.kind === TlpKind.CONFIG_READ_0) this.#configRead(tlp);
     else if (tlp.kind === TlpKind.CONFIG_WRITE_0) this.#configWrite(tlp);
@@ -215,7 +215,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     const answer = this.take().completionData(tlp, this.requester, 0, 4);
     const word = this.config.read(tlp.addressLo & ~3, 4);
     for (let i = 0; i < 4; i++) answer.data![i] = word >>> (i * 8);
-    this.send(answer);
+    this.endpoint.answer(tlp, answer);
   }
 
   #configWrite(tlp: Tlp): void {
@@ -235,12 +235,23 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   #memoryRead(tlp: Tlp): void {
     const bar = this.barOf(tlp)!;
     const offset = offsetIn(this.config.barAt(bar), tlp);
-    const { msix } = this.config;
+    const { maxPayload } = this.config;
+    if (tlp.length > maxPayload) {
+      const bytes = new Uint8Array(tlp.length);
+      this.#fetch(bar.index, offset, bytes, tlp.length);
+      this.endpoint.answerInParts(tlp, bytes, this.requester, maxPayload);
+      return;
+    }
     // A zero-length read is answered with one byte of no meaning.
     const answer = this.take().completionData(tlp, this.requester, 0, Math.max(tlp.length, 1));
-    if (msix?.holds(bar.index, offset)) msix.read(bar.index, offset, answer.data!, tlp.length);
-    else this.#behaviour.memoryRead(bar.index, offset, answer.data!, tlp.length);
-    this.send(answer);
+    this.#fetch(bar.index, offset, answer.data!, tlp.length);
+    this.endpoint.answer(tlp, answer);
+  }
+
+  #fetch(bar: number, offset: number, into: Uint8Array, length: number): void {
+    const { msix } = this.config;
+    if (msix?.holds(bar, offset)) msix.read(bar, offset, into, length);
+    else this.#behaviour.memoryRead(bar, offset, into, length);
   }
 
   #memoryWrite(tlp: Tlp): void {
@@ -261,7 +272,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   /** Completes a request without data. */
   #answer(tlp: Tlp, status: number): void {
-    this.send(this.take().completion(tlp, this.requester, status));
+    this.endpoint.answer(tlp, this.take().completion(tlp, this.requester, status));
   }
 }
 

@@ -1,6 +1,6 @@
 /** A board with a malicious device, whose driver is the CPU's. */
 import { MALICIOUS, Malicious } from '../../hardware/devices/malicious/index.ts';
-import { CreditClass, encodeTlp, type LinkSpec, type Tlp } from '../../hardware/pcie/index.ts';
+import { CreditClass, encodeTlp, type LinkSpec, type RootComplex, type Tlp } from '../../hardware/pcie/index.ts';
 import { ns, type Script } from '../../hardware/sim/index.ts';
 import { type Attack, MaliciousDriver } from '../../src/user/malicious.ts';
 import { BAR, DeviceBoard, RID } from './device-board.ts';
@@ -12,7 +12,7 @@ export class EvilBoard extends DeviceBoard<Malicious> {
 
   constructor(link: Partial<LinkSpec> = {}) {
     super((engine) => new Malicious(engine, { ...MALICIOUS, name: 'evil0', requester: RID }), { link });
-    this.driver = driverOf(this);
+    this.driver = driverOf(this.rootComplex, BAR);
     this.link.probe = (tlp: Tlp, direction) => {
       if (direction === 'upstream' && tlp.creditClass !== CreditClass.COMPLETION) this.seen.push(encodeTlp(tlp));
     };
@@ -25,20 +25,21 @@ export class EvilBoard extends DeviceBoard<Malicious> {
   }
 }
 
-function driverOf({ rootComplex }: DeviceBoard<Malicious>): MaliciousDriver {
+/** Reaches the registers at `bar` as the CPU does. */
+export function driverOf(rootComplex: RootComplex, bar: number): MaliciousDriver {
   return new MaliciousDriver({
     *read(offset, length): Script<Uint8Array> {
       const bytes = new Uint8Array(length);
       const view = new DataView(bytes.buffer);
       for (let at = 0; at < length; at += 4) {
-        view.setUint32(at, Number(yield* rootComplex.mmioRead(BAR + offset + at, 4)), true);
+        view.setUint32(at, Number(yield* rootComplex.mmioRead(bar + offset + at, 4)), true);
       }
       return bytes;
     },
     *write(offset, bytes): Script<number> {
       for (let at = 0; at < bytes.length; at += 4) {
         const word = new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
-        yield* rootComplex.mmioWrite(BAR + offset + at, 4, BigInt(word));
+        yield* rootComplex.mmioWrite(bar + offset + at, 4, BigInt(word));
       }
       return bytes.length;
     },
