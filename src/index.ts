@@ -1,5 +1,6 @@
 /** The front door: what scenarios, studies and other people's programs import. */
 export {
+  type Attack,
   buildMachine,
   type CapabilitySet,
   type DeviceRights,
@@ -11,10 +12,12 @@ export {
   type Instant,
   intelCapabilities,
   type KernelDriver,
+  type Loot,
   type Machine,
   type MachineFeature,
   type MachineInput,
   type MachineSpec,
+  MaliciousDriver,
   ms,
   ns,
   type PageRequestGroup,

@@ -18,7 +18,15 @@ export {
 export { type DeviceBuffer, type DeviceRights, KernelDriver } from '../kernel/drivers/index.ts';
 export type { PageRequestGroup } from '../kernel/iommu/attachments.ts';
 export type { DomainOptions, IommuDomain } from '../kernel/iommu/driver.ts';
-export { DmaEngineDriver, type DmaOptions, type DmaResult, Program } from '../user/index.ts';
+export {
+  type Attack,
+  DmaEngineDriver,
+  type DmaOptions,
+  type DmaResult,
+  type Loot,
+  MaliciousDriver,
+  Program,
+} from '../user/index.ts';
 export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
 export { CAPTURE_FORMATS, type Capture } from './capture.ts';
 export { registersOf } from './driver-registers.ts';

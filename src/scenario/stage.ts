@@ -8,6 +8,7 @@ import {
   type KernelDriver,
   type Machine,
   type MachineInput,
+  MaliciousDriver,
   Program,
   Random,
   registersOf,
@@ -95,6 +96,18 @@ export class Stage {
     const driver = yield* DmaEngineDriver.open(program, fd);
     if (typeof driver === 'number') throw new Error(`${program.name} cannot drive fd ${fd}: ${formatResult(driver)}`);
     return driver;
+  }
+
+  /** The process's driver for a malicious device that it has bound. */
+  *malicious(program: Program, fd: number): Script<MaliciousDriver> {
+    const driver = yield* MaliciousDriver.open(program, fd);
+    if (typeof driver === 'number') throw new Error(`${program.name} cannot drive fd ${fd}: ${formatResult(driver)}`);
+    return driver;
+  }
+
+  /** What knows the registers of a malicious device, for a driver inside the kernel. */
+  maliciousOf(driver: KernelDriver): MaliciousDriver {
+    return new MaliciousDriver(registersOf(driver, 0));
   }
 
   /** A driver inside the kernel that has taken a device. */
