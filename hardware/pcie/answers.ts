@@ -33,6 +33,13 @@ export class Answers {
     this.#requests.clear();
   }
 
+  /** The link has gone down: nobody waits for what was not sent, and its TLPs go back. */
+  lose(): void {
+    this.#queue.reset((tlp) => this.#end.give(tlp));
+    for (const request of this.#requests.values()) this.#end.release(request);
+    this.#requests.clear();
+  }
+
   #sent(completion: Tlp): void {
     const request = this.#requests.get(completion);
     if (request === undefined) return;

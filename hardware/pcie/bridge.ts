@@ -9,6 +9,7 @@ import { highHalf, lowHalf } from '../bits/index.ts';
 import type { AddressWindow, BridgeHeader } from './bridge-header.ts';
 import { headerWords } from './codec.ts';
 import type { ConfigSpace } from './config-space.ts';
+import type { Link } from './link.ts';
 import type { Below } from './root-port.ts';
 import type { Range } from './routes.ts';
 import { AcsBit, AddressType, BUS_NUMBERS, CompletionStatus, ErrorMessage, UncorrectableError } from './spec/index.ts';
@@ -112,12 +113,25 @@ export class Bridge implements Below {
     this.config.reset();
   }
 
+  /** The link above was reset. */
+  conventionalReset(): void {
+    this.config.conventionalReset();
+  }
+
   /** Of what wants an answer the requester hears, and decides what it means. */
   #found(error: number, tlp: Tlp): void {
     const advisory = tlp.creditClass === CreditClass.NON_POSTED;
     const message = this.config.report({ error, header: headerWords(tlp), advisory });
     if (message !== ErrorMessage.NONE) this.onError(message);
   }
+}
+
+/** Secondary Bus Reset takes the link below down, and back up when it is cleared. */
+export function resetsBelow({ config }: Bridge, link: Link): void {
+  config.bridge!.onSecondaryReset = (asserted) => {
+    if (asserted) link.goDown();
+    else link.goUp();
+  };
 }
 
 function isWithin(window: AddressWindow | null, hi: number, lo: number, length: number): boolean {

@@ -42,6 +42,11 @@ export class CpuAccess {
     this.#outbound.complete(tlp);
   }
 
+  /** A link has gone down. */
+  doubt(): void {
+    this.#outbound.doubt();
+  }
+
   *configRead(rid: number, offset: number, size: number): Script<number> {
     yield this.#configAccess;
     const own = this.#map.integrated(rid);

@@ -37,6 +37,11 @@ export class Endpoint {
       this.#answers.pump();
       this.#free.notify();
     };
+    end.onChange = (isUp) => {
+      if (isUp) return;
+      this.#answers.lose();
+      for (const fn of functions) fn.conventionalReset();
+    };
     for (const fn of functions) fn.join(this);
   }
 

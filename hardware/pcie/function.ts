@@ -176,6 +176,14 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     else this.#answer(tlp, CompletionStatus.UNSUPPORTED_REQUEST);
   }
 
+  /** The link was reset: the device forgets what it did and what it was told. */
+  conventionalReset(): void {
+    if (!this.isPresent) return;
+    this.config.conventionalReset();
+    this.#due.clear();
+    this.#behaviour.functionLevelReset?.();
+  }
+
   reset(): void {
     this.config.reset();
     this.#due.clear();

@@ -63,6 +63,8 @@ export class Link implements Component<LinkSpec, LinkState> {
   /** The end towards the root complex, and the end towards the device. */
   readonly top: LinkEnd;
   readonly bottom: LinkEnd;
+  /** Called when it has gone down, after both ends: whoever waits for something that came this way may wait in vain. */
+  onLost: () => void = nothing;
   #isUp = true;
 
   /** `pool` belongs to the fabric that the link is a part of. */
@@ -105,6 +107,7 @@ export class Link implements Component<LinkSpec, LinkState> {
     this.#tell();
     // Nobody waits for credits any more: what could not be sent is lost now.
     for (const { wire } of [this.upstream, this.downstream]) wire.onFree();
+    this.onLost();
   }
 
   /** Trains the link again, with all credits. */

@@ -1,9 +1,10 @@
 /**
  * Requests of the root complex on behalf of the CPU: each gets a tag, goes down a port, and waits for its completion.
  *
- * Inaccuracies: there is no completion time-out; a request that nobody answers waits for ever.
+ * Inaccuracies: the completion time-out begins when a link below goes down, and so with what can be lost; a request that a
+ * function never answers waits for ever.
  */
-import { type Engine, Gate, type Script, Signal, waitFor } from '../sim/index.ts';
+import { Alarm, after, type Engine, Gate, ms, type Script, Signal, waitFor } from '../sim/index.ts';
 import type { RootPort } from './root-port.ts';
 import { CompletionStatus } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
@@ -17,14 +18,22 @@ export interface Answer {
 
 /** Tags of a requester that does not use extended ones. */
 const TAGS = 32;
+/** The upper limit of the default range. */
+const PATIENCE = ms(50);
+/** What a request ends with whose completion does not come. */
+const NO_ANSWER: Answer = { status: CompletionStatus.UNSUPPORTED_REQUEST, value: null };
 
 export class Outbound {
   readonly #engine: Engine;
   readonly #answers: (Signal<Answer> | null)[] = new Array<null>(TAGS).fill(null);
+  /** Requests that may have been lost. */
+  readonly #doubtful = new Set<Signal<Answer>>();
+  readonly #patience: Alarm;
   #free: Gate;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#patience = new Alarm(engine, 'completion time-out of the root complex', () => this.#giveUp());
     this.#free = new Gate(engine, 'a tag of the root complex');
   }
 
@@ -47,14 +56,32 @@ export class Outbound {
     // A completion that nobody waits for is dropped, as the specification says of unexpected ones.
     if (answer == null) return;
     this.#answers[tlp.tag] = null;
+    if (this.#doubtful.delete(answer) && this.#doubtful.size === 0) this.#patience.off();
     const { status } = tlp;
     answer.fire({ status, value: status === CompletionStatus.SUCCESSFUL ? dataOf(tlp) : null });
     this.#free.notify();
   }
 
+  /** A link has gone down: what waits now may wait in vain. */
+  doubt(): void {
+    for (const answer of this.#answers) if (answer !== null) this.#doubtful.add(answer);
+    if (this.#doubtful.size > 0) this.#patience.set(after(this.#engine.now, PATIENCE));
+  }
+
   reset(): void {
+    this.#doubtful.clear();
+    this.#patience.off();
     this.#answers.fill(null);
     this.#free = new Gate(this.#engine, 'a tag of the root complex');
+  }
+
+  #giveUp(): void {
+    for (const answer of this.#doubtful) {
+      this.#answers[this.#answers.indexOf(answer)] = null;
+      answer.fire(NO_ANSWER);
+    }
+    this.#doubtful.clear();
+    this.#free.notify();
   }
 }
 

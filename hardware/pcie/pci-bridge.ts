@@ -8,10 +8,11 @@
  * over a link. What one of them sends to another turns round in the bridge.
  */
 import type { Component } from '../sim/index.ts';
-import type { Bridge } from './bridge.ts';
+import { type Bridge, resetsBelow } from './bridge.ts';
 import { answerConfig } from './config-answer.ts';
 import type { LinkEnd } from './link.ts';
 import { TransactionQueue } from './ordering.ts';
+import { PortEgress } from './port-egress.ts';
 import { CompletionStatus } from './spec/index.ts';
 import type { SwitchPort } from './switch.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
@@ -40,6 +41,7 @@ export class PciBridge implements Component<null, PciBridgeState> {
   readonly #bus: LinkEnd;
   readonly #up: TransactionQueue;
   readonly #down: TransactionQueue;
+  readonly #busEgress: PortEgress;
   readonly #answers = new TransactionQueue(ignore);
   readonly #taken: (Taken | null)[] = new Array<Taken | null>(TAGS).fill(null);
   /** What goes up takes the bridge's name at the last moment, when there is a tag for it. */
@@ -58,6 +60,9 @@ export class PciBridge implements Component<null, PciBridgeState> {
     this.#bus = bus;
     this.#up = new TransactionQueue((tlp) => bus.forward(tlp));
     this.#down = new TransactionQueue((tlp) => end.forward(tlp));
+    this.#busEgress = new PortEgress(bus, (completion) => this.#answers.push(completion, end));
+    resetsBelow(bridge, bus.link);
+    end.onChange = (isUp) => this.#changed(isUp);
     bridge.onError = (message) => this.#answers.push(end.take().message(bridge.requester, message), end);
     bus.receive = (tlp) => this.#rise(tlp);
     end.receive = (tlp) => this.#descend(tlp);
@@ -76,6 +81,20 @@ export class PciBridge implements Component<null, PciBridgeState> {
     Object.assign(this.state, { aliased: 0, refused: 0 });
   }
 
+  /** A reset of the link above is one of the bus, and what is here is lost. */
+  #changed(isUp: boolean): void {
+    if (isUp) {
+      this.#bus.link.goUp();
+      return;
+    }
+    this.#bridge.conventionalReset();
+    this.#up.reset((tlp) => this.#bus.release(tlp));
+    this.#down.reset((tlp) => this.#above.release(tlp));
+    this.#answers.reset((tlp) => this.#above.give(tlp));
+    this.#taken.fill(null);
+    this.#bus.link.goDown();
+  }
+
   #pump(): void {
     for (const queue of [this.#answers, this.#down, this.#up]) queue.pump();
   }
@@ -84,7 +103,7 @@ export class PciBridge implements Component<null, PciBridgeState> {
   #rise(tlp: Tlp): void {
     const status = this.#bridge.judge(tlp);
     if (status !== CompletionStatus.SUCCESSFUL) this.#refuse(this.#bus, tlp, status);
-    else if (tlp.isMemoryRequest && this.#bridge.contains(tlp)) this.#up.push(tlp, this.#bus);
+    else if (tlp.isMemoryRequest && this.#bridge.contains(tlp)) this.#up.push(tlp, this.#busEgress);
     else this.#up.push(tlp, this.#egress);
   }
 
@@ -98,12 +117,12 @@ export class PciBridge implements Component<null, PciBridgeState> {
       } else this.#refuse(this.#above, tlp, bridge.unsupported(tlp));
     } else if (tlp.isConfigRequest) {
       const isHere = tlp.completer >>> 8 === bridge.secondary;
-      if (isHere) this.#down.push(tlp.ofType1(false), this.#bus);
+      if (isHere) this.#down.push(tlp.ofType1(false), this.#busEgress);
       else this.#refuse(this.#above, tlp, bridge.unsupported(tlp));
     } else if (tlp.creditClass === CreditClass.COMPLETION) {
-      if (this.#restore(tlp)) this.#down.push(tlp, this.#bus);
+      if (this.#restore(tlp)) this.#down.push(tlp, this.#busEgress);
       else this.#refuse(this.#above, tlp, bridge.unsupported(tlp));
-    } else if (tlp.isMemoryRequest && bridge.contains(tlp)) this.#down.push(tlp, this.#bus);
+    } else if (tlp.isMemoryRequest && bridge.contains(tlp)) this.#down.push(tlp, this.#busEgress);
     else this.#refuse(this.#above, tlp, bridge.unsupported(tlp));
   }
 

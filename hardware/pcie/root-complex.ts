@@ -15,13 +15,14 @@ import type { MemoryController } from '../memory/index.ts';
 import type { Component, Engine, Script } from '../sim/index.ts';
 import { Arrivals } from './arrivals.ts';
 
-import type { Bridge } from './bridge.ts';
+import { type Bridge, resetsBelow } from './bridge.ts';
 import { CpuAccess, type DeferrableOutcome } from './cpu-access.ts';
 import { Endpoint, IntegratedDevice } from './endpoint.ts';
 import type { PcieFunction } from './function.ts';
 import { Link, type LinkEnd, type LinkSpec } from './link.ts';
 import { RootPort } from './root-port.ts';
 import { type MmioTarget, Routes } from './routes.ts';
+import type { Tlp } from './tlp.ts';
 import { TlpPool } from './tlp-pool.ts';
 import type { TranslationAgent } from './translation.ts';
 
@@ -130,7 +131,9 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
 
   /** A link of this fabric, for what is put behind a port. */
   link(spec: LinkSpec, name: string): Link {
-    return new Link(this.#engine, spec, name, this.#pool);
+    const link = new Link(this.#engine, spec, name, this.#pool);
+    link.onLost = () => this.#cpu.doubt();
+    return link;
   }
 
   /** Puts a device with these functions on the root complex's own bus, behind a link that nobody sees. */
@@ -147,6 +150,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
     this.integrate(requester, bridge);
     this.#add(link.top, bridge);
     bridge.config.onDecode = () => this.#routes.rebuild(this.ports);
+    resetsBelow(bridge, link);
   }
 
   /** Leads CPU accesses of [start, start + length) to `target`, and keeps devices out of it. */
@@ -203,8 +207,20 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
   #add(end: LinkEnd, below: RootPort['below']): void {
     const port = new RootPort(this.#engine, end, below);
     port.onForwarded = (tlp) => this.#arrivals.left(tlp);
+    port.onAnswer = (completion) => this.#answer(completion);
     end.receive = (tlp) => this.#arrivals.receive(port, tlp);
     this.ports.push(port);
+  }
+
+  /** A port's own completion of a request that came to it from the CPU or from another port. */
+  #answer(completion: Tlp): void {
+    const peer = completion.requester === this.spec.requester ? null : this.#portOf(completion.requester);
+    if (peer !== null) {
+      peer.push(completion);
+      return;
+    }
+    this.#cpu.complete(completion);
+    this.#pool.give(completion);
   }
 
   #refuseTaken(requester: number, name: string): void {

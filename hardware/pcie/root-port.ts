@@ -9,6 +9,7 @@ import { type Engine, Gate, type Script } from '../sim/index.ts';
 import type { Inbound } from './inbound.ts';
 import type { LinkEnd } from './link.ts';
 import { TransactionQueue } from './ordering.ts';
+import { PortEgress } from './port-egress.ts';
 import type { Range } from './routes.ts';
 import type { Tlp } from './tlp.ts';
 
@@ -42,30 +43,34 @@ export class RootPort {
   readonly held: Inbound[] = [];
   /** Told of each TLP of another port that has gone down here. */
   onForwarded: (tlp: Tlp) => void = ignore;
+  /** Takes completions of the port itself: of requests for a link that is down. */
+  onAnswer: (completion: Tlp) => void = ignore;
   readonly #engine: Engine;
-  readonly #egress = new TransactionQueue((tlp) => this.onForwarded(tlp));
+  readonly #waiting = new TransactionQueue((tlp) => this.onForwarded(tlp));
+  readonly #egress: PortEgress;
   #free!: Gate;
 
   constructor(engine: Engine, end: LinkEnd, below: Below) {
     this.end = end;
     this.below = below;
     this.#engine = engine;
+    this.#egress = new PortEgress(end, (completion) => this.onAnswer(completion));
     this.#forgetWaiting();
     end.onFree = () => {
-      this.#egress.pump();
+      this.#waiting.pump();
       this.#free.notify();
     };
   }
 
   /** Sends a TLP, or keeps it until its turn and a credit come. */
   push(tlp: Tlp): void {
-    this.#egress.push(tlp, this.end);
+    this.#waiting.push(tlp, this.#egress);
   }
 
   /** Sends a TLP of the CPU behind everything that waits already, as soon as there is a credit for it. */
   *transmit(tlp: Tlp): Script<void> {
-    while (this.#egress.length > 0 || !this.end.canSend(tlp)) yield this.#free.wait();
-    this.end.send(tlp);
+    while (this.#waiting.length > 0 || !this.end.canSend(tlp)) yield this.#free.wait();
+    this.#egress.send(tlp);
   }
 
   reset(): void {
@@ -74,7 +79,7 @@ export class RootPort {
     this.issued = 0;
     this.arrived = 0;
     this.finished = 0;
-    this.#egress.reset(ignore);
+    this.#waiting.reset(ignore);
     this.end.link.reset();
     this.below.reset();
     this.#forgetWaiting();

@@ -9,10 +9,11 @@
  */
 import { Channel, type Component, type Engine, ns } from '../sim/index.ts';
 import { redirect } from './acs.ts';
-import type { Bridge } from './bridge.ts';
+import { type Bridge, resetsBelow } from './bridge.ts';
 import { answerConfig } from './config-answer.ts';
 import type { LinkEnd } from './link.ts';
 import { TransactionQueue } from './ordering.ts';
+import { PortEgress } from './port-egress.ts';
 import { CompletionStatus, MessageRouting } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 
@@ -44,15 +45,62 @@ class Port {
   readonly ingress: TransactionQueue;
   readonly answers: TransactionQueue;
   readonly delay: Channel<Tlp>;
+  readonly egress: PortEgress;
+  /** TLPs that wait out the latency, and how many of the first of them a reset has made void. */
+  #delayed = 0;
+  #void = 0;
 
-  constructor(engine: Engine, name: string, { bridge, end }: SwitchPort, number: number, latency: number) {
+  constructor(engine: Engine, { bridge, end }: SwitchPort, place: PortPlace, answer: (completion: Tlp) => void) {
+    const { name, number, latency } = place;
     this.bridge = bridge;
     this.end = end;
     this.number = number;
     this.ingress = new TransactionQueue((tlp) => end.forward(tlp));
     this.answers = new TransactionQueue(ignore);
+    this.egress = new PortEgress(end, answer);
     this.delay = new Channel(engine, `${name} port ${number}`, Infinity, ns(latency));
   }
+
+  /** Passes on what arrives when its time has come. */
+  connect(arrive: (tlp: Tlp) => void): void {
+    this.end.receive = (tlp) => {
+      this.#delayed++;
+      this.delay.send(tlp);
+    };
+    this.delay.receive = (tlp, release) => {
+      release();
+      this.#delayed--;
+      if (this.#void === 0) arrive(tlp);
+      else {
+        this.#void--;
+        this.end.release(tlp);
+      }
+    };
+  }
+
+  /** The link above the switch was reset: what is here is lost. */
+  clear(): void {
+    this.bridge.conventionalReset();
+    this.ingress.reset((tlp) => this.end.release(tlp));
+    this.answers.reset((tlp) => this.end.give(tlp));
+    this.#void = this.#delayed;
+  }
+
+  reset(): void {
+    this.bridge.reset();
+    this.ingress.reset(ignore);
+    this.answers.reset(ignore);
+    this.delay.reset();
+    this.#delayed = 0;
+    this.#void = 0;
+  }
+}
+
+interface PortPlace {
+  /** Of the switch. */
+  readonly name: string;
+  readonly number: number;
+  readonly latency: number;
 }
 
 export class Switch implements Component<SwitchSpec, SwitchState> {
@@ -68,32 +116,39 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
   constructor(engine: Engine, name: string, upstream: SwitchPort, downstream: readonly SwitchPort[], spec = SWITCH) {
     this.name = name;
     this.spec = spec;
-    this.#upstream = new Port(engine, name, upstream, -1, spec.latency);
-    this.#downstream = downstream.map((port, i) => new Port(engine, name, port, i, spec.latency));
+    const { latency } = spec;
+    const answer = (completion: Tlp) => {
+      const to = this.#below(completion) ?? this.#upstream;
+      to.answers.push(completion, to.egress);
+    };
+    this.#upstream = new Port(engine, upstream, { name, number: -1, latency }, answer);
+    this.#downstream = downstream.map((port, number) => new Port(engine, port, { name, number, latency }, answer));
     this.#all = [this.#upstream, ...this.#downstream];
+    for (const { bridge, end } of this.#downstream) resetsBelow(bridge, end.link);
+    this.#upstream.end.onChange = (isUp) => this.#changed(isUp);
     for (const port of this.#all) {
-      port.end.receive = (tlp) => port.delay.send(tlp);
-      port.delay.receive = (tlp, release) => {
-        release();
-        this.#arrive(port, tlp);
-      };
+      port.connect((tlp) => this.#arrive(port, tlp));
       port.end.onFree = () => this.#pump();
       port.bridge.onError = (message) => {
         const tlp = port.end.take().message(port.bridge.requester, message);
-        this.#upstream.answers.push(tlp, this.#upstream.end);
+        this.#upstream.answers.push(tlp, this.#upstream.egress);
       };
     }
   }
 
   reset(): void {
-    for (const { bridge, ingress, answers, delay } of this.#all) {
-      bridge.reset();
-      ingress.reset(ignore);
-      answers.reset(ignore);
-      delay.reset();
-    }
+    for (const port of this.#all) port.reset();
     this.#first = 0;
     Object.assign(this.state, { forwarded: 0, refused: 0 });
+  }
+
+  /** A reset of the link above is one of everything below. */
+  #changed(isUp: boolean): void {
+    if (!isUp) for (const port of this.#all) port.clear();
+    for (const { end } of this.#downstream) {
+      if (isUp) end.link.goUp();
+      else end.link.goDown();
+    }
   }
 
   #pump(): void {
@@ -171,7 +226,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
 
   #forward(from: Port, tlp: Tlp, to: Port): void {
     this.state.forwarded++;
-    from.ingress.push(tlp, to.end);
+    from.ingress.push(tlp, to.egress);
   }
 
   /** Answers a configuration request for one of the switch's own functions. */
@@ -180,7 +235,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
       this.#refuse(from, tlp, from.bridge.unsupported(tlp));
       return;
     }
-    from.answers.push(answerConfig(bridge.config, tlp, from.end.take()), from.end);
+    from.answers.push(answerConfig(bridge.config, tlp, from.end.take()), from.egress);
     from.end.release(tlp);
   }
 
@@ -188,7 +243,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
   #refuse(from: Port, tlp: Tlp, status: number): void {
     this.state.refused++;
     if (tlp.creditClass === CreditClass.NON_POSTED) {
-      from.answers.push(from.end.take().completion(tlp, tlp.completer, status), from.end);
+      from.answers.push(from.end.take().completion(tlp, tlp.completer, status), from.egress);
     }
     from.end.release(tlp);
   }

@@ -64,7 +64,7 @@ export class NvmeBoard extends DeviceBoard<Nvme> {
   }
 
   /** Lets nanoseconds pass. */
-  pass(nanoseconds: number): void {
+  override pass(nanoseconds: number): void {
     this.engine.runUntil(after(this.engine.now, ns(nanoseconds)));
   }
 
