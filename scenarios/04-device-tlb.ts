@@ -22,6 +22,8 @@ export default scenario({
   needs: ['ats'],
   hardware: {
     rootPorts: [{ name: 'port0', at: '00:1c.0' }],
+    switches: [],
+    bridges: [],
     devices: [
       {
         name: 'dma0',

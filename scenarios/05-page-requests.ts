@@ -19,6 +19,8 @@ export default scenario({
   needs: ['ats', 'pasid', 'page requests'],
   hardware: {
     rootPorts: [{ name: 'port0', at: '00:1c.0' }],
+    switches: [],
+    bridges: [],
     devices: [
       {
         name: 'dma0',

@@ -18,6 +18,8 @@ export default scenario({
   needs: ['ats'],
   hardware: {
     rootPorts: [{ name: 'port0', at: '00:1c.0' }],
+    switches: [],
+    bridges: [],
     devices: [{ name: 'dma0', model: 'dma-engine', at: 'port0:00.0', deviceTlb: { sets: 16, ways: 4 } }],
   },
   *run(s) {

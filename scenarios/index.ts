@@ -6,6 +6,8 @@ import deviceTlb from './04-device-tlb.ts';
 import pageRequests from './05-page-requests.ts';
 import ownWayOfFaulting from './06-own-way-of-faulting.ts';
 import peerToPeer from './20-peer-to-peer.ts';
+import forgedRequester from './30-forged-requester.ts';
+import forgedTranslation from './31-forged-translation.ts';
 
 export const scenarios = [
   firstDma,
@@ -15,4 +17,6 @@ export const scenarios = [
   pageRequests,
   ownWayOfFaulting,
   peerToPeer,
+  forgedRequester,
+  forgedTranslation,
 ];
