@@ -2,6 +2,7 @@
  * What a root complex asks of a translation agent (an IOMMU), and the answer, in one object that the root complex owns
  * and reuses. Addresses are int32 halves and results integers, because they cross the hot path.
  */
+import { PAGE_SIZE } from '../bits/index.ts';
 import type { Port } from '../sim/index.ts';
 import { AddressType, CompletionStatus } from './spec/index.ts';
 import { NO_PASID, type Tlp, TlpKind } from './tlp.ts';
@@ -109,7 +110,8 @@ export function describe(request: TranslationRequest, tlp: Tlp): void {
     (tlp.length === 0 ? Access.ZERO_LENGTH : 0);
   request.addressType = tlp.addressType;
   request.addressHi = tlp.addressHi;
-  request.addressLo = tlp.addressLo;
+  // The low bits of a translation request are no address.
+  request.addressLo = isTranslation ? tlp.addressLo & ~(PAGE_SIZE - 1) : tlp.addressLo;
   request.length = tlp.length;
   request.wanted = isTranslation ? Math.min(Math.max(tlp.length >>> 3, 1), MOST_TRANSLATIONS) : 0;
   request.noWrite = isTranslation && (tlp.addressLo & 1) !== 0;

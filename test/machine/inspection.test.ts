@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { scenarios } from '../../scenarios/index.ts';
 import { buildMachine, type Machine } from '../../src/machine/index.ts';
 import { formatJson } from '../../src/recorder/index.ts';
-import { Run, type Scenario } from '../../src/scenario/index.ts';
+import { missingFor, Run, type Scenario } from '../../src/scenario/index.ts';
 
 /** Asks about everything that can be asked, of devices and addresses that exist and that do not. */
 function askEverything(machine: Machine): void {
@@ -39,9 +39,10 @@ function eventsOf(scenario: Scenario, machine: string, ask: (machine: Machine) =
   return [...events, run.machine.digest()];
 }
 
-const cases = scenarios.flatMap((scenario) =>
-  ['intel-caching-mode', 'amd-v1', 'amd-full'].map((machine) => ({ name: scenario.name, machine, scenario })),
-);
+const MACHINES = ['intel-caching-mode', 'intel-scalable', 'amd-v1', 'amd-full'];
+const cases = scenarios
+  .flatMap((scenario) => MACHINES.map((machine) => ({ name: scenario.name, machine, scenario })))
+  .filter(({ machine, scenario }) => missingFor(scenario, { machine }).length === 0);
 
 describe.each(cases)('asking in scenario $name on $machine', ({ scenario, machine: preset }) => {
   it('changes no state: the digest before each DMA is the digest after every question', () => {
@@ -63,13 +64,24 @@ describe.each(cases)('asking in scenario $name on $machine', ({ scenario, machin
     const run = new Run(scenario, { machine: preset });
     const foreseen: string[] = [];
     const happened: string[] = [];
-    run.recorder.on('hit', ({ to }) => happened.push(`0x${to.toString(16)}`));
+    let found: bigint | null = null;
+    run.recorder.on('hit', ({ address, to }) => {
+      happened.push(`0x${to.toString(16)}`);
+      found = address;
+    });
     run.recorder.on('translated', ({ to }) => happened.push(`0x${to.toString(16)}`));
-    run.recorder.on('fault', ({ name }) => happened.push(name));
+    run.recorder.on('fault', ({ name, address }) => {
+      // What is cached may not allow the access.
+      if (found === address) happened.pop();
+      happened.push(name);
+    });
     for (;;) {
       const request = run.advanceToRequest(1);
+      found = null;
       if (typeof request === 'number') break;
       const { result } = run.machine.inspect().explain(request);
+      // An address that is translated already passes without a word.
+      if (result.ok && request.also?.includes('translated') === true) continue;
       foreseen.push(result.ok ? `0x${result.address.toString(16)}` : result.fault!.name);
     }
     expect(foreseen).toEqual(happened);
