@@ -5,6 +5,7 @@ import twoDevicesOneIoasid from './03-two-devices-one-ioasid.ts';
 import deviceTlb from './04-device-tlb.ts';
 import pageRequests from './05-page-requests.ts';
 import ownWayOfFaulting from './06-own-way-of-faulting.ts';
+import nvmeReadsAFile from './10-nvme-reads-a-file.ts';
 import peerToPeer from './20-peer-to-peer.ts';
 import forgedRequester from './30-forged-requester.ts';
 import forgedTranslation from './31-forged-translation.ts';
@@ -16,6 +17,7 @@ export const scenarios = [
   deviceTlb,
   pageRequests,
   ownWayOfFaulting,
+  nvmeReadsAFile,
   peerToPeer,
   forgedRequester,
   forgedTranslation,

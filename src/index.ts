@@ -19,6 +19,8 @@ export {
   type MachineSpec,
   MaliciousDriver,
   ms,
+  NVME_QUEUE_BYTES,
+  NvmeDriver,
   ns,
   type PageRequestGroup,
   Program,

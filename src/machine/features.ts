@@ -14,7 +14,8 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
   if (iommu.vendor === 'intel') {
     const words = register(ECAP.$.offset!, iommu.ecap);
     const isScalable = ECAP.SMTS.isSet(words) && kernel.iommuMode === 'auto';
-    has.ats = ECAP.DT.isSet(words);
+    // In legacy mode the kernel's driver lets no device keep translations.
+    has.ats = isScalable && ECAP.DT.isSet(words);
     has.pasid = isScalable && ECAP.PASID.isSet(words);
     has['page requests'] = isScalable && has.ats && ECAP.PRS.isSet(words);
   } else {

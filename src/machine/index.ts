@@ -20,11 +20,14 @@ export type { PageRequestGroup } from '../kernel/iommu/attachments.ts';
 export type { DomainOptions, IommuDomain } from '../kernel/iommu/driver.ts';
 export {
   type Attack,
+  type DeviceMemory,
   DmaEngineDriver,
   type DmaOptions,
   type DmaResult,
   type Loot,
   MaliciousDriver,
+  NVME_QUEUE_BYTES,
+  NvmeDriver,
   Program,
 } from '../user/index.ts';
 export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';

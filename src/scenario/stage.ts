@@ -1,6 +1,7 @@
 /** What a scenario's script has at hand: processes, a driver, words for the reader, and expectations. */
 import {
   type DeviceBuffer,
+  type DeviceMemory,
   DmaEngineDriver,
   type DomainOptions,
   type Instant,
@@ -9,6 +10,7 @@ import {
   type Machine,
   type MachineInput,
   MaliciousDriver,
+  NvmeDriver,
   Program,
   Random,
   registersOf,
@@ -108,6 +110,13 @@ export class Stage {
   /** What knows the registers of a malicious device, for a driver inside the kernel. */
   maliciousOf(driver: KernelDriver): MaliciousDriver {
     return new MaliciousDriver(registersOf(driver, 0));
+  }
+
+  /** The process's driver for an NVM Express controller that it has bound and attached, with queues in `memory`. */
+  *nvme(program: Program, fd: number, memory: DeviceMemory): Script<NvmeDriver> {
+    const driver = yield* NvmeDriver.open(program, fd, memory);
+    if (typeof driver === 'string') throw new Error(`${program.name} cannot drive fd ${fd}: ${driver}`);
+    return driver;
   }
 
   /** A driver inside the kernel that has taken a device. */

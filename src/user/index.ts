@@ -17,4 +17,5 @@ export {
   ReceiveRing,
   TransmitRing,
 } from './nic.ts';
+export { NVME_QUEUE_BYTES, type NvmeBuffer, NvmeDriver, type NvmeResult } from './nvme.ts';
 export { type Exchange, Program } from './program.ts';

@@ -1,6 +1,6 @@
 /** An NVM Express controller on a board, and software that knows its data sheet: admin queues, I/O queues, commands. */
 import { NVME, Nvme, type NvmeSpec } from '../../hardware/devices/nvme/index.ts';
-import { after, type Engine, ns } from '../../hardware/sim/index.ts';
+import type { Engine } from '../../hardware/sim/index.ts';
 import { type BoardSpec, DeviceBoard, RID } from './device-board.ts';
 
 /** A completion queue entry as its bytes say. */
@@ -61,11 +61,6 @@ export class NvmeBoard extends DeviceBoard<Nvme> {
     const { offset } = this.device.function.config.msix!;
     this.configure([offset + 2, 2, 0x8000]);
     return this;
-  }
-
-  /** Lets nanoseconds pass. */
-  override pass(nanoseconds: number): void {
-    this.engine.runUntil(after(this.engine.now, ns(nanoseconds)));
   }
 
   get csts(): number {
