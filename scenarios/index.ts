@@ -7,6 +7,7 @@ import pageRequests from './05-page-requests.ts';
 import ownWayOfFaulting from './06-own-way-of-faulting.ts';
 import nvmeReadsAFile from './10-nvme-reads-a-file.ts';
 import peerToPeer from './20-peer-to-peer.ts';
+import virtualFunctions from './21-virtual-functions.ts';
 import forgedRequester from './30-forged-requester.ts';
 import forgedTranslation from './31-forged-translation.ts';
 
@@ -19,6 +20,7 @@ export const scenarios = [
   ownWayOfFaulting,
   nvmeReadsAFile,
   peerToPeer,
+  virtualFunctions,
   forgedRequester,
   forgedTranslation,
 ];

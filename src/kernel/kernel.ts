@@ -6,7 +6,7 @@
  */
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../hardware/sim/index.ts';
-import { ENODEV, formatResult } from '../uapi/index.ts';
+import { EBUSY, EINVAL, ENODEV, formatResult } from '../uapi/index.ts';
 import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
 import { AddressSpace } from './address-space.ts';
 import { AmdDriver } from './amd/driver.ts';
@@ -21,7 +21,7 @@ import type { IommuDriver } from './iommu/driver.ts';
 import { attachDirect, type DirectRun, Iommu } from './iommu/iommu.ts';
 import { KernelLog } from './log.ts';
 import { PageAllocator } from './page-allocator.ts';
-import { groupsOf, Pci, type PciDevice, united } from './pci/index.ts';
+import { groupsOf, Pci, type PciDevice, united, VirtualFunctions } from './pci/index.ts';
 import { type CallProbe, Process } from './process.ts';
 import { UserPages } from './user-pages.ts';
 import { VfioDevice } from './vfio/device.ts';
@@ -66,6 +66,7 @@ export class Kernel {
   readonly #firmware: Firmware;
   readonly #options: KernelOptions;
   readonly #pci: Pci;
+  readonly #virtual: VirtualFunctions;
   #devices: readonly PciDevice[] = [];
   /** What can be opened, by path. */
   readonly #nodes = new Map<string, () => FileOperations>();
@@ -82,6 +83,7 @@ export class Kernel {
     this.interrupts = new Interrupts(engine, this.log, bus.cost.interruptEntry);
     this.iommu = new Iommu(this.#options);
     this.#pci = new Pci(bus, this.log, firmware.mmio);
+    this.#virtual = new VirtualFunctions(bus, this.log);
   }
 
   /** What IOMMUs reported, decoded; the newest last. */
@@ -107,10 +109,48 @@ export class Kernel {
     this.interrupts.deliver(address, data);
   }
 
+  /**
+   * Gives a device `count` virtual functions, each a device with a group and a file of its own: 0, -ENODEV, -EOPNOTSUPP,
+   * -EBUSY, -EINVAL, -ENOMEM. Those that would share a group with others are not made (-EINVAL).
+   */
+  *enableVfs(name: string, count: number): Script<number> {
+    const device = this.#deviceNamed(name);
+    if (device === undefined) return -ENODEV;
+    const functions = yield* this.#virtual.enable(device, count);
+    if (typeof functions === 'number') return functions;
+    const all = [...this.#devices, ...functions].sort((a, b) => a.rid - b.rid);
+    const groups = groupsOf(all, this.#pci.bridges).filter((group) => group.some((one) => functions.includes(one)));
+    if (groups.length < functions.length || groups.some((group) => group.length > 1)) {
+      this.log.write(`pci ${device.address}: its virtual functions would share groups with others; they are not used`);
+      yield* this.#virtual.disable(device);
+      return -EINVAL;
+    }
+    this.#devices = all;
+    const driver = this.iommu.groupOf(device)?.driver;
+    for (const fn of functions) {
+      if (driver !== undefined) this.iommu.addGroup(driver, [fn]);
+      this.#makeNode(fn);
+    }
+    return 0;
+  }
+
+  /** Takes a device's virtual functions away: 0, -ENODEV, -EBUSY while somebody has one. */
+  *disableVfs(name: string): Script<number> {
+    const device = this.#deviceNamed(name);
+    if (device === undefined) return -ENODEV;
+    const functions = this.#virtual.of(device);
+    const groups = functions.flatMap((fn) => this.iommu.groupOf(fn) ?? []);
+    if (groups.some(({ isFree }) => !isFree)) return -EBUSY;
+    for (const group of groups) this.iommu.removeGroup(group);
+    for (const fn of functions) for (const alias of this.#namesOf(fn)) this.#nodes.delete(nodeOf(alias));
+    this.#devices = this.#devices.filter((one) => !functions.includes(one));
+    yield* this.#virtual.disable(device);
+    return 0;
+  }
+
   /** Takes a function for a driver inside the kernel, by its address or name: -ENODEV, -EBUSY. */
   driver(name: string): KernelDriver | number {
-    const { deviceNames } = this.#options;
-    const device = this.#devices.find(({ rid, address }) => address === name || deviceNames[rid] === name);
+    const device = this.#deviceNamed(name);
     if (device === undefined) return -ENODEV;
     const { iommu, interrupts, allocator } = this;
     return KernelDriver.take(device, { bus: this.#bus, pci: this.#pci, iommu, interrupts, allocator });
@@ -169,15 +209,28 @@ export class Kernel {
     return new VtdDriver(services, place);
   }
 
+  #deviceNamed(name: string): PciDevice | undefined {
+    return this.#devices.find((device) => this.#namesOf(device).includes(name));
+  }
+
+  #namesOf({ rid, address }: PciDevice): string[] {
+    const name = this.#options.deviceNames[rid];
+    return name === undefined ? [address] : [address, name];
+  }
+
   #makeNodes(): void {
     const { iommu, log } = this;
     const services = { iommu, log, cost: this.#bus.cost, mappingLimit: this.#options.mappingLimit };
     this.#nodes.set('/dev/ioasid', () => new IoasidFile(new IoasidContext(this.#engine, services)));
-    for (const device of this.#devices) {
-      const vfio = new VfioDevice(device, { engine: this.#engine, bus: this.#bus, pci: this.#pci, iommu });
-      const name = this.#options.deviceNames[device.rid];
-      const names = name === undefined ? [device.address] : [device.address, name];
-      for (const alias of names) this.#nodes.set(`/dev/vfio/devices/${alias}`, () => new VfioFile(vfio));
-    }
+    for (const device of this.#devices) this.#makeNode(device);
   }
+
+  #makeNode(device: PciDevice): void {
+    const vfio = new VfioDevice(device, { engine: this.#engine, bus: this.#bus, pci: this.#pci, iommu: this.iommu });
+    for (const alias of this.#namesOf(device)) this.#nodes.set(nodeOf(alias), () => new VfioFile(vfio));
+  }
+}
+
+function nodeOf(name: string): string {
+  return `/dev/vfio/devices/${name}`;
 }

@@ -61,7 +61,12 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
   const plan = planBuses(spec);
   const devices = buildDevices(engine, spec, plan);
   const fabric = buildFabric(engine, rootComplex, spec, plan, devices);
-  const requesters = new Map(spec.devices.map(({ name, at }) => [name, plan.requesterOf(at)] as const));
+  // Functions of a device behind its first are virtual ones.
+  const requesters = new Map(
+    [...devices].flatMap(([name, { functions }]) =>
+      functions.map(({ requester }, i) => [i === 0 ? name : `${name}v${i - 1}`, requester] as const),
+    ),
+  );
   return { memory, ram, controller, rootComplex, plan, fabric, devices, requesters, iommu, window, agent };
 }
 

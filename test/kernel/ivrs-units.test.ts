@@ -75,6 +75,7 @@ function discover(bytes: readonly number[], others: readonly (readonly [number, 
       isMultiFunction: false,
       acs: null,
       bars: new Map(),
+      sriov: null,
     }),
   );
   const services = { memory: { read: (at, length) => ram.read(at, length)! } as CpuMemory, firmware, log };

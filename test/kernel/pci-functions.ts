@@ -57,7 +57,7 @@ export class Drawing {
 
   device(rid: number, more: Drawn & { readonly kind?: Kind } = {}): PciDevice {
     const { kind = more.above === undefined ? 'integrated' : 'endpoint' } = more;
-    const device = { ...drawn(rid, kind, more), requester: rid, bars: new Map() };
+    const device = { ...drawn(rid, kind, more), requester: rid, bars: new Map(), sriov: null };
     this.devices.push(device);
     return device;
   }

@@ -18,6 +18,7 @@ import {
   PcieFunction,
   Requester,
   type Tlp,
+  virtualFunction,
 } from '../../pcie/index.ts';
 import type { Component, Engine, Script } from '../../sim/index.ts';
 import {
@@ -31,6 +32,7 @@ import {
   DMA_ENGINE_DEVICE,
   DMA_ENGINE_REGISTERS,
   DMA_ENGINE_VENDOR,
+  DMA_ENGINE_VIRTUAL_DEVICE,
   ErrorCode,
   FAULT_ADDRESS,
   ID,
@@ -57,10 +59,19 @@ export interface DmaEngineSpec {
   readonly deviceTlb?: { readonly sets: number; readonly ways: number } | null;
   /** Page requests that it can have outstanding; 0 for a device without. Only with a device-TLB. */
   readonly pageRequests?: number;
+  /** Virtual functions that it can have (SR-IOV), up to 7; 0 for a device without. */
+  readonly vfs?: number;
 }
 
 /** Not architectural. */
-export const DMA_ENGINE = { payloadSupported: 512, tags: 32, pasidWidth: 0, deviceTlb: null, pageRequests: 0 } as const;
+export const DMA_ENGINE = {
+  payloadSupported: 512,
+  tags: 32,
+  pasidWidth: 0,
+  deviceTlb: null,
+  pageRequests: 0,
+  vfs: 0,
+} as const;
 
 export interface DmaEngineState {
   transfers: number;
@@ -68,6 +79,14 @@ export interface DmaEngineState {
   readonly ats?: AtsState;
   /** The registers' words that are declared, by name. */
   readonly registers: Readonly<Record<string, number>>;
+  /** Of a device with virtual functions, which are DMA engines themselves. */
+  readonly virtual?: readonly DmaEngineState[];
+}
+
+/** Which virtual function an engine is, of which physical one. */
+interface VirtualPlace {
+  readonly physical: PcieFunction;
+  readonly index: number;
 }
 
 const CONFIG = {
@@ -78,6 +97,9 @@ const CONFIG = {
   bars: [{ index: DMA_ENGINE_BAR, size: DMA_ENGINE_BAR_BYTES, wide: true, prefetchable: false }],
   msiVectors: 1,
 } as const satisfies Partial<ConfigSpec>;
+
+/** Its virtual functions are functions 1 to 7 of the same device. */
+const VIRTUAL = { firstOffset: 1, stride: 1, device: DMA_ENGINE_VIRTUAL_DEVICE, bars: CONFIG.bars } as const;
 
 const ERROR_OF: Readonly<Record<number, number>> = {
   [DmaStatus.SUCCESS]: ErrorCode.NONE,
@@ -95,6 +117,8 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
   readonly dma: Requester;
   /** What stands between transfers and the requester, in a device with ATS. */
   readonly ats: AtsRequester | null;
+  /** Its virtual functions: there while software has enabled them. */
+  readonly virtual: readonly DmaEngine[];
   readonly #engine: Engine;
   readonly #registers = new RegisterFile(REGISTER_BYTES, DMA_ENGINE_REGISTERS);
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
@@ -102,12 +126,16 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
   /** Changes with each reset: a transfer of an earlier life must not go on. */
   #life = 0;
 
-  constructor(engine: Engine, spec: DmaEngineSpec) {
-    const { name, requester, payloadSupported, deviceTlb = null } = spec;
+  /** `place` is for virtual functions, which a physical one makes. */
+  constructor(engine: Engine, spec: DmaEngineSpec, place: VirtualPlace | null = null) {
+    const { name, requester, payloadSupported, deviceTlb = null, vfs = 0 } = spec;
     this.name = name;
     this.spec = spec;
     const capabilities = capabilitiesOf(spec);
-    this.function = new PcieFunction({ ...CONFIG, name, requester, payloadSupported, capabilities }, this);
+    this.function =
+      place === null
+        ? new PcieFunction({ ...CONFIG, name, requester, payloadSupported, capabilities }, this)
+        : virtualFunction(place.physical, place.index, this);
     this.dma = new Requester(engine, this.function, spec);
     const atsSpec = deviceTlb && { ...ATS, tlb: { ...ATS.tlb, ...deviceTlb } };
     this.ats = atsSpec && new AtsRequester(engine, this.function, this.dma, atsSpec);
@@ -115,10 +143,13 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
     this.#engine = engine;
     this.#registers.initial(ID, { MAGIC, REVISION });
     this.#registers.onWrite(COMMAND.$.offset!, (written) => this.#command(written));
+    this.virtual = Array.from({ length: place === null ? vfs : 0 }, (_, index) => {
+      return new DmaEngine(engine, { ...spec, name: `${name}v${index}` }, { physical: this.function, index });
+    });
   }
 
   get functions(): readonly PcieFunction[] {
-    return [this.function];
+    return [this.function, ...this.virtual.map((engine) => engine.function)];
   }
 
   get state(): DmaEngineState {
@@ -127,7 +158,13 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
       return names.map((name, i) => [name, this.#registers.read32($.offset! + i * 4)] as const);
     });
     const registers = Object.fromEntries(words);
-    return { transfers: this.#transfers, ...(this.ats === null ? {} : { ats: this.ats.state }), registers };
+    const virtual = this.virtual.map(({ state }) => state);
+    return {
+      transfers: this.#transfers,
+      ...(this.ats === null ? {} : { ats: this.ats.state }),
+      registers,
+      ...(virtual.length === 0 ? {} : { virtual }),
+    };
   }
 
   memoryRead(_bar: number, offset: number, into: Uint8Array, length: number): void {
@@ -171,6 +208,7 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
   }
 
   reset(): void {
+    for (const engine of this.virtual) engine.reset();
     this.functionLevelReset();
     this.function.reset();
   }
@@ -235,10 +273,13 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
   }
 }
 
-function capabilitiesOf({ pasidWidth = 0, deviceTlb = null, pageRequests = 0 }: DmaEngineSpec): CapabilitySpecs {
+function capabilitiesOf(spec: DmaEngineSpec): CapabilitySpecs {
+  const { pasidWidth = 0, deviceTlb = null, pageRequests = 0, vfs = 0 } = spec;
+  const own = deviceTlb === null ? {} : { ats: { queueDepth: 32, pageAligned: true, globalInvalidate: true } };
   return {
-    ...(deviceTlb === null ? {} : { ats: { queueDepth: 32, pageAligned: true, globalInvalidate: true } }),
+    ...own,
     ...(deviceTlb === null || pageRequests === 0 ? {} : { pri: { capacity: pageRequests } }),
     ...(pasidWidth === 0 ? {} : { pasid: { width: pasidWidth, privileged: true, execute: true } }),
+    ...(vfs === 0 ? {} : { sriov: { ...VIRTUAL, totalVfs: vfs, capabilities: own } }),
   };
 }

@@ -16,6 +16,8 @@ import { bit, bits, register } from '../../bits/index.ts';
 /** Not an assigned vendor id: a made-up one that no list of PCI ids names, so that no foreign driver binds. */
 export const DMA_ENGINE_VENDOR = 0xd3a0;
 export const DMA_ENGINE_DEVICE = 0x0001;
+/** Of a virtual function: the same registers, no interrupts. */
+export const DMA_ENGINE_VIRTUAL_DEVICE = 0x0002;
 /** Base class 0x08 (generic system peripheral), subclass 0x01 (DMA controller). */
 export const DMA_ENGINE_CLASS = 0x08_01_00;
 

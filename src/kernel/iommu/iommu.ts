@@ -59,6 +59,11 @@ export class IommuGroup {
     return 0;
   }
 
+  /** Nobody has it. */
+  get isFree(): boolean {
+    return this.#claims === 0 && !this.isFirmware;
+  }
+
   release(): void {
     this.#claims--;
     if (this.#claims === 0) this.#owner = null;
@@ -72,6 +77,7 @@ export interface IommuOptions {
 
 export class Iommu {
   readonly groups: IommuGroup[] = [];
+  #nextGroup = 0;
   readonly #options: IommuOptions;
   readonly #groupOf = new Map<PciDevice, IommuGroup>();
 
@@ -81,9 +87,15 @@ export class Iommu {
 
   /** Puts devices that cannot be told apart behind `driver` into one group. */
   addGroup(driver: IommuDriver, devices: readonly PciDevice[], isFirmware = false): void {
-    const group = new IommuGroup(this.groups.length, driver, devices, isFirmware);
+    const group = new IommuGroup(this.#nextGroup++, driver, devices, isFirmware);
     this.groups.push(group);
     for (const device of devices) this.#groupOf.set(device, group);
+  }
+
+  /** Its devices are gone. */
+  removeGroup(group: IommuGroup): void {
+    this.groups.splice(this.groups.indexOf(group), 1);
+    for (const device of group.devices) this.#groupOf.delete(device);
   }
 
   /** `undefined` for a device that no unit serves. */

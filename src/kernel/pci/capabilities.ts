@@ -37,14 +37,21 @@ export function* findCapability(bus: Bus, rid: number, id: number): Script<numbe
 
 /** Offset of a function's first extended capability with this id, or 0 when it has none. */
 export function* findExtendedCapability(bus: Bus, rid: number, id: number): Script<number> {
+  return (yield* findExtendedCapabilities(bus, rid, [id]))[0]!;
+}
+
+/** The same for several ids in one walk through the list. */
+export function* findExtendedCapabilities(bus: Bus, rid: number, ids: readonly number[]): Script<number[]> {
+  const found = ids.map(() => 0);
   let at: number = EXTENDED_CAPABILITIES_START;
-  for (let seen = 0; at >= EXTENDED_CAPABILITIES_START && seen < MOST_EXTENDED; seen++) {
+  for (let seen = 0; at >= EXTENDED_CAPABILITIES_START && seen < MOST_EXTENDED && found.includes(0); seen++) {
     const header = yield* wordAt(bus, rid, at);
-    if (header[0] === 0 || header[0] === NOBODY) return 0;
-    if (EXTENDED_CAPABILITY.CAPABILITY_ID.get(header) === id) return at;
+    if (header[0] === 0 || header[0] === NOBODY) break;
+    const which = ids.indexOf(EXTENDED_CAPABILITY.CAPABILITY_ID.get(header));
+    if (found[which] === 0) found[which] = at;
     at = EXTENDED_CAPABILITY.NEXT.get(header) & ~(WORD_BYTES - 1);
   }
-  return 0;
+  return found;
 }
 
 /** Lets the function whose MSI capability is at `at` send this one message for all its vectors. */

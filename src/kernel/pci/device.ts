@@ -41,6 +41,19 @@ export interface PciDevice extends PciFunction {
   readonly requester: number;
   /** Memory base address registers, by their index. */
   readonly bars: ReadonlyMap<number, Bar>;
+  /** What it can have virtual functions by; `null` where it cannot, or where nobody has asked. */
+  readonly sriov: SingleRoot | null;
+}
+
+/** A physical function's SR-IOV capability. */
+export interface SingleRoot {
+  /** Offset in configuration space. */
+  readonly at: number;
+  readonly total: number;
+  /** Registers of the first virtual function; those of the others follow. */
+  readonly bars: ReadonlyMap<number, Bar>;
+  /** Kinds of registers that a virtual function has, with or without a place. */
+  readonly barCount: number;
 }
 
 export function formatRid(rid: number): string {

@@ -18,12 +18,14 @@ import {
   PCIE_CAPABILITY,
   PortType,
   PREFETCHABLE_WINDOW,
+  SRIOV_CAPABILITY,
+  VF_BARS,
 } from '../../../hardware/pcie/spec/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { Bus, Range } from '../bus.ts';
 import type { KernelLog } from '../log.ts';
 import { type BarSize, BaseAddresses } from './base-addresses.ts';
-import { findCapability, findExtendedCapability } from './capabilities.ts';
+import { findCapability, findExtendedCapabilities } from './capabilities.ts';
 import {
   type AccessControl,
   bridgesAbove,
@@ -44,6 +46,11 @@ const BRIDGE_LAYOUT = 1;
 /** Memory base and limit that forward nothing: the limit lies below the base. */
 const CLOSED = 0x0000_fff0;
 const MIB_SHIFT = 20;
+const ASKED_OF_BRIDGES = [ExtendedCapabilityId.ACCESS_CONTROL_SERVICES];
+const ASKED = [...ASKED_OF_BRIDGES, ExtendedCapabilityId.SINGLE_ROOT_IO_VIRTUALIZATION];
+/** Registers of the SR-IOV capability. */
+const VF_CONTROL = 0x08;
+const VF_PAGE_SIZE = 0x20;
 
 /** A function below a bridge that has no place yet, or a bridge with such functions. */
 type Waiting = Need &
@@ -143,21 +150,37 @@ export class Pci {
   *#take(rid: number, above: PciBridge | null, { isBridge, ...identity }: Identity): Script<Waiting[]> {
     // On the root complex's own bus a single function has nobody to be kept from.
     const asks = isBridge || identity.isMultiFunction || above !== null;
+    const [acsAt, sriovAt] = asks
+      ? yield* findExtendedCapabilities(this.#bus, rid, isBridge ? ASKED_OF_BRIDGES : ASKED)
+      : [];
     const fn: PciFunction = {
       rid,
       address: formatRid(rid),
       ...identity,
       above,
       portType: asks ? yield* this.#portType(rid) : null,
-      acs: asks ? yield* this.#switchAccessControlOn(rid) : null,
+      acs: acsAt ? yield* this.#switchAccessControlOn(rid, acsAt) : null,
     };
     this.#log.write(
       `pci ${fn.address}: ${hex(fn.vendor, 4)}:${hex(fn.device, 4)} class ${hex(fn.classCode, 6)}${isBridge ? ', a bridge' : ''}`,
     );
     if (isBridge) return yield* this.#takeBridge(fn);
     const sizes = yield* this.#bars.sizes(rid);
-    this.#found.push({ ...fn, requester: requesterOf(rid, above), bars: this.#bars.of(rid) });
-    return sizes.map((bar) => ({ kind: 'bar', rid, bar, bytes: bar.bytes, align: bar.bytes }));
+    const single = sriovAt ? yield* this.#singleRoot(rid, sriovAt) : null;
+    const virtual = single?.sizes ?? [];
+    const sriov = single && {
+      at: sriovAt!,
+      total: single.total,
+      bars: this.#bars.of(rid, sriovAt! + VF_BARS),
+      barCount: virtual.length,
+    };
+    this.#found.push({ ...fn, requester: requesterOf(rid, above), bars: this.#bars.of(rid), sriov });
+    const own = sizes.map((bar): Waiting => ({ kind: 'bar', rid, bar, bytes: bar.bytes, align: bar.bytes }));
+    // One virtual function behind the other.
+    const array = virtual.map(
+      (bar): Waiting => ({ kind: 'bar', rid, bar, bytes: bar.bytes * single!.total, align: bar.bytes }),
+    );
+    return [...own, ...array];
   }
 
   *#takeBridge(fn: PciFunction): Script<Waiting[]> {
@@ -210,15 +233,23 @@ export class Pci {
     yield* this.#settle(inside, isOpen ? new AddressRoom(start, start + bytes) : new AddressRoom(0, 0));
   }
 
+  /** How many virtual functions there can be, and what each has: with pages of 4 KiB, and none of them enabled. */
+  *#singleRoot(rid: number, at: number): Script<{ readonly total: number; readonly sizes: BarSize[] }> {
+    const { $, TOTAL_VFS } = SRIOV_CAPABILITY;
+    yield* this.#bus.configWrite(rid, at + VF_CONTROL, 2, 0);
+    yield* this.#bus.configWrite(rid, at + VF_PAGE_SIZE, 4, 1);
+    const words = new Uint32Array($.words);
+    words[3] = (yield* this.#word(rid, at + 0x0c))[0]!;
+    return { total: TOTAL_VFS.get(words), sizes: yield* this.#bars.sizesAt(rid, at + VF_BARS) };
+  }
+
   *#portType(rid: number): Script<number | null> {
     const at = yield* findCapability(this.#bus, rid, CapabilityId.PCI_EXPRESS);
     return at === 0 ? null : PCIE_CAPABILITY.PORT_TYPE.get(yield* this.#word(rid, at));
   }
 
   /** Switches on what isolates, as far as it is there. */
-  *#switchAccessControlOn(rid: number): Script<AccessControl | null> {
-    const at = yield* findExtendedCapability(this.#bus, rid, ExtendedCapabilityId.ACCESS_CONTROL_SERVICES);
-    if (at === 0) return null;
+  *#switchAccessControlOn(rid: number, at: number): Script<AccessControl> {
     const words = Uint32Array.of(0, (yield* this.#word(rid, at + 4))[0]!);
     const supported = ACS_CAPABILITY.SUPPORTED.get(words);
     const enabled = supported & WANTED_SERVICES;

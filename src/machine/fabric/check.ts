@@ -74,6 +74,7 @@ function checkNames(places: Places, complain: Complain): void {
       const names = [one.name];
       if ('ports' in one)
         names.push(...Array.from({ length: Number(one.ports) }, (_, n) => downstreamName(one.name, n)));
+      if ('vfs' in one) names.push(...Array.from({ length: Number(one.vfs) }, (_, n) => `${one.name}v${n}`));
       const twice = names.find((name) => taken.has(name));
       if (twice !== undefined) complain([list, i, 'name'], `a name that nothing else has: there is a ${quote(twice)}`);
       for (const name of names) taken.add(name);
