@@ -13,7 +13,7 @@ import { complete, completeTranslation, fetch, write } from './memory-access.ts'
 import type { RootComplexSpec, RootComplexState } from './root-complex.ts';
 import { RootPort } from './root-port.ts';
 import type { Routes } from './routes.ts';
-import { AddressType, CompletionStatus, MessageRouting } from './spec/index.ts';
+import { AddressType, CompletionStatus, MessageCode, MessageRouting } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 import {
   completionStatus,
@@ -32,8 +32,8 @@ export interface Surroundings {
   /** The port behind which a function is. */
   readonly portOf: (requester: number) => RootPort | null;
   readonly onInterrupt: (address: number, data: number) => void;
-  /** Takes a completion of the CPU's whose turn has come, and does not keep it. */
-  readonly onCompletion: (tlp: Tlp) => void;
+  /** Takes a completion of the CPU's whose turn has come, and the port through which it came, and does not keep it. */
+  readonly onCompletion: (tlp: Tlp, port: RootPort) => void;
 }
 
 export class Arrivals {
@@ -250,10 +250,10 @@ export class Arrivals {
     if (!request.absorbed) this.#root.onInterrupt(numberOf(request.hpaHi, request.hpaLo), request.data);
   }
 
-  /** By ID to a device, or to the agent; by ROOT_COMPLEX to the agent, who knows what it takes. */
+  /** By ID to a device, or to the agent, who alone may tell devices what agents tell them; by ROOT_COMPLEX to the agent, who knows what it takes. */
   #message(inbound: Inbound): void {
     const { port, tlp } = inbound;
-    const peer = tlp.routing === MessageRouting.ID ? this.#root.portOf(tlp.completer) : null;
+    const peer = tlp.routing === MessageRouting.ID && !isOfAgents(tlp) ? this.#root.portOf(tlp.completer) : null;
     if (peer !== null) {
       this.#forward(inbound, peer);
       return;
@@ -311,7 +311,7 @@ export class Arrivals {
       this.#forward(inbound, peer);
       return;
     }
-    if (tlp.requester === spec.requester) onCompletion(tlp);
+    if (tlp.requester === spec.requester) onCompletion(tlp, inbound.port);
     this.#end(inbound);
   }
 
@@ -370,6 +370,11 @@ function isWellFormed(tlp: Tlp): boolean {
 /** Reads, writes and AtomicOps are untranslated or translated; only reads can also be translation requests. */
 function hasAddress({ isTranslationRequest, addressType }: Tlp): boolean {
   return isTranslationRequest || addressType === AddressType.UNTRANSLATED || addressType === AddressType.TRANSLATED;
+}
+
+/** What only a translation agent says to devices: from a device it is a lie, and goes on to nobody. */
+function isOfAgents({ messageCode }: Tlp): boolean {
+  return messageCode === MessageCode.INVALIDATE_REQUEST || messageCode === MessageCode.PAGE_REQUEST_GROUP_RESPONSE;
 }
 
 const OPERANDS = new Set([4, 8, 16]);

@@ -38,8 +38,8 @@ export class CpuAccess {
   }
 
   /** A completion of one of these requests. */
-  complete(tlp: Tlp): void {
-    this.#outbound.complete(tlp);
+  complete(tlp: Tlp, port: RootPort): void {
+    this.#outbound.complete(tlp, port);
   }
 
   /** A link has gone down. */

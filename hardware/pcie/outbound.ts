@@ -29,6 +29,8 @@ export class Outbound {
   /** Requests that may have been lost. */
   readonly #doubtful = new Set<Signal<Answer>>();
   readonly #patience: Alarm;
+  /** By tag: where its request went. */
+  readonly #ports: (RootPort | null)[] = new Array<null>(TAGS).fill(null);
   #free: Gate;
 
   constructor(engine: Engine) {
@@ -46,15 +48,16 @@ export class Outbound {
     }
     const answer = new Signal<Answer>(this.#engine, `the completion of tag ${tag}`);
     this.#answers[tag] = answer;
+    this.#ports[tag] = port;
     yield* port.transmit(fill(port.end.take(), tag));
     return yield* waitFor(answer);
   }
 
-  /** A completion has come. */
-  complete(tlp: Tlp): void {
+  /** A completion has come through a port. */
+  complete(tlp: Tlp, port: RootPort): void {
     const answer = this.#answers[tlp.tag];
-    // A completion that nobody waits for is dropped, as the specification says of unexpected ones.
-    if (answer == null) return;
+    // A completion that nobody waits for is dropped, as the specification says of unexpected ones; nobody waits for it here.
+    if (answer == null || this.#ports[tlp.tag] !== port) return;
     this.#answers[tlp.tag] = null;
     if (this.#doubtful.delete(answer) && this.#doubtful.size === 0) this.#patience.off();
     const { status } = tlp;

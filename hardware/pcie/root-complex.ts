@@ -104,7 +104,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
       routes: this.#routes,
       portOf,
       onInterrupt: (address, data) => this.onInterrupt(address, data),
-      onCompletion: (tlp) => this.#cpu.complete(tlp),
+      onCompletion: (tlp, port) => this.#cpu.complete(tlp, port),
     });
   }
 

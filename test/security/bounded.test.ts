@@ -1,50 +1,8 @@
 /** Resource exhaustion: whatever a device sends, nobody holds more than the credits that he gave, and nobody sends without. */
 import { describe, expect, it } from 'vitest';
-import { DMA_ENGINE, DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
-import { MALICIOUS, Malicious } from '../../hardware/devices/malicious/index.ts';
-import { MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
-import { LINK, type LinkSpec, ROOT_COMPLEX, RootComplex, TlpKind } from '../../hardware/pcie/index.ts';
-import { Engine, type Script } from '../../hardware/sim/index.ts';
-import { driverOf, EvilBoard } from '../devices/malicious-board.ts';
-
-const EVIL = 0x08;
-const VICTIM = 0x10;
-const EVIL_BAR = 0xe000_0000;
-const VICTIM_BAR = 0xe010_0000;
-
-/** A malicious device and a DMA engine, each behind a link of its own to the root complex. */
-class Neighbours {
-  readonly engine = new Engine();
-  readonly memory = new PhysicalMemory([[0, 2 ** 24]]);
-  readonly root: RootComplex;
-  readonly evil: Malicious;
-  readonly victim: DmaEngine;
-  readonly links;
-  readonly driver;
-
-  constructor(evilLink: Partial<LinkSpec>, victimLink: Partial<LinkSpec>) {
-    const controller = new MemoryController(this.engine, this.memory, { latency: 100, bytesPerNanosecond: 64 });
-    this.root = new RootComplex(this.engine, controller, ROOT_COMPLEX);
-    this.evil = new Malicious(this.engine, { ...MALICIOUS, name: 'evil0', requester: EVIL });
-    this.victim = new DmaEngine(this.engine, { ...DMA_ENGINE, name: 'dma0', requester: VICTIM });
-    this.links = [
-      this.root.connect({ ...LINK, ...evilLink }, this.evil.functions),
-      this.root.connect({ ...LINK, ...victimLink }, this.victim.functions),
-    ] as const;
-    for (const [rid, bar] of [
-      [EVIL, EVIL_BAR],
-      [VICTIM, VICTIM_BAR],
-    ] as const) {
-      this.run(this.root.configWrite(rid, 0x10, 4, bar));
-      this.run(this.root.configWrite(rid, 0x04, 2, 0b110));
-    }
-    this.driver = driverOf(this.root, EVIL_BAR);
-  }
-
-  run<T>(script: Script<T>): T {
-    return this.engine.runUntilDone(this.engine.spawn(script));
-  }
-}
+import { TlpKind } from '../../hardware/pcie/index.ts';
+import { EvilBoard } from '../devices/malicious-board.ts';
+import { Neighbours, VICTIM_BAR } from './neighbours.ts';
 
 describe('A device that has no credit for a completion', () => {
   it('keeps it, and gives back no credit of the request before it is sent', () => {
