@@ -32,9 +32,9 @@ export interface Attack {
   /** What it carries; by default zeros. Its length counts where `length` is not given. */
   readonly data?: Uint8Array;
   readonly addressType?: number;
-  readonly requester?: number;
+  readonly requester?: number | undefined;
   readonly tag?: number;
-  readonly pasid?: number;
+  readonly pasid?: number | undefined;
   readonly privileged?: boolean;
   readonly execute?: boolean;
   readonly attributes?: number;
