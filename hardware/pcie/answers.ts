@@ -3,23 +3,26 @@
  * credits until the answer is sent: so nobody can ask for more than what fits those.
  */
 import type { LinkEnd } from './link.ts';
-import { TransactionQueue } from './ordering.ts';
+import { type Egress, TransactionQueue } from './ordering.ts';
 import type { Tlp } from './tlp.ts';
 
 export class Answers {
   readonly #end: LinkEnd;
+  readonly #egress: Egress;
   readonly #queue = new TransactionQueue((tlp) => this.#sent(tlp));
   /** By the completion that is the last of its request. */
   readonly #requests = new Map<Tlp, Tlp>();
 
-  constructor(end: LinkEnd) {
+  /** `egress` is what stands before the end, if anything does. */
+  constructor(end: LinkEnd, egress: Egress = end) {
     this.#end = end;
+    this.#egress = egress;
   }
 
   /** Sends a completion as soon as there is a credit for it; `request`, which arrived at the same end, is dealt with then. */
   push(completion: Tlp, request: Tlp | null): void {
     if (request !== null) this.#requests.set(completion, request);
-    this.#queue.push(completion, this.#end);
+    this.#queue.push(completion, this.#egress);
   }
 
   /** The end has credits again. */

@@ -207,19 +207,19 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
   #add(end: LinkEnd, below: RootPort['below']): void {
     const port = new RootPort(this.#engine, end, below);
     port.onForwarded = (tlp) => this.#arrivals.left(tlp);
-    port.onAnswer = (completion) => this.#answer(completion);
+    port.onAnswer = (completion) => this.#answer(completion, port);
     end.receive = (tlp) => this.#arrivals.receive(port, tlp);
     this.ports.push(port);
   }
 
   /** A port's own completion of a request that came to it from the CPU or from another port. */
-  #answer(completion: Tlp): void {
+  #answer(completion: Tlp, port: RootPort): void {
     const peer = completion.requester === this.spec.requester ? null : this.#portOf(completion.requester);
     if (peer !== null) {
       peer.push(completion);
       return;
     }
-    this.#cpu.complete(completion);
+    this.#cpu.complete(completion, port);
     this.#pool.give(completion);
   }
 

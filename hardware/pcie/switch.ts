@@ -9,6 +9,7 @@
  */
 import { Channel, type Component, type Engine, ns } from '../sim/index.ts';
 import { redirect } from './acs.ts';
+import { Answers } from './answers.ts';
 import { type Bridge, resetsBelow } from './bridge.ts';
 import { answerConfig } from './config-answer.ts';
 import type { LinkEnd } from './link.ts';
@@ -43,7 +44,9 @@ class Port {
   /** Device number on the bus inside, and number for egress control. */
   readonly number: number;
   readonly ingress: TransactionQueue;
-  readonly answers: TransactionQueue;
+  readonly answers: Answers;
+  /** Error messages of its own, on their way up. */
+  readonly errors = new TransactionQueue(ignore);
   readonly delay: Channel<Tlp>;
   readonly egress: PortEgress;
   /** TLPs that wait out the latency, and how many of the first of them a reset has made void. */
@@ -56,8 +59,8 @@ class Port {
     this.end = end;
     this.number = number;
     this.ingress = new TransactionQueue((tlp) => end.forward(tlp));
-    this.answers = new TransactionQueue(ignore);
     this.egress = new PortEgress(end, answer);
+    this.answers = new Answers(end, this.egress);
     this.delay = new Channel(engine, `${name} port ${number}`, Infinity, ns(latency));
   }
 
@@ -82,14 +85,16 @@ class Port {
   clear(): void {
     this.bridge.conventionalReset();
     this.ingress.reset((tlp) => this.end.release(tlp));
-    this.answers.reset((tlp) => this.end.give(tlp));
+    this.answers.lose();
+    this.errors.reset((tlp) => this.end.give(tlp));
     this.#void = this.#delayed;
   }
 
   reset(): void {
     this.bridge.reset();
     this.ingress.reset(ignore);
-    this.answers.reset(ignore);
+    this.answers.reset();
+    this.errors.reset(ignore);
     this.delay.reset();
     this.#delayed = 0;
     this.#void = 0;
@@ -119,7 +124,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
     const { latency } = spec;
     const answer = (completion: Tlp) => {
       const to = this.#below(completion) ?? this.#upstream;
-      to.answers.push(completion, to.egress);
+      to.answers.push(completion, null);
     };
     this.#upstream = new Port(engine, upstream, { name, number: -1, latency }, answer);
     this.#downstream = downstream.map((port, number) => new Port(engine, port, { name, number, latency }, answer));
@@ -130,8 +135,10 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
       port.connect((tlp) => this.#arrive(port, tlp));
       port.end.onFree = () => this.#pump();
       port.bridge.onError = (message) => {
+        // What cannot be told remains in the port's registers.
+        if (port.errors.length >= MOST_ERRORS) return;
         const tlp = port.end.take().message(port.bridge.requester, message);
-        this.#upstream.answers.push(tlp, this.#upstream.egress);
+        port.errors.push(tlp, this.#upstream.egress);
       };
     }
   }
@@ -157,6 +164,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
     for (let i = 0; i < all.length; i++) {
       const port = all[(this.#first + i) % all.length]!;
       port.answers.pump();
+      port.errors.pump();
       port.ingress.pump();
     }
   }
@@ -235,18 +243,19 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
       this.#refuse(from, tlp, from.bridge.unsupported(tlp));
       return;
     }
-    from.answers.push(answerConfig(bridge.config, tlp, from.end.take()), from.egress);
-    from.end.release(tlp);
+    from.answers.push(answerConfig(bridge.config, tlp, from.end.take()), tlp);
   }
 
   /** Ends a TLP here: what wants an answer gets the status. */
   #refuse(from: Port, tlp: Tlp, status: number): void {
     this.state.refused++;
     if (tlp.creditClass === CreditClass.NON_POSTED) {
-      from.answers.push(from.end.take().completion(tlp, tlp.completer, status), from.egress);
-    }
-    from.end.release(tlp);
+      from.answers.push(from.end.take().completion(tlp, tlp.completer, status), tlp);
+    } else from.end.release(tlp);
   }
 }
+
+/** Error messages of one port that wait for a credit. */
+const MOST_ERRORS = 8;
 
 function ignore(): void {}

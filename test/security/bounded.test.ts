@@ -1,7 +1,9 @@
 /** Resource exhaustion: whatever a device sends, nobody holds more than the credits that he gave, and nobody sends without. */
 import { describe, expect, it } from 'vitest';
-import { TlpKind } from '../../hardware/pcie/index.ts';
+import { MALICIOUS, Malicious } from '../../hardware/devices/malicious/index.ts';
+import { Bridge, bridgeConfig, ConfigSpace, Endpoint, LINK, Switch, TlpKind } from '../../hardware/pcie/index.ts';
 import { EvilBoard } from '../devices/malicious-board.ts';
+import { Tree } from '../pcie/tree.ts';
 import { Neighbours, VICTIM_BAR } from './neighbours.ts';
 
 describe('A device that has no credit for a completion', () => {
@@ -24,5 +26,33 @@ describe('A device that has no credit for a completion', () => {
     expect(parts.reduce((sum, part) => sum + part, 0)).toBe(1000);
     expect(Math.max(...parts)).toBe(128);
     expect(board.root.inFlight).toBe(0);
+  });
+});
+
+describe('A switch under a flood of reads that it refuses', () => {
+  it('holds no more of them than it gave credits for, and answers each', () => {
+    // A port whose Bus Master Enable is 0 lets no memory request pass.
+    const tree = new Tree();
+    const evil = new Malicious(tree.engine, { ...MALICIOUS, name: 'evil0', requester: 0 });
+    const slow = { ...LINK, credits: { PH: 8, NPH: 4, CPLH: 1 }, updateFc: 3000 };
+    const below = tree.root.link(slow, 'evil');
+    const above = tree.root.link(LINK, 'above');
+    const bridge = new Bridge('port', new ConfigSpace(bridgeConfig('downstream port')), 0);
+    const upstream = new Bridge('upstream', new ConfigSpace(bridgeConfig('upstream port')), 0);
+    const two = new Switch(tree.engine, 'two', { bridge: upstream, end: above.bottom }, [{ bridge, end: below.top }]);
+    new Endpoint(tree.engine, below.bottom, evil.functions);
+    const { pool } = below.top;
+    let most = 0;
+    below.probe = () => {
+      most = Math.max(most, pool.taken);
+    };
+    evil.memoryWrite(0, 0x18, Uint8Array.of(4, 0, 0, 0), 4);
+    evil.memoryWrite(0, 0x24, Uint8Array.of(200, 0, 0, 0), 4);
+    evil.memoryWrite(0, 0x28, Uint8Array.of(1, 0, 0, 0), 4);
+    tree.engine.run();
+    expect(two.state.refused).toBe(201);
+    expect(evil.state.registers['COMPLETIONS']).toBe(201);
+    expect(most).toBeLessThan(16);
+    expect(pool.taken).toBe(0);
   });
 });
