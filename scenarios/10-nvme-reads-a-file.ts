@@ -15,15 +15,15 @@ const PAGE = 0x1000;
 const BLOCK = 512;
 
 /** The file: where it is on the disk, and which bytes it has. */
-const FILE = { block: 2048, bytes: 0x2_0000, seed: 42 };
+const FILE = { block: 2048, bytes: 0x8000, seed: 42 };
 const contents = Uint8Array.from({ length: FILE.bytes }, (_, i) => i * 7 + Math.floor(i / BLOCK) + FILE.seed);
 
 /** Where the disk sees the driver's queues, the buffer, and the two pages of the PRP list. */
 const QUEUES = 0x10_0000n;
 const BUFFER = 0x20_0000n;
 const LIST = 0x40_0000n;
-/** The list begins 16 entries before the end of its first page, and needs 31. */
-const LIST_START = BigInt(PAGE - 16 * 8);
+/** The list begins 4 entries before the end of its first page, and needs 7. */
+const LIST_START = BigInt(PAGE - 4 * 8);
 
 export default scenario({
   name: '10-nvme-reads-a-file',
@@ -32,7 +32,7 @@ export default scenario({
   look: [
     'The disk reads its commands and its lists from memory, and is told when that fails: reads are answered. The data of a read command it writes, and writes are not answered.',
     'So the same missing mapping is an error in one case and silence in the other. Only the fault record of the IOMMU says what happened to the data.',
-    'One command of 128 KiB touches 36 pages: 32 of data, two of the list, one of each queue.',
+    'One command of 32 KiB touches 12 pages: 8 of data, two of the list, one of each queue.',
   ],
   next: [
     'Make LIST_START 0n: then the list fits into one page. What is left of the story?',
@@ -64,7 +64,7 @@ export default scenario({
     const disk = yield* s.nvme(app, device, { address: queues, iova: QUEUES });
 
     s.step('It maps a buffer for the file, but for one page in the middle, and the first of two pages of a PRP list.');
-    const HOLE = 16 * PAGE;
+    const HOLE = 4 * PAGE;
     const buffer = yield* app.mmap(FILE.bytes);
     const lists = yield* app.mmap(2 * PAGE);
     const afterHole = HOLE + PAGE;
@@ -75,7 +75,7 @@ export default scenario({
     const list = { address: lists + LIST_START, iova: LIST + LIST_START };
     const read = () => disk.read(FILE.block, FILE.bytes, { iova: BUFFER, list });
 
-    s.step('The disk is to read the file. It finds 15 pages in the list, and a pointer to the next page of the list.');
+    s.step('The disk is to read the file. It finds 3 pages in the list, and a pointer to the next page of the list.');
     s.expect('The read of that page is refused, and so the command fails.', yield* read(), {
       ok: false,
       error: 'DATA_TRANSFER_ERROR',
