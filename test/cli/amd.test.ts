@@ -1,6 +1,8 @@
 /** What the commands say on a machine with an AMD-Vi unit. */
 import { describe, expect, it } from 'vitest';
 import type { TableNode } from '../../hardware/index.ts';
+import { scenarios } from '../../scenarios/index.ts';
+import { missingFor } from '../../src/scenario/index.ts';
 import { ioasim } from './capture.ts';
 
 const AMD = ['--scenario', '01-first-dma', '--machine', 'amd-v1'];
@@ -23,7 +25,8 @@ describe('ioasim on a machine with an AMD-Vi unit', () => {
   it('runs every scenario with --machine, and with its IOTLB changed', async () => {
     const { code, out } = await ioasim('run', '--machine', 'amd-v1', '--set', 'iommu.iotlb.ways=1', '--quiet');
     expect({ code, failed: /FAILED/.test(out) }).toEqual({ code: 0, failed: false });
-    expect(out.match(/^ok {4}/gm)).toHaveLength(3);
+    const able = scenarios.filter((scenario) => missingFor(scenario, { machine: 'amd-v1' }).length === 0);
+    expect(out.match(/^ok {4}/gm)).toHaveLength(able.length);
   });
 
   it('explains the DMA that is blocked as it was reviewed', async () => {
