@@ -6,6 +6,7 @@ import deviceTlb from './04-device-tlb.ts';
 import pageRequests from './05-page-requests.ts';
 import ownWayOfFaulting from './06-own-way-of-faulting.ts';
 import nvmeReadsAFile from './10-nvme-reads-a-file.ts';
+import sharedWorkQueue from './12-shared-work-queue.ts';
 import peerToPeer from './20-peer-to-peer.ts';
 import virtualFunctions from './21-virtual-functions.ts';
 import forgedRequester from './30-forged-requester.ts';
@@ -19,6 +20,7 @@ export const scenarios = [
   pageRequests,
   ownWayOfFaulting,
   nvmeReadsAFile,
+  sharedWorkQueue,
   peerToPeer,
   virtualFunctions,
   forgedRequester,

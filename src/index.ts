@@ -1,8 +1,10 @@
 /** The front door: what scenarios, studies and other people's programs import. */
 export {
+  type AcceleratorCopy,
   type Attack,
   buildMachine,
   type CapabilitySet,
+  type DeviceBuffer,
   type DeviceRights,
   DmaEngineDriver,
   type DmaOptions,
@@ -41,6 +43,7 @@ export {
   scenario,
 } from './scenario/index.ts';
 export {
+  EAGAIN,
   errnoName,
   IOASID_ALLOC,
   IOASID_FREE,

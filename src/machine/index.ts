@@ -19,6 +19,8 @@ export { type DeviceBuffer, type DeviceRights, KernelDriver } from '../kernel/dr
 export type { PageRequestGroup } from '../kernel/iommu/attachments.ts';
 export type { DomainOptions, IommuDomain } from '../kernel/iommu/driver.ts';
 export {
+  type AcceleratorCopy,
+  AcceleratorDriver,
   type Attack,
   type DeviceMemory,
   DmaEngineDriver,
@@ -32,7 +34,7 @@ export {
 } from '../user/index.ts';
 export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
 export { CAPTURE_FORMATS, type Capture } from './capture.ts';
-export { registersOf } from './driver-registers.ts';
+export { portalsOf, registersOf } from './driver-registers.ts';
 export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';

@@ -1,5 +1,6 @@
 /** What a scenario's script has at hand: processes, a driver, words for the reader, and expectations. */
 import {
+  AcceleratorDriver,
   type DeviceBuffer,
   type DeviceMemory,
   DmaEngineDriver,
@@ -12,6 +13,7 @@ import {
   MaliciousDriver,
   NvmeDriver,
   Program,
+  portalsOf,
   Random,
   registersOf,
   type Script,
@@ -154,6 +156,11 @@ export class Stage {
   /** What knows the registers of a DMA engine, for a driver inside the kernel. */
   dmaEngineOf(driver: KernelDriver): DmaEngineDriver {
     return new DmaEngineDriver(registersOf(driver, 0));
+  }
+
+  /** What knows the registers and portals of an accelerator, for a driver inside the kernel. */
+  acceleratorOf(driver: KernelDriver): AcceleratorDriver {
+    return new AcceleratorDriver(registersOf(driver, 0), portalsOf(driver, 2));
   }
 
   /** The faults that the kernel has read since the last call, oldest first. */

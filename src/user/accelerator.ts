@@ -1,6 +1,6 @@
 /**
- * A user-space driver of the accelerator: registers and portals through the regions of an open VFIO device, completion
- * records in memory that the device sees, and nothing else. It polls; interrupts are not used.
+ * A driver of the accelerator, of a program or inside the kernel: registers, portals, completion records in memory that the
+ * device sees, and nothing else. It polls; interrupts are not used.
  */
 import { type AnyLayout, encode, type Values, wordsOf } from '../../hardware/bits/index.ts';
 import {
@@ -26,14 +26,42 @@ import {
   WQCFG,
   WqMode,
 } from '../../hardware/devices/accelerator/spec/index.ts';
-import { type Blocking, EAGAIN, errnoName, VFIO_DEVICE_GET_REGION_INFO } from '../uapi/index.ts';
-import { type DeviceRegisters, getRegister, regionOf, setRegister } from './device-registers.ts';
+import { type Blocking, EAGAIN, errnoName } from '../uapi/index.ts';
+import {
+  type DeviceRegisters,
+  getRegister,
+  type Portals,
+  portalsIn,
+  regionOf,
+  setRegister,
+} from './device-registers.ts';
 import type { Program } from './program.ts';
 
-/** Memory of the program that the device reaches, too. */
-export interface SharedMemory {
-  readonly vaddr: bigint;
+/** Where a completion record goes: 32 bytes, aligned, of memory that the device reaches at `iova`. */
+export interface RecordPlace {
   readonly iova: bigint;
+  read(length: number): Uint8Array;
+  write(bytes: Uint8Array): void;
+}
+
+/** A place in memory of a program. */
+export function recordIn(program: Program, vaddr: bigint, iova: bigint): RecordPlace {
+  return {
+    iova,
+    read: (length) => program.read(vaddr, length),
+    write: (bytes) => program.write(vaddr, bytes),
+  };
+}
+
+/** What the device is to copy. */
+export interface AcceleratorCopy {
+  readonly from: bigint;
+  readonly to: bigint;
+  readonly bytes: number;
+  /** Each copy under way needs its own. */
+  readonly record: RecordPlace;
+  /** Whose addresses these are. Only the kernel can say so: ENQCMD puts in the PASID of the program. */
+  readonly pasid?: number;
 }
 
 /** What a completion record says, or why there is none: the device's error, or the errno of a system call. */
@@ -42,7 +70,7 @@ export type AcceleratorResult =
   | { readonly ok: false; readonly error: string; readonly completed?: number; readonly faultAddress?: bigint };
 
 export interface QueueOptions {
-  /** Under the program's PASID, by ENQCMD; else of the program alone, by MOVDIR64B. */
+  /** For many PASIDs, by ENQCMD or ENQCMDS; else of the driver alone, by MOVDIR64B. */
   readonly shared?: boolean;
   /** The device waits for pages that are not there. */
   readonly blockOnFault?: boolean;
@@ -58,28 +86,21 @@ const MOST_RETRIES = 32;
 const QUEUE = 0;
 
 export class AcceleratorDriver {
-  readonly #program: Program;
-  readonly #fd: number;
   readonly #registers: DeviceRegisters;
-  /** Where the portals lie in the file. */
-  readonly #portals: bigint;
-  readonly #record: SharedMemory;
+  readonly #portals: Portals;
   #options: QueueOptions = {};
 
-  private constructor(program: Program, fd: number, registers: DeviceRegisters, portals: bigint, record: SharedMemory) {
-    this.#program = program;
-    this.#fd = fd;
+  constructor(registers: DeviceRegisters, portals: Portals) {
     this.#registers = registers;
     this.#portals = portals;
-    this.#record = record;
   }
 
-  /** Takes a bound device into use, or gives the errno. Completion records go to the 32 bytes, aligned, at `record`. */
-  static *open(program: Program, fd: number, record: SharedMemory): Blocking<AcceleratorDriver | number> {
+  /** Takes a bound device into use, or gives the errno. */
+  static *open(program: Program, fd: number): Blocking<AcceleratorDriver | number> {
     const registers = yield* regionOf(program, fd, REGISTER_BAR);
     if (typeof registers === 'number') return registers;
-    const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index: PORTAL_BAR });
-    return result < 0 ? result : new AcceleratorDriver(program, fd, registers, value.offset, record);
+    const portals = yield* portalsIn(program, fd, PORTAL_BAR);
+    return typeof portals === 'number' ? portals : new AcceleratorDriver(registers, portals);
   }
 
   /** Resets the device and enables one work queue with all entries and engines: the name of what went wrong, if anything did. */
@@ -92,36 +113,35 @@ export class AcceleratorDriver {
     return (yield* this.#command(Command.ENABLE_DEVICE)) ?? (yield* this.#command(Command.ENABLE_WQ, QUEUE));
   }
 
-  /** Lets the device copy. */
-  copy(from: bigint, to: bigint, bytes: number): Blocking<AcceleratorResult> {
-    const { blockOnFault = false } = this.#options;
-    const flags = Flag.CRAV | Flag.RCR | (blockOnFault ? Flag.BOF : 0);
-    const said = { OPCODE: Opcode.MEMMOVE, FLAGS: flags, COMPLETION_ADDR: this.#record.iova };
-    return this.submit(encode(MEMMOVE, { ...said, SRC_ADDR: from, DST_ADDR: to, XFER_SIZE: bytes }));
+  /** Lets the device copy, and waits until it has. */
+  *copy(copy: AcceleratorCopy): Blocking<AcceleratorResult> {
+    let handed = yield* this.offer(copy);
+    for (let retries = 0; handed === -EAGAIN && retries < MOST_RETRIES; retries++) {
+      yield* this.#registers.sleep(POLL_NANOSECONDS);
+      handed = yield* this.offer(copy);
+    }
+    return handed < 0 ? { ok: false, error: nameOf(handed) } : yield* this.finish(copy);
   }
 
-  /** Hands a descriptor over that asks for its completion record at this driver's place, and waits for the record. */
-  *submit(descriptor: Uint32Array): Blocking<AcceleratorResult> {
-    this.#program.write(this.#record.vaddr, new Uint8Array(COMPLETION_BYTES));
-    const handed = yield* this.#hand(toBytes(descriptor));
-    if (handed < 0) return { ok: false, error: nameOf(handed) };
+  /** Hands a copy over, once: a negative errno where that fails, -EAGAIN when a shared queue puts it off. */
+  offer({ from, to, bytes, record, pasid = 0 }: AcceleratorCopy): Blocking<number> {
+    const { shared = false, blockOnFault = false } = this.#options;
+    const flags = Flag.CRAV | Flag.RCR | (blockOnFault ? Flag.BOF : 0);
+    const said = { PASID: pasid, OPCODE: Opcode.MEMMOVE, FLAGS: flags, COMPLETION_ADDR: record.iova };
+    const descriptor = toBytes(encode(MEMMOVE, { ...said, SRC_ADDR: from, DST_ADDR: to, XFER_SIZE: bytes }));
+    record.write(new Uint8Array(COMPLETION_BYTES));
+    const portal = portalOf(QUEUE, Portal.LIMITED);
+    return shared ? this.#portals.enqueue(portal, descriptor) : this.#portals.store(portal, descriptor);
+  }
+
+  /** Waits for the completion record of a copy that was handed over. */
+  *finish({ record: place }: AcceleratorCopy): Blocking<AcceleratorResult> {
     for (let polls = 0; polls < MOST_POLLS; polls++) {
-      const record = wordsOf(this.#program.read(this.#record.vaddr, COMPLETION_BYTES));
+      const record = wordsOf(place.read(COMPLETION_BYTES));
       if (COMPLETION.STATUS.isSet(record)) return resultOf(record);
-      yield* this.#program.sleep(POLL_NANOSECONDS);
+      yield* this.#registers.sleep(POLL_NANOSECONDS);
     }
     return { ok: false, error: 'the device does not finish' };
-  }
-
-  *#hand(descriptor: Uint8Array): Blocking<number> {
-    const at = this.#portals + BigInt(portalOf(QUEUE, Portal.LIMITED));
-    if (this.#options.shared !== true) return yield* this.#program.pwrite(this.#fd, descriptor, at);
-    let result = yield* this.#program.enqcmd(this.#fd, descriptor, at);
-    for (let retries = 0; result === -EAGAIN && retries < MOST_RETRIES; retries++) {
-      yield* this.#program.sleep(POLL_NANOSECONDS);
-      result = yield* this.#program.enqcmd(this.#fd, descriptor, at);
-    }
-    return result;
   }
 
   *#configure(): Blocking<number> {
@@ -170,7 +190,7 @@ export class AcceleratorDriver {
         const error = CMDSTS.ERR.get(status);
         return error === CommandError.SUCCESS ? undefined : (nameIn(CommandError, error) ?? `command error ${error}`);
       }
-      yield* this.#program.sleep(POLL_NANOSECONDS);
+      yield* this.#registers.sleep(POLL_NANOSECONDS);
     }
     return 'the device does not finish a command';
   }

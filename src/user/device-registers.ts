@@ -10,6 +10,14 @@ export interface DeviceRegisters {
   sleep(nanoseconds: number): Blocking<unknown>;
 }
 
+/** Registers that take 64 bytes at once, at multiples of 64. A negative errno where that fails. */
+export interface Portals {
+  /** As one posted write (MOVDIR64B). */
+  store(offset: number, bytes: Uint8Array): Blocking<number>;
+  /** As a write that the device may put off: then -EAGAIN (ENQCMD, ENQCMDS). */
+  enqueue(offset: number, bytes: Uint8Array): Blocking<number>;
+}
+
 /** A region of an open VFIO device, or the errno: -EINVAL before it is bound. */
 export function* regionOf(program: Program, fd: number, index: number): Blocking<DeviceRegisters | number> {
   const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index });
@@ -44,4 +52,15 @@ export function* getRegister(registers: DeviceRegisters, register: AnyLayout): B
   const words = new Uint32Array(offset! / 4 + count);
   words.set(wordsOf(bytes), offset! / 4);
   return words;
+}
+
+/** The same of a region of portals. */
+export function* portalsIn(program: Program, fd: number, index: number): Blocking<Portals | number> {
+  const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index });
+  if (result < 0) return result;
+  const { offset: start } = value;
+  return {
+    store: (offset, bytes) => program.pwrite(fd, bytes, start + BigInt(offset)),
+    enqueue: (offset, bytes) => program.enqcmd(fd, bytes, start + BigInt(offset)),
+  };
 }

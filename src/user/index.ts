@@ -1,11 +1,13 @@
 /** What runs in user space and speaks only the uAPI. */
 
 export {
+  type AcceleratorCopy,
   AcceleratorDriver,
   type AcceleratorResult,
-  type SharedMemory,
+  type RecordPlace,
+  recordIn,
 } from './accelerator.ts';
-export type { DeviceRegisters } from './device-registers.ts';
+export type { DeviceRegisters, Portals } from './device-registers.ts';
 export { DmaEngineDriver, type DmaOptions, type DmaResult } from './dma-engine.ts';
 export { type Attack, type Loot, MaliciousDriver } from './malicious.ts';
 export {

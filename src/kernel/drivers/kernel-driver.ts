@@ -7,7 +7,7 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { EBUSY, ENODEV } from '../../uapi/index.ts';
+import { EAGAIN, EBUSY, EIO, ENODEV } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
 import type { Interrupts } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
@@ -87,6 +87,18 @@ export class KernelDriver {
 
   write(bar: number, offset: number, size: AccessSize, value: bigint): Script {
     return this.#services.bus.mmioWrite(this.#at(bar, offset), size, value);
+  }
+
+  /** Writes 64 bytes at once, posted, to a multiple of 64 (MOVDIR64B). */
+  store(bar: number, offset: number, bytes: Uint8Array): Script {
+    return this.#services.bus.directStore(this.#at(bar, offset), bytes);
+  }
+
+  /** Writes 64 bytes that the device may put off (ENQCMDS): 0, -EAGAIN when it does, -EIO when it does not take them. */
+  *enqueue(bar: number, offset: number, bytes: Uint8Array): Script<number> {
+    const outcome = yield* this.#services.bus.deferrableWrite(this.#at(bar, offset), bytes);
+    if (outcome === 'accepted') return 0;
+    return outcome === 'retry' ? -EAGAIN : -EIO;
   }
 
   configRead(offset: number, size: 1 | 2 | 4): Script<number> {
