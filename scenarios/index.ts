@@ -7,6 +7,7 @@ import pageRequests from './05-page-requests.ts';
 import ownWayOfFaulting from './06-own-way-of-faulting.ts';
 import nvmeReadsAFile from './10-nvme-reads-a-file.ts';
 import sharedWorkQueue from './12-shared-work-queue.ts';
+import nicAtLineRate from './13-nic-at-line-rate.ts';
 import peerToPeer from './20-peer-to-peer.ts';
 import virtualFunctions from './21-virtual-functions.ts';
 import forgedRequester from './30-forged-requester.ts';
@@ -21,6 +22,7 @@ export const scenarios = [
   ownWayOfFaulting,
   nvmeReadsAFile,
   sharedWorkQueue,
+  nicAtLineRate,
   peerToPeer,
   virtualFunctions,
   forgedRequester,

@@ -22,20 +22,25 @@ export {
   type AcceleratorCopy,
   AcceleratorDriver,
   type Attack,
+  bytesOfQueue,
   type DeviceMemory,
   DmaEngineDriver,
   type DmaOptions,
   type DmaResult,
   type Loot,
   MaliciousDriver,
+  NicDriver,
   NVME_QUEUE_BYTES,
   NvmeDriver,
   Program,
+  type Received,
+  type ReceiveRing,
 } from '../user/index.ts';
 export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
 export { CAPTURE_FORMATS, type Capture } from './capture.ts';
 export { portalsOf, registersOf } from './driver-registers.ts';
 export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts';
+export { IOMMU_NAME } from './hardware.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
 export * from './presets.ts';

@@ -6,11 +6,13 @@ import {
   DmaEngineDriver,
   type DomainOptions,
   type Instant,
+  IOMMU_NAME,
   type IommuDomain,
   type KernelDriver,
   type Machine,
   type MachineInput,
   MaliciousDriver,
+  NicDriver,
   NvmeDriver,
   Program,
   portalsOf,
@@ -109,6 +111,13 @@ export class Stage {
     return driver;
   }
 
+  /** The process's driver for a network interface that it has bound. */
+  *nic(program: Program, fd: number): Script<NicDriver> {
+    const driver = yield* NicDriver.open(program, fd);
+    if (typeof driver === 'number') throw new Error(`${program.name} cannot drive fd ${fd}: ${formatResult(driver)}`);
+    return driver;
+  }
+
   /** What knows the registers of a malicious device, for a driver inside the kernel. */
   maliciousOf(driver: KernelDriver): MaliciousDriver {
     return new MaliciousDriver(registersOf(driver, 0));
@@ -146,6 +155,18 @@ export class Stage {
   deviceTlb(name: string): { hits: number; misses: number; faults: number } {
     const { ats } = this.machine.snapshot()[name] as { ats: { hits: number; misses: number; faults: number } };
     return { hits: ats.hits, misses: ats.misses, faults: ats.faults };
+  }
+
+  /** What a network interface believes to have put into memory so far, and what it has dropped. */
+  received(name: string): { frames: number; dropped: number } {
+    const { registers } = this.machine.snapshot()[name] as { registers: Record<string, number> };
+    return { frames: registers['RX_PACKETS.COUNT']!, dropped: registers['RX_DROPPED.COUNT']! };
+  }
+
+  /** How many requests of all devices the IOMMU has found in its IOTLB so far. */
+  iotlb(): { hits: number; misses: number } {
+    const { hits, misses } = this.machine.snapshot()[IOMMU_NAME] as { hits: number; misses: number };
+    return { hits, misses };
   }
 
   /** Waits for what was started beside the story. */
