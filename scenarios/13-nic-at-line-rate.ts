@@ -82,6 +82,7 @@ export default scenario({
     'Run with --set iommu.iotlb.ways=2: the pages of the ring and of the buffers chase each other out. Is a frame dropped, and what suffers instead?',
     'What would have to happen between the unmap and the next frame so that no old frame is taken for a new one? Who can see to that?',
   ],
+  measures: true,
   hardware: {
     rootPorts: [{ name: 'port0', at: '00:1c.0' }],
     devices: [{ name: 'nic0', model: 'nic', at: 'port0:00.0', lineRate: LINE_RATE }],

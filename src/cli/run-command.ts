@@ -70,6 +70,10 @@ async function runAll(
         if (options.json !== true) terminal.out(`${scenario.name}: left out, it needs ${missing.join(', ')}`);
         continue;
       }
+      if (names.length === 0 && settings.length > 0 && scenario.measures === true) {
+        if (options.json !== true) terminal.out(`${scenario.name}: left out, it measures machines as they are`);
+        continue;
+      }
       const run = new Run(scenario, on);
       trace?.follow(run.recorder, scenario.name, run.machine.spec.name);
       capture?.follow(run.machine, scenario.name);

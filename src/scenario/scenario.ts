@@ -18,6 +18,8 @@ export interface ScenarioDefinition {
   readonly kernel?: MachineInput['kernel'];
   /** The devices that the story is about and the way to them, on whatever machine it runs. */
   readonly hardware?: Pick<MachineInput, 'devices' | 'rootPorts' | 'switches' | 'bridges'>;
+  /** It measures: what it expects holds for machines as they are, and not with every change of their settings. */
+  readonly measures?: true;
   /** What the machine's IOMMU must be able to do. */
   readonly needs?: readonly MachineFeature[];
   /** Simulated time after which it counts as stuck; 1 s unless given. */

@@ -25,7 +25,9 @@ describe('ioasim on a machine with an AMD-Vi unit', () => {
   it('runs every scenario with --machine, and with its IOTLB changed', async () => {
     const { code, out } = await ioasim('run', '--machine', 'amd-v1', '--set', 'iommu.iotlb.ways=1', '--quiet');
     expect({ code, failed: /FAILED/.test(out) }).toEqual({ code: 0, failed: false });
-    const able = scenarios.filter((scenario) => missingFor(scenario, { machine: 'amd-v1' }).length === 0);
+    const able = scenarios.filter(
+      (scenario) => scenario.measures !== true && missingFor(scenario, { machine: 'amd-v1' }).length === 0,
+    );
     expect(out.match(/^ok {4}/gm)).toHaveLength(able.length);
   });
 

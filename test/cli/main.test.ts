@@ -65,7 +65,9 @@ describe('ioasim run', () => {
   ])('runs every scenario to the same end on links that %s', async (_, setting) => {
     const { code, out } = await ioasim('run', '--quiet', '--set', setting);
     expect(code).toBe(0);
-    expect(out).toMatch(ALL_OK);
+    // Who measures the machine gets other figures on such links.
+    const able = scenarios.filter(({ measures }) => measures !== true).length;
+    expect(out).toMatch(new RegExp(`${able} scenarios: ${able} ok, 0 failed\\.$`));
   });
 
   it('narrates one scenario: question, steps with their times, what holds, what to look at and to try next', async () => {
