@@ -173,8 +173,8 @@ export class AtsRequester implements Dma {
     this.pages?.forget();
   }
 
-  #begin({ place }: Located): Use | null {
-    return place === null ? null : this.#invalidations.begin(place.pasid, place);
+  #begin({ place, shift }: Located): Use | null {
+    return place === null ? null : this.#invalidations.begin(place.pasid, place, shift);
   }
 
   #end(use: Use | null): void {

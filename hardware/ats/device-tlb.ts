@@ -71,6 +71,8 @@ export class DeviceTlb {
   // Where the byte that was found lies, and how it may be reached.
   hi = 0;
   lo = 0;
+  /** log2 of the bytes of the entry. */
+  shift = 0;
   untranslatedOnly = false;
   snooped = false;
   readonly #cache: Iotlb;
@@ -154,6 +156,7 @@ export class DeviceTlb {
     const shift = words[i + SHIFT]!;
     this.hi = words[i + FRAME_HI]! | (hi & belowHigh(shift));
     this.lo = words[i + FRAME_LO]! | (lo & belowLow(shift));
+    this.shift = shift;
     this.untranslatedOnly = (flags & UNTRANSLATED_ONLY) !== 0;
     this.snooped = (flags & SNOOPED) !== 0;
     return true;

@@ -5,8 +5,9 @@
  * Needs: the function, to send. Offers: `begin` and `end` of each translated access; `accept` an Invalidate Request when what
  * it names is not used for anything new.
  *
- * An access is under way until its last completion has come, or its last write is on the link: what is posted is before the
- * answer then, and stays there. Devices use one traffic class, so the completion count is 1. Answers that are ready
+ * A translation of which a part is named is dropped whole, so accesses elsewhere in its range count too. An access is under
+ * way until its last completion has come, or its last write is on the link: what is posted is before the answer then, and
+ * stays there. Devices use one traffic class, so the completion count is 1. Answers that are ready
  * together go in one message. Accepting never waits for anything.
  *
  * Choices: an Invalidate Request beyond the 32 that a translation agent may have outstanding is carried out and not answered.
@@ -15,12 +16,14 @@ import type { PcieFunction } from '../pcie/index.ts';
 import type { Engine, Script } from '../sim/index.ts';
 import { concerns, type Invalidation, invalidateCompletion } from './messages.ts';
 import type { Halves } from './ranges.ts';
-import { ITAGS, SMALLEST_SHIFT } from './spec.ts';
+import { ITAGS } from './spec.ts';
 
-/** A translated access to one page. */
+/** A translated access, and the range of the translation that it uses. */
 export interface Use {
   readonly pasid: number;
-  readonly page: Halves;
+  readonly byte: Halves;
+  /** The translation is about the 2^shift bytes around it. */
+  readonly shift: number;
   /** What must not be answered before it ends. */
   readonly holds: Owed[];
 }
@@ -50,9 +53,9 @@ export class Invalidations {
     this.#function = fn;
   }
 
-  /** A translated access to the page begins. */
-  begin(pasid: number, page: Halves): Use {
-    const use: Use = { pasid, page, holds: [] };
+  /** An access begins with the translation of the 2^shift bytes around a byte. */
+  begin(pasid: number, byte: Halves, shift: number): Use {
+    const use: Use = { pasid, byte, shift, holds: [] };
     this.#uses.add(use);
     return use;
   }
@@ -73,7 +76,7 @@ export class Invalidations {
     const owed: Owed = { invalidation, waitsFor: 0 };
     this.#owed.add(owed);
     for (const use of this.#uses) {
-      if (!concerns(invalidation, use.pasid, use.page, SMALLEST_SHIFT)) continue;
+      if (!concerns(invalidation, use.pasid, use.byte, use.shift)) continue;
       use.holds.push(owed);
       owed.waitsFor++;
     }

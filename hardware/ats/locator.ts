@@ -43,6 +43,8 @@ export interface Located {
   readonly target: DmaTarget;
   /** What is translated, for those who keep track; null for an untranslated access. */
   readonly place: Place | null;
+  /** The translation is about the 2^shift bytes around `place`; 0 without one. */
+  readonly shift: number;
 }
 
 const { READ, WRITE, EXECUTE } = Permission;
@@ -171,22 +173,23 @@ export class Locator {
 interface Way {
   readonly hi: number;
   readonly lo: number;
+  readonly shift: number;
   readonly untranslatedOnly: boolean;
   readonly snooped: boolean;
 }
 
 /** The access may go this way. */
-function way(byte: AtsTarget, place: Place, { hi, lo, untranslatedOnly, snooped }: Way): Located {
+function way(byte: AtsTarget, place: Place, { hi, lo, shift, untranslatedOnly, snooped }: Way): Located {
   if (untranslatedOnly) return untranslated(byte);
   const attributes = (byte.attributes ?? 0) & ~(snooped ? Attribute.NO_SNOOP : 0);
   const target = { hi, lo, addressType: AddressType.TRANSLATED, attributes };
-  return { status: DmaStatus.SUCCESS, target, place };
+  return { status: DmaStatus.SUCCESS, target, place, shift };
 }
 
 function untranslated(target: DmaTarget): Located {
-  return { status: DmaStatus.SUCCESS, target, place: null };
+  return { status: DmaStatus.SUCCESS, target, place: null, shift: 0 };
 }
 
 function failed(status: number, target: DmaTarget): Located {
-  return { status, target, place: null };
+  return { status, target, place: null, shift: 0 };
 }

@@ -58,6 +58,27 @@ describe('An Invalidate Request', () => {
     expect(completions(b)).toEqual(['a50001 20']);
   });
 
+  it('waits for reads elsewhere in a translation of which it names a part, for that is dropped whole', () => {
+    const b = new AtsBench().enable().map(0x10, 0x500, { shift: 14 });
+    b.onRead = () => {};
+    // The first uses the answer itself, the second what is held of it.
+    b.spawn(b.dma.read(dmaTarget(0x10_000), 4));
+    b.pass(1000);
+    b.spawn(b.dma.read(dmaTarget(0x11_000), 4));
+    b.pass(1000);
+    b.invalidate(5, 0x13_000n);
+    b.invalidate(6, 0x14_000n);
+    b.pass(10_000);
+    expect(completions(b)).toEqual(['a50001 40']);
+    for (const asked of b.accesses) {
+      expect(completions(b)).toHaveLength(1);
+      b.complete(asked, memory(asked.address, 4));
+      b.pass(1000);
+    }
+    expect(b.accesses.map(({ address }) => address)).toEqual([0x50_0000n, 0x50_1000n]);
+    expect(completions(b)).toEqual(['a50001 40', 'a50001 20']);
+  });
+
   it('waits for no read of another page, of another PASID, or untranslated', () => {
     const b = bench().map(0x12, 0, { untranslatedOnly: true });
     b.onRead = () => {};
