@@ -5,15 +5,16 @@
  * A transaction goes: arrival, the root complex's latency, the agent's answer, its turn in the order of its port, memory's
  * time, effect. Agents may answer in any order, and reads of one port overlap.
  */
-import { numberOf, PAGE_SIZE, PHYSICAL_BITS } from '../bits/index.ts';
+import { numberOf, PHYSICAL_BITS } from '../bits/index.ts';
 import type { MemoryController } from '../memory/index.ts';
 import { type Duration, type Engine, ns } from '../sim/index.ts';
+import { hasAddress, isOfAgents, isWellFormed } from './admission.ts';
 import { Inbound, Step } from './inbound.ts';
 import { complete, completeTranslation, fetch, write } from './memory-access.ts';
 import type { RootComplexSpec, RootComplexState } from './root-complex.ts';
 import { RootPort } from './root-port.ts';
 import type { Routes } from './routes.ts';
-import { AddressType, CompletionStatus, MessageCode, MessageRouting } from './spec/index.ts';
+import { AddressType, CompletionStatus, MessageRouting } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 import {
   completionStatus,
@@ -355,26 +356,3 @@ export class Arrivals {
 function blocks({ inTurn, gone }: Inbound): boolean {
   return inTurn || gone;
 }
-
-/** A memory request that crosses no 4 KiB boundary, an AtomicOp whose operands are aligned, or something else. */
-function isWellFormed(tlp: Tlp): boolean {
-  if (!tlp.isMemoryRequest) return true;
-  const { addressLo, length } = tlp;
-  if (tlp.isAtomic) {
-    const width = tlp.kind === TlpKind.COMPARE_AND_SWAP ? length / 2 : length;
-    return OPERANDS.has(width) && addressLo % width === 0 && (width < 16 || tlp.kind === TlpKind.COMPARE_AND_SWAP);
-  }
-  return (addressLo & (PAGE_SIZE - 1)) + length <= PAGE_SIZE;
-}
-
-/** Reads, writes and AtomicOps are untranslated or translated; only reads can also be translation requests. */
-function hasAddress({ isTranslationRequest, addressType }: Tlp): boolean {
-  return isTranslationRequest || addressType === AddressType.UNTRANSLATED || addressType === AddressType.TRANSLATED;
-}
-
-/** What only a translation agent says to devices: from a device it is a lie, and goes on to nobody. */
-function isOfAgents({ messageCode }: Tlp): boolean {
-  return messageCode === MessageCode.INVALIDATE_REQUEST || messageCode === MessageCode.PAGE_REQUEST_GROUP_RESPONSE;
-}
-
-const OPERANDS = new Set([4, 8, 16]);

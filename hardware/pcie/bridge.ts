@@ -5,13 +5,13 @@
  * Offers: to whoever routes, what leads down (`leadsTo`, `contains`, `ranges`) and what may come up (`judge`, by Bus
  * Master Enable and ACS); its configuration space.
  */
-import { highHalf, lowHalf } from '../bits/index.ts';
 import type { AddressWindow, BridgeHeader } from './bridge-header.ts';
 import { headerWords } from './codec.ts';
 import type { ConfigSpace } from './config-space.ts';
-import type { Link } from './link.ts';
+import type { Link, LinkEnd } from './link.ts';
+import type { Egress, TransactionQueue } from './ordering.ts';
 import type { Below } from './root-port.ts';
-import type { Range } from './routes.ts';
+import { isWithin, type Range } from './routes.ts';
 import { AcsBit, AddressType, BUS_NUMBERS, CompletionStatus, ErrorMessage, UncorrectableError } from './spec/index.ts';
 import { CreditClass, type Tlp } from './tlp.ts';
 
@@ -61,9 +61,9 @@ export class Bridge implements Below {
   }
 
   /** True when all of a memory request lies in one of the ranges. */
-  contains({ addressHi, addressLo, length }: Tlp): boolean {
+  contains(tlp: Tlp): boolean {
     const { memory, prefetchable } = this.#header;
-    return isWithin(memory, addressHi, addressLo, length) || isWithin(prefetchable, addressHi, addressLo, length);
+    return holds(memory, tlp) || holds(prefetchable, tlp);
   }
 
   get maxPayload(): number {
@@ -134,15 +134,16 @@ export function resetsBelow({ config }: Bridge, link: Link): void {
   };
 }
 
-function isWithin(window: AddressWindow | null, hi: number, lo: number, length: number): boolean {
-  if (window === null) return false;
-  const first = difference(hi, lo, window.start);
-  return first >= 0 && first + Math.max(length, 1) <= window.end - window.start;
+/** Error messages of one bridge that wait for a credit. */
+const MOST_ERRORS = 8;
+
+/** Error messages of a bridge go into `queue`, to leave by `egress`. What cannot be told remains in its registers. */
+export function tellsErrors(bridge: Bridge, end: LinkEnd, queue: TransactionQueue, egress: Egress): void {
+  bridge.onError = (message) => {
+    if (queue.length < MOST_ERRORS) queue.push(end.take().message(bridge.requester, message), egress);
+  };
 }
 
-/** How far an address lies above `start`; negative when it lies below or 4 GiB and more above. */
-function difference(hi: number, lo: number, start: number): number {
-  const upper = (hi >>> 0) - (highHalf(start) >>> 0);
-  const lower = (lo >>> 0) - (lowHalf(start) >>> 0);
-  return upper === 0 ? lower : upper === 1 ? lower + 2 ** 32 : -1;
+function holds(window: AddressWindow | null, tlp: Tlp): boolean {
+  return window !== null && isWithin(tlp, window.start, window.end - window.start);
 }

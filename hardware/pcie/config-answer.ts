@@ -3,9 +3,14 @@ import type { ConfigSpace } from './config-space.ts';
 import { CompletionStatus } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
 
-/** Carries `request` out on `config` and makes `answer` its completion. The completer is the function that was asked. */
-export function answerConfig(config: ConfigSpace, request: Tlp, answer: Tlp): Tlp {
-  const { completer } = request;
+/** Who is asked. */
+export interface Configured {
+  readonly requester: number;
+  readonly config: ConfigSpace;
+}
+
+/** Carries `request` out and makes `answer` its completion. */
+export function answerConfig({ requester: completer, config }: Configured, request: Tlp, answer: Tlp): Tlp {
   if (request.data !== null) {
     config.write(request.addressLo, request.length, request.word);
     return answer.completion(request, completer, CompletionStatus.SUCCESSFUL);

@@ -7,14 +7,14 @@
  *
  * Inaccuracies: a function answers configuration and memory requests in no time of its own.
  */
-import { highHalf, lowHalf } from '../bits/index.ts';
 import type { Component, Script } from '../sim/index.ts';
 import type { BarSpec } from './base-address.ts';
 import type { MessageSource } from './capabilities/index.ts';
+import { answerConfig } from './config-answer.ts';
 import { ConfigSpace } from './config-space.ts';
 import { type ConfigSpec, virtualConfig } from './config-spec.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { Range } from './routes.ts';
+import { isWithin, offsetIn, type Range } from './routes.ts';
 import { CompletionStatus } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 
@@ -156,18 +156,16 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     for (const bar of this.spec.bars) {
       const start = this.config.barAt(bar);
       if (start < 0) continue;
-      // Ranges are aligned to their size, so the first and the last byte decide.
-      const first = offsetIn(start, tlp);
-      if (first >= 0 && first + Math.max(tlp.length, 1) <= bar.size) return bar;
+      if (isWithin(tlp, start, bar.size)) return bar;
     }
     return null;
   }
 
   /** Deals with a TLP that the endpoint found to be for this function, and answers one that wants an answer. The endpoint releases it. */
   receive(tlp: Tlp): void {
-    if (tlp.kind === TlpKind.CONFIG_READ_0) this.#configRead(tlp);
-    else if (tlp.kind === TlpKind.CONFIG_WRITE_0) this.#configWrite(tlp);
-    else if (tlp.creditClass === CreditClass.COMPLETION) this.#completion(tlp);
+    if (tlp.kind === TlpKind.CONFIG_READ_0 || tlp.kind === TlpKind.CONFIG_WRITE_0) {
+      this.endpoint.answer(tlp, answerConfig(this, tlp, this.take()));
+    } else if (tlp.creditClass === CreditClass.COMPLETION) this.#completion(tlp);
     else if (tlp.isMessage) this.#behaviour.message?.(tlp);
     else if (tlp.kind === TlpKind.MEMORY_READ) this.#memoryRead(tlp);
     else if (tlp.kind === TlpKind.MEMORY_WRITE) this.#memoryWrite(tlp);
@@ -219,18 +217,6 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     }
   }
 
-  #configRead(tlp: Tlp): void {
-    const answer = this.take().completionData(tlp, this.requester, 0, 4);
-    const word = this.config.read(tlp.addressLo & ~3, 4);
-    for (let i = 0; i < 4; i++) answer.data![i] = word >>> (i * 8);
-    this.endpoint.answer(tlp, answer);
-  }
-
-  #configWrite(tlp: Tlp): void {
-    this.config.write(tlp.addressLo, tlp.length, tlp.word);
-    this.#answer(tlp, CompletionStatus.SUCCESSFUL);
-  }
-
   #completion(tlp: Tlp): void {
     const { status } = tlp;
     // A write that is put off has not failed.
@@ -242,7 +228,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   #memoryRead(tlp: Tlp): void {
     const bar = this.barOf(tlp)!;
-    const offset = offsetIn(this.config.barAt(bar), tlp);
+    const offset = offsetIn(tlp, this.config.barAt(bar));
     const { maxPayload } = this.config;
     if (tlp.length > maxPayload) {
       const bytes = new Uint8Array(tlp.length);
@@ -264,7 +250,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   #memoryWrite(tlp: Tlp): void {
     const bar = this.barOf(tlp)!;
-    const offset = offsetIn(this.config.barAt(bar), tlp);
+    const offset = offsetIn(tlp, this.config.barAt(bar));
     const { msix } = this.config;
     if (msix?.holds(bar.index, offset)) msix.write(bar.index, offset, tlp.data!, tlp.length);
     else this.#behaviour.memoryWrite(bar.index, offset, tlp.data!, tlp.length);
@@ -272,7 +258,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   #deferrableWrite(tlp: Tlp): void {
     const bar = this.barOf(tlp)!;
-    const offset = offsetIn(this.config.barAt(bar), tlp);
+    const offset = offsetIn(tlp, this.config.barAt(bar));
     const accepted = this.#behaviour.deferrableWrite?.(bar.index, offset, tlp.data!, tlp.length);
     if (accepted === undefined) this.#answer(tlp, CompletionStatus.UNSUPPORTED_REQUEST);
     else this.#answer(tlp, accepted ? CompletionStatus.SUCCESSFUL : CompletionStatus.REQUEST_RETRY);
@@ -290,10 +276,4 @@ export function virtualFunction(physical: PcieFunction, index: number, behaviour
   const virtual = virtualConfig(spec);
   const requester = config.sriov!.routingId(spec.requester, index);
   return new PcieFunction({ ...virtual, name: `${spec.name}.vf${index}`, requester }, behaviour, { physical, index });
-}
-
-/** How far the address of a request lies above `start`; negative when it lies below or 4 GiB and more above. */
-function offsetIn(start: number, tlp: Tlp): number {
-  const upper = (tlp.addressHi >>> 0) - (highHalf(start) >>> 0);
-  return upper === 0 ? (tlp.addressLo >>> 0) - (lowHalf(start) >>> 0) : -1;
 }

@@ -57,6 +57,8 @@ const CREDIT_CODES = 2 ** 16;
 
 export class Wire implements LinkPort, Handler {
   readonly name: string;
+  /** TLPs and bytes with all overhead that were sent for the first time. */
+  readonly sent = { tlps: 0, bytes: 0 };
   readonly faults: WireFaults = { naks: 0, replayed: 0, retrains: 0, lost: 0 };
   /** Somebody who was refused may ask again. */
   onFree: () => void = nothing;
@@ -110,6 +112,9 @@ export class Wire implements LinkPort, Handler {
   }
 
   send(tlp: Tlp): void {
+    const bytes = this.#bytes(tlp);
+    this.sent.tlps++;
+    this.sent.bytes += bytes;
     if (!this.#isUp) {
       this.#drop(tlp);
       return;
@@ -117,7 +122,7 @@ export class Wire implements LinkPort, Handler {
     this.#credits.take(tlp);
     if (this.#underWay === this.#ring.length) this.#grow();
     this.#ring[(this.#first + this.#underWay++) & (this.#ring.length - 1)] = tlp;
-    this.#transmit(tlp);
+    this.#transmit(bytes);
   }
 
   /** The credits of a TLP that was received go back to the sender. */
@@ -166,12 +171,13 @@ export class Wire implements LinkPort, Handler {
     this.#life++;
     this.#credits.reset();
     this.#damage?.reset();
+    Object.assign(this.sent, { tlps: 0, bytes: 0 });
     Object.assign(this.faults, { naks: 0, replayed: 0, retrains: 0, lost: 0 });
   }
 
-  #transmit(tlp: Tlp): void {
+  #transmit(bytes: number): void {
     const { now } = this.#engine;
-    const occupied = between(now, this.#clock.reserve(now, this.#bytes(tlp)));
+    const occupied = between(now, this.#clock.reserve(now, bytes));
     this.#engine.schedule((this.#latency + occupied) as Duration, this, this.#epoch);
   }
 
@@ -199,7 +205,9 @@ export class Wire implements LinkPort, Handler {
       this.#spec.retrain();
     }
     this.faults.replayed += this.#underWay;
-    for (let i = 0; i < this.#underWay; i++) this.#transmit(this.#ring[(this.#first + i) & (this.#ring.length - 1)]!);
+    for (let i = 0; i < this.#underWay; i++) {
+      this.#transmit(this.#bytes(this.#ring[(this.#first + i) & (this.#ring.length - 1)]!));
+    }
   }
 
   #restart(): void {

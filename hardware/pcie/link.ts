@@ -194,13 +194,10 @@ export class LinkDirection {
   readonly wire: Wire;
   /** What TLPs are sent into: the wire, or a tap or a fault injector that was put around it when the machine was assembled. */
   port: LinkPort;
-  readonly #sent = { tlps: 0, bytes: 0 };
   readonly #direction: Direction;
-  readonly #bytes: (tlp: Tlp) => number;
 
   constructor(engine: Engine, { name: link, spec }: Link, direction: Direction, shared: SharedWire) {
     this.#direction = direction;
-    this.#bytes = bytesOnWire(spec);
     const name = `${link} ${direction}`;
     this.wire = new Wire(engine, {
       name,
@@ -208,27 +205,23 @@ export class LinkDirection {
       latency: ns(spec.latency),
       updateFc: ns(spec.updateFc ?? 0),
       credits: new Credits(name, spec.credits),
-      bytes: this.#bytes,
+      bytes: bytesOnWire(spec),
       damage: spec.errors == null ? null : new Damage(spec.errors, name),
     });
     this.port = this.wire;
   }
 
   get state(): DirectionState {
-    return { ...this.#sent, ...this.wire.faults };
+    return { ...this.wire.sent, ...this.wire.faults };
   }
 
   /** Throws when there is no credit: ask `canSend` first. */
   send(tlp: Tlp): void {
-    this.#sent.tlps++;
-    this.#sent.bytes += this.#bytes(tlp);
     if (this.probe !== null) this.probe(tlp, this.#direction);
     this.port.send(tlp);
   }
 
   reset(): void {
-    this.#sent.tlps = 0;
-    this.#sent.bytes = 0;
     this.wire.reset();
   }
 }

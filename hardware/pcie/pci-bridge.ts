@@ -8,7 +8,8 @@
  * over a link. What one of them sends to another turns round in the bridge.
  */
 import type { Component } from '../sim/index.ts';
-import { type Bridge, resetsBelow } from './bridge.ts';
+import { Answers } from './answers.ts';
+import { type Bridge, resetsBelow, tellsErrors } from './bridge.ts';
 import { answerConfig } from './config-answer.ts';
 import type { LinkEnd } from './link.ts';
 import { TransactionQueue } from './ordering.ts';
@@ -42,7 +43,10 @@ export class PciBridge implements Component<null, PciBridgeState> {
   readonly #up: TransactionQueue;
   readonly #down: TransactionQueue;
   readonly #busEgress: PortEgress;
-  readonly #answers = new TransactionQueue(ignore);
+  /** What the bridge answers itself, to above and to the bus, and its error messages. */
+  readonly #upAnswers: Answers;
+  readonly #busAnswers: Answers;
+  readonly #errors = new TransactionQueue(ignore);
   readonly #taken: (Taken | null)[] = new Array<Taken | null>(TAGS).fill(null);
   /** What goes up takes the bridge's name at the last moment, when there is a tag for it. */
   readonly #egress = {
@@ -60,10 +64,12 @@ export class PciBridge implements Component<null, PciBridgeState> {
     this.#bus = bus;
     this.#up = new TransactionQueue((tlp) => bus.forward(tlp));
     this.#down = new TransactionQueue((tlp) => end.forward(tlp));
-    this.#busEgress = new PortEgress(bus, (completion) => this.#answers.push(completion, end));
+    this.#upAnswers = new Answers(end, end);
+    this.#busEgress = new PortEgress(bus, (completion) => this.#upAnswers.push(completion, null));
+    this.#busAnswers = new Answers(bus, this.#busEgress);
     resetsBelow(bridge, bus.link);
     end.onChange = (isUp) => this.#changed(isUp);
-    bridge.onError = (message) => this.#answers.push(end.take().message(bridge.requester, message), end);
+    tellsErrors(bridge, end, this.#errors, end);
     bus.receive = (tlp) => this.#rise(tlp);
     end.receive = (tlp) => this.#descend(tlp);
     for (const one of [bus, end]) one.onFree = () => this.#pump();
@@ -76,7 +82,8 @@ export class PciBridge implements Component<null, PciBridgeState> {
 
   reset(): void {
     this.#bridge.reset();
-    for (const queue of [this.#up, this.#down, this.#answers]) queue.reset(ignore);
+    for (const queue of [this.#up, this.#down, this.#errors]) queue.reset(ignore);
+    for (const answers of [this.#upAnswers, this.#busAnswers]) answers.reset();
     this.#taken.fill(null);
     Object.assign(this.state, { aliased: 0, refused: 0 });
   }
@@ -90,13 +97,14 @@ export class PciBridge implements Component<null, PciBridgeState> {
     this.#bridge.conventionalReset();
     this.#up.reset((tlp) => this.#bus.release(tlp));
     this.#down.reset((tlp) => this.#above.release(tlp));
-    this.#answers.reset((tlp) => this.#above.give(tlp));
+    this.#errors.reset((tlp) => this.#above.give(tlp));
+    for (const answers of [this.#upAnswers, this.#busAnswers]) answers.lose();
     this.#taken.fill(null);
     this.#bus.link.goDown();
   }
 
   #pump(): void {
-    for (const queue of [this.#answers, this.#down, this.#up]) queue.pump();
+    for (const queue of [this.#upAnswers, this.#busAnswers, this.#errors, this.#down, this.#up]) queue.pump();
   }
 
   /** From the bus. */
@@ -112,8 +120,7 @@ export class PciBridge implements Component<null, PciBridgeState> {
     const bridge = this.#bridge;
     if (tlp.kind === TlpKind.CONFIG_READ_0 || tlp.kind === TlpKind.CONFIG_WRITE_0) {
       if ((tlp.completer & 0xff) === 0) {
-        this.#answers.push(answerConfig(bridge.config, tlp, this.#above.take()), this.#above);
-        this.#above.release(tlp);
+        this.#upAnswers.push(answerConfig(bridge, tlp, this.#above.take()), tlp);
       } else this.#refuse(this.#above, tlp, bridge.unsupported(tlp));
     } else if (tlp.isConfigRequest) {
       const isHere = tlp.completer >>> 8 === bridge.secondary;
@@ -153,10 +160,12 @@ export class PciBridge implements Component<null, PciBridgeState> {
 
   #refuse(from: LinkEnd, tlp: Tlp, status: number): void {
     this.state.refused++;
-    if (tlp.creditClass === CreditClass.NON_POSTED) {
-      this.#answers.push(from.take().completion(tlp, tlp.completer, status), from);
+    if (tlp.creditClass !== CreditClass.NON_POSTED) {
+      from.release(tlp);
+      return;
     }
-    from.release(tlp);
+    const answers = from === this.#bus ? this.#busAnswers : this.#upAnswers;
+    answers.push(from.take().completion(tlp, tlp.completer, status), tlp);
   }
 }
 

@@ -1,10 +1,28 @@
 /** Which physical addresses are not memory: ranges claimed on the platform, and what lies behind the ports. */
+import { highHalf, lowHalf, PHYSICAL_BITS } from '../bits/index.ts';
 import type { RootPort } from './root-port.ts';
+import type { Tlp } from './tlp.ts';
+
+/** Beyond, sums are not exact, and nothing physical is. */
+const FARTHEST = 2 ** (PHYSICAL_BITS - 32);
 
 /** Addresses from `start` up to `end`. */
 export interface Range {
   readonly start: number;
   readonly end: number;
+}
+
+/** How far the address of a request lies above `start`; negative when it lies below or 2^52 and more above. */
+export function offsetIn({ addressHi, addressLo }: Tlp, start: number): number {
+  const upper = (addressHi >>> 0) - (highHalf(start) >>> 0);
+  if (upper === 0) return (addressLo >>> 0) - (lowHalf(start) >>> 0);
+  return upper > 0 && upper < FARTHEST ? upper * 2 ** 32 + (addressLo >>> 0) - (lowHalf(start) >>> 0) : -1;
+}
+
+/** True when all of a request lies in the `size` bytes from `start` on. */
+export function isWithin(tlp: Tlp, start: number, size: number): boolean {
+  const first = offsetIn(tlp, start);
+  return first >= 0 && first + Math.max(tlp.length, 1) <= size;
 }
 
 /** A range of registers on the platform, an IOMMU's for instance. `size` is 1, 2, 4 or 8 bytes. */

@@ -10,7 +10,7 @@
 import { Channel, type Component, type Engine, ns } from '../sim/index.ts';
 import { redirect } from './acs.ts';
 import { Answers } from './answers.ts';
-import { type Bridge, resetsBelow } from './bridge.ts';
+import { type Bridge, resetsBelow, tellsErrors } from './bridge.ts';
 import { answerConfig } from './config-answer.ts';
 import type { LinkEnd } from './link.ts';
 import { TransactionQueue } from './ordering.ts';
@@ -134,12 +134,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
     for (const port of this.#all) {
       port.connect((tlp) => this.#arrive(port, tlp));
       port.end.onFree = () => this.#pump();
-      port.bridge.onError = (message) => {
-        // What cannot be told remains in the port's registers.
-        if (port.errors.length >= MOST_ERRORS) return;
-        const tlp = port.end.take().message(port.bridge.requester, message);
-        port.errors.push(tlp, this.#upstream.egress);
-      };
+      tellsErrors(port.bridge, port.end, port.errors, this.#upstream.egress);
     }
   }
 
@@ -203,9 +198,12 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
 
   /** The downstream port that leads to where a TLP wants to go. */
   #below(tlp: Tlp): Port | null {
-    if (tlp.isMemoryRequest) return this.#downstream.find(({ bridge }) => bridge.contains(tlp)) ?? null;
+    const byAddress = tlp.isMemoryRequest;
     const id = tlp.creditClass === CreditClass.COMPLETION ? tlp.requester : tlp.completer;
-    return this.#downstream.find(({ bridge }) => bridge.leadsTo(id)) ?? null;
+    for (const port of this.#downstream) {
+      if (byAddress ? port.bridge.contains(tlp) : port.bridge.leadsTo(id)) return port;
+    }
+    return null;
   }
 
   /** Configuration requests come from above: type 0 is for the upstream port, type 1 for what lies behind it. */
@@ -243,7 +241,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
       this.#refuse(from, tlp, from.bridge.unsupported(tlp));
       return;
     }
-    from.answers.push(answerConfig(bridge.config, tlp, from.end.take()), tlp);
+    from.answers.push(answerConfig(bridge, tlp, from.end.take()), tlp);
   }
 
   /** Ends a TLP here: what wants an answer gets the status. */
@@ -254,8 +252,5 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
     } else from.end.release(tlp);
   }
 }
-
-/** Error messages of one port that wait for a credit. */
-const MOST_ERRORS = 8;
 
 function ignore(): void {}

@@ -142,7 +142,8 @@ export class Machine {
 
   #resetHardware(): void {
     const { controller, rootComplex, fabric, agent, devices } = this.#hardware;
-    for (const part of [controller, rootComplex, fabric, agent, ...devices.values()]) part.reset();
+    for (const part of [controller, fabric, rootComplex, agent, ...devices.values()]) part.reset();
+    fabric.number();
   }
 
   #loadKernel({ invalidate, iommuMode, costs }: KernelSpec): Kernel {

@@ -103,7 +103,7 @@ describe('the README', () => {
       expect({ command, code, err }).toEqual({ command, code: 0, err: '' });
     }
     expect(readFileSync(join(folder, 'first.txt'), 'utf8')).toMatch(/^# 01-first-dma on intel-legacy\n/);
-  }, 120_000);
+  });
 
   it('shows a --step that goes on by itself at the end of the input', () => {
     const { code, out } = ioasim('run', 'my-first.ts', '--step');

@@ -7,7 +7,7 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { EAGAIN, EBUSY, EIO, ENODEV } from '../../uapi/index.ts';
+import { EBUSY, EIO, ENODEV } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
 import type { Interrupts } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
@@ -15,6 +15,7 @@ import type { AttachOptions, DomainOptions, IommuDomain, Translation } from '../
 import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import type { Pci, PciDevice } from '../pci/index.ts';
+import { enqueueAt, readRange, writeRange } from '../register-range.ts';
 import { DeviceInterrupts } from './device-interrupts.ts';
 import { type DeviceBuffer, DriverMemory } from './memory.ts';
 import { type DeviceRights, TranslationFeatures } from './translation-features.ts';
@@ -67,9 +68,9 @@ export class KernelDriver {
   *release(): Script<number> {
     yield* this.#services.pci.setBusMaster(this.device, false);
     yield* this.#features.disable();
-    for (const { domain, pasid } of this.#attached.splice(0)) {
-      const result = yield* domain.detach(this.device, pasid);
-      // Nobody knows what hardware still reaches: memory and tables stay.
+    for (const { domain, pasid } of [...this.#attached]) {
+      const result = yield* this.detach(domain, pasid);
+      // Nobody knows what hardware still reaches: memory and tables stay, and this can be tried again.
       if (result < 0) return result;
     }
     for (const domain of this.#domains) yield* domain.destroy();
@@ -80,7 +81,7 @@ export class KernelDriver {
     return 0;
   }
 
-  /** Reads a register of a base address. All ones where nothing answers. */
+  /** Reads a register behind a base address. All ones where nothing answers. */
   read(bar: number, offset: number, size: AccessSize): Script<bigint> {
     return this.#services.bus.mmioRead(this.#at(bar, offset), size);
   }
@@ -89,16 +90,23 @@ export class KernelDriver {
     return this.#services.bus.mmioWrite(this.#at(bar, offset), size, value);
   }
 
+  /** The same for bytes, in the largest aligned accesses. */
+  readBytes(bar: number, offset: number, length: number): Script<Uint8Array> {
+    return readRange(this.#services.bus, this.#at(bar, offset), length);
+  }
+
+  writeBytes(bar: number, offset: number, bytes: Uint8Array): Script {
+    return writeRange(this.#services.bus, this.#at(bar, offset), bytes);
+  }
+
   /** Writes 64 bytes at once, posted, to a multiple of 64 (MOVDIR64B). */
   store(bar: number, offset: number, bytes: Uint8Array): Script {
     return this.#services.bus.directStore(this.#at(bar, offset), bytes);
   }
 
   /** Writes 64 bytes that the device may put off (ENQCMDS): 0, -EAGAIN when it does, -EIO when it does not take them. */
-  *enqueue(bar: number, offset: number, bytes: Uint8Array): Script<number> {
-    const outcome = yield* this.#services.bus.deferrableWrite(this.#at(bar, offset), bytes);
-    if (outcome === 'accepted') return 0;
-    return outcome === 'retry' ? -EAGAIN : -EIO;
+  enqueue(bar: number, offset: number, bytes: Uint8Array): Script<number> {
+    return enqueueAt(this.#services.bus, this.#at(bar, offset), bytes);
   }
 
   configRead(offset: number, size: 1 | 2 | 4): Script<number> {
@@ -154,7 +162,8 @@ export class KernelDriver {
   /** Routes the device's requests into a domain, those of a PASID or those without one. */
   *attach(domain: Translation, options: AttachOptions = {}): Script<number> {
     const result = yield* domain.attach(this.device, options);
-    if (result === 0) this.#attached.push({ domain, pasid: options.pasid });
+    // With -EIO nobody knows what hardware reads: it counts as attached until a detach succeeds.
+    if (result === 0 || result === -EIO) this.#attached.push({ domain, pasid: options.pasid });
     return result;
   }
 

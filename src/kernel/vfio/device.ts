@@ -1,11 +1,12 @@
 /** A device that processes may drive: which open file controls it, and access to its regions. */
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import { EAGAIN, EBUSY, EFAULT, EINVAL, EIO, ENODEV } from '../../uapi/index.ts';
-import type { AccessSize, Bus } from '../bus.ts';
+import { EBUSY, EFAULT, EINVAL, ENODEV } from '../../uapi/index.ts';
+import type { Bus } from '../bus.ts';
 import type { BoundDevice, IoasidContext } from '../ioasid/context.ts';
 import type { Iommu } from '../iommu/iommu.ts';
 import type { Bar, Pci, PciDevice } from '../pci/index.ts';
 import type { Process } from '../process.ts';
+import { enqueueAt, readRange, writeRange } from '../register-range.ts';
 
 export interface VfioServices {
   readonly engine: Engine;
@@ -72,14 +73,7 @@ export class VfioDevice {
   *read(process: Process, address: bigint, length: number, offset: bigint): Script<number> {
     const part = this.#part(length, offset);
     if (part === undefined) return -EINVAL;
-    const bytes = new Uint8Array(part.length);
-    const view = new DataView(bytes.buffer);
-    for (let at = 0; at < part.length; ) {
-      const size = accessSize(part.start + at, part.length - at);
-      const value = yield* this.#services.bus.mmioRead(part.bar.address + part.start + at, size);
-      setValue(view, at, size, value);
-      at += size;
-    }
+    const bytes = yield* readRange(this.#services.bus, part.bar.address + part.start, part.length);
     return process.space.copyToUser(address, bytes) < 0 ? -EFAULT : part.length;
   }
 
@@ -89,16 +83,9 @@ export class VfioDevice {
     if (part === undefined) return -EINVAL;
     const bytes = process.space.copyFromUser(address, part.length);
     if (bytes === undefined) return -EFAULT;
-    if (isWholeStore(part)) {
-      yield* this.#services.bus.directStore(part.bar.address + part.start, bytes);
-      return part.length;
-    }
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    for (let at = 0; at < part.length; ) {
-      const size = accessSize(part.start + at, part.length - at);
-      yield* this.#services.bus.mmioWrite(part.bar.address + part.start + at, size, getValue(view, at, size));
-      at += size;
-    }
+    const start = part.bar.address + part.start;
+    if (isWholeStore(part)) yield* this.#services.bus.directStore(start, bytes);
+    else yield* writeRange(this.#services.bus, start, bytes);
     return part.length;
   }
 
@@ -110,9 +97,7 @@ export class VfioDevice {
     if (bytes === undefined) return -EFAULT;
     // Whatever the program put there: nobody speaks for somebody else, or for the kernel.
     new DataView(bytes.buffer, bytes.byteOffset, PASID_WORD).setUint32(0, pasid, true);
-    const outcome = yield* this.#services.bus.deferrableWrite(part.bar.address + part.start, bytes);
-    if (outcome === 'accepted') return 0;
-    return outcome === 'retry' ? -EAGAIN : -EIO;
+    return yield* enqueueAt(this.#services.bus, part.bar.address + part.start, bytes);
   }
 
   *#bind(holder: object, context: IoasidContext): Script<number> {
@@ -166,22 +151,4 @@ export class VfioDevice {
 
 function isWholeStore({ start, length }: { readonly start: number; readonly length: number }): boolean {
   return length === WHOLE_STORE && start % WHOLE_STORE === 0;
-}
-
-/** The largest aligned access that fits. */
-function accessSize(offset: number, left: number): AccessSize {
-  return ([8, 4, 2] as const).find((size) => offset % size === 0 && left >= size) ?? 1;
-}
-
-function setValue(view: DataView, at: number, size: AccessSize, value: bigint): void {
-  if (size === 8) view.setBigUint64(at, value, true);
-  else if (size === 4) view.setUint32(at, Number(value), true);
-  else if (size === 2) view.setUint16(at, Number(value), true);
-  else view.setUint8(at, Number(value));
-}
-
-function getValue(view: DataView, at: number, size: AccessSize): bigint {
-  if (size === 8) return view.getBigUint64(at, true);
-  if (size === 4) return BigInt(view.getUint32(at, true));
-  return BigInt(size === 2 ? view.getUint16(at, true) : view.getUint8(at));
 }

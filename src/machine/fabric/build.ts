@@ -36,6 +36,7 @@ export interface Fabric {
   readonly switches: ReadonlyMap<string, Switch | PciBridge>;
   /** Gives every bridge its bus numbers, as firmware does after power-on. */
   number(): void;
+  /** Everything below the root complex but the devices, which reset themselves. Before the root complex, which takes all TLPs back. */
   reset(): void;
 }
 
@@ -63,6 +64,7 @@ class FabricBuilder implements Fabric {
   readonly #spec: MachineSpec;
   readonly #plan: Plan;
   readonly #devices: ReadonlyMap<string, Device>;
+  readonly #endpoints: Endpoint[] = [];
 
   constructor(engine: Engine, root: RootComplex, spec: MachineSpec, plan: Plan, devices: ReadonlyMap<string, Device>) {
     this.#engine = engine;
@@ -94,8 +96,9 @@ class FabricBuilder implements Fabric {
   }
 
   reset(): void {
-    for (const part of this.switches.values()) part.reset();
-    this.number();
+    // What is on the links goes back to the pool before that counts as empty.
+    for (const { link } of this.links) link.reset();
+    for (const part of [...this.switches.values(), ...this.#endpoints]) part.reset();
   }
 
   /** On bus 0: one private link for all functions of a device number. */
@@ -122,7 +125,7 @@ class FabricBuilder implements Fabric {
     const functions = this.#functionsOn(port);
     if (below !== undefined) this.#addSwitch(below, end);
     else if (bridge !== undefined) this.#addPciBridge(bridge.name, end);
-    else new Endpoint(this.#engine, end, functions);
+    else this.#endpoints.push(new Endpoint(this.#engine, end, functions));
   }
 
   #addSwitch({ name, ports, acs, latency, link }: SwitchSpec, end: LinkEnd): void {
@@ -147,7 +150,7 @@ class FabricBuilder implements Fabric {
     this.links.push({ link: bus, above: name, below: namesOf(this.#functionsOn(name)) });
     const bridge = this.#bridge(name, 'PCI bridge', { fn: 0 });
     this.switches.set(name, new PciBridge(name, { bridge, end }, bus.top));
-    new Endpoint(this.#engine, bus.bottom, this.#functionsOn(name));
+    this.#endpoints.push(new Endpoint(this.#engine, bus.bottom, this.#functionsOn(name)));
   }
 
   #bridge(
