@@ -2,11 +2,13 @@
  * A page of memory-mapped registers compiled from their layouts. Each 32-bit word keeps one mask per access class, so
  * a write is three bit operations; what hardware does about it is attached as a hook.
  *
- * Offers: reads and writes of words and of their bytes, 8-byte writes, hooks, locks, reset. Accesses that are not aligned to 4 bytes or lie outside
- * the page read 0 and change nothing: no specification gives them a meaning, and a guest can issue them.
+ * Offers: reads and writes of words and of their bytes, 8-byte writes, accesses as a device gets them, hooks, locks, reset.
+ * Accesses that are not aligned to 4 bytes or lie outside the page read 0 and change nothing: no specification gives them a
+ * meaning, and a guest can issue them.
  */
 import type { Access, AnyLayout, Words } from './layout.ts';
 import { encode, maskOf, type Values } from './layout.ts';
+import { wordAt } from './words.ts';
 
 /** A register at a place that is not fixed in its layout, or one instance of an array. */
 export interface Placement {
@@ -152,6 +154,36 @@ export class RegisterFile {
     if (high) this.#act(offset + 4, hi);
   }
 
+  /** What a read of `length` bytes gets from a device that takes aligned accesses of 4 and 8 bytes: zeros from any other. */
+  readAligned(offset: number, into: Uint8Array, length: number): void {
+    const isTaken = isAligned(offset, length);
+    for (let i = 0; i < length; i++) into[i] = isTaken ? this.read32(offset + (i & ~3)) >>> ((i & 3) * 8) : 0;
+  }
+
+  /** What a write does to such a device: nothing, unless it is one of these. */
+  writeAligned(offset: number, from: Uint8Array, length: number): void {
+    if (!isAligned(offset, length)) return;
+    if (length === 4) this.write32(offset, wordAt(from, 0));
+    else this.write64(offset, wordAt(from, 0), wordAt(from, 4));
+  }
+
+  /** Fields of registers at fixed places, as `REGISTER.FIELD`. */
+  fieldValues(registers: readonly AnyLayout[]): Record<string, number> {
+    const values = registers.flatMap(({ $ }) =>
+      $.fields.map((field) => [`${$.name}.${field.name}`, field.get(this.words)] as const),
+    );
+    return Object.fromEntries(values);
+  }
+
+  /** Words of registers at fixed places, as `REGISTER`, or `REGISTER low` and `REGISTER high`. */
+  wordValues(registers: readonly AnyLayout[]): Record<string, number> {
+    const values = registers.flatMap(({ $ }) => {
+      const names = $.words === 1 ? [$.name] : [`${$.name} low`, `${$.name} high`];
+      return names.map((name, i) => [name, this.read32($.offset! + i * 4)] as const);
+    });
+    return Object.fromEntries(values);
+  }
+
   /** Back to power-on values. Hooks stay. */
   reset(): void {
     this.words.set(this.#initial);
@@ -180,6 +212,10 @@ export class RegisterFile {
     const act = this.#hooks[offset / 4];
     if (act != null) act(value >>> 0);
   }
+}
+
+function isAligned(offset: number, length: number): boolean {
+  return (length === 4 || length === 8) && offset % length === 0;
 }
 
 function or(into: Words, at: number, mask: Uint32Array): void {

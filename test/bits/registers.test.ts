@@ -115,7 +115,51 @@ describe('A write', () => {
   });
 });
 
+describe('An access to a device with registers', () => {
+  it.each([4, 8])('of %i bytes where it is aligned reads and writes little-endian words.', (length) => {
+    const file = make();
+    file.writeAligned(0x20, Uint8Array.of(0xf0, 0x22, 0x33, 0x44, 0x00, 0x66, 0x77, 0x88), length);
+    const upper = length === 8 ? [0x00, 0x66, 0x77, 0x88] : [0, 0, 0, 0];
+    const read = new Uint8Array(9).fill(0xee);
+    file.readAligned(0x20, read, 8);
+    expect([...read]).toEqual([0xf0, 0x22, 0x33, 0x44, ...upper, 0xee]);
+    file.readAligned(0x20, read.fill(0xee), 4);
+    expect([...read.subarray(0, 5)]).toEqual([0xf0, 0x22, 0x33, 0x44, 0xee]);
+  });
+
+  it.each([
+    { offset: 0x20, length: 1 },
+    { offset: 0x20, length: 2 },
+    { offset: 0x22, length: 4 },
+    { offset: 0x24, length: 8 },
+    { offset: 0x20, length: 16 },
+    { offset: 0x20, length: 0 },
+    { offset: -1, length: 4 },
+    { offset: 0x100, length: 8 },
+  ])('of $length bytes at $offset reads zeros and changes nothing.', ({ offset, length }) => {
+    const file = make();
+    file.words.fill(0xffff_ffff);
+    file.writeAligned(offset, new Uint8Array(16), length);
+    expect(file.words.every((word) => word === 0xffff_ffff)).toBe(true);
+    const read = new Uint8Array(16).fill(0xee);
+    file.readAligned(offset, read, length);
+    expect([...read]).toEqual(Array.from(read, (_, i) => (i < length ? 0 : 0xee)));
+  });
+});
+
 describe('A register file', () => {
+  it('tells its fields and its words by name.', () => {
+    const file = make();
+    file.write64(0x20, 0x1234_5670, 0x0000_2a00);
+    expect(file.fieldValues([RO, WIDE])).toEqual({
+      'RO.V': 0,
+      'WIDE.LOW': 0x123_4567,
+      'WIDE.FLAG': 0,
+      'WIDE.HIGH': 0x2a,
+    });
+    expect(file.wordValues([RO, WIDE])).toEqual({ RO: 0, 'WIDE low': 0x1234_5670, 'WIDE high': 0x2a00 });
+  });
+
   it('starts with its power-on values and goes back to them, with its hooks, on reset.', () => {
     const file = make();
     file.initial(RW, { V: 0x1234 });

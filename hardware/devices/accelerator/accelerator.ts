@@ -105,21 +105,13 @@ export class Accelerator implements Component<AcceleratorSpec, AcceleratorState>
   }
 
   memoryRead(bar: number, offset: number, into: Uint8Array, length: number): void {
-    const isAligned = (length === 4 || length === 8) && offset % length === 0;
-    for (let i = 0; i < length; i++) {
-      if (bar === PORTAL_BAR) into[i] = 0xff;
-      else into[i] = isAligned ? this.#registers.read32(offset + (i & ~3)) >>> ((i & 3) * 8) : 0;
-    }
+    if (bar === PORTAL_BAR) into.fill(0xff, 0, length);
+    else this.#registers.readAligned(offset, into, length);
   }
 
   memoryWrite(bar: number, offset: number, from: Uint8Array, length: number): void {
-    if (bar === PORTAL_BAR) {
-      this.#posted(offset, from, length);
-      return;
-    }
-    const words = wordsOf(from.subarray(0, length));
-    if (length === 4 && offset % 4 === 0) this.#registers.write32(offset, words[0]!);
-    else if (length === 8 && offset % 8 === 0) this.#registers.write64(offset, words[0]!, words[1]!);
+    if (bar === PORTAL_BAR) this.#posted(offset, from, length);
+    else this.#registers.writeAligned(offset, from, length);
   }
 
   /** A descriptor for a shared queue: false when it is to be tried again. */

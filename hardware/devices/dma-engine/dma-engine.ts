@@ -7,7 +7,7 @@
  */
 
 import { ATS, AtsRequester, type AtsState, type AtsTarget } from '../../ats/index.ts';
-import { RegisterFile, wordAt } from '../../bits/index.ts';
+import { RegisterFile } from '../../bits/index.ts';
 import {
   AddressType,
   type CapabilitySpecs,
@@ -153,41 +153,31 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
   }
 
   get state(): DmaEngineState {
-    const words = DMA_ENGINE_REGISTERS.flatMap(({ $ }) => {
-      const names = $.words === 1 ? [$.name] : [`${$.name} low`, `${$.name} high`];
-      return names.map((name, i) => [name, this.#registers.read32($.offset! + i * 4)] as const);
-    });
-    const registers = Object.fromEntries(words);
     const virtual = this.virtual.map(({ state }) => state);
     return {
       transfers: this.#transfers,
       ...(this.ats === null ? {} : { ats: this.ats.state }),
-      registers,
+      registers: this.#registers.wordValues(DMA_ENGINE_REGISTERS),
       ...(virtual.length === 0 ? {} : { virtual }),
     };
   }
 
   memoryRead(_bar: number, offset: number, into: Uint8Array, length: number): void {
-    if (offset >= BUFFER_OFFSET) {
-      const from = offset - BUFFER_OFFSET;
-      for (let i = 0; i < length; i++) into[i] = this.#buffer[from + i] ?? 0;
+    if (offset < BUFFER_OFFSET) {
+      this.#registers.readAligned(offset, into, length);
       return;
     }
-    const aligned = (length === 4 || length === 8) && offset % length === 0;
-    for (let i = 0; i < length; i++) {
-      into[i] = aligned ? this.#registers.read32(offset + (i & ~3)) >>> ((i & 3) * 8) : 0;
-    }
+    const from = offset - BUFFER_OFFSET;
+    for (let i = 0; i < length; i++) into[i] = this.#buffer[from + i] ?? 0;
   }
 
   memoryWrite(_bar: number, offset: number, from: Uint8Array, length: number): void {
-    if (offset >= BUFFER_OFFSET) {
-      // A typed array ignores what lies behind its end.
-      for (let i = 0; i < length; i++) this.#buffer[offset - BUFFER_OFFSET + i] = from[i]!;
-    } else if (length === 4 && offset % 4 === 0) {
-      this.#registers.write32(offset, wordAt(from, 0));
-    } else if (length === 8 && offset % 8 === 0) {
-      this.#registers.write64(offset, wordAt(from, 0), wordAt(from, 4));
+    if (offset < BUFFER_OFFSET) {
+      this.#registers.writeAligned(offset, from, length);
+      return;
     }
+    // A typed array ignores what lies behind its end.
+    for (let i = 0; i < length; i++) this.#buffer[offset - BUFFER_OFFSET + i] = from[i]!;
   }
 
   completion(tlp: Tlp): void {

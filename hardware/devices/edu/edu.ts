@@ -59,7 +59,8 @@ export interface EduSpec {
 export const EDU = { addressBits: 28, dmaTime: 100 } as const;
 
 export interface EduState {
-  readonly registers: Readonly<Record<string, readonly number[]>>;
+  /** The registers' words that are declared, by name. */
+  readonly registers: Readonly<Record<string, number>>;
 }
 
 const CONFIG = {
@@ -122,19 +123,12 @@ export class Edu implements Component<EduSpec, EduState>, Device, FunctionBehavi
   }
 
   get state(): EduState {
-    const registers = EDU_REGISTERS.map(({ $ }) => {
-      const words = Array.from({ length: $.words }, (_, i) => this.#registers.read32($.offset! + i * 4));
-      return [$.name, words] as const;
-    });
-    return { registers: Object.fromEntries(registers) };
+    return { registers: this.#registers.wordValues(EDU_REGISTERS) };
   }
 
   memoryRead(_bar: number, offset: number, into: Uint8Array, length: number): void {
-    if (!isAccess(offset, length) || !READABLE.has(offset)) {
-      into.fill(0xff, 0, length);
-      return;
-    }
-    for (let i = 0; i < length; i++) into[i] = this.#registers.read32(offset + (i & ~3)) >>> ((i & 3) * 8);
+    if (isAccess(offset, length) && READABLE.has(offset)) this.#registers.readAligned(offset, into, length);
+    else into.fill(0xff, 0, length);
   }
 
   memoryWrite(_bar: number, offset: number, from: Uint8Array, length: number): void {

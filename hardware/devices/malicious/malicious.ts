@@ -8,7 +8,7 @@
  * credits for, as links do that are made of hardware.
  */
 import { invalidateCompletion, readInvalidateRequest } from '../../ats/index.ts';
-import { RegisterFile, wordAt } from '../../bits/index.ts';
+import { RegisterFile } from '../../bits/index.ts';
 import {
   type ConfigSpec,
   type Device,
@@ -16,7 +16,7 @@ import {
   MessageCode,
   PcieFunction,
   type Tlp,
-  TlpKind,
+  type TlpKind,
 } from '../../pcie/index.ts';
 import type { Component, Engine, Script } from '../../sim/index.ts';
 import {
@@ -30,6 +30,7 @@ import {
   ID,
   IDENTITY,
   INVALIDATIONS,
+  Kind,
   LENGTH,
   MAGIC,
   MALICIOUS_BAR,
@@ -63,6 +64,9 @@ export interface MaliciousState {
   /** The registers' words that are declared, by name. */
   readonly registers: Readonly<Record<string, number>>;
 }
+
+/** The data sheet numbers TLPs as the models do, so that its KIND is theirs. This does not compile where they differ. */
+const KIND: typeof TlpKind = Kind;
 
 /** It has every capability that makes others trust it. */
 const CONFIG = {
@@ -110,32 +114,24 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
   }
 
   get state(): MaliciousState {
-    const words = MALICIOUS_REGISTERS.flatMap(({ $ }) => {
-      const names = $.words === 1 ? [$.name] : [`${$.name} low`, `${$.name} high`];
-      return names.map((name, i) => [name, this.#registers.read32($.offset! + i * 4)] as const);
-    });
-    return { registers: Object.fromEntries(words) };
+    return { registers: this.#registers.wordValues(MALICIOUS_REGISTERS) };
   }
 
   memoryRead(_bar: number, offset: number, into: Uint8Array, length: number): void {
-    const isAligned = (length === 4 || length === 8) && offset % length === 0;
-    for (let i = 0; i < length; i++) {
-      const at = offset + i;
-      if (at >= RECEIVED_OFFSET) into[i] = this.#received[at - RECEIVED_OFFSET] ?? 0;
-      else if (at >= DATA_OFFSET) into[i] = this.#data[at - DATA_OFFSET]!;
-      else into[i] = isAligned ? this.#registers.read32(at & ~3) >>> ((i & 3) * 8) : 0;
+    this.#registers.readAligned(offset, into, length);
+    for (let at = Math.max(offset, DATA_OFFSET); at < offset + length; at++) {
+      const received = at - RECEIVED_OFFSET;
+      into[at - offset] = received < 0 ? this.#data[at - DATA_OFFSET]! : (this.#received[received] ?? 0);
     }
   }
 
   memoryWrite(_bar: number, offset: number, from: Uint8Array, length: number): void {
-    if (offset >= DATA_OFFSET) {
-      // A typed array ignores what lies behind its end.
-      for (let i = 0; i < length; i++) this.#data[offset - DATA_OFFSET + i] = from[i]!;
-    } else if (length === 4 && offset % 4 === 0) {
-      this.#registers.write32(offset, wordAt(from, 0));
-    } else if (length === 8 && offset % 8 === 0) {
-      this.#registers.write64(offset, wordAt(from, 0), wordAt(from, 4));
+    if (offset < DATA_OFFSET) {
+      this.#registers.writeAligned(offset, from, length);
+      return;
     }
+    // A typed array ignores what lies behind its end.
+    for (let i = 0; i < length; i++) this.#data[offset - DATA_OFFSET + i] = from[i]!;
   }
 
   completion(tlp: Tlp): void {
@@ -183,7 +179,7 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
       STATUS.BUSY.set(words, 0);
     }
     if ((written & CONTROL.START.mask) === 0 || STATUS.BUSY.isSet(words)) return;
-    if (HEADER.KIND.get(words) > TlpKind.MESSAGE_DATA) return;
+    if (HEADER.KIND.get(words) > KIND.MESSAGE_DATA) return;
     STATUS.BUSY.set(words, 1);
     this.#engine.spawn(this.#attack(this.#life), `${this.name} sends`);
   }
@@ -268,33 +264,33 @@ const WORD = 4;
 function build(tlp: Tlp, kind: number, { requester, tag, hi, lo, length }: Header, words: Uint32Array): Tlp {
   const completer = TARGET.COMPLETER.get(words);
   switch (kind) {
-    case TlpKind.MEMORY_READ:
+    case KIND.MEMORY_READ:
       return tlp.memoryRead(requester, tag, hi, lo, length);
-    case TlpKind.MEMORY_WRITE:
+    case KIND.MEMORY_WRITE:
       return tlp.memoryWrite(requester, hi, lo, length);
-    case TlpKind.DEFERRABLE_WRITE:
+    case KIND.DEFERRABLE_WRITE:
       return tlp.deferrableWrite(requester, tag, hi, lo, length);
-    case TlpKind.COMPLETION:
-    case TlpKind.COMPLETION_DATA: {
+    case KIND.COMPLETION:
+    case KIND.COMPLETION_DATA: {
       tlp.answer(requester, tag, completer, HEADER.STATUS.get(words), LENGTH.BYTE_COUNT.get(words));
-      return kind === TlpKind.COMPLETION ? tlp : tlp.withData(lo & 0x7f, length);
+      return kind === KIND.COMPLETION ? tlp : tlp.withData(lo & 0x7f, length);
     }
-    case TlpKind.CONFIG_READ_0:
-    case TlpKind.CONFIG_READ_1:
+    case KIND.CONFIG_READ_0:
+    case KIND.CONFIG_READ_1:
       return tlp
         .configRead(requester, tag, completer, lo & CONFIG_OFFSETS, Math.min(length, WORD))
-        .ofType1(kind === TlpKind.CONFIG_READ_1);
-    case TlpKind.CONFIG_WRITE_0:
-    case TlpKind.CONFIG_WRITE_1:
+        .ofType1(kind === KIND.CONFIG_READ_1);
+    case KIND.CONFIG_WRITE_0:
+    case KIND.CONFIG_WRITE_1:
       return tlp
         .configWrite(requester, tag, completer, lo & CONFIG_OFFSETS, Math.min(length, WORD))
-        .ofType1(kind === TlpKind.CONFIG_WRITE_1);
-    case TlpKind.MESSAGE:
-    case TlpKind.MESSAGE_DATA: {
+        .ofType1(kind === KIND.CONFIG_WRITE_1);
+    case KIND.MESSAGE:
+    case KIND.MESSAGE_DATA: {
       tlp.message(requester, TARGET.MESSAGE_CODE.get(words), [hi, lo]);
       tlp.routing = HEADER.ROUTING.get(words);
       tlp.completer = completer;
-      if (kind === TlpKind.MESSAGE_DATA) tlp.withMessageData(length);
+      if (kind === KIND.MESSAGE_DATA) tlp.withMessageData(length);
       return tlp;
     }
     default:

@@ -7,7 +7,7 @@
  *
  * Inaccuracies: registers answer at once; deciding about a frame takes no time.
  */
-import { RegisterFile, wordAt } from '../../bits/index.ts';
+import { RegisterFile } from '../../bits/index.ts';
 import {
   type ConfigSpec,
   type Device,
@@ -168,29 +168,20 @@ export class Nic implements Component<NicSpec, NicState>, Device, FunctionBehavi
   }
 
   get state(): NicState {
-    const { words } = this.#registers;
-    const registers = NIC_REGISTERS.flatMap(({ $ }) =>
-      $.fields.map((field) => [`${$.name}.${field.name}`, field.get(words)] as const),
-    );
     const stateOf = ({ isWorking, registers: { head, tail } }: Queue) => ({ working: isWorking, head, tail });
     return {
-      registers: Object.fromEntries(registers),
+      registers: this.#registers.fieldValues(NIC_REGISTERS),
       receive: this.#receive.map(stateOf),
       transmit: this.#transmit.map(stateOf),
     };
   }
 
   memoryRead(_bar: number, offset: number, into: Uint8Array, length: number): void {
-    const aligned = isAccess(offset, length);
-    for (let i = 0; i < length; i++) {
-      into[i] = aligned ? this.#registers.read32(offset + (i & ~3)) >>> ((i & 3) * 8) : 0;
-    }
+    this.#registers.readAligned(offset, into, length);
   }
 
   memoryWrite(_bar: number, offset: number, from: Uint8Array, length: number): void {
-    if (!isAccess(offset, length)) return;
-    if (length === 4) this.#registers.write32(offset, wordAt(from, 0));
-    else this.#registers.write64(offset, wordAt(from, 0), wordAt(from, 4));
+    this.#registers.writeAligned(offset, from, length);
   }
 
   completion(tlp: Tlp): void {
@@ -223,8 +214,4 @@ export class Nic implements Component<NicSpec, NicState>, Device, FunctionBehavi
     if (working === 0) this.#statistics.dropped();
     else this.#receive[(frame[STEERING_BYTE] ?? 0) % working]!.deliver(frame);
   }
-}
-
-function isAccess(offset: number, length: number): boolean {
-  return (length === 4 || length === 8) && offset % length === 0;
 }

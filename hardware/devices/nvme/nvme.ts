@@ -149,13 +149,9 @@ export class Nvme implements Component<NvmeSpec, NvmeState>, Device, FunctionBeh
   }
 
   get state(): NvmeState {
-    const { words } = this.#registers;
-    const registers = NVME_REGISTERS.flatMap(({ $ }) =>
-      $.fields.map((field) => [`${$.name}.${field.name}`, field.get(words)] as const),
-    );
     const controller = this.#controller;
     return {
-      registers: Object.fromEntries(registers),
+      registers: this.#registers.fieldValues(NVME_REGISTERS),
       submissionQueues: [...(controller?.submissions.keys() ?? [])],
       completionQueues: [...(controller?.completions.keys() ?? [])],
       commands: controller?.underWay ?? 0,
@@ -165,18 +161,14 @@ export class Nvme implements Component<NvmeSpec, NvmeState>, Device, FunctionBeh
   }
 
   memoryRead(_bar: number, offset: number, into: Uint8Array, length: number): void {
-    const isRead = isAccess(offset, length);
-    for (let i = 0; i < length; i++) {
-      into[i] = isRead ? this.#registers.read32(offset + (i & ~3)) >>> ((i & 3) * 8) : 0;
-    }
+    this.#registers.readAligned(offset, into, length);
   }
 
   memoryWrite(_bar: number, offset: number, from: Uint8Array, length: number): void {
-    if (!isAccess(offset, length)) return;
-    if (offset >= DOORBELLS_AT) {
-      if (length === DOORBELL_BYTES && offset < DOORBELLS_END) this.#doorbell(offset, wordAt(from, 0) & 0xffff);
-    } else if (length === 4) this.#registers.write32(offset, wordAt(from, 0));
-    else this.#registers.write64(offset, wordAt(from, 0), wordAt(from, 4));
+    if (offset < DOORBELLS_AT) this.#registers.writeAligned(offset, from, length);
+    else if (length === DOORBELL_BYTES && offset % DOORBELL_BYTES === 0 && offset < DOORBELLS_END) {
+      this.#doorbell(offset, wordAt(from, 0) & 0xffff);
+    }
   }
 
   completion(tlp: Tlp): void {
@@ -281,8 +273,4 @@ export class Nvme implements Component<NvmeSpec, NvmeState>, Device, FunctionBeh
     CSTS.CFS.set(this.#registers.words, 1);
     this.#controller?.stop();
   }
-}
-
-function isAccess(offset: number, length: number): boolean {
-  return (length === 4 || length === 8) && offset % length === 0;
 }
