@@ -2,7 +2,7 @@
  * A driver of the accelerator, of a program or inside the kernel: registers, portals, completion records in memory that the
  * device sees, and nothing else. It polls; interrupts are not used.
  */
-import { type AnyLayout, encode, type Values, wordsOf } from '../../hardware/bits/index.ts';
+import { type AnyLayout, bytesOf, encode, type Values, wordsOf } from '../../hardware/bits/index.ts';
 import {
   CMD,
   CMDSTS,
@@ -26,9 +26,10 @@ import {
   WQCFG,
   WqMode,
 } from '../../hardware/devices/accelerator/spec/index.ts';
-import { type Blocking, EAGAIN, errnoName } from '../uapi/index.ts';
+import { type Blocking, EAGAIN } from '../uapi/index.ts';
 import {
   type DeviceRegisters,
+  failureName,
   getRegister,
   type Portals,
   portalsIn,
@@ -109,7 +110,7 @@ export class AcceleratorDriver {
     const reset = yield* this.#command(Command.RESET_DEVICE);
     if (reset !== undefined) return reset;
     const error = yield* this.#configure();
-    if (error < 0) return nameOf(error);
+    if (error < 0) return failureName(error);
     return (yield* this.#command(Command.ENABLE_DEVICE)) ?? (yield* this.#command(Command.ENABLE_WQ, QUEUE));
   }
 
@@ -120,7 +121,7 @@ export class AcceleratorDriver {
       yield* this.#registers.sleep(POLL_NANOSECONDS);
       handed = yield* this.offer(copy);
     }
-    return handed < 0 ? { ok: false, error: nameOf(handed) } : yield* this.finish(copy);
+    return handed < 0 ? { ok: false, error: failureName(handed) } : yield* this.finish(copy);
   }
 
   /** Hands a copy over, once: a negative errno where that fails, -EAGAIN when a shared queue puts it off. */
@@ -128,7 +129,7 @@ export class AcceleratorDriver {
     const { shared = false, blockOnFault = false } = this.#options;
     const flags = Flag.CRAV | Flag.RCR | (blockOnFault ? Flag.BOF : 0);
     const said = { PASID: pasid, OPCODE: Opcode.MEMMOVE, FLAGS: flags, COMPLETION_ADDR: record.iova };
-    const descriptor = toBytes(encode(MEMMOVE, { ...said, SRC_ADDR: from, DST_ADDR: to, XFER_SIZE: bytes }));
+    const descriptor = bytesOf(encode(MEMMOVE, { ...said, SRC_ADDR: from, DST_ADDR: to, XFER_SIZE: bytes }));
     record.write(new Uint8Array(COMPLETION_BYTES));
     const portal = portalOf(QUEUE, Portal.LIMITED);
     return shared ? this.#portals.enqueue(portal, descriptor) : this.#portals.store(portal, descriptor);
@@ -171,7 +172,7 @@ export class AcceleratorDriver {
 
   /** Writes the first entry of a table, word by word: registers take no more than 8 bytes at a time. */
   *#table<L extends AnyLayout>(place: number, layout: L, values: Values<L>): Blocking<number> {
-    const bytes = toBytes(encode(layout, values));
+    const bytes = bytesOf(encode(layout, values));
     for (let i = 0; i < bytes.length; i += 4) {
       const written = yield* this.#registers.write(place * TABLE_GRANULE + i, bytes.subarray(i, i + 4));
       if (written < 0) return written;
@@ -182,13 +183,13 @@ export class AcceleratorDriver {
   /** Gives a command and waits for its end: the name of its error, if it has one. */
   *#command(command: number, operand = 0): Blocking<string | undefined> {
     const written = yield* setRegister(this.#registers, CMD, { CMD: command, OPERAND: operand });
-    if (written < 0) return nameOf(written);
+    if (written < 0) return failureName(written);
     for (let polls = 0; polls < MOST_POLLS; polls++) {
       const status = yield* getRegister(this.#registers, CMDSTS);
-      if (typeof status === 'number') return nameOf(status);
+      if (typeof status === 'number') return failureName(status);
       if (!CMDSTS.ACTIVE.isSet(status)) {
         const error = CMDSTS.ERR.get(status);
-        return error === CommandError.SUCCESS ? undefined : (nameIn(CommandError, error) ?? `command error ${error}`);
+        return error === CommandError.SUCCESS ? undefined : (CMDSTS.ERR.valueName(status) ?? `command error ${error}`);
       }
       yield* this.#registers.sleep(POLL_NANOSECONDS);
     }
@@ -200,23 +201,6 @@ function resultOf(record: Uint32Array): AcceleratorResult {
   const status = COMPLETION.STATUS.get(record);
   const completed = COMPLETION.BYTES_COMPLETED.get(record);
   if (status === Status.SUCCESS) return { ok: true, result: COMPLETION.RESULT.get(record), completed };
-  const error = nameIn(Status, status) ?? `status ${status}`;
+  const error = COMPLETION.STATUS.valueName(record) ?? `status ${status}`;
   return { ok: false, error, completed, faultAddress: COMPLETION.FAULT_ADDR.big(record) };
-}
-
-function nameIn(names: Readonly<Record<string, number>>, value: number): string | undefined {
-  return Object.entries(names).find(([, one]) => one === value)?.[0];
-}
-
-function nameOf(result: number): string {
-  return errnoName(result) ?? String(result);
-}
-
-function toBytes(words: Uint32Array): Uint8Array {
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  words.forEach((word, i) => {
-    view.setUint32(i * 4, word, true);
-  });
-  return bytes;
 }

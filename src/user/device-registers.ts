@@ -1,6 +1,6 @@
 /** Registers of a device as its driver reaches them, whatever stands between. */
-import { type AnyLayout, encode, joinHalves, type Values, wordsOf } from '../../hardware/bits/index.ts';
-import { type Blocking, VFIO_DEVICE_GET_REGION_INFO } from '../uapi/index.ts';
+import { type AnyLayout, bytesOf, encode, type Values, wordsOf } from '../../hardware/bits/index.ts';
+import { type Blocking, errnoName, VFIO_DEVICE_GET_REGION_INFO } from '../uapi/index.ts';
 import type { Program } from './program.ts';
 
 /** One range of registers. Accesses give a negative errno where they fail. */
@@ -20,14 +20,29 @@ export interface Portals {
 
 /** A region of an open VFIO device, or the errno: -EINVAL before it is bound. */
 export function* regionOf(program: Program, fd: number, index: number): Blocking<DeviceRegisters | number> {
-  const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index });
-  if (result < 0) return result;
-  const { offset: start } = value;
+  const start = yield* startOf(program, fd, index);
+  if (typeof start === 'number') return start;
   return {
     read: (offset, length) => program.pread(fd, length, start + BigInt(offset)),
     write: (offset, bytes) => program.pwrite(fd, bytes, start + BigInt(offset)),
     sleep: (nanoseconds) => program.sleep(nanoseconds),
   };
+}
+
+/** The same of a region of portals. */
+export function* portalsIn(program: Program, fd: number, index: number): Blocking<Portals | number> {
+  const start = yield* startOf(program, fd, index);
+  if (typeof start === 'number') return start;
+  return {
+    store: (offset, bytes) => program.pwrite(fd, bytes, start + BigInt(offset)),
+    enqueue: (offset, bytes) => program.enqcmd(fd, bytes, start + BigInt(offset)),
+  };
+}
+
+/** Where a region lies in the device's file. */
+function* startOf(program: Program, fd: number, index: number): Blocking<bigint | number> {
+  const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index });
+  return result < 0 ? result : value.offset;
 }
 
 /** Writes a register of 32 or 64 bits with these fields set. */
@@ -36,12 +51,7 @@ export function setRegister<L extends AnyLayout>(
   register: L,
   values: Values<L>,
 ): Blocking<number> {
-  const words = encode(register, values);
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  if (words.length === 1) view.setUint32(0, words[0]!, true);
-  else view.setBigUint64(0, joinHalves(words[1]!, words[0]!), true);
-  return registers.write(register.$.offset!, bytes);
+  return registers.write(register.$.offset!, bytesOf(encode(register, values)));
 }
 
 /** The words of a register where its layout looks for them, or the errno. */
@@ -54,13 +64,7 @@ export function* getRegister(registers: DeviceRegisters, register: AnyLayout): B
   return words;
 }
 
-/** The same of a region of portals. */
-export function* portalsIn(program: Program, fd: number, index: number): Blocking<Portals | number> {
-  const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, { index });
-  if (result < 0) return result;
-  const { offset: start } = value;
-  return {
-    store: (offset, bytes) => program.pwrite(fd, bytes, start + BigInt(offset)),
-    enqueue: (offset, bytes) => program.enqcmd(fd, bytes, start + BigInt(offset)),
-  };
+/** What a driver says of a call that failed: the name of its errno. */
+export function failureName(result: number): string {
+  return errnoName(result) ?? String(result);
 }

@@ -11,8 +11,8 @@ import {
   PASID,
   STATUS,
 } from '../../hardware/devices/dma-engine/spec.ts';
-import { type Blocking, errnoName } from '../uapi/index.ts';
-import { type DeviceRegisters, getRegister, regionOf, setRegister } from './device-registers.ts';
+import type { Blocking } from '../uapi/index.ts';
+import { type DeviceRegisters, failureName, getRegister, regionOf, setRegister } from './device-registers.ts';
 import type { Program } from './program.ts';
 
 /** How a transfer ended: with the bytes read, or with the device's error, or with the errno of a system call. */
@@ -99,7 +99,7 @@ export class DmaEngineDriver {
 
   *#failure(status: Uint32Array): Blocking<DmaResult> {
     const code = STATUS.ERROR_CODE.get(status);
-    const error = Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? `error ${code}`;
+    const error = STATUS.ERROR_CODE.valueName(status) ?? `error ${code}`;
     if (code !== ErrorCode.NO_TRANSLATION) return { ok: false, error };
     const words = yield* getRegister(this.#registers, FAULT_ADDRESS);
     if (typeof words === 'number') return failed(words);
@@ -108,5 +108,5 @@ export class DmaEngineDriver {
 }
 
 function failed(result: number): DmaResult {
-  return { ok: false, error: errnoName(result) ?? String(result) };
+  return { ok: false, error: failureName(result) };
 }

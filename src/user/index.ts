@@ -7,12 +7,12 @@ export {
   type RecordPlace,
   recordIn,
 } from './accelerator.ts';
+export type { DeviceMemory } from './device-memory.ts';
 export type { DeviceRegisters, Portals } from './device-registers.ts';
 export { DmaEngineDriver, type DmaOptions, type DmaResult } from './dma-engine.ts';
 export { type Attack, type Loot, MaliciousDriver } from './malicious.ts';
 export {
   bytesOfQueue,
-  type DeviceMemory,
   NicDriver,
   type QueueShape,
   type Received,

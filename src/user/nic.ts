@@ -4,15 +4,7 @@
  *
  * It polls and takes no interrupts. Frames of more than one buffer are received, and sent from one.
  */
-import {
-  type AnyLayout,
-  bytesOf,
-  encode,
-  joinHalves,
-  type Values,
-  wordAt,
-  wordsOf,
-} from '../../hardware/bits/index.ts';
+import { type AnyLayout, bytesOf, encode, joinWords, type Values, wordsOf } from '../../hardware/bits/index.ts';
 import {
   DESCRIPTOR,
   DESCRIPTOR_BYTES,
@@ -24,14 +16,10 @@ import {
   RX_QUEUES_AT,
   TX_QUEUES_AT,
 } from '../../hardware/devices/nic/spec.ts';
-import { type Blocking, VFIO_DEVICE_GET_REGION_INFO } from '../uapi/index.ts';
+import type { Blocking } from '../uapi/index.ts';
+import type { DeviceMemory } from './device-memory.ts';
+import { type DeviceRegisters, getRegister, regionOf } from './device-registers.ts';
 import type { Program } from './program.ts';
-
-/** Memory of the program, and where the device sees it. `bytesOfQueue` says how much a queue needs. */
-export interface DeviceMemory {
-  readonly address: bigint;
-  readonly iova: bigint;
-}
 
 export interface QueueShape {
   /** log2 of the ring's descriptors: 3 to 12. */
@@ -53,24 +41,20 @@ function ringBytes(log2: number): number {
 
 export class NicDriver {
   readonly #program: Program;
-  readonly #fd: number;
-  /** Where the device's registers lie in the file. */
-  readonly #region: bigint;
+  readonly #registers: DeviceRegisters;
 
-  private constructor(program: Program, fd: number, region: bigint) {
+  private constructor(program: Program, registers: DeviceRegisters) {
     this.#program = program;
-    this.#fd = fd;
-    this.#region = region;
+    this.#registers = registers;
   }
 
   /** Takes a bound device into use, or gives the errno: -EINVAL before it is bound. */
   static *open(program: Program, fd: number): Blocking<NicDriver | number> {
-    const question = { index: NIC_BAR };
-    const { result, value } = yield* program.exchange(fd, VFIO_DEVICE_GET_REGION_INFO, question);
-    return result < 0 ? result : new NicDriver(program, fd, value.offset);
+    const registers = yield* regionOf(program, fd, NIC_BAR);
+    return typeof registers === 'number' ? registers : new NicDriver(program, registers);
   }
 
-  /** Sets receive queue `n` up, and gives all its buffers to the device. */
+  /** Sets receive queue `n` up in memory of at least `bytesOfQueue`, and gives all its buffers to the device. */
   *receiveQueue(n: number, memory: DeviceMemory, shape: QueueShape): Blocking<ReceiveRing | number> {
     const ring = new ReceiveRing(this.#program, memory, shape, this.#doorbell(RX_QUEUES_AT + n * QUEUE_BYTES));
     const result = yield* this.#enable(RX_QUEUES_AT + n * QUEUE_BYTES, memory, shape);
@@ -85,10 +69,10 @@ export class NicDriver {
     return result < 0 ? result : ring;
   }
 
-  /** The 8 bytes of a register, or a negative errno: what is counted, for instance. */
+  /** The value of a register, or a negative errno: what is counted, for instance. */
   *read(register: AnyLayout): Blocking<bigint> {
-    const bytes = yield* this.#program.pread(this.#fd, 8, this.#region + BigInt(register.$.offset!));
-    return typeof bytes === 'number' ? BigInt(bytes) : joinHalves(wordAt(bytes, 4), wordAt(bytes, 0));
+    const words = yield* getRegister(this.#registers, register);
+    return typeof words === 'number' ? BigInt(words) : joinWords(words, register.$.offset! / 4);
   }
 
   *#enable(queue: number, { iova }: DeviceMemory, { log2 }: QueueShape): Blocking<number> {
@@ -105,7 +89,7 @@ export class NicDriver {
   }
 
   #write(offset: number, word: number): Blocking<number> {
-    return this.#program.pwrite(this.#fd, bytesOf(Uint32Array.of(word)), this.#region + BigInt(offset));
+    return this.#registers.write(offset, bytesOf(Uint32Array.of(word)));
   }
 }
 

@@ -31,9 +31,9 @@ import {
   statusName,
   tailDoorbell,
 } from '../../hardware/devices/nvme/spec/index.ts';
-import { type Blocking, EIO, errnoName } from '../uapi/index.ts';
-import { type DeviceRegisters, getRegister, regionOf, setRegister } from './device-registers.ts';
-import type { DeviceMemory } from './nic.ts';
+import { type Blocking, EIO } from '../uapi/index.ts';
+import type { DeviceMemory } from './device-memory.ts';
+import { type DeviceRegisters, failureName, getRegister, regionOf, setRegister } from './device-registers.ts';
 import type { Program } from './program.ts';
 
 /** How a command ended: well, or with the name of its status, or with the errno of a system call. */
@@ -83,7 +83,7 @@ export class NvmeDriver {
   /** Brings a bound device up with its queues in `memory`, which is mapped: the driver, or what went wrong. */
   static *open(program: Program, fd: number, memory: DeviceMemory): Blocking<NvmeDriver | string> {
     const registers = yield* regionOf(program, fd, NVME_BAR);
-    if (typeof registers === 'number') return nameOf(registers);
+    if (typeof registers === 'number') return failureName(registers);
     const driver = new NvmeDriver(program, registers, memory);
     const result = yield* driver.#bringUp();
     return result.ok ? driver : result.error;
@@ -133,7 +133,7 @@ export class NvmeDriver {
     if (result >= 0) result = yield* setRegister(registers, ACQ, { ACQB: admin.completions.iova >> 12n });
     if (result >= 0) result = yield* setRegister(registers, CC, { ...configuration, EN: 1 });
     if (result >= 0) result = yield* this.#ready(1);
-    if (result < 0) return { ok: false, error: nameOf(result) };
+    if (result < 0) return { ok: false, error: failureName(result) };
     const created = yield* this.#create(AdminOpcode.CREATE_IO_COMPLETION_QUEUE, this.#io.completions.iova);
     if (!created.ok) return created;
     return yield* this.#create(AdminOpcode.CREATE_IO_SUBMISSION_QUEUE, this.#io.submissions.iova);
@@ -167,7 +167,7 @@ export class NvmeDriver {
     program.write(pair.submissions.address + BigInt(pair.tail * SQE_BYTES), bytesOf(words));
     pair.tail = (pair.tail + 1) % ENTRIES;
     const rung = yield* this.#doorbell(tailDoorbell(pair.id), pair.tail);
-    if (rung < 0) return { ok: false, error: nameOf(rung) };
+    if (rung < 0) return { ok: false, error: failureName(rung) };
     for (let polls = 0; polls < MOST_POLLS; polls++) {
       const entry = wordsOf(program.read(pair.completions.address + BigInt(pair.head * CQE_BYTES), CQE_BYTES));
       if (CQE.P.get(entry) === pair.phase) return yield* this.#finish(pair, entry);
@@ -180,7 +180,7 @@ export class NvmeDriver {
     pair.head = (pair.head + 1) % ENTRIES;
     if (pair.head === 0) pair.phase ^= 1;
     const rung = yield* this.#doorbell(headDoorbell(pair.id), pair.head);
-    if (rung < 0) return { ok: false, error: nameOf(rung) };
+    if (rung < 0) return { ok: false, error: failureName(rung) };
     const status = CQE.SCT.get(entry) * STATUS_CODES + CQE.SC.get(entry);
     return status === 0 ? OK : { ok: false, error: statusName(status) };
   }
@@ -205,8 +205,4 @@ function withPointers(pages: readonly bigint[], start: bigint): bigint[] {
 function pairAt(id: number, { address, iova }: DeviceMemory, page: number): Pair {
   const at = (n: number) => ({ address: address + BigInt(n * PAGE), iova: iova + BigInt(n * PAGE) });
   return { id, submissions: at(page), completions: at(page + 1), tail: 0, head: 0, phase: 1 };
-}
-
-function nameOf(result: number): string {
-  return errnoName(result) ?? String(result);
 }
