@@ -60,6 +60,18 @@ export class DeviceBoard<D extends Device> {
     for (const [offset, size, value] of writes) this.run(this.rootComplex.configWrite(RID, offset, size, value));
   }
 
+  /** Enables vectors 0 to `count` - 1 of the MSI-X table at `table`: the data of each is its number. */
+  protected enableVectors(table: number, count: number): this {
+    for (let vector = 0; vector < count; vector++) {
+      const at = table + vector * 16;
+      this.write(at, 8, 0xfee0_0000);
+      this.write(at + 8, 8, vector);
+    }
+    const { offset } = this.device.functions[0]!.config.msix!;
+    this.configure([offset + 2, 2, 0x8000]);
+    return this;
+  }
+
   write(offset: number, size: number, value: number | bigint): void {
     this.run(this.rootComplex.mmioWrite(BAR + offset, size, BigInt(value)));
   }

@@ -38,16 +38,8 @@ export class NicBoard extends DeviceBoard<Nic> {
     this.device.wire.onFrame = (frame) => this.sent.push({ frame, at: this.engine.now });
   }
 
-  /** Enables vectors 0 to `count` - 1, whose data is their number. */
   enableMsix(count: number): this {
-    for (let vector = 0; vector < count; vector++) {
-      const at = 0x8000 + vector * 16;
-      this.write(at, 8, 0xfee0_0000);
-      this.write(at + 8, 8, vector);
-    }
-    const { offset } = this.device.function.config.msix!;
-    this.configure([offset + 2, 2, 0x8000]);
-    return this;
+    return this.enableVectors(0x8000, count);
   }
 
   /** Sets a queue up and enables it. */

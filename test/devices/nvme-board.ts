@@ -51,16 +51,8 @@ export class NvmeBoard extends DeviceBoard<Nvme> {
     super((engine: Engine) => new Nvme(engine, { ...NVME, files: [], ...spec, name: 'nvme', requester: RID }), board);
   }
 
-  /** Enables vectors 0 to `count` - 1, whose data is their number. */
   enableMsix(count: number): this {
-    for (let vector = 0; vector < count; vector++) {
-      const at = 0x2000 + vector * 16;
-      this.write(at, 8, 0xfee0_0000);
-      this.write(at + 8, 8, vector);
-    }
-    const { offset } = this.device.function.config.msix!;
-    this.configure([offset + 2, 2, 0x8000]);
-    return this;
+    return this.enableVectors(0x2000, count);
   }
 
   get csts(): number {

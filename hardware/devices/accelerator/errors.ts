@@ -5,12 +5,11 @@
  * Choices: an error that finds the log full, or that the log cannot be written with, goes to SWERR. SWERR says of a write
  * to the log that faults where the fault was.
  */
-import { encode, type RegisterFile, type Values } from '../../bits/index.ts';
+import { bytesOf, encode, type RegisterFile, type Values } from '../../bits/index.ts';
 import type { PcieFunction } from '../../pcie/index.ts';
 import type { Engine, Script } from '../../sim/index.ts';
 import type { Accessor, Fault, Memory } from './memory.ts';
 import {
-  DESCRIPTOR,
   EVL_ENTRY,
   EVL_ENTRY_BYTES,
   EVL_SIZE_MIN,
@@ -174,7 +173,7 @@ function entryOf(problem: Problem): Uint8Array {
       ? {}
       : {
           ERR_INFO_VALID: 1,
-          INT_HANDLE: DESCRIPTOR.INT_HANDLE.get(operation.words),
+          INT_HANDLE: operation.interruptHandle,
           RCI: operation.has(Flag.RCI) ? 1 : 0,
           RCR: operation.has(Flag.RCR) ? 1 : 0,
           IMS: operation.submission.viaIms ? 1 : 0,
@@ -182,15 +181,5 @@ function entryOf(problem: Problem): Uint8Array {
   const words = new Uint32Array(EVL_ENTRY_BYTES / 4);
   words.set(encode(EVL_ENTRY, { ...factsOf(problem), ...asked }));
   if (record !== undefined) words.set(record, EVL_ENTRY.$.words);
-  return toBytes(words);
-}
-
-/** Words as they stand in memory. */
-export function toBytes(words: Uint32Array): Uint8Array {
-  const bytes = new Uint8Array(words.length * 4);
-  const view = new DataView(bytes.buffer);
-  words.forEach((word, i) => {
-    view.setUint32(i * 4, word, true);
-  });
-  return bytes;
+  return bytesOf(words);
 }

@@ -7,17 +7,17 @@
  * page fault has no interrupt: who serves the event log has to tell. The interrupt of a descriptor with a flaw is not sent if
  * it is the handle that is wrong.
  */
-import { encode, wordsOf } from '../../bits/index.ts';
+import { bytesOf, encode, wordsOf } from '../../bits/index.ts';
 import type { PcieFunction } from '../../pcie/index.ts';
 import { type Engine, type Script, Semaphore } from '../../sim/index.ts';
-import { type Errors, toBytes } from './errors.ts';
+import type { Errors } from './errors.ts';
 import type { Interrupts } from './interrupts.ts';
 import { type Accessor, type Fault, type Memory, plus, withinPages } from './memory.ts';
 import type { AcceleratorSpec } from './model.ts';
 import { DONE, type Outcome, operate } from './operations.ts';
 import { BATCH, COMPLETION, CRC_COMPLETION, DESCRIPTOR_BYTES, Flag, Opcode, Status } from './spec/index.ts';
 import { Operation, type Submission } from './submission.ts';
-import { flawOf, handleOf } from './validation.ts';
+import { flawOf } from './validation.ts';
 
 export interface ExecutorParts {
   readonly engine: Engine;
@@ -53,7 +53,7 @@ export class Executor {
     const { interrupts } = this.#parts;
     const flaw = flawOf(operation, this.#spec, this.#parts.function.config.pasid?.privileged === true);
     const wantsInterrupt = operation.has(Flag.RCI);
-    const vector = wantsInterrupt ? interrupts.vectorFor(submission, handleOf(operation)) : -1;
+    const vector = wantsInterrupt ? interrupts.vectorFor(submission, operation.interruptHandle) : -1;
     let outcome: Outcome;
     if (flaw !== null) outcome = flaw;
     else if (wantsInterrupt && vector < 0) outcome = { status: Status.INT_HANDLE_INVAL };
@@ -92,8 +92,8 @@ export class Executor {
     let completed = 0;
     let fault: Fault | null = null;
     const executor = this;
-    const one = function* (words: Uint32Array, index: number): Script {
-      seen.add(yield* executor.#perform(new Operation(submission, words, index)));
+    const one = function* (descriptor: Operation): Script {
+      seen.add(yield* executor.#perform(descriptor));
       completed++;
       slots.release();
     };
@@ -105,8 +105,8 @@ export class Executor {
       fault = yield* memory.read(who, plus(list, at * DESCRIPTOR_BYTES), page);
       if (fault !== null) break;
       for (let from = 0; from < page.length; from += DESCRIPTOR_BYTES, at++) {
-        const descriptor = wordsOf(page.subarray(from, from + DESCRIPTOR_BYTES));
-        if (new Operation(submission, descriptor, at).has(Flag.FENCE)) {
+        const descriptor = new Operation(submission, wordsOf(page.subarray(from, from + DESCRIPTOR_BYTES)), at);
+        if (descriptor.has(Flag.FENCE)) {
           yield* all();
           for (let i = 0; i < most; i++) slots.release();
           // What is behind a fence relies on all that was before it.
@@ -114,7 +114,7 @@ export class Executor {
         }
         yield slots.acquire();
         if (submission.aborted) break fetching;
-        engine.spawn(one(descriptor, at), `${executor.#parts.function.name}: descriptor ${at} of a batch`);
+        engine.spawn(one(descriptor), `${executor.#parts.function.name}: descriptor ${at} of a batch`);
       }
     }
     yield* all();
@@ -134,7 +134,7 @@ export class Executor {
     if (outcome.status === Status.SUCCESS && !operation.has(Flag.RCR)) return TOLD;
     const record = recordOf(outcome);
     const who: Accessor = memory.accessorOf(operation);
-    const fault = yield* memory.write(who, operation.completionAddress, toBytes(record));
+    const fault = yield* memory.write(who, operation.completionAddress, bytesOf(record));
     if (fault === null || fault.status === Status.NONE) return TOLD;
     const queue = operation.submission.queue.index;
     const isLogged = errors.report({ error: Status.CRA_XLAT, queue, operation, fault, record });

@@ -1,5 +1,5 @@
 /** What the operations do with memory, each in pieces that lie in one page of everything that it accesses. */
-import { PAGE_SIZE } from '../../bits/index.ts';
+import { bytesOf, PAGE_SIZE, splitWords } from '../../bits/index.ts';
 import type { Script } from '../../sim/index.ts';
 import { crc32c } from './crc.ts';
 import { type Accessor, type Fault, type Memory, plus, withinPages, withinPagesBefore } from './memory.ts';
@@ -91,7 +91,7 @@ class Work {
 
   *fill(): Script<Outcome> {
     const to = MEMFILL.DST_ADDR.big(this.#words);
-    const pattern = bytesOf(MEMFILL.PATTERN.big(this.#words));
+    const pattern = patternOf(MEMFILL.PATTERN.big(this.#words));
     return yield* this.#forwards([to], (at, length) => {
       const bytes = this.#buffer.subarray(0, length);
       repeat(pattern, at, bytes);
@@ -104,7 +104,7 @@ class Work {
   }
 
   compareValue(): Script<Outcome> {
-    return this.#difference(bytesOf(COMPVAL.COMP_PATTERN.big(this.#words)));
+    return this.#difference(patternOf(COMPVAL.COMP_PATTERN.big(this.#words)));
   }
 
   *dualcast(): Script<Outcome> {
@@ -207,8 +207,8 @@ function stopped(fault: Fault, completed: number): Outcome {
   return { status: fault.status, completed, fault };
 }
 
-function bytesOf(pattern: bigint): Uint8Array {
-  return Uint8Array.from({ length: PATTERN_BYTES }, (_, i) => Number((pattern >> BigInt(i * 8)) & 0xffn));
+function patternOf(value: bigint): Uint8Array {
+  return bytesOf(splitWords(value, PATTERN_BYTES / 4));
 }
 
 /** Fills `into` with what stands `at` bytes behind the start of the pattern's repetition. */

@@ -1,5 +1,6 @@
 /** The registers and tables behind base address 0: what they say at first, and what software may change when. */
 import { encode, type Placement, RegisterFile } from '../../bits/index.ts';
+import { checkCount } from '../count.ts';
 import { type AcceleratorSpec, vectorsOf } from './model.ts';
 import {
   CMDCAP,
@@ -38,8 +39,7 @@ const MOST = { groups: 16, workQueues: 64, engines: 32 } as const;
 
 export function buildRegisters(spec: AcceleratorSpec): RegisterFile {
   for (const [what, most] of Object.entries(MOST)) {
-    const count = spec[what as keyof typeof MOST];
-    if (count < 1 || count > most) throw new RangeError(`${count} ${what} are not between 1 and ${most}`);
+    checkCount(spec.name, what, spec[what as keyof typeof MOST], most);
   }
   const registers = new RegisterFile(PAGE_BYTES, [...REGISTERS, ...tablesOf(spec)]);
   announce(registers, spec);

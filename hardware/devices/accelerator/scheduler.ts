@@ -1,7 +1,7 @@
 /**
  * Work queues, groups and engines: what is accepted waits in its queue until an engine of its group has room for it.
  *
- * Offers: `submit`, `settle` and `abort` what is under way, `start` with a configuration, `stop`, `abandon` everything.
+ * Offers: `submit`, `settle` and `abort` what is under way, `start` with a configuration, `abandon` everything.
  * Needs: `carryOut`, which does a descriptor.
  *
  * An engine works on several descriptors at a time. The queues of a group take turns; of what they have, each gets a share

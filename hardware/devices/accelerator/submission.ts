@@ -72,6 +72,11 @@ export class Operation {
     return DESCRIPTOR.COMPLETION_ADDR.big(this.words);
   }
 
+  /** With the flag RCI: the name of the interrupt that it asks for. */
+  get interruptHandle(): number {
+    return DESCRIPTOR.INT_HANDLE.get(this.words);
+  }
+
   get isInBatch(): boolean {
     return this.batchIndex >= 0;
   }

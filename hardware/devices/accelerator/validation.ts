@@ -5,7 +5,6 @@ import {
   BATCH,
   COMPLETION_ALIGNMENT,
   COPY_CRC,
-  DESCRIPTOR,
   DESCRIPTOR_BYTES,
   DUALCAST,
   Flag,
@@ -103,11 +102,6 @@ function flawOfAddresses({ words, opcode, submission }: Operation, spec: Acceler
 /** True when two ranges of `size` bytes have a byte in common. */
 export function overlap(a: bigint, b: bigint, size: number): boolean {
   return BigInt.asUintN(64, a - b) < BigInt(size) || BigInt.asUintN(64, b - a) < BigInt(size);
-}
-
-/** The interrupt handle of a descriptor. */
-export function handleOf({ words }: Operation): number {
-  return DESCRIPTOR.INT_HANDLE.get(words);
 }
 
 function flaw(status: number): Flaw {

@@ -17,6 +17,7 @@ import {
   type Tlp,
 } from '../../pcie/index.ts';
 import type { Component, Engine } from '../../sim/index.ts';
+import { checkCount } from '../count.ts';
 import type { Queue, QueuePlace } from './queue.ts';
 import { FrameRoom, ReceiveQueue } from './receive.ts';
 import {
@@ -120,9 +121,7 @@ export class Nic implements Component<NicSpec, NicState>, Device, FunctionBehavi
 
   constructor(engine: Engine, spec: NicSpec) {
     const { name, requester, payloadSupported, queues } = spec;
-    if (!(queues >= 1 && queues <= MOST_QUEUES && Math.floor(queues) === queues)) {
-      throw new RangeError(`${name} cannot have ${queues} queues: 1 to ${MOST_QUEUES} are accepted`);
-    }
+    checkCount(name, 'queues', queues, MOST_QUEUES);
     const msix = {
       vectors: 2 * queues,
       table: { bar: NIC_BAR, offset: MSIX_TABLE_AT },

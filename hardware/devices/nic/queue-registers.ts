@@ -1,5 +1,5 @@
 /** The registers of one queue, as its model reads them. */
-import type { RegisterFile } from '../../bits/index.ts';
+import type { Field, RegisterFile } from '../../bits/index.ts';
 import type { DmaTarget } from '../../pcie/index.ts';
 import type { ModerationLimits } from './moderation.ts';
 import { QUEUE, SIZE_LEAST, SIZE_MOST } from './spec.ts';
@@ -52,14 +52,13 @@ export class QueueRegisters {
 
   /** Where the ring is. */
   get base(): DmaTarget {
-    return this.at(this.#file.words[this.#at + 1]!, this.#file.words[this.#at]! & ~63);
+    return this.#target(QUEUE.BASE);
   }
 
   /** Where HEAD is written to; `null` where it is not. */
   get headWriteback(): DmaTarget | null {
-    const { words } = this.#file;
-    if (!QUEUE.HEAD_WRITEBACK_ENABLE.isSet(words, this.#at)) return null;
-    return this.at(words[this.#at + 7]!, words[this.#at + 6]! & ~3);
+    const isEnabled = QUEUE.HEAD_WRITEBACK_ENABLE.isSet(this.#file.words, this.#at);
+    return isEnabled ? this.#target(QUEUE.HEAD_WRITEBACK) : null;
   }
 
   /** An address as this queue's requests name it. */
@@ -85,6 +84,12 @@ export class QueueRegisters {
     QUEUE.FAULT.set(this.#file.words, 1, this.#at);
     QUEUE.ENABLE.set(this.#file.words, 0, this.#at);
     this.end();
+  }
+
+  /** Where an address points that has its upper half in the next word. */
+  #target({ word, mask }: Field): DmaTarget {
+    const { words } = this.#file;
+    return this.at(words[this.#at + word + 1]!, words[this.#at + word]! & mask);
   }
 
   /** All but CONTROL, TAIL and FAULT. */

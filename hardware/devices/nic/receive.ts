@@ -68,7 +68,7 @@ export class ReceiveQueue extends Queue {
         continue;
       }
       const bytes = frame.length === length ? frame : frame.subarray(from, from + length);
-      yield* this.place.dma.write(bufferOf(ring, descriptor), bytes);
+      yield* this.place.dma.write(ring.buffer(descriptor), bytes);
       if (!ring.isAlive) return;
       filled = { descriptor, length };
       from += length;
@@ -79,11 +79,6 @@ export class ReceiveQueue extends Queue {
     this.#room.give(frame.length);
     this.#statistics.received(from === frame.length ? frame.length : null);
   }
-}
-
-/** Where the buffer of a descriptor is. */
-export function bufferOf(ring: Ring, { words }: Descriptor) {
-  return ring.registers.at(words[1]!, words[0]!);
 }
 
 /** Memory on the device for frames that have arrived. */

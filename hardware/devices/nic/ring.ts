@@ -6,7 +6,7 @@
  * Needs: the queue's registers, a `Dma`, a moderation.
  */
 import { bytesOf, wordsOf } from '../../bits/index.ts';
-import { beyond, type Dma, DmaStatus } from '../../pcie/index.ts';
+import { beyond, type Dma, DmaStatus, type DmaTarget } from '../../pcie/index.ts';
 import { type Engine, Gate, type Script } from '../../sim/index.ts';
 import type { Moderation } from './moderation.ts';
 import type { QueueRegisters } from './queue-registers.ts';
@@ -81,17 +81,19 @@ export class Ring {
     yield this.#changed.wait();
   }
 
-  get isEmpty(): boolean {
-    return this.#ready.length === 0 && !this.#isReading;
+  /** Where the buffer of a descriptor is. */
+  buffer({ words }: Descriptor): DmaTarget {
+    return this.registers.at(words[1]!, words[0]!);
   }
 
   /** The device is done with `descriptor`, the next in order, whose buffer has `length` bytes of the frame. */
-  *complete({ index, words }: Descriptor, length: number, flags: { end: boolean; error: boolean }): Script {
+  *complete(descriptor: Descriptor, length: number, flags: { end: boolean; error: boolean }): Script {
+    const { index, words } = descriptor;
     DESCRIPTOR.LENGTH.set(words, length);
     DESCRIPTOR.END.set(words, flags.end ? 1 : 0);
     DESCRIPTOR.DONE.set(words, 1);
     DESCRIPTOR.ERROR.set(words, flags.error ? 1 : 0);
-    this.#done.push({ index, words });
+    this.#done.push(descriptor);
     const isLast = index === this.registers.size - 1;
     if (this.#done.length >= this.#spec.writeBack || isLast) yield* this.flush();
   }

@@ -14,29 +14,34 @@ export class Statistics {
   /** A frame was written to memory; `null` if there were too few descriptors. */
   received(bytes: number | null): void {
     if (bytes === null) this.dropped();
-    else this.#add([RX_PACKETS, 1], [RX_BYTES, bytes]);
+    else this.#count(RX_PACKETS, RX_BYTES, bytes);
   }
 
   dropped(): void {
-    this.#add([RX_DROPPED, 1]);
+    this.#add(RX_DROPPED, 1);
   }
 
   overrun(): void {
-    this.#add([RX_OVERRUN, 1]);
+    this.#add(RX_OVERRUN, 1);
   }
 
   tooLong(): void {
-    this.#add([RX_TOO_LONG, 1]);
+    this.#add(RX_TOO_LONG, 1);
   }
 
   /** A frame was sent; `null` if it could not be. */
   sent(bytes: number | null): void {
-    if (bytes === null) this.#add([TX_ERRORS, 1]);
-    else this.#add([TX_PACKETS, 1], [TX_BYTES, bytes]);
+    if (bytes === null) this.#add(TX_ERRORS, 1);
+    else this.#count(TX_PACKETS, TX_BYTES, bytes);
   }
 
-  #add(...counts: readonly (readonly [counter: Counter, by: number])[]): void {
+  #count(packets: Counter, bytes: Counter, length: number): void {
+    this.#add(packets, 1);
+    this.#add(bytes, length);
+  }
+
+  #add({ COUNT }: Counter, by: number): void {
     const { words } = this.#file;
-    for (const [counter, by] of counts) counter.COUNT.set(words, counter.COUNT.get(words) + by);
+    COUNT.set(words, COUNT.get(words) + by);
   }
 }

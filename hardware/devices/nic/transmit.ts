@@ -6,7 +6,6 @@
 import { DmaStatus } from '../../pcie/index.ts';
 import { Gate, type Script } from '../../sim/index.ts';
 import { Queue, type QueuePlace } from './queue.ts';
-import { bufferOf } from './receive.ts';
 import type { Descriptor, Ring } from './ring.ts';
 import { DESCRIPTOR } from './spec.ts';
 import type { Statistics } from './statistics.ts';
@@ -91,7 +90,7 @@ export class TransmitQueue extends Queue {
       const length = DESCRIPTOR.LENGTH.get(part.words);
       if (length === 0) continue;
       const into = frame.subarray(from, from + length);
-      const { status } = yield* this.place.dma.read(bufferOf(ring, part), length, into);
+      const { status } = yield* this.place.dma.read(ring.buffer(part), length, into);
       if (!ring.isAlive) return;
       if (status !== DmaStatus.SUCCESS) outgoing.state = 'failed';
       from += length;

@@ -1,8 +1,9 @@
 /** Admin commands: queues come and go, and the controller tells of itself. NVM Express Base 1.4, 5. */
 import type { Script } from '../../sim/index.ts';
 import type { Controller } from './controller.ts';
-import type { Answer } from './features.ts';
+import { type Answer, failed } from './features.ts';
 import { identify } from './identify.ts';
+import { prpAt } from './prp.ts';
 import type { Command } from './queues.ts';
 import {
   ABORT,
@@ -91,13 +92,13 @@ function* identifyTo(controller: Controller, words: Uint32Array): Script<Answer>
 }
 
 function* getLogPage(controller: Controller, words: Uint32Array): Script<Answer> {
-  const { logs, limits } = controller.place;
+  const { logs } = controller.place;
   const id = GET_LOG_PAGE.LID.get(words);
   const page = logs.page(id);
   if (page === undefined) return failed(Status.INVALID_LOG_PAGE);
   const length = (GET_LOG_PAGE.NUMDU.get(words) * 0x1_0000 + GET_LOG_PAGE.NUMDL.get(words) + 1) * 4;
   const offset = GET_LOG_PAGE.LPOU.get(words) * 2 ** 32 + GET_LOG_PAGE.LPOL.get(words);
-  if (length > 4096 * 2 ** limits.mdts || offset > page.length || offset % 4 !== 0) {
+  if (length > controller.mostBytes || offset > page.length || offset % 4 !== 0) {
     return failed(Status.INVALID_FIELD_IN_COMMAND);
   }
   // What lies behind the end of the page is not defined; here it is 0.
@@ -136,11 +137,9 @@ function isQueue({ place }: Controller, id: number): boolean {
 }
 
 function queueOf(words: Uint32Array) {
-  const at = SQE.PRP1.word;
-  const base = { hi: words[at + 1]! | 0, lo: words[at]! | 0 };
-  return { id: CREATE_QUEUE.QID.get(words), base, size: CREATE_QUEUE.QSIZE.get(words) + 1 };
-}
-
-function failed(status: number): Answer {
-  return { status };
+  return {
+    id: CREATE_QUEUE.QID.get(words),
+    base: prpAt(words, SQE.PRP1.word),
+    size: CREATE_QUEUE.QSIZE.get(words) + 1,
+  };
 }

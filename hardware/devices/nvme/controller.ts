@@ -4,7 +4,7 @@
  * Offers: `tail` and `head` for doorbells, `quiesce` and `stop`, `drain`; queues for those who execute admin commands.
  * Needs: a `Place`. A command that can no longer be completed ends at its next step.
  */
-import { bytesOf, encode } from '../../bits/index.ts';
+import { bytesOf, encode, PAGE_SIZE, wordsOf } from '../../bits/index.ts';
 import { type Dma, DmaStatus } from '../../pcie/index.ts';
 import { type Engine, Gate, type Script } from '../../sim/index.ts';
 import { executeAdmin } from './admin.ts';
@@ -14,7 +14,7 @@ import { type Answer, Features } from './features.ts';
 import type { Logs } from './logs.ts';
 import { executeNvm } from './nvm.ts';
 import { type Command, CompletionQueue, type QueueSpec, SubmissionQueue } from './queues.ts';
-import { CQE, ErrorEvent, SQE, SQE_BYTES, STATUS_CODES, Status } from './spec/index.ts';
+import { CQE, codesOf, ErrorEvent, SQE, SQE_BYTES, Status } from './spec/index.ts';
 import type { Mover } from './transfer.ts';
 
 export interface Limits {
@@ -104,6 +104,16 @@ export class Controller implements Mover {
     return this.#underWay;
   }
 
+  /** Bytes that a command may move. */
+  get mostBytes(): number {
+    return PAGE_SIZE * 2 ** this.place.limits.mdts;
+  }
+
+  /** False after a reset, or when the queue is being deleted: nothing more is to happen for its commands, nobody learns the status. */
+  wants(queue: SubmissionQueue): boolean {
+    return this.isAlive && queue.isAlive;
+  }
+
   addCompletions(spec: QueueSpec, vector: number | null): CompletionQueue {
     const queue = new CompletionQueue(this.engine, spec, vector);
     this.completions.set(spec.id, queue);
@@ -190,14 +200,14 @@ export class Controller implements Mover {
   *#read(queue: SubmissionQueue, count: number): Script {
     const { status, data } = yield* this.dma.read(queue.next, count * SQE_BYTES);
     queue.isFetching = false;
-    if (!this.isAlive || !queue.isAlive || status !== DmaStatus.SUCCESS) {
-      if (this.isAlive && queue.isAlive) this.place.fatal();
+    if (!this.wants(queue) || status !== DmaStatus.SUCCESS) {
+      if (this.wants(queue)) this.place.fatal();
       this.#leave(queue, count);
       return;
     }
     queue.advance(count);
     for (let n = 0; n < count; n++) {
-      const words = wordsAt(data, n * SQE_BYTES);
+      const words = wordsOf(data.subarray(n * SQE_BYTES, (n + 1) * SQE_BYTES));
       const command: Command = { queue, words, isAborted: false };
       queue.running.add(command);
       this.engine.spawn(this.#run(command), `a command of ${this.place.name}`);
@@ -225,14 +235,13 @@ export class Controller implements Mover {
   *#complete(command: Command, { status, result = 0 }: Answer): Script {
     const { queue, words } = command;
     const { completions, spec } = queue;
-    const isWanted = () => this.isAlive && queue.isAlive;
-    while (isWanted() && completions.isFull) {
+    while (this.wants(queue) && completions.isFull) {
       this.#waiting++;
       this.#changed.notify();
       yield completions.room.wait();
       this.#waiting--;
     }
-    if (!isWanted()) return;
+    if (!this.wants(queue)) return;
     const { at, phase } = completions.claim();
     if (status !== Status.SUCCESSFUL_COMPLETION) this.place.logs.failed(command, status, phase);
     const entry = encode(CQE, {
@@ -241,8 +250,7 @@ export class Controller implements Mover {
       SQID: spec.id,
       CID: SQE.CID.get(words),
       P: phase,
-      SC: status % STATUS_CODES,
-      SCT: Math.floor(status / STATUS_CODES),
+      ...codesOf(status),
       DNR: status === Status.SUCCESSFUL_COMPLETION || PASSING.has(status) ? 0 : 1,
     });
     const sent = yield* this.dma.write(at, bytesOf(entry));
@@ -258,9 +266,4 @@ export class Controller implements Mover {
     this.#changed.notify();
     this.#fetch();
   }
-}
-
-function wordsAt(data: Uint8Array, at: number): Uint32Array {
-  const view = new DataView(data.buffer, data.byteOffset + at, SQE_BYTES);
-  return new Uint32Array(SQE_BYTES / 4).map((_, i) => view.getUint32(i * 4, true));
 }

@@ -8,6 +8,11 @@ export interface Answer {
   readonly result?: number;
 }
 
+/** A command that fails. */
+export function failed(status: number): Answer {
+  return { status };
+}
+
 const CHANGEABLE = 0b100;
 const NOT_POSSIBLE = 0xffff;
 const NO_BURST_LIMIT = 7;
@@ -34,10 +39,10 @@ export class Features {
     const id = FEATURES.FID.get(words);
     const value = SQE.CDW11.get(words);
     const initial = this.#initial(id, value);
-    if (initial === undefined) return { status: Status.INVALID_FIELD_IN_COMMAND };
-    if (FEATURES.SV.isSet(words)) return { status: Status.FEATURE_IDENTIFIER_NOT_SAVEABLE };
+    if (initial === undefined) return failed(Status.INVALID_FIELD_IN_COMMAND);
+    if (FEATURES.SV.isSet(words)) return failed(Status.FEATURE_IDENTIFIER_NOT_SAVEABLE);
     if (id === FeatureId.NUMBER_OF_QUEUES) return this.#agree(value, hasQueues);
-    if (id === FeatureId.POWER_MANAGEMENT && (value & 0x1f) !== 0) return { status: Status.INVALID_FIELD_IN_COMMAND };
+    if (id === FeatureId.POWER_MANAGEMENT && (value & 0x1f) !== 0) return failed(Status.INVALID_FIELD_IN_COMMAND);
     if (id === FeatureId.ARBITRATION) this.#burst = ARBITRATION.AB.get(Uint32Array.of(value));
     this.#current.set(keyOf(id, value), value);
     return { status: Status.SUCCESSFUL_COMPLETION };
@@ -49,7 +54,7 @@ export class Features {
     const which = SQE.CDW11.get(words);
     const initial = this.#initial(id, which);
     if (initial === undefined || select > Select.SUPPORTED_CAPABILITIES) {
-      return { status: Status.INVALID_FIELD_IN_COMMAND };
+      return failed(Status.INVALID_FIELD_IN_COMMAND);
     }
     const status = Status.SUCCESSFUL_COMPLETION;
     if (select === Select.SUPPORTED_CAPABILITIES) return { status, result: CHANGEABLE };
@@ -60,9 +65,9 @@ export class Features {
   #agree(asked: number, hasQueues: boolean): Answer {
     const words = Uint32Array.of(asked);
     if (NUMBER_OF_QUEUES.NSQ.get(words) === NOT_POSSIBLE || NUMBER_OF_QUEUES.NCQ.get(words) === NOT_POSSIBLE) {
-      return { status: Status.INVALID_FIELD_IN_COMMAND };
+      return failed(Status.INVALID_FIELD_IN_COMMAND);
     }
-    if (hasQueues) return { status: Status.COMMAND_SEQUENCE_ERROR };
+    if (hasQueues) return failed(Status.COMMAND_SEQUENCE_ERROR);
     return { status: Status.SUCCESSFUL_COMPLETION, result: this.#granted };
   }
 

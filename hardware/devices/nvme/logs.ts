@@ -4,6 +4,7 @@ import { FIRMWARE, putText } from './identify.ts';
 import type { Command } from './queues.ts';
 import {
   CHANGED_NAMESPACES_BYTES,
+  codesOf,
   ERROR_INFORMATION,
   FIRMWARE_REVISION_1,
   FIRMWARE_SLOT,
@@ -11,7 +12,6 @@ import {
   READ_WRITE,
   SMART,
   SQE,
-  STATUS_CODES,
   STATUS_FIELD,
 } from './spec/index.ts';
 
@@ -36,13 +36,12 @@ export class Logs {
   /** A command has failed. */
   failed({ queue, words }: Command, status: number, phase: number): void {
     this.#errors++;
-    const field = { P: phase, SC: status % STATUS_CODES, SCT: Math.floor(status / STATUS_CODES) };
     this.#last = bytesOf(
       encode(ERROR_INFORMATION, {
         ERROR_COUNT: this.#errors,
         SQID: queue.spec.id,
         CMDID: SQE.CID.get(words),
-        STATUS: encode(STATUS_FIELD, field)[0]!,
+        STATUS: encode(STATUS_FIELD, { P: phase, ...codesOf(status) })[0]!,
         LBA: queue.spec.id === 0 ? 0 : READ_WRITE.SLBA.big(words),
         NSID: SQE.NSID.get(words),
       }),

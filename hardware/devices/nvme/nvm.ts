@@ -2,7 +2,7 @@
 import { wordsOf } from '../../bits/index.ts';
 import { ns, type Script } from '../../sim/index.ts';
 import type { Controller } from './controller.ts';
-import type { Answer } from './features.ts';
+import { type Answer, failed } from './features.ts';
 import { isNamespace } from './identify.ts';
 import type { Command } from './queues.ts';
 import { DATASET_MANAGEMENT, DSM_RANGE, DSM_RANGE_BYTES, NvmOpcode, READ_WRITE, SQE, Status } from './spec/index.ts';
@@ -40,13 +40,13 @@ export function* executeNvm(controller: Controller, command: Command): Script<An
   const hasBlocks = WITH_BLOCKS.has(opcode);
   const block = hasBlocks ? READ_WRITE.SLBA.get(words) : 0;
   const count = hasBlocks ? READ_WRITE.NLB.get(words) + 1 : 0;
-  if (WITH_DATA.has(opcode) && count * disk.spec.blockBytes > 4096 * 2 ** limits.mdts) {
+  if (WITH_DATA.has(opcode) && count * disk.spec.blockBytes > controller.mostBytes) {
     return failed(Status.INVALID_FIELD_IN_COMMAND);
   }
   if (!disk.holds(block, count)) return failed(Status.LBA_OUT_OF_RANGE);
   yield ns(limits.access);
   if (command.isAborted) return failed(Status.COMMAND_ABORT_REQUESTED);
-  if (!isWanted(controller, command)) return failed(Status.INTERNAL_ERROR);
+  if (!controller.wants(command.queue)) return failed(Status.INTERNAL_ERROR);
   return { status: yield* execute({ controller, command, block, count }) };
 }
 
@@ -67,7 +67,7 @@ function* write({ controller, command, block, count }: Work): Script<number> {
   const { disk, logs } = controller.place;
   const data = yield* fromHost(controller, command.words, count * disk.spec.blockBytes);
   if (typeof data === 'number') return data;
-  if (!isWanted(controller, command)) return Status.INTERNAL_ERROR;
+  if (!controller.wants(command.queue)) return Status.INTERNAL_ERROR;
   disk.write(block, data);
   logs.moved('written', data.length);
   return Status.SUCCESSFUL_COMPLETION;
@@ -92,16 +92,7 @@ function* datasetManagement({ controller, command }: Work): Script<number> {
     return { block: DSM_RANGE.SLBA.get(list, at), blocks: DSM_RANGE.NLB.get(list, at) };
   });
   if (ranges.some(({ block, blocks }) => !disk.holds(block, blocks))) return Status.LBA_OUT_OF_RANGE;
-  if (!isWanted(controller, command)) return Status.INTERNAL_ERROR;
+  if (!controller.wants(command.queue)) return Status.INTERNAL_ERROR;
   if (DATASET_MANAGEMENT.AD.isSet(words)) for (const { block, blocks } of ranges) disk.zero(block, blocks);
   return Status.SUCCESSFUL_COMPLETION;
-}
-
-/** False after a reset, or when the queue is being deleted: then nothing more is to happen, and nobody learns the status. */
-function isWanted({ isAlive }: Controller, { queue }: Command): boolean {
-  return isAlive && queue.isAlive;
-}
-
-function failed(status: number): Answer {
-  return { status };
 }

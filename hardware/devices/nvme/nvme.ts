@@ -17,6 +17,7 @@ import {
   type Tlp,
 } from '../../pcie/index.ts';
 import { type Component, type Engine, ns, type Script } from '../../sim/index.ts';
+import { checkCount } from '../count.ts';
 import { Controller, type Limits, type Place } from './controller.ts';
 import { Disk, type DiskSpec } from './disk.ts';
 import { Logs } from './logs.ts';
@@ -115,9 +116,7 @@ export class Nvme implements Component<NvmeSpec, NvmeState>, Device, FunctionBeh
 
   constructor(engine: Engine, spec: NvmeSpec) {
     const { name, requester, payloadSupported, queues } = spec;
-    if (!(queues >= 1 && queues <= MOST_QUEUES && Math.floor(queues) === queues)) {
-      throw new RangeError(`${name} cannot have ${queues} queues: 1 to ${MOST_QUEUES} are accepted`);
-    }
+    checkCount(name, 'queues', queues, MOST_QUEUES);
     const msix = {
       vectors: queues + 1,
       table: { bar: NVME_BAR, offset: MSIX_TABLE_AT },

@@ -53,7 +53,8 @@ export function* segmentsOf(dma: Dma, words: Uint32Array, length: number, page: 
   return segments;
 }
 
-function prpAt(words: Uint32Array, word: number): DmaTarget {
+/** The address in the two words from `word` on. */
+export function prpAt(words: Uint32Array, word: number): DmaTarget {
   return { hi: words[word + 1]! | 0, lo: words[word]! | 0 };
 }
 

@@ -2,6 +2,7 @@
 import { RegisterFile } from '../../bits/index.ts';
 import type { Setup } from './controller.ts';
 import { VERSION } from './identify.ts';
+import { prpAt } from './prp.ts';
 import {
   ACQ,
   AQA,
@@ -62,16 +63,12 @@ export function setupOf(file: RegisterFile): Setup | null {
   if (!isPossible) return null;
   return {
     page,
-    submissions: { base: baseOf(words, ASQ.$.offset!), size: submissions },
-    completions: { base: baseOf(words, ACQ.$.offset!), size: completions },
+    submissions: { base: prpAt(words, ASQ.ASQB.word), size: submissions },
+    completions: { base: prpAt(words, ACQ.ACQB.word), size: completions },
   };
 }
 
 /** Software has said that I/O queues have entries of the sizes that they have. */
 export function hasEntrySizes({ words }: RegisterFile): boolean {
   return CC.IOSQES.get(words) === SQE_LOG2 && CC.IOCQES.get(words) === CQE_LOG2;
-}
-
-function baseOf(words: Uint32Array, offset: number) {
-  return { hi: words[offset / 4 + 1]! | 0, lo: words[offset / 4]! | 0 };
 }

@@ -22,6 +22,11 @@ export const Status = {
 
 export const STATUS_CODES = 0x100;
 
+/** Both parts of a status, by the names of their fields. */
+export function codesOf(status: number) {
+  return { SC: status % STATUS_CODES, SCT: Math.floor(status / STATUS_CODES) };
+}
+
 /** The specification's name of a status in capitals, or its number. */
 export function statusName(status: number): string {
   return Object.entries(Status).find(([, value]) => value === status)?.[0] ?? `status ${status.toString(16)}`;
