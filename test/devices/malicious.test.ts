@@ -101,6 +101,24 @@ describe('A malicious device', () => {
     expect(board.memory.read(0x4000, 4)).toEqual(Uint8Array.of(1, 1, 1, 1));
   });
 
+  it('leaves nobody waiting who starts and stops for ever what no link will ever take', () => {
+    const board = new EvilBoard({ credits: { PH: 4, PD: 8, NPH: 4 } });
+    board.attack({ kind: 'MEMORY_WRITE', address: 0x4000n, length: 4096 });
+    // STOP and START.
+    for (let i = 0; i < 500; i++) {
+      board.device.memoryWrite(0, 0x28, Uint8Array.of(0b11, 0, 0, 0), 4);
+      board.engine.run();
+    }
+    expect(board.run(board.driver.loot())).toMatchObject({ busy: true, sent: 0 });
+    board.run(board.driver.stop());
+    // The credit that comes back for it wakes whoever waits.
+    board.engine.spawn(board.driver.send({ kind: 'MEMORY_WRITE', address: 0x4000n, length: 4 }));
+    let most = 0;
+    while (board.engine.step()) most = Math.max(most, board.engine.pending);
+    expect(most).toBeLessThan(20);
+    expect(board.run(board.driver.loot())).toMatchObject({ busy: false, sent: 1 });
+  });
+
   it('is as it was built after a reset', () => {
     const board = new EvilBoard();
     const built = structuredClone(board.device.state);

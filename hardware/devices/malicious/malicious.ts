@@ -16,9 +16,9 @@ import {
   MessageCode,
   PcieFunction,
   type Tlp,
-  type TlpKind,
 } from '../../pcie/index.ts';
-import type { Component, Engine, Script } from '../../sim/index.ts';
+import { type Component, type Engine, Gate, type Script, type Signal } from '../../sim/index.ts';
+import { build, KIND } from './build.ts';
 import {
   ADDRESS,
   BUFFER_BYTES,
@@ -30,7 +30,6 @@ import {
   ID,
   IDENTITY,
   INVALIDATIONS,
-  Kind,
   LENGTH,
   MAGIC,
   MALICIOUS_BAR,
@@ -46,7 +45,6 @@ import {
   REVISION,
   SENT,
   STATUS,
-  TARGET,
 } from './spec.ts';
 
 export interface MaliciousSpec {
@@ -64,9 +62,6 @@ export interface MaliciousState {
   /** The registers' words that are declared, by name. */
   readonly registers: Readonly<Record<string, number>>;
 }
-
-/** The data sheet numbers TLPs as the models do, so that its KIND is theirs. This does not compile where they differ. */
-const KIND: typeof TlpKind = Kind;
 
 /** It has every capability that makes others trust it. */
 const CONFIG = {
@@ -93,9 +88,12 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
   readonly #registers = new RegisterFile(REGISTER_BYTES, MALICIOUS_REGISTERS);
   readonly #data = new Uint8Array(BUFFER_BYTES);
   readonly #received = new Uint8Array(BUFFER_BYTES);
-  /** ITags to be answered, by who sent them. */
-  readonly #owed = new Map<number, number>();
+  /** ITags to be answered, one bit each, and who sent them. */
+  #owed: { readonly agent: number; tags: number } | null = null;
   #answering = false;
+  /** Happens when the link may have a credit, and when what was begun is not gone on with. */
+  #mayGoOn: Gate;
+  #isListening = false;
   /** Changes with STOP and each reset: what was begun before is not gone on with. */
   #life = 0;
 
@@ -105,6 +103,7 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
     this.spec = spec;
     this.function = new PcieFunction({ ...CONFIG, name, requester, payloadSupported }, this);
     this.#engine = engine;
+    this.#mayGoOn = this.#gate();
     this.#registers.initial(ID, { MAGIC, REVISION });
     this.#registers.onWrite(CONTROL.$.offset!, (written) => this.#control(written));
   }
@@ -150,22 +149,24 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
     if (request === null || CONTROL.SILENT.isSet(this.#registers.words)) return;
     const { agent, tag } = request;
     // Who invents agents finds no room for them: there is one, and nobody else deserves an answer.
-    if (this.#owed.size > 0 && !this.#owed.has(agent)) return;
-    this.#owed.set(agent, (this.#owed.get(agent) ?? 0) | (1 << tag));
+    this.#owed ??= { agent, tags: 0 };
+    if (this.#owed.agent !== agent) return;
+    this.#owed.tags |= 1 << tag;
     if (!this.#answering) this.#engine.spawn(this.#answer(this.#life), `${this.name} answers invalidations`);
     this.#answering = true;
   }
 
   functionLevelReset(): void {
-    this.#life++;
-    this.#answering = false;
-    this.#owed.clear();
+    this.#stop();
     this.#registers.reset();
     this.#data.fill(0);
     this.#received.fill(0);
   }
 
   reset(): void {
+    // Who waits is of before the reset and must not wake.
+    this.#mayGoOn = this.#gate();
+    this.#isListening = false;
     this.functionLevelReset();
     this.function.reset();
   }
@@ -173,15 +174,20 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
   #control(written: number): void {
     const { words } = this.#registers;
     if ((written & CONTROL.STOP.mask) !== 0) {
-      this.#life++;
-      this.#answering = false;
-      this.#owed.clear();
+      this.#stop();
       STATUS.BUSY.set(words, 0);
     }
     if ((written & CONTROL.START.mask) === 0 || STATUS.BUSY.isSet(words)) return;
     if (HEADER.KIND.get(words) > KIND.MESSAGE_DATA) return;
     STATUS.BUSY.set(words, 1);
     this.#engine.spawn(this.#attack(this.#life), `${this.name} sends`);
+  }
+
+  #stop(): void {
+    this.#life++;
+    this.#answering = false;
+    this.#owed = null;
+    this.#mayGoOn.notify();
   }
 
   *#attack(life: number): Script {
@@ -195,13 +201,13 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
   }
 
   *#answer(life: number): Script {
-    while (life === this.#life && this.#owed.size > 0) {
+    while (life === this.#life && this.#owed !== null) {
       // What comes while the link has no credit is answered together with it.
       yield* this.#send(life, (tlp) => {
-        const [agent, tags] = this.#owed.entries().next().value!;
+        const { agent, tags } = this.#owed!;
         return invalidateCompletion(tlp, agent, { requester: this.function.requester, tags, count: 1 });
       });
-      if (life === this.#life) this.#owed.clear();
+      if (life === this.#life) this.#owed = null;
     }
     if (life === this.#life) this.#answering = false;
   }
@@ -217,8 +223,26 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
         return true;
       }
       end.give(tlp);
-      yield this.function.endpoint.credit();
+      yield this.#credit();
     }
+  }
+
+  /** The next credit, or the end of what was begun: whoever starts and stops for ever leaves nobody waiting. */
+  #credit(): Signal {
+    if (!this.#isListening) {
+      this.#isListening = true;
+      this.function.endpoint.credit().wake({
+        handle: () => {
+          this.#isListening = false;
+          this.#mayGoOn.notify();
+        },
+      });
+    }
+    return this.#mayGoOn.wait();
+  }
+
+  #gate(): Gate {
+    return new Gate(this.#engine, `a credit for ${this.name}`);
   }
 
   /** Makes `tlp` the `n`-th of what the registers say. */
@@ -246,54 +270,5 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
   #count(register: typeof SENT | typeof COMPLETIONS | typeof INVALIDATIONS | typeof RESPONSES): void {
     const { words } = this.#registers;
     words[register.$.offset! / 4]!++;
-  }
-}
-
-interface Header {
-  readonly requester: number;
-  readonly tag: number;
-  readonly hi: number;
-  readonly lo: number;
-  readonly length: number;
-}
-
-const CONFIG_OFFSETS = 0xfff;
-const WORD = 4;
-
-/** What kind of TLP it is, and the fields that only some kinds have. */
-function build(tlp: Tlp, kind: number, { requester, tag, hi, lo, length }: Header, words: Uint32Array): Tlp {
-  const completer = TARGET.COMPLETER.get(words);
-  switch (kind) {
-    case KIND.MEMORY_READ:
-      return tlp.memoryRead(requester, tag, hi, lo, length);
-    case KIND.MEMORY_WRITE:
-      return tlp.memoryWrite(requester, hi, lo, length);
-    case KIND.DEFERRABLE_WRITE:
-      return tlp.deferrableWrite(requester, tag, hi, lo, length);
-    case KIND.COMPLETION:
-    case KIND.COMPLETION_DATA: {
-      tlp.answer(requester, tag, completer, HEADER.STATUS.get(words), LENGTH.BYTE_COUNT.get(words));
-      return kind === KIND.COMPLETION ? tlp : tlp.withData(lo & 0x7f, length);
-    }
-    case KIND.CONFIG_READ_0:
-    case KIND.CONFIG_READ_1:
-      return tlp
-        .configRead(requester, tag, completer, lo & CONFIG_OFFSETS, Math.min(length, WORD))
-        .ofType1(kind === KIND.CONFIG_READ_1);
-    case KIND.CONFIG_WRITE_0:
-    case KIND.CONFIG_WRITE_1:
-      return tlp
-        .configWrite(requester, tag, completer, lo & CONFIG_OFFSETS, Math.min(length, WORD))
-        .ofType1(kind === KIND.CONFIG_WRITE_1);
-    case KIND.MESSAGE:
-    case KIND.MESSAGE_DATA: {
-      tlp.message(requester, TARGET.MESSAGE_CODE.get(words), [hi, lo]);
-      tlp.routing = HEADER.ROUTING.get(words);
-      tlp.completer = completer;
-      if (kind === KIND.MESSAGE_DATA) tlp.withMessageData(length);
-      return tlp;
-    }
-    default:
-      return tlp.atomic(kind, requester, tag, hi, lo, length);
   }
 }
