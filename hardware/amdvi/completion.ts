@@ -1,32 +1,21 @@
 /** What a translation request that succeeded tells the device (fact sheet 6.2). */
-import { belowHigh, belowLow, SMALLEST_SHIFT, type TranslationEntry } from '../ats/index.ts';
-import { Access, isExecute, NO_PASID, type Translation } from '../iommu/index.ts';
+import type { TranslationEntry } from '../ats/index.ts';
+import { Access, type Translation, translationEntry } from '../iommu/index.ts';
+import type { PageQualities } from './iotlb-entry.ts';
 import type { AmdFault } from './spec/index.ts';
 
-/** What the translator knows of the page beside `t.leaf`. */
-interface Page {
-  readonly execute: boolean;
-  readonly untranslatedOnly: boolean;
-}
-
-export function completion(t: Translation<AmdFault>, page: Page): TranslationEntry {
-  const { access, leaf, pasid } = t;
-  // A fault has left no rights; nothing else is known of the page then.
-  const isFound = t.fault === null;
-  const shift = isFound ? leaf.shift : SMALLEST_SHIFT;
-  const read = (leaf.rights & Access.READ) !== 0;
-  return {
-    hi: isFound ? t.hpaHi & ~belowHigh(shift) : 0,
-    lo: isFound ? t.hpaLo & ~belowLow(shift) : 0,
-    shift,
-    read,
+/** `page` goes with `t.leaf`. */
+export function completion(
+  t: Translation<AmdFault>,
+  page: Pick<PageQualities, 'execute' | 'untranslatedOnly'>,
+): TranslationEntry {
+  const { rights } = t.leaf;
+  return translationEntry(t, {
+    read: (rights & Access.READ) !== 0,
     // NW has left no interest in writing.
-    write: (access & leaf.rights & Access.WRITE) !== 0,
-    execute: isExecute(t) && read && page.execute,
-    privileged: pasid !== NO_PASID && (access & Access.PRIVILEGED) !== 0,
-    global: false,
+    write: (t.access & rights & Access.WRITE) !== 0,
+    executable: page.execute,
     // What came through without tables has none of a page's bits.
-    untranslatedOnly: isFound && !t.passed && page.untranslatedOnly,
-    snooped: isFound && t.snoop,
-  };
+    untranslatedOnly: t.fault === null && !t.passed && page.untranslatedOnly,
+  });
 }

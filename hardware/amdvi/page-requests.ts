@@ -43,7 +43,7 @@ export class PageRequests extends PageRequestServer {
   readonly #translation = new Translation<AmdFault>();
 
   constructor(unit: PageRequestSurroundings) {
-    super(unit.start);
+    super(unit.start, unit.devices);
     this.#unit = unit;
   }
 
@@ -111,19 +111,13 @@ export class PageRequests extends PageRequestServer {
         Address: joinHalves(hi, lo),
       }),
     );
-    this.#answer(request, PprResponseCode.INVALID_REQUEST, true);
+    this.answer(request, PprResponseCode.INVALID_REQUEST);
   }
 
   #answerAutomatically(request: PageRequest, device: DeviceEntry | null): void {
     const answer = this.#unit.pprLog.automaticAnswer;
     if (answer === null) return;
-    this.#answer(request, answer.code, device?.respondsWithPasid === true && !answer.dropsPasid);
-  }
-
-  /** Only the last request of a group is answered, and a stop marker never. */
-  #answer({ requester, pasid, group, last, read, write }: PageRequest, code: number, withPasid: boolean): void {
-    if (!last || !(read || write)) return;
-    this.#unit.devices.respond({ requester, pasid: withPasid && pasid !== NO_PASID ? pasid : undefined, group, code });
+    this.answer(request, answer.code, device?.respondsWithPasid === true && !answer.dropsPasid);
   }
 }
 

@@ -2,8 +2,8 @@
  * The page request interface of a function and of its virtual functions (PCIe 10.4): groups of page requests, and their
  * responses.
  *
- * Needs: a page request capability, and the function for which pages are asked. Offers: `request` a group of pages, `stop` a PASID, `response` for what
- * comes; `reset`.
+ * Needs: a page request capability, and the function for which pages are asked. Offers: `request` a group of pages, `stop` a
+ * PASID, `response` for what comes; `reset`.
  *
  * A group has one of 512 indices from before its first message until its response, and takes a credit of the Allocation
  * register for each of its messages, all before the first is sent. Groups wait for credits in the order of asking.
@@ -17,9 +17,7 @@ import { PAGE_REQUEST_GROUPS, ResponseCode } from './spec.ts';
 
 /** How a group ended: what the response said, or why there was none. */
 export const PageOutcome = {
-  SUCCESS: 0,
-  INVALID_REQUEST: 1,
-  RESPONSE_FAILURE: 15,
+  ...ResponseCode,
   /** The interface is not enabled, has failed, or never has credits for so many pages. */
   NOT_ENABLED: -1,
   /** The interface was reset. */

@@ -13,7 +13,7 @@ import { AddressType, type Dma, DmaStatus, NO_PASID } from '../pcie/index.ts';
 import { type Engine, type Script, Signal } from '../sim/index.ts';
 import { type DeviceTlb, Permission, type Place } from './device-tlb.ts';
 import { concerns, type Invalidation } from './messages.ts';
-import { belowHigh, belowLow } from './ranges.ts';
+import { belowHigh, belowLow, overlap } from './ranges.ts';
 import { ITAGS, SMALLEST_SHIFT, TRANSLATION_BYTES } from './spec.ts';
 import {
   decodeTranslation,
@@ -108,7 +108,9 @@ export class TranslationRequests {
     if (one.waiting-- === 0) this.#underWay.delete(one);
     if (one.status === DmaStatus.UNSUPPORTED_REQUEST) return one.isDiscarded ? Answer.AGAIN : Answer.REFUSED;
     if (one.status !== DmaStatus.SUCCESS) return one.status;
-    const told = one.told.find(({ place: first, entry }) => covers(first, entry.shift, place));
+    const told = one.told.find(({ place: first, entry }) =>
+      overlap(first.hi, first.lo, entry.shift, place, SMALLEST_SHIFT),
+    );
     if (told === undefined || one.isStale(told)) return Answer.AGAIN;
     this.located = at(told.entry, place);
     return DmaStatus.SUCCESS;
@@ -197,11 +199,6 @@ class UnderWay {
 
 function pageNumber({ hi, lo }: Place): number {
   return numberOf(hi >>> SMALLEST_SHIFT, pageLow(hi, lo));
-}
-
-/** True when the 2^shift bytes from `first` on hold the byte at `place`. */
-function covers(first: Place, shift: number, { hi, lo }: Place): boolean {
-  return ((first.hi ^ hi) & ~belowHigh(shift)) === 0 && ((first.lo ^ lo) & ~belowLow(shift)) === 0;
 }
 
 /** The entry, with the place of this byte instead of that of the first. */

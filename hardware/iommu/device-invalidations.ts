@@ -7,7 +7,8 @@
  *
  * Inaccuracies: MIP of VT-d is not looked at: as many invalidations are under way as there are ITags.
  */
-import type { DeviceMessages, DeviceTlbInvalidation, InvalidationCompletion } from './device-messages.ts';
+import { type DeviceTlbInvalidation, type InvalidationCompletion, ITAGS, MOST_COMPLETIONS } from '../ats/index.ts';
+import type { DeviceMessages } from './device-messages.ts';
 
 /** `Origin` is what the unit wants to know of an invalidation whose time is up. */
 export interface DeviceInvalidationSurroundings<Origin> {
@@ -20,11 +21,6 @@ export interface DeviceInvalidationSurroundings<Origin> {
   /** One of them is over: `true` when it was completed, `false` when its time was up. */
   readonly over: (completed: boolean) => void;
 }
-
-/** An ITag has 5 bits; a completion names them as a vector. */
-const ITAGS = 32;
-/** A completion count of 0 stands for 8. */
-const MOST_COMPLETIONS = 8;
 
 interface UnderWay<Origin> {
   readonly requester: number;

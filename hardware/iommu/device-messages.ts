@@ -5,8 +5,6 @@
  */
 import type { DeviceTlbInvalidation, PageGroupResponse } from '../ats/index.ts';
 
-export type { DeviceTlbInvalidation, InvalidationCompletion, PageGroupResponse } from '../ats/index.ts';
-
 export type DeviceMessage =
   | ({ readonly kind: 'invalidate' } & DeviceTlbInvalidation)
   | ({ readonly kind: 'page group response' } & PageGroupResponse);

@@ -1,4 +1,5 @@
 export * from '../ats/cache/index.ts';
+export type { DeviceTlbInvalidation, InvalidationCompletion, PageGroupResponse, PageRequest } from '../ats/index.ts';
 export * from './access.ts';
 export * from './agent.ts';
 export * from './device-invalidations.ts';
@@ -13,7 +14,6 @@ export * from './inspection-caches.ts';
 export * from './inspection-paging.ts';
 export * from './inspection-trees.ts';
 export * from './interrupt-message.ts';
-export * from './page-request.ts';
 export * from './page-request-server.ts';
 export * from './paging-structures.ts';
 export * from './performance-events.ts';

@@ -7,20 +7,24 @@
  * Offers: `accept`; `received` and `served`, by which others wait for what came before; `reset`. A unit says how one is
  * served, how long its ring is, and what becomes of those that are lost.
  */
-import type { PageRequest } from './page-request.ts';
+import type { PageRequest } from '../ats/index.ts';
+import { NO_PASID } from './access.ts';
+import type { DeviceMessages } from './device-messages.ts';
 import type { Walk } from './walk.ts';
 
 export abstract class PageRequestServer {
   readonly #start: (walk: Walk) => void;
+  readonly #devices: DeviceMessages;
   /** `null` where some were lost. */
   readonly #waiting: (PageRequest | null)[] = [];
   #running = false;
   #received = 0;
   #served = 0;
 
-  /** `start` carries the unit's work out. */
-  constructor(start: (walk: Walk) => void) {
+  /** `start` carries the unit's work out; `devices` hear the answers. */
+  constructor(start: (walk: Walk) => void, devices: DeviceMessages) {
     this.#start = start;
+    this.#devices = devices;
   }
 
   /** How many have come, and how many of them are in the ring, answered or dropped; without those that were lost. */
@@ -63,6 +67,12 @@ export abstract class PageRequestServer {
 
   /** Tells software that requests were lost. */
   protected abstract overflow(): void;
+
+  /** Only the last request of a group is answered, and a stop marker never. */
+  protected answer({ requester, pasid, group, last, read, write }: PageRequest, code: number, withPasid = true): void {
+    if (!last || !(read || write)) return;
+    this.#devices.respond({ requester, pasid: withPasid && pasid !== NO_PASID ? pasid : undefined, group, code });
+  }
 
   /** All that have come are served. */
   protected drained(): void {}

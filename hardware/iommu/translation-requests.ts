@@ -6,11 +6,18 @@
  * The range that a request implies counts in the device's smallest translation unit, which no agent knows: here it counts
  * in pages of 4 KiB, the smallest there is, so that no entry is ever one too many.
  */
-import { encodeTranslation, type TranslationEntry } from '../ats/index.ts';
-import { numberOf } from '../bits/index.ts';
+import {
+  belowHigh,
+  belowLow,
+  encodeTranslation,
+  SMALLEST_SHIFT,
+  type TranslationEntry,
+  WHOLE_SHIFT,
+} from '../ats/index.ts';
+import { highHalf, lowHalf, numberOf } from '../bits/index.ts';
 import { MOST_TRANSLATIONS, type TranslationRequest } from '../pcie/index.ts';
-import { Access, AddressType, Status } from './access.ts';
-import type { FaultReason, Translation } from './translation.ts';
+import { Access, AddressType, NO_PASID, Status } from './access.ts';
+import { type FaultReason, isExecute, type Translation } from './translation.ts';
 import type { IommuUnit } from './unit.ts';
 import type { Walk } from './walk.ts';
 
@@ -36,6 +43,37 @@ export function askForTranslation(
   t.addressType = AddressType.TRANSLATION;
 }
 
+/** What a unit knows of a page that a translation request has found. */
+export interface FoundPage {
+  readonly read: boolean;
+  readonly write: boolean;
+  /** What may be read may be executed. */
+  readonly executable: boolean;
+  readonly untranslatedOnly: boolean;
+}
+
+/** What a translation request that succeeded tells the device. */
+export function translationEntry(
+  { access, fault, hpaHi, hpaLo, leaf, pasid, snoop }: Translation,
+  { read, write, executable, untranslatedOnly }: FoundPage,
+): TranslationEntry {
+  // Of a fault nothing is told but that there are no rights.
+  const isFound = fault === null;
+  const shift = isFound ? leaf.shift : SMALLEST_SHIFT;
+  return {
+    hi: isFound ? hpaHi & ~belowHigh(shift) : 0,
+    lo: isFound ? hpaLo & ~belowLow(shift) : 0,
+    shift,
+    read,
+    write,
+    execute: read && executable && isExecute({ pasid, access }),
+    privileged: pasid !== NO_PASID && (access & Access.PRIVILEGED) !== 0,
+    global: false,
+    untranslatedOnly,
+    snooped: isFound && snoop,
+  };
+}
+
 /** The steps of a translation request; its status and entries are in `request` when they end. */
 export function* serveTranslationRequest<Fault extends FaultReason>(
   unit: IommuUnit<Fault>,
@@ -54,11 +92,11 @@ export function* serveTranslationRequest<Fault extends FaultReason>(
   const first = unit.completion(t);
   add(request, first);
   if (!allowsAnything(first)) return;
-  const pages = 2 ** (first.shift - PAGE_SHIFT);
+  const pages = 2 ** (first.shift - SMALLEST_SHIFT);
   const asked = numberOf(addressHi, addressLo) / PAGE;
   const end = Math.min(asked + Math.min(request.wanted, MOST_TRANSLATIONS), PAGES);
   for (let page = asked - (asked % pages) + pages; page < end; page += pages) {
-    const at = { hi: Math.floor(page / PAGES_OF_HALF) | 0, lo: (page % PAGES_OF_HALF) << PAGE_SHIFT };
+    const at = { hi: highHalf(page * PAGE), lo: lowHalf(page * PAGE) };
     askForTranslation(t, request, at, unit);
     yield* unit.walk(t);
     // What stands in the way of a range that nobody has asked about yet is not reported.
@@ -81,8 +119,6 @@ function allowsAnything({ read, write }: TranslationEntry): boolean {
   return read || write;
 }
 
-const PAGE_SHIFT = 12;
-const PAGE = 2 ** PAGE_SHIFT;
-/** In the lower half of an address, and in a whole one. */
-const PAGES_OF_HALF = 2 ** (32 - PAGE_SHIFT);
-const PAGES = 2 ** (64 - PAGE_SHIFT);
+const PAGE = 2 ** SMALLEST_SHIFT;
+/** Of the whole space. */
+const PAGES = 2 ** (WHOLE_SHIFT - SMALLEST_SHIFT);

@@ -2,6 +2,7 @@
  * One request on its way through an IOMMU, and the answer: reused by its owner, so that nothing is allocated per
  * request. Several may be under way at once in a timed machine; each has its own.
  */
+import { belowHigh, belowLow } from '../ats/index.ts';
 import { numberOf } from '../bits/index.ts';
 import { MemoryOperation } from '../memory/index.ts';
 import { Access, AddressType, NO_PASID, RIGHTS, Status } from './access.ts';
@@ -42,8 +43,8 @@ export class Leaf {
   /** Keeps only the 2^shift bytes in which the address with these halves, before translation, lies. */
   narrow(hi: number, lo: number, shift: number): void {
     if (this.shift <= shift) return;
-    this.frameHi |= hi & below(this.shift - 32) & ~below(shift - 32);
-    this.frameLo |= lo & below(this.shift) & ~below(shift);
+    this.frameHi |= hi & belowHigh(this.shift) & ~belowHigh(shift);
+    this.frameLo |= lo & belowLow(this.shift) & ~belowLow(shift);
     this.shift = shift;
   }
 
@@ -51,12 +52,6 @@ export class Leaf {
   addressOf(address: number): number {
     return numberOf(this.frameHi, this.frameLo) + (address % 2 ** this.shift);
   }
-}
-
-/** The bits of a word below bit `n`. */
-function below(n: number): number {
-  if (n <= 0) return 0;
-  return n >= 32 ? -1 : (1 << n) - 1;
 }
 
 export class Translation<Fault extends FaultReason = FaultReason> {
@@ -117,7 +112,7 @@ export class Translation<Fault extends FaultReason = FaultReason> {
   /** Answers with the address that `leaf` gives. */
   succeed(): void {
     const { frameHi, frameLo, shift, snoop } = this.leaf;
-    this.hpaHi = shift > 32 ? frameHi | (this.hi & below(shift - 32)) : frameHi;
+    this.hpaHi = shift > 32 ? frameHi | (this.hi & belowHigh(shift)) : frameHi;
     this.hpaLo = frameLo | (this.lo & (shift < 32 ? (1 << shift) - 1 : -1));
     this.snoop = snoop;
     this.passed = false;

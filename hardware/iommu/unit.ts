@@ -2,10 +2,9 @@
  * What a unit of either vendor offers to the machine around it: the timed agent, the rig and the contract tests know an
  * IOMMU only through this.
  */
-import type { TranslationEntry } from '../ats/index.ts';
-import type { DeviceMessages, InvalidationCompletion } from './device-messages.ts';
+import type { InvalidationCompletion, PageRequest, TranslationEntry } from '../ats/index.ts';
+import type { DeviceMessages } from './device-messages.ts';
 import type { InterruptMessage } from './interrupt-message.ts';
-import type { PageRequest } from './page-request.ts';
 import type { IommuProbe } from './probe.ts';
 import type { FaultReason, Translation } from './translation.ts';
 import type { Walk } from './walk.ts';

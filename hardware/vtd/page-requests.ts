@@ -59,7 +59,7 @@ export class PageRequests extends PageRequestServer {
   readonly #translation = new Translation<Fault>();
 
   constructor(unit: PageRequestSurroundings) {
-    super(unit.start);
+    super(unit.start, unit.devices);
     this.#unit = unit;
     const { file, capabilities, event } = unit;
     if (!capabilities.has('PRS')) return;
@@ -78,7 +78,7 @@ export class PageRequests extends PageRequestServer {
 
   /** As where the queue is full, whatever the tables say. */
   protected override lose(request: PageRequest): void {
-    if (this.#isOff) this.#answer(request, ResponseCode.INVALID_REQUEST);
+    if (this.#isOff) this.answer(request, ResponseCode.INVALID_REQUEST);
     else this.#drop(request);
   }
 
@@ -89,7 +89,7 @@ export class PageRequests extends PageRequestServer {
   protected override *serve(request: PageRequest): Walk {
     const { words } = this.#unit.file;
     // 1. Remapping that is off, or a unit without page requests, has no queue to offer.
-    if (this.#isOff) return this.#answer(request, ResponseCode.INVALID_REQUEST);
+    if (this.#isOff) return this.answer(request, ResponseCode.INVALID_REQUEST);
     // 2. The tables down to the PASID-table entry.
     const found = yield* this.#find(request);
     if ('code' in found) return this.#refuse(request, found);
@@ -149,19 +149,13 @@ export class PageRequests extends PageRequestServer {
         isPageRequest: true,
       });
     }
-    this.#answer(request, ResponseCode.INVALID_REQUEST);
+    this.answer(request, ResponseCode.INVALID_REQUEST);
   }
 
   /** There was no room: the device is told to try again. */
   #drop(request: PageRequest): void {
     this.counters?.count(Event.PG_REQ_OVERFLOW, request.requester, NO_DOMAIN, request.pasid, 0);
-    this.#answer(request, ResponseCode.SUCCESS);
-  }
-
-  /** Only the last request of a group is answered, and a stop marker never. */
-  #answer({ requester, pasid, group, last, read, write }: PageRequest, code: number): void {
-    if (!last || !(read || write)) return;
-    this.#unit.devices.respond({ requester, pasid: pasid === NO_PASID ? undefined : pasid, group, code });
+    this.answer(request, ResponseCode.SUCCESS);
   }
 
   #forget({ hi, lo }: PageRequest, { kind, domain, pasid }: Space): void {

@@ -16,6 +16,7 @@ import {
   finish,
   type InterruptMessage,
   type InvalidationCompletion,
+  type InvalidationTimer,
   type IommuProbe,
   type IommuUnit,
   NO_PASID,
@@ -65,7 +66,7 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly ignoresNoWrite: boolean;
   readonly completion = completion;
   run: (walk: Walk) => void;
-  invalidationTimer: ((expired: () => void) => void) | null = null;
+  invalidationTimer: InvalidationTimer | null = null;
   readonly #memory: PhysicalMemory;
   readonly #faults: FaultRecorder;
   readonly #completionEvent: EventInterrupt;

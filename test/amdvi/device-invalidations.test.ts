@@ -1,10 +1,10 @@
 /** INVALIDATE_IOTLB_PAGES of devices that answer, late or not at all (fact sheet 4.1, 4.3, 5). */
 import { describe, expect, it } from 'vitest';
-import { AmdViUnit } from '../../hardware/amdvi/index.ts';
 import { type DeviceMessage, type IommuUnit, TIMED_IOMMU, TimedIommu } from '../../hardware/iommu/index.ts';
 import { MEMORY_CONTROLLER, MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
 import { Engine, ns } from '../../hardware/sim/index.ts';
 import { proves } from '../proves.ts';
+import { bareUnit } from './bare-unit.ts';
 
 /** EFR.GTSup: commands may name PASIDs. */
 const GT_SUP = 0x10n;
@@ -30,10 +30,7 @@ const wait = (data: bigint): Command => [(1n << 60n) | BigInt(STATUS) | 1n, data
 class Unit {
   readonly memory = new PhysicalMemory([[0, 0x100_0000]]);
   readonly sent: DeviceMessage[] = [];
-  readonly unit = new AmdViUnit(
-    { features: { efr: GT_SUP }, hostAddressWidth: 48, iotlb: null, deviceTableCache: null },
-    { memory: this.memory, raiseMsi: () => {} },
-  );
+  readonly unit = bareUnit({ features: { efr: GT_SUP }, hostAddressWidth: 48 }, { memory: this.memory });
   #tail = 0;
 
   constructor(around: (unit: IommuUnit<never>, memory: PhysicalMemory) => void = () => {}) {

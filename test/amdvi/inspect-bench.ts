@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { AmdViInspector, AmdViUnit } from '../../hardware/amdvi/index.ts';
 import type { AmdFault } from '../../hardware/amdvi/spec/index.ts';
 import { highOf, lowOf } from '../../hardware/bits/index.ts';
-import type { TableNode } from '../../hardware/index.ts';
 import { Access, finish, InterruptMessage, Status, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
 
@@ -125,21 +124,4 @@ export class InspectBench {
     const hash = createHash('sha256').update(registers.join()).update(this.memory.read(0, RAM)!);
     return hash.update(JSON.stringify(this.inspector.caches())).digest('hex');
   }
-}
-
-/** The nodes of a tree in the order of reading, each in a few words. */
-export function outline(node: TableNode, depth = 0): string[] {
-  const { what, index, range, pages, note } = node;
-  const span = range === undefined ? '' : ` ${range.first.toString(16)}-${range.last.toString(16)}`;
-  const to =
-    pages === undefined
-      ? ''
-      : ` -> ${pages.to.toString(16)} x${pages.count} ${pages.read ? 'R' : '-'}${pages.write ? 'W' : '-'}`;
-  const place = index === undefined ? '' : ` ${index}`;
-  const line = `${'  '.repeat(depth)}${what}${place}${span}${to}${note === undefined ? '' : `: ${note}`}`;
-  return [line, ...node.children.flatMap((child) => outline(child, depth + 1))];
-}
-
-export function count(node: TableNode): number {
-  return 1 + node.children.reduce((sum, child) => sum + count(child), 0);
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { count, outline } from '../iommu/table-outline.ts';
 import {
   CONTROL,
-  count,
   DEVICE_TABLE,
   GCR3,
   GUEST,
@@ -11,7 +11,6 @@ import {
   INTERRUPT_TABLE,
   InspectBench,
   NOBODY,
-  outline,
   RW,
 } from './inspect-bench.ts';
 

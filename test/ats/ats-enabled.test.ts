@@ -1,18 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { NO_ACCESS } from '../../hardware/ats/index.ts';
 import { CompletionStatus, DmaStatus, dmaTarget } from '../../hardware/pcie/index.ts';
-import { AtsBench, memory } from './bench.ts';
+import { AtsBench, bench, memory, where } from './bench.ts';
 
 const { SUCCESS, UNSUPPORTED_REQUEST, COMPLETER_ABORT, NOT_MASTER } = DmaStatus;
 const TRANSLATED = 2;
 const UNTRANSLATED = 0;
-
-/** A bench with ATS on, that knows two pages. */
-function bench(options?: ConstructorParameters<typeof AtsBench>[0]): AtsBench {
-  return new AtsBench(options).enable().map(0x10, 0x500).map(0x11, 0x700);
-}
-
-const where = ({ accesses }: AtsBench) => accesses.map(({ addressType, address }) => [addressType, address]);
 
 describe('ATS of a device', () => {
   it('stops to use ATS when a translation request is refused with UR, until it is enabled again', () => {

@@ -1,18 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { TranslationEntry } from '../../hardware/ats/index.ts';
 import { Attribute, DmaStatus, dmaTarget, NO_PASID, TlpKind } from '../../hardware/pcie/index.ts';
-import { AtsBench, memory } from './bench.ts';
+import { AtsBench, bench, memory, where } from './bench.ts';
 
 const { SUCCESS, NO_TRANSLATION } = DmaStatus;
 const TRANSLATED = 2;
 const UNTRANSLATED = 0;
-
-/** A bench with ATS on, that knows two pages. */
-function bench(options?: ConstructorParameters<typeof AtsBench>[0]): AtsBench {
-  return new AtsBench(options).enable().map(0x10, 0x500).map(0x11, 0x700);
-}
-
-const where = ({ accesses }: AtsBench) => accesses.map(({ addressType, address }) => [addressType, address]);
 
 describe('A device with a device-TLB', () => {
   it('asks for no translation and sends plain requests while ATS Enable is 0', () => {

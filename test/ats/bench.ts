@@ -279,6 +279,16 @@ export class AtsBench {
   }
 }
 
+/** A bench with ATS on, that knows two pages. */
+export function bench(options?: AtsBenchOptions): AtsBench {
+  return new AtsBench(options).enable().map(0x10, 0x500).map(0x11, 0x700);
+}
+
+/** Where the accesses of a device went: address type and address of each. */
+export function where({ accesses }: AtsBench) {
+  return accesses.map(({ addressType, address }) => [addressType, address]);
+}
+
 export interface Invalidate {
   readonly shift?: number;
   readonly pasid?: number;

@@ -1,19 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { DmaStatus, dmaTarget, TlpKind } from '../../hardware/pcie/index.ts';
-import { AGENT, AtsBench, memory } from './bench.ts';
+import { AGENT, AtsBench, type AtsBenchOptions, bench, memory } from './bench.ts';
 
 const COMPLETION = 0x02;
-
-function bench(options?: ConstructorParameters<typeof AtsBench>[0]): AtsBench {
-  return new AtsBench(options).enable().map(0x10, 0x500).map(0x11, 0x700);
-}
 
 /** Third and fourth word of each Invalidate Completion. */
 const completions = (b: AtsBench): string[] =>
   b.messages(COMPLETION).map(({ hi, lo }) => `${(hi >>> 0).toString(16)} ${(lo >>> 0).toString(16)}`);
 
 /** A device that holds the translation of page 0x10. */
-function holding(options?: ConstructorParameters<typeof AtsBench>[0]): AtsBench {
+function holding(options?: AtsBenchOptions): AtsBench {
   const b = bench(options);
   b.run(b.dma.read(dmaTarget(0x10_000), 4));
   b.seen.length = 0;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PageOutcome } from '../../hardware/ats/index.ts';
 import { DmaStatus, dmaTarget, NO_PASID } from '../../hardware/pcie/index.ts';
 import { ns } from '../../hardware/sim/index.ts';
-import { AtsBench, memory, type Seen } from './bench.ts';
+import { AtsBench, type AtsBenchOptions, memory, type Seen } from './bench.ts';
 
 const { SUCCESS, NO_TRANSLATION } = DmaStatus;
 const PAGE_REQUEST = 0x04;
@@ -18,7 +18,7 @@ const groupOf = ({ lo }: Seen): number => (lo >>> 3) & 0x1ff;
 const isLast = ({ lo }: Seen): boolean => (lo & 4) !== 0;
 
 /** A device that asks for pages; whoever hears it maps them and answers with success. */
-function bench(options: ConstructorParameters<typeof AtsBench>[0] = {}, allocation = 32): AtsBench {
+function bench(options: AtsBenchOptions = {}, allocation = 32): AtsBench {
   const b = new AtsBench({ ...options, ats: { ...asking, ...options.ats } }).enable({ allocation });
   b.onMessage = (message) => {
     if (message.messageCode !== PAGE_REQUEST) return;
@@ -30,7 +30,7 @@ function bench(options: ConstructorParameters<typeof AtsBench>[0] = {}, allocati
 }
 
 /** A device that asks for pages, and nobody answers. */
-function unheard(options: ConstructorParameters<typeof AtsBench>[0] = {}, allocation = 32): AtsBench {
+function unheard(options: AtsBenchOptions = {}, allocation = 32): AtsBench {
   const b = bench(options, allocation);
   b.onMessage = () => {};
   return b;

@@ -1,13 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { CompletionStatus, DmaStatus, dmaTarget } from '../../hardware/pcie/index.ts';
-import { AtsBench, memory } from './bench.ts';
+import { type AtsBench, bench, memory } from './bench.ts';
 
 const { SUCCESS } = DmaStatus;
-
-/** A bench with ATS on, that knows two pages. */
-function bench(options?: ConstructorParameters<typeof AtsBench>[0]): AtsBench {
-  return new AtsBench(options).enable().map(0x10, 0x500).map(0x11, 0x700);
-}
 
 describe('A device that gets a strange answer to a translation request', () => {
   const word = (...bytes: number[]) => bytes;

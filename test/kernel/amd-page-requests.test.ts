@@ -3,54 +3,24 @@ import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { DeviceMessage } from '../../hardware/iommu/index.ts';
 import { NO_PASID, type PageRequestGroup } from '../../src/kernel/iommu/attachments.ts';
-import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { EINVAL, EIO } from '../../src/uapi/index.ts';
 import { AmdBench, type AmdBenchOptions, GUEST_EFR } from './amd-bench.ts';
 import { held } from './machine-bench.ts';
-import { behind, dmaRead, mapPage, sure } from './scalable-bench.ts';
+import { type Ask, AT, INVALID, IOVA_PAGE, requestsUnder, SUCCESS, withPageRequests } from './page-request-bench.ts';
+import { dmaRead, mapPage, sure } from './scalable-bench.ts';
 
-const AT = 0x40_0000;
-const IOVA_PAGE = AT / PAGE_SIZE;
 const PASID = 0x1_0077;
-const SUCCESS = 0;
-const INVALID = 1;
 const CONTROL = 0x0018;
 const COMMAND_TAIL = 0x2008;
 const STATUS = 0x2020;
-const EVENT_TAIL = 0x2018;
-const EVENT_LOG_INT = 2;
 const PPR_INT_EN = 1n << 14n;
 const PPR_BITS = (1n << 5n) | (1n << 6n) | (1n << 7n);
 const PPR_LOG_RUN = 1n << 7n;
 
-interface Ask {
-  readonly pasid?: number;
-  readonly address?: number;
-  readonly group?: number;
-  readonly last?: boolean;
-  readonly read?: boolean;
-  readonly write?: boolean;
-  readonly execute?: boolean;
-  readonly privileged?: boolean;
-  readonly hi?: number;
-}
+const request = requestsUnder(PASID);
 
-function request(bench: AmdBench, { rid: requester }: PciDevice, { address = AT, ...rest }: Ask = {}): void {
-  const usual = { pasid: PASID, group: 1, last: true, read: true, write: false, execute: false, privileged: false };
-  bench.unit.requestPage({ requester, hi: 0, lo: address, ...usual, ...rest });
-}
-
-/** A bench with a device that may ask for pages, and the answers that it gets. */
 function asking({ efr, ...rest }: AmdBenchOptions = {}) {
-  const bench = AmdBench.up({ ...rest, efr: { ...GUEST_EFR, ...efr } });
-  const { driver, devices } = behind(bench);
-  const device = devices[0]!;
-  expect(driver.prepare(device, { deviceTlb: true, pageRequests: true })).toBe(0);
-  const answers: (readonly [group: number, code: number, pasid?: number | undefined])[] = [];
-  bench.unit.devices.taker = (message: DeviceMessage) => {
-    if (message.kind === 'page group response') answers.push([message.group, message.code, message.pasid]);
-  };
-  return { bench, driver, device, answers };
+  return withPageRequests(AmdBench.up({ ...rest, efr: { ...GUEST_EFR, ...efr } }));
 }
 
 describe('Page requests', () => {
@@ -210,15 +180,6 @@ describe('Page requests', () => {
   });
 });
 
-/** What a unit does when a device's time is over (fact sheet 5): it logs IOTLB_INV_TIMEOUT. */
-function logTimeout({ unit, memory }: AmdBench, rid: number): void {
-  const { words } = unit.registers;
-  const ring = Number(BigInt.asUintN(52, unit.read(0x0010, 8)));
-  memory.write64(ring + words[EVENT_TAIL / 4]!, (7n << 60n) | BigInt(rid));
-  words[EVENT_TAIL / 4]! += 16;
-  words[STATUS / 4]! |= EVENT_LOG_INT;
-}
-
 describe('A device that does not answer invalidations', () => {
   it.each([
     ['once', 1, 0],
@@ -226,9 +187,11 @@ describe('A device that does not answer invalidations', () => {
   ])('%s: the batch is submitted again, up to three times.', (_, silent, result) => {
     const { bench, driver, device } = asking();
     let asked = 0;
-    bench.unit.devices.taker = (message: DeviceMessage) => {
-      if (message.kind !== 'invalidate' || asked++ >= silent) return;
-      logTimeout(bench, device.rid);
+    const { unit } = bench;
+    unit.devices.awaitsCompletions = true;
+    unit.devices.taker = (message: DeviceMessage) => {
+      if (message.kind !== 'invalidate' || asked++ < silent) return;
+      unit.completeInvalidation({ requester: device.rid, tags: 1 << message.tag!, count: 1 });
     };
     bench.run(
       (function* () {

@@ -1,52 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
-import type { DeviceMessage } from '../../hardware/iommu/index.ts';
 import { NO_PASID, type PageRequestGroup } from '../../src/kernel/iommu/attachments.ts';
 import type { AttachOptions } from '../../src/kernel/iommu/driver.ts';
-import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { EINVAL, EIO } from '../../src/uapi/index.ts';
-import { type Bench, type BenchOptions, held } from './bench.ts';
-import { behind, dmaRead, mapPage, scalableBench, sure } from './scalable-bench.ts';
+import { type BenchOptions, held } from './bench.ts';
+import { type Ask, AT, INVALID, IOVA_PAGE, requestsUnder, SUCCESS, withPageRequests } from './page-request-bench.ts';
+import { dmaRead, mapPage, scalableBench, sure } from './scalable-bench.ts';
 
-const AT = 0x40_0000;
-const IOVA_PAGE = AT / PAGE_SIZE;
 const PASID = 77;
-const SUCCESS = 0;
-const INVALID = 1;
 const IQT_OFFSET = 0x88;
 const PRS_OFFSET = 0xdc;
 const PRO = 2;
 const PECTL_OFFSET = 0xe0;
 const HELD_BACK = 2 ** 31;
 
-interface Ask {
-  readonly pasid?: number;
-  readonly address?: number;
-  readonly group?: number;
-  readonly last?: boolean;
-  readonly read?: boolean;
-  readonly write?: boolean;
-  readonly execute?: boolean;
-  readonly privileged?: boolean;
-  readonly hi?: number;
-}
+const request = requestsUnder(PASID);
 
-function request(bench: Bench, { rid: requester }: PciDevice, { address = AT, ...rest }: Ask = {}): void {
-  const usual = { pasid: PASID, group: 1, last: true, read: true, write: false, execute: false, privileged: false };
-  bench.unit.requestPage({ requester, hi: 0, lo: address, ...usual, ...rest });
-}
-
-/** A bench with a device that may ask for pages, and the answers that it gets. */
 function asking(options?: BenchOptions) {
-  const bench = scalableBench(options);
-  const { driver, devices } = behind(bench);
-  const device = devices[0]!;
-  expect(driver.prepare(device, { deviceTlb: true, pageRequests: true })).toBe(0);
-  const answers: (readonly [group: number, code: number])[] = [];
-  bench.unit.devices.taker = (message: DeviceMessage) => {
-    if (message.kind === 'page group response') answers.push([message.group, message.code]);
-  };
-  return { bench, driver, device, answers };
+  return withPageRequests(scalableBench(options));
 }
 
 describe('page requests', () => {
@@ -72,7 +43,7 @@ describe('page requests', () => {
     bench.run(dmaRead(bench, device, { address: AT, pasid: PASID }));
     request(bench, device);
     bench.engine.run();
-    expect(answers).toEqual([[1, SUCCESS]]);
+    expect(answers).toEqual([[1, SUCCESS, PASID]]);
     expect(bench.run(dmaRead(bench, device, { address: AT, pasid: PASID }))).toBe(55);
   });
 
@@ -116,7 +87,7 @@ describe('page requests', () => {
     request(bench, device, ask);
     bench.engine.run();
     expect(asked).toBe(0);
-    expect(answers).toEqual([[1, INVALID]]);
+    expect(answers).toEqual([[1, INVALID, PASID]]);
   });
 
   it('of an attachment without a handler are refused, and stop markers need no answer', () => {
@@ -130,7 +101,7 @@ describe('page requests', () => {
     request(bench, device, { read: false });
     request(bench, device, { group: 4 });
     bench.engine.run();
-    expect(answers).toEqual([[4, INVALID]]);
+    expect(answers).toEqual([[4, INVALID, PASID]]);
   });
 
   it('that nobody has answered are refused by the detach, and those that come later by the unit', () => {
@@ -149,16 +120,16 @@ describe('page requests', () => {
         request(bench, device, { group: 3 });
         expect(yield* domain.detach(device, PASID)).toBe(0);
         expect([...answers].sort()).toEqual([
-          [1, INVALID],
-          [2, INVALID],
-          [3, INVALID],
+          [1, INVALID, PASID],
+          [2, INVALID, PASID],
+          [3, INVALID, PASID],
         ]);
         expect(yield* groups[0]!.respond('success')).toBe(-EINVAL);
         request(bench, device, { group: 4 });
         yield* domain.destroy();
       })(),
     );
-    expect(answers.at(-1)).toEqual([4, INVALID]);
+    expect(answers.at(-1)).toEqual([4, INVALID, PASID]);
     expect(groups).toHaveLength(1);
     expect(held(bench)).toEqual(before);
   });

@@ -4,6 +4,7 @@ import type { TableNode } from '../../hardware/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
 import { Capabilities } from '../../hardware/vtd/index.ts';
 import { TableReader } from '../../hardware/vtd/inspect/tables.ts';
+import { count, outline } from '../iommu/table-outline.ts';
 
 const LEGACY = 0;
 const SCALABLE = 1;
@@ -31,22 +32,6 @@ class Tables {
     const reader = new TableReader(CAPABILITIES, (address, length) => this.memory.read(address, length));
     return reader.tree({ mode, root: 0x1000, ioRights: false, requester, pasid });
   }
-}
-
-/** The nodes of a tree in the order of reading, each in a few words. */
-function outline(node: TableNode, depth = 0): string[] {
-  const { what, index, range, pages, note } = node;
-  const span = range === undefined ? '' : ` ${range.first.toString(16)}-${range.last.toString(16)}`;
-  const to =
-    pages === undefined
-      ? ''
-      : ` -> ${pages.to.toString(16)} x${pages.count} ${pages.read ? 'R' : '-'}${pages.write ? 'W' : '-'}`;
-  const line = `${'  '.repeat(depth)}${what}${index === undefined ? '' : ` ${index}`}${span}${to}${note === undefined ? '' : `: ${note}`}`;
-  return [line, ...node.children.flatMap((child) => outline(child, depth + 1))];
-}
-
-function count(node: TableNode): number {
-  return 1 + node.children.reduce((sum, child) => sum + count(child), 0);
 }
 
 const LEGACY_HEAD = ['root table at 0x1000 legacy mode', '  root entry bus 00', '    context entry 00:03.0'];
