@@ -96,7 +96,9 @@ export const MACHINE = section({
   checkPlaces(spec, (path, message) => {
     context.addIssue({ code: 'custom', path: [...path], message });
   });
-  const payload = Math.max(rootComplex.maxPayload, ...devices.map(({ payloadSupported }) => payloadSupported));
+  // A device without such a field speaks of no more than the smallest payload that there is.
+  const payloads = devices.flatMap((device) => ('payloadSupported' in device ? device.payloadSupported : []));
+  const payload = Math.max(rootComplex.maxPayload, ...payloads);
   const links = [
     { path: ['link'], link },
     ...rootPorts.map(({ link }, i) => ({ path: ['rootPorts', i, 'link'], link })),

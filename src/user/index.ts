@@ -10,6 +10,7 @@ export {
 export type { DeviceMemory } from './device-memory.ts';
 export type { DeviceRegisters, Portals } from './device-registers.ts';
 export { DmaEngineDriver, type DmaOptions, type DmaResult } from './dma-engine.ts';
+export { EduDriver } from './edu.ts';
 export { type Attack, type Loot, MaliciousDriver } from './malicious.ts';
 export {
   bytesOfQueue,

@@ -5,11 +5,12 @@ import type { Engine } from '../../../hardware/sim/index.ts';
 import { quote } from '../input-error.ts';
 import { ACCELERATOR_MODEL } from './accelerator.ts';
 import { DMA_ENGINE_MODEL } from './dma-engine.ts';
+import { EDU_MODEL } from './edu.ts';
 import { MALICIOUS_MODEL } from './malicious.ts';
 import { NIC_MODEL } from './nic.ts';
 import { NVME_MODEL } from './nvme.ts';
 
-const MODELS = [DMA_ENGINE_MODEL, NIC_MODEL, ACCELERATOR_MODEL, NVME_MODEL, MALICIOUS_MODEL] as const;
+const MODELS = [DMA_ENGINE_MODEL, EDU_MODEL, NIC_MODEL, ACCELERATOR_MODEL, NVME_MODEL, MALICIOUS_MODEL] as const;
 
 type SchemasOf<T extends readonly { readonly schema: unknown }[]> = { -readonly [I in keyof T]: T[I]['schema'] };
 
