@@ -10,6 +10,7 @@ import { headerWords } from './codec.ts';
 import type { ConfigSpace } from './config-space.ts';
 import type { Link, LinkEnd } from './link.ts';
 import type { Egress, TransactionQueue } from './ordering.ts';
+import { leadsDown } from './port-config.ts';
 import type { Below } from './root-port.ts';
 import { isWithin, type Range } from './routes.ts';
 import { AcsBit, AddressType, BUS_NUMBERS, CompletionStatus, ErrorMessage, UncorrectableError } from './spec/index.ts';
@@ -52,6 +53,13 @@ export class Bridge implements Below {
 
   isBeyond(requester: number): boolean {
     return requester >>> 8 !== this.#header.secondary;
+  }
+
+  /** A link leads to one device. Under which numbers its functions can be asked for beyond the eight, ARI Forwarding says. */
+  reaches(requester: number): boolean {
+    if (this.isBeyond(requester) || deviceNumber(requester) === 0) return true;
+    const { portType, ariForwarding } = this.config.pciExpress!;
+    return !leadsDown(portType) || ariForwarding;
   }
 
   /** What it forwards down, while Memory Space Enable is set. */
@@ -142,6 +150,10 @@ export function tellsErrors(bridge: Bridge, end: LinkEnd, queue: TransactionQueu
   bridge.onError = (message) => {
     if (queue.length < MOST_ERRORS) queue.push(end.take().message(bridge.requester, message), egress);
   };
+}
+
+function deviceNumber(requester: number): number {
+  return (requester >>> 3) & 31;
 }
 
 function holds(window: AddressWindow | null, tlp: Tlp): boolean {

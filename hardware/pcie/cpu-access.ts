@@ -52,7 +52,7 @@ export class CpuAccess {
     const own = this.#map.integrated(rid);
     if (own !== undefined) return own.readConfig(offset, size);
     const port = this.#map.portOf(rid);
-    if (port === null) return allOnes(size);
+    if (port === null || !port.below.reaches(rid)) return allOnes(size);
     const isType1 = port.below.isBeyond(rid);
     const { requester } = this.#spec;
     const fill = (tlp: Tlp, tag: number) => tlp.configRead(requester, tag, rid, offset, size).ofType1(isType1);
@@ -65,7 +65,7 @@ export class CpuAccess {
     const own = this.#map.integrated(rid);
     const port = own === undefined ? this.#map.portOf(rid) : null;
     own?.writeConfig(offset, size, value);
-    if (port === null) return;
+    if (port === null || !port.below.reaches(rid)) return;
     yield* this.#outbound.request(port, (tlp, tag) => {
       tlp.configWrite(this.#spec.requester, tag, rid, offset, size).ofType1(port.below.isBeyond(rid));
       for (let i = 0; i < size; i++) tlp.data![i] = value >>> (i * 8);

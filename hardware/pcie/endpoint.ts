@@ -1,8 +1,8 @@
 /**
  * The device's end of a link: gives each TLP that arrives to the function it is for, and answers for nobody.
  *
- * Completions and messages go by requester id, configuration requests by device and function number, memory requests by
- * base address. A request that no function takes is completed with UR; what is posted is dropped. The device learns its bus
+ * Completions, messages and configuration requests go by requester id, memory requests by base address. Of configuration
+ * requests, those of type 0 are for the bus of the device, whatever its number; those of type 1 reach functions beyond it. A request that no function takes is completed with UR; what is posted is dropped. The device learns its bus
  * number from the configuration writes that reach it.
  */
 import { type Engine, Gate, type Signal } from '../sim/index.ts';
@@ -19,6 +19,8 @@ export class Endpoint {
   readonly functions: readonly PcieFunction[];
   /** What was written last to any function of it; at first, what firmware gave it. */
   bus: number;
+  /** Functions by how far their ids lie from the start of the device's bus, which never changes. */
+  readonly #byDistance: ReadonlyMap<number, PcieFunction>;
   readonly #answers: Answers;
   readonly #engine: Engine;
   readonly #firstBus: number;
@@ -43,6 +45,7 @@ export class Endpoint {
       for (const fn of functions) fn.conventionalReset();
     };
     for (const fn of functions) fn.join(this);
+    this.#byDistance = new Map(functions.map((fn) => [this.#distance(fn.requester), fn]));
   }
 
   /** Fires when the link may have a credit that it did not have. */
@@ -87,20 +90,37 @@ export class Endpoint {
   }
 
   #target(tlp: Tlp): PcieFunction | null {
-    for (const fn of this.functions) if (fn.isPresent && isFor(tlp, fn)) return fn;
-    return null;
+    if (tlp.isMemoryRequest) return this.functions.find((fn) => fn.isPresent && fn.barOf(tlp) !== null) ?? null;
+    const fn = this.#byDistance.get(this.#distanceTo(tlp));
+    return fn?.isPresent === true ? fn : null;
+  }
+
+  /** How far the id that a TLP names lies from the start of the device's bus; -1 when it names none. */
+  #distanceTo({ kind, isMessage, routing, completer, requester }: Tlp): number {
+    switch (kind) {
+      case TlpKind.CONFIG_READ_0:
+      case TlpKind.CONFIG_WRITE_0:
+        return completer & LAST_OF_BUS;
+      case TlpKind.CONFIG_READ_1:
+      case TlpKind.CONFIG_WRITE_1: {
+        const distance = this.#distance(completer);
+        return distance > LAST_OF_BUS ? distance : -1;
+      }
+      default:
+        if (!isMessage) return this.#distance(requester);
+        return routing === MessageRouting.ID ? this.#distance(completer) : -1;
+    }
+  }
+
+  #distance(requester: number): number {
+    return (requester - (this.bus << 8)) & 0xffff;
   }
 }
 
 /** Of everybody who is no root complex. */
 const READ_COMPLETION_BOUNDARY = 128;
-
-function isFor(tlp: Tlp, fn: PcieFunction): boolean {
-  if (tlp.isMemoryRequest) return fn.barOf(tlp) !== null;
-  if (tlp.isConfigRequest) return (tlp.completer & 0xff) === (fn.requester & 0xff);
-  if (tlp.isMessage) return tlp.routing === MessageRouting.ID && tlp.completer === fn.requester;
-  return tlp.requester === fn.requester;
-}
+/** Device and function number, or with ARI the function number. */
+const LAST_OF_BUS = 0xff;
 
 /** Devices of the root complex itself: their link is private, and no port stands above them. */
 export class IntegratedDevice implements Below {
@@ -116,6 +136,10 @@ export class IntegratedDevice implements Below {
 
   isBeyond(): boolean {
     return false;
+  }
+
+  reaches(): boolean {
+    return true;
   }
 
   get ranges(): Range[] {

@@ -163,14 +163,14 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   /** Deals with a TLP that the endpoint found to be for this function, and answers one that wants an answer. The endpoint releases it. */
   receive(tlp: Tlp): void {
-    if (tlp.kind === TlpKind.CONFIG_READ_0 || tlp.kind === TlpKind.CONFIG_WRITE_0) {
+    if (tlp.isConfigRequest) {
       this.endpoint.answer(tlp, answerConfig(this, tlp, this.take()));
     } else if (tlp.creditClass === CreditClass.COMPLETION) this.#completion(tlp);
     else if (tlp.isMessage) this.#behaviour.message?.(tlp);
     else if (tlp.kind === TlpKind.MEMORY_READ) this.#memoryRead(tlp);
     else if (tlp.kind === TlpKind.MEMORY_WRITE) this.#memoryWrite(tlp);
     else if (tlp.kind === TlpKind.DEFERRABLE_WRITE) this.#deferrableWrite(tlp);
-    // No function here completes AtomicOps, and configuration requests of type 1 are for bridges.
+    // No function here completes AtomicOps.
     else this.#answer(tlp, CompletionStatus.UNSUPPORTED_REQUEST);
   }
 

@@ -16,6 +16,11 @@ const VENDOR = 0xd3a0;
 const FIRST_DEVICE = 0x0b00;
 const PCI_TO_PCI_BRIDGE = 0x06_0400;
 
+/** A port with a link below it, which leads to one device. */
+export function leadsDown(portType: number): boolean {
+  return portType === PortType.ROOT_PORT || portType === PortType.DOWNSTREAM_PORT;
+}
+
 /** A port with these access control services, bits of `AcsBit`; 0 for one without. `ports`: how many it may have to do with. */
 export function bridgeConfig(kind: BridgeKind, services = 0, ports = 1): ConfigSpec {
   const portType = BRIDGE_KINDS[kind];
@@ -29,6 +34,7 @@ export function bridgeConfig(kind: BridgeKind, services = 0, ports = 1): ConfigS
     msiVectors: 0,
     payloadSupported: 512,
     portType,
+    pciExpress: { ariForwarding: leadsDown(portType) },
     capabilities: { aer: true, ...(services === 0 ? {} : { acs: { services, egressTargets } }) },
   };
 }

@@ -19,6 +19,8 @@ export interface Below {
   leadsTo(requester: number): boolean;
   /** True when configuration requests for it have to pass a bridge: they are of type 1. */
   isBeyond(requester: number): boolean;
+  /** True when the port passes configuration requests for it. */
+  reaches(requester: number): boolean;
   /** Ranges of addresses that lead there. */
   readonly ranges: readonly Range[];
   /** Largest payload that goes down, in bytes. */

@@ -226,6 +226,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
     } else {
       const to = this.#downstream.find((port) => port.bridge.leadsTo(tlp.completer));
       if (to === undefined) this.#refuse(from, tlp, bridge.unsupported(tlp));
+      else if (!to.bridge.reaches(tlp.completer)) this.#refuse(from, tlp, to.bridge.unsupported(tlp));
       else this.#forward(from, tlp.ofType1(to.bridge.isBeyond(tlp.completer)), to);
     }
   }

@@ -1,8 +1,9 @@
 /** Virtual functions as the kernel switches them on and off. */
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
-import { buildMachine, type MachineInput } from '../../src/machine/index.ts';
+import { buildMachine, type MachineInput, registersOf } from '../../src/machine/index.ts';
 import { EBUSY, EINVAL, ENODEV, EOPNOTSUPP } from '../../src/uapi/index.ts';
+import { DmaEngineDriver } from '../../src/user/index.ts';
 
 const BAR_BYTES = 0x4000;
 
@@ -75,6 +76,50 @@ describe.each(['intel-scalable', 'amd-full'])('On %s a device', (preset) => {
     expect(enable('dma0', 2)).toBe(-EINVAL);
     expect(kernel.devices).toHaveLength(2);
     expect(kernel.log.toString()).toContain('its virtual functions would share groups with others');
+  });
+});
+
+describe.each(['intel-scalable', 'amd-full'])('On %s a device with hundreds of virtual functions', (preset) => {
+  const many = (vfs: number) => ({
+    devices: [{ name: 'dma0', model: 'dma-engine' as const, at: 'port0:00.0', vfs }],
+  });
+
+  it('has them on its own bus, as the port passes every function number, and on the next: each its own requester.', () => {
+    const { kernel, run, enable, machine } = boot(preset, many(300));
+    expect(enable('dma0', 300)).toBe(0);
+    expect(kernel.devices.map(({ rid }) => rid)).toEqual(Array.from({ length: 301 }, (_, n) => 0x100 + n));
+    for (const [name, rid, write] of [
+      ['dma0v6', 0x107, true],
+      ['dma0v7', 0x108, false],
+      ['dma0v255', 0x200, true],
+      ['dma0v299', 0x22c, false],
+    ] as const) {
+      const driver = kernel.driver(name);
+      if (typeof driver === 'number') throw new Error(`${name} cannot be taken: ${driver}`);
+      expect(driver.device.rid).toBe(rid);
+      expect(kernel.iommu.groupOf(driver.device)!.devices).toEqual([driver.device]);
+      const page = driver.memory.allocate(1);
+      const domain = run(driver.domain());
+      if (typeof page === 'number' || typeof domain === 'number') throw new Error('no memory');
+      run(driver.setBusMaster(true));
+      expect(run(driver.map(domain, 0x100, page, { read: true, write }))).toBe(0);
+      expect(run(driver.attach(domain))).toBe(0);
+      run(new DmaEngineDriver(registersOf(driver, 0)).write(0x10_0000n, Uint8Array.of(rid & 0xff)));
+      machine.engine.run();
+      expect(driver.memory.read(page, 0, 1)).toEqual(Uint8Array.of(write ? rid & 0xff : 0));
+      expect(kernel.faults.some(({ requester }) => requester === rid)).toBe(!write);
+    }
+  });
+
+  it('has as many as function numbers go, where function 0 of the device knows of no others.', () => {
+    const { enable } = boot(preset, {
+      devices: [
+        { name: 'dma1', model: 'dma-engine', at: 'port0:00.0' },
+        { name: 'dma0', model: 'dma-engine', at: 'port0:00.1', vfs: 20 },
+      ],
+    });
+    expect(enable('dma0', 7)).toBe(-EINVAL);
+    expect(enable('dma0', 6)).toBe(0);
   });
 });
 

@@ -56,6 +56,31 @@ describe('A machine with a fabric is refused with one sentence', () => {
       'machine.switches.0.at: expected device 00, function 0, got "port0:00.1".',
     ],
     [
+      'when a device on the root bus has more virtual functions than its device number has functions',
+      { devices: [{ ...dma('dma0', '00:02.1'), vfs: 7 }, dma('dma1', '00:02.0')] },
+      'machine.devices.0.vfs: expected at most 6, as there is no port above with room for more, got 7.',
+    ],
+    [
+      'when a function has the number of another’s virtual function',
+      { devices: [{ ...dma('dma0', 'sw-0:00.0'), vfs: 3 }, dma('dma1', 'sw-0:00.3')] },
+      'machine.devices.1.at: expected a function number that no virtual function of "dma0" has, got "sw-0:00.3".',
+    ],
+    [
+      'when virtual functions need more buses than there are',
+      {
+        rootPorts: [PORT, { name: 'port1', at: '00:1d.0' }],
+        switches: [
+          { ...SWITCH, ports: 32 },
+          { name: 'tw', at: 'port1:00.0', ports: 32 },
+        ],
+        devices: Array.from({ length: 64 }, (_, n) => ({
+          ...dma(`dma${n}x`, `${n < 32 ? 'sw' : 'tw'}-${n % 32}:00.0`),
+          vfs: 1024,
+        })),
+      },
+      'machine.switches: expected at most 255 buses behind ports, switches and bridges, and not 324, got [{"name":"sw","at":"port0:00.0","ports":32},{"name":"tw",....',
+    ],
+    [
       'when a switch and a device are behind one port',
       { devices: [dma('dma0', 'port0:00.0')] },
       'machine.devices.0.at: expected a port with nothing behind it yet, got "port0:00.0".',

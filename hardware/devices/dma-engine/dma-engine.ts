@@ -59,7 +59,7 @@ export interface DmaEngineSpec {
   readonly deviceTlb?: { readonly sets: number; readonly ways: number } | null;
   /** Page requests that it can have outstanding; 0 for a device without. Only with a device-TLB. */
   readonly pageRequests?: number;
-  /** Virtual functions that it can have (SR-IOV), up to 7; 0 for a device without. */
+  /** Virtual functions that it can have (SR-IOV); 0 for a device without. Beyond function 7 they are reached by ARI. */
   readonly vfs?: number;
 }
 
@@ -98,8 +98,11 @@ const CONFIG = {
   msiVectors: 1,
 } as const satisfies Partial<ConfigSpec>;
 
-/** Its virtual functions are functions 1 to 7 of the same device. */
+/** Its virtual functions are the next functions of the same device, as far as those go, and then of the next buses. */
 const VIRTUAL = { firstOffset: 1, stride: 1, device: DMA_ENGINE_VIRTUAL_DEVICE, bars: CONFIG.bars } as const;
+
+/** Without ARI. */
+const LAST_FUNCTION = 7;
 
 const ERROR_OF: Readonly<Record<number, number>> = {
   [DmaStatus.SUCCESS]: ErrorCode.NONE,
@@ -264,10 +267,11 @@ export class DmaEngine implements Component<DmaEngineSpec, DmaEngineState>, Devi
 }
 
 function capabilitiesOf(spec: DmaEngineSpec): CapabilitySpecs {
-  const { pasidWidth = 0, deviceTlb = null, pageRequests = 0, vfs = 0 } = spec;
+  const { requester, pasidWidth = 0, deviceTlb = null, pageRequests = 0, vfs = 0 } = spec;
   const own = deviceTlb === null ? {} : { ats: { queueDepth: 32, pageAligned: true, globalInvalidate: true } };
   return {
     ...own,
+    ...((requester & LAST_FUNCTION) + vfs > LAST_FUNCTION ? { ari: { nextFunction: 0 } } : {}),
     ...(deviceTlb === null || pageRequests === 0 ? {} : { pri: { capacity: pageRequests } }),
     ...(pasidWidth === 0 ? {} : { pasid: { width: pasidWidth, privileged: true, execute: true } }),
     ...(vfs === 0 ? {} : { sriov: { ...VIRTUAL, totalVfs: vfs, capabilities: own } }),

@@ -34,6 +34,8 @@ export interface AccessControl {
 export interface PciBridge extends PciFunction {
   readonly secondary: number;
   readonly subordinate: number;
+  /** It passes function numbers above 7 (ARI). */
+  readonly ari: boolean;
 }
 
 export interface PciDevice extends PciFunction {

@@ -4,7 +4,7 @@
  *
  * Bus numbers are firmware's; a bridge whose numbers make no sense is left alone with everything behind it.
  */
-import { hex } from '../../../hardware/bits/index.ts';
+import { encode, hex } from '../../../hardware/bits/index.ts';
 import {
   ACS_CAPABILITY,
   BUS_NUMBERS,
@@ -24,6 +24,7 @@ import {
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { Bus, Range } from '../bus.ts';
 import type { KernelLog } from '../log.ts';
+import { chainedFunctions, forwardAllFunctions } from './ari.ts';
 import { type BarSize, BaseAddresses } from './base-addresses.ts';
 import { findCapability, findExtendedCapabilities } from './capabilities.ts';
 import {
@@ -83,7 +84,9 @@ export class Pci {
 
   /** Bus numbers on which there may be functions. */
   get buses(): readonly number[] {
-    const below = this.bridges.map(({ secondary }) => secondary);
+    const below = this.bridges.flatMap(({ secondary, subordinate }) =>
+      Array.from({ length: subordinate - secondary + 1 }, (_, n) => secondary + n),
+    );
     return [...new Set([...this.#rootBuses, ...below])];
   }
 
@@ -111,8 +114,8 @@ export class Pci {
     const isLink = above?.portType === PortType.ROOT_PORT || above?.portType === PortType.DOWNSTREAM_PORT;
     for (let slot = 0; slot < (isLink ? 1 : DEVICES_PER_BUS); slot++) {
       const first = (bus << 8) | (slot << 3);
-      const functions = yield* this.#functionsOf(first);
-      for (let n = 0; n < functions; n++) {
+      const numbers = above?.ari === true ? yield* chainedFunctions(this.#bus, first) : yield* this.#numbersOf(first);
+      for (const n of numbers) {
         const identity = yield* this.#identify(first | n);
         if (identity === undefined) continue;
         waiting.push(...(yield* this.#take(first | n, above, identity)));
@@ -121,12 +124,13 @@ export class Pci {
     return waiting;
   }
 
-  /** How many function numbers of a slot are worth asking: none, one, or all. */
-  *#functionsOf(first: number): Script<number> {
+  /** Function numbers of a slot that are worth asking: none, the first, or all. */
+  *#numbersOf(first: number): Script<number[]> {
     const identity = yield* this.#word(first, IDENTITY.$.offset!);
-    if (IDENTITY.VENDOR_ID.get(identity, -IDENTITY.$.offset! / 4) === NO_FUNCTION) return 0;
+    if (IDENTITY.VENDOR_ID.get(identity, -IDENTITY.$.offset! / 4) === NO_FUNCTION) return [];
     const header = yield* this.#word(first, HEADER_TYPE.$.offset!);
-    return HEADER_TYPE.MULTI_FUNCTION.isSet(header, -HEADER_TYPE.$.offset! / 4) ? FUNCTIONS : 1;
+    const isMultiFunction = HEADER_TYPE.MULTI_FUNCTION.isSet(header, -HEADER_TYPE.$.offset! / 4);
+    return Array.from({ length: isMultiFunction ? FUNCTIONS : 1 }, (_, n) => n);
   }
 
   *#identify(rid: number): Script<Identity | undefined> {
@@ -166,7 +170,7 @@ export class Pci {
     );
     if (isBridge) return yield* this.#takeBridge(fn);
     const sizes = yield* this.#bars.sizes(rid);
-    const single = sriovAt ? yield* this.#singleRoot(rid, sriovAt) : null;
+    const single = sriovAt ? yield* this.#singleRoot(rid, sriovAt, above?.ari === true) : null;
     const virtual = single?.sizes ?? [];
     const sriov = single && {
       at: sriovAt!,
@@ -192,7 +196,8 @@ export class Pci {
       this.#log.write(`pci ${fn.address}: its bus numbers ${secondary}-${subordinate} cannot be; it is skipped`);
       return [];
     }
-    const bridge: PciBridge = { ...fn, secondary, subordinate };
+    const ari = yield* forwardAllFunctions(this.#bus, fn.rid, fn.portType, secondary << 8);
+    const bridge: PciBridge = { ...fn, secondary, subordinate, ari };
     this.bridges.push(bridge);
     const inside = yield* this.#scan(secondary, bridge);
     return [{ kind: 'bridge', bridge, inside, ...windowFor(inside) }];
@@ -234,9 +239,14 @@ export class Pci {
   }
 
   /** How many virtual functions there can be, and what each has: with pages of 4 KiB, and none of them enabled. */
-  *#singleRoot(rid: number, at: number): Script<{ readonly total: number; readonly sizes: BarSize[] }> {
+  *#singleRoot(rid: number, at: number, ari: boolean): Script<{ readonly total: number; readonly sizes: BarSize[] }> {
     const { $, TOTAL_VFS } = SRIOV_CAPABILITY;
-    yield* this.#bus.configWrite(rid, at + VF_CONTROL, 2, 0);
+    yield* this.#bus.configWrite(
+      rid,
+      at + VF_CONTROL,
+      2,
+      encode(SRIOV_CAPABILITY, { ARI_CAPABLE_HIERARCHY: ari ? 1 : 0 })[2]!,
+    );
     yield* this.#bus.configWrite(rid, at + VF_PAGE_SIZE, 4, 1);
     const words = new Uint32Array($.words);
     words[3] = (yield* this.#word(rid, at + 0x0c))[0]!;

@@ -51,20 +51,23 @@ export class VirtualFunctions {
     const { sriov, rid } = device;
     if (sriov === null || !this.#enabled.delete(device)) return;
     this.#changing.add(device);
-    yield* this.#control(rid, sriov, false);
+    yield* this.#control(device, sriov, false);
     yield AFTER_DISABLE;
     yield* this.#bus.configWrite(rid, sriov.at + NUM_VFS * 4, 2, 0);
     this.#changing.delete(device);
   }
 
   *#enable(device: PciDevice, sriov: SingleRoot, count: number): Script<readonly PciDevice[] | number> {
-    const { rid } = device;
+    const { rid, above } = device;
     yield* this.#bus.configWrite(rid, sriov.at + NUM_VFS * 4, 2, count);
     const functions = yield* this.#describe(device, sriov, count);
     // Only buses that lead to the device can have functions of it.
-    const last = device.above?.subordinate ?? rid >>> 8;
+    const last = above?.subordinate ?? rid >>> 8;
     if (functions.some((fn) => fn.rid <= rid || fn.rid >>> 8 > last)) return -EINVAL;
-    yield* this.#control(rid, sriov, true);
+    // And without ARI only eight function numbers on its own bus.
+    const isElsewhere = (fn: PciDevice) => fn.rid >>> 8 === rid >>> 8 && fn.rid >>> 3 !== rid >>> 3;
+    if (above?.ari !== true && functions.some(isElsewhere)) return -EINVAL;
+    yield* this.#control(device, sriov, true);
     yield AFTER_ENABLE;
     this.#enabled.set(device, functions);
     this.#log.write(`pci ${device.address}: ${count} virtual functions from ${functions[0]!.address} on`);
@@ -94,9 +97,10 @@ export class VirtualFunctions {
     });
   }
 
-  *#control(rid: number, { at }: SingleRoot, on: boolean): Script {
+  *#control({ rid, above }: PciDevice, { at }: SingleRoot, on: boolean): Script {
     const bit = on ? 1 : 0;
-    const words = encode(SRIOV_CAPABILITY, { VF_ENABLE: bit, VF_MEMORY_SPACE_ENABLE: bit });
+    const hierarchy = { ARI_CAPABLE_HIERARCHY: above?.ari === true ? 1 : 0 };
+    const words = encode(SRIOV_CAPABILITY, { VF_ENABLE: bit, VF_MEMORY_SPACE_ENABLE: bit, ...hierarchy });
     yield* this.#bus.configWrite(rid, at + CONTROL * 4, 2, words[CONTROL]!);
   }
 }

@@ -16,8 +16,8 @@ export const DMA_ENGINE_MODEL = model(
       .default(DMA_ENGINE.deviceTlb),
     /** Page requests that it can have outstanding (PRI); only with a device-TLB. */
     pageRequests: whole(0, 4096).default(DMA_ENGINE.pageRequests),
-    /** Virtual functions that it can have (SR-IOV): dma0v0, dma0v1 and so on. */
-    vfs: whole(0, 7).default(DMA_ENGINE.vfs),
+    /** Virtual functions that it can have (SR-IOV): dma0v0, dma0v1 and so on. More than 7 only behind a port. */
+    vfs: whole(0, 1024).default(DMA_ENGINE.vfs),
   },
   (engine, spec) => new DmaEngine(engine, spec),
 );

@@ -1,17 +1,22 @@
 /** Whether the places of a machine specification fit together, one sentence about each that does not. */
 import { quote } from '../input-error.ts';
-import { busOf, downstreamName, slotOf } from './plan.ts';
+import { busesBeyond, busOf, downstreamName, lastFunction, slotOf } from './plan.ts';
 
 interface Placed {
   readonly name: string;
   readonly at: string;
 }
 
+interface PlacedDevice extends Placed {
+  /** Virtual functions. */
+  readonly vfs?: number;
+}
+
 export interface Places {
   readonly rootPorts: readonly Placed[];
   readonly switches: readonly (Placed & { readonly ports: number })[];
   readonly bridges: readonly Placed[];
-  readonly devices: readonly Placed[];
+  readonly devices: readonly PlacedDevice[];
 }
 
 type Path = readonly (string | number)[];
@@ -19,6 +24,7 @@ type Path = readonly (string | number)[];
 type Complain = (path: Path, expected: string) => void;
 
 const ROOT_BUS = '00';
+const LAST_FUNCTION = 7;
 const BUSES = 255;
 const LISTS = ['rootPorts', 'switches', 'bridges', 'devices'] as const;
 
@@ -29,9 +35,11 @@ export function checkPlaces(places: Places, complain: Complain): void {
     Array.from({ length: ports }, (_, i) => downstreamName(name, i)),
   );
   const ports = [...rootPorts.map(({ name }) => name), ...downstream];
-  const buses = ports.length + switches.length + bridges.length;
+  const beyond = ports.map((port) => Math.max(0, ...devices.filter(({ at }) => busOf(at) === port).map(busesBeyond)));
+  const buses = beyond.reduce((sum, count) => sum + count, ports.length + switches.length + bridges.length);
   if (buses > BUSES)
     complain(['switches'], `at most ${BUSES} buses behind ports, switches and bridges, and not ${buses}`);
+  checkVirtualFunctions(devices, ports, complain);
 
   rootPorts.forEach(({ at }, i) => {
     const path = ['rootPorts', i, 'at'];
@@ -80,6 +88,26 @@ function checkNames(places: Places, complain: Complain): void {
       for (const name of names) taken.add(name);
     });
   }
+}
+
+/** Virtual functions have the function numbers behind their device's own: as many as there are, and no one else's. */
+function checkVirtualFunctions(devices: Places['devices'], ports: readonly string[], complain: Complain): void {
+  devices.forEach((device, i) => {
+    const { name, at, vfs = 0 } = device;
+    if (vfs === 0) return;
+    const own = functionOf(at);
+    if (!ports.includes(busOf(at)) && own + vfs > LAST_FUNCTION) {
+      complain(['devices', i, 'vfs'], `at most ${LAST_FUNCTION - own}, as there is no port above with room for more`);
+    }
+    devices.forEach((other, j) => {
+      if (slotOf(other.at) !== slotOf(at) || functionOf(other.at) <= own || functionOf(other.at) > own + vfs) return;
+      complain(['devices', j, 'at'], `a function number that no virtual function of ${quote(name)} has`);
+    });
+  });
+}
+
+function functionOf(at: string): number {
+  return lastFunction({ at }) & LAST_FUNCTION;
 }
 
 /** A kernel looks for other functions only where function 0 answers. */

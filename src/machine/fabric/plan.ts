@@ -37,7 +37,8 @@ export function planBuses({
   rootPorts,
   switches,
   bridges,
-}: Pick<MachineSpec, 'rootPorts' | 'switches' | 'bridges'>): Plan {
+  devices,
+}: Pick<MachineSpec, 'rootPorts' | 'switches' | 'bridges' | 'devices'>): Plan {
   const buses = new Map<string, BusNumbers>();
   let last = 0;
   /** Numbers the bus behind the bridge `name`, and then what `inside` does. */
@@ -48,6 +49,8 @@ export function planBuses({
   };
   const port = (name: string, requester: number): void =>
     number(name, requester, (bus) => {
+      // Virtual functions beyond the last function number of a bus have the next buses.
+      last += Math.max(0, ...devices.filter(({ at }) => busOf(at) === name).map(busesBeyond));
       for (const below of switches.filter(({ at }) => busOf(at) === name)) {
         number(below.name, requesterId(bus, 0, 0), (inner) => {
           for (let i = 0; i < below.ports; i++) port(downstreamName(below.name, i), requesterId(inner, i, 0));
@@ -64,7 +67,9 @@ export function planBuses({
   });
   const pathTo = (requester: number): DevicePath => {
     const hop = [(requester >>> 3) & 31, requester & 7] as const;
-    const above = [...buses.values()].find(({ secondary }) => secondary === requester >>> 8);
+    const bus = requester >>> 8;
+    const leading = [...buses.values()].filter(({ secondary, subordinate }) => secondary <= bus && bus <= subordinate);
+    const above = leading.sort((a, b) => b.secondary - a.secondary)[0];
     return above === undefined ? [hop] : [...pathTo(above.requester), hop];
   };
   const requesterOf = (at: string) => onBus(buses.get(busOf(at))?.secondary ?? 0, at);
@@ -74,6 +79,16 @@ export function planBuses({
 function onBus(bus: number, at: string): number {
   const [device, fn] = at.slice(at.indexOf(':') + 1).split('.');
   return requesterId(bus, Number.parseInt(device!, 16), Number(fn));
+}
+
+/** Buses that a device has beside the one it stands on. */
+export function busesBeyond(device: { readonly at: string; readonly vfs?: number }): number {
+  return lastFunction(device) >>> 8;
+}
+
+/** The number of a device's last function on its bus, or how far that lies beyond it; with none but itself, its own. */
+export function lastFunction({ at, vfs = 0 }: { readonly at: string; readonly vfs?: number }): number {
+  return (onBus(0, at) & 0xff) + vfs;
 }
 
 /** The bus of a place, by the name of the port above it. */
