@@ -72,6 +72,11 @@ export class Capabilities {
     this.protectsRemapped = this.major >= REVISION.PROTECTS_REMAPPED;
   }
 
+  /** The status of a switch waits for the memory requests before it. */
+  get drains(): boolean {
+    return this.alwaysDrains || this.has('DRD') || this.has('DWD');
+  }
+
   /** True when a one-bit field of CAP or ECAP is set. */
   has(name: FlagName): boolean {
     return this.value(name) !== 0;

@@ -3,7 +3,7 @@
  * and the entry says what is delivered to whom, or where the interrupt is posted.
  *
  * Needs: the capabilities, the size of the interrupt entry cache. Offers: `walk` for one message; `setTable`,
- * `setEnabled` and `compatibilityPasses` for the commands of GCMD; `invalidate` for the queue.
+ * `enabled`, `setEnabled` and `compatibilityPasses` for the commands of GCMD; `invalidate` for the queue.
  *
  * Delivery modes 011b and 110b, which the specification does not define, are delivered as they stand.
  */
@@ -112,7 +112,10 @@ export class InterruptRemapper {
     if (this.#has('ESIRTPS')) this.#clear();
   }
 
-  /** GSTS.IRES. */
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
   setEnabled(enabled: boolean): void {
     if (this.#enabled && !enabled && this.#has('ESIRTPS')) this.#clear();
     this.#enabled = enabled;

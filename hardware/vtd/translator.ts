@@ -93,6 +93,10 @@ export class Translator {
     this.hostPermissions = new HostPermissionTable(capabilities, era, spec.hostPermissionCache ?? null);
   }
 
+  get enabled(): boolean {
+    return this.#enabled;
+  }
+
   set enabled(enabled: boolean) {
     this.#enabled = enabled;
     this.#plain = enabled && translates(this.#root, this.capabilities) ? this.iotlb : null;

@@ -3,9 +3,8 @@
  *
  * Needs: physical memory; `raiseMsi` for its own interrupts; `run`, which carries a walk out (at once, unless the unit
  * stands in a timed machine). Offers: its register page (`read`, `write`), `translate` for a request that is answered
- * at once, `walk` for one that is answered step by step, `report` for the fault of a walked request.
- *
- * Not acted on: see the end of spec/index.ts.
+ * at once, `walk` for one that is answered step by step, `report` for the fault of a walked request. What it does not act
+ * on stands in spec/not-acted-on.ts.
  */
 import { highOf, joinHalves, lowOf, type RegisterFile } from '../bits/index.ts';
 import {
@@ -153,6 +152,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       invalidator: this.invalidator,
       interrupts: this.#interrupts,
       faults: this.#faults,
+      start: this.#start,
       startQueue: () => this.#queue.kick(this.#start),
       abortWaits: () => this.#queue.abortWaits(),
     });
@@ -271,7 +271,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.#faults.rewind();
     this.translator.enabled = false;
     this.#interrupts.reset();
-    this.#command.latchRootTable();
+    this.#command.reset();
   }
 
   /** Work of the unit, whose memory accesses are counted while something is. */

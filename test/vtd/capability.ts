@@ -17,6 +17,7 @@ export interface Capability {
   nfr?: number;
   mamv?: number;
   pi?: boolean;
+  drain?: boolean;
   esirtps?: boolean;
   esrtps?: boolean;
   qi?: boolean;
@@ -58,6 +59,7 @@ export interface Capability {
 
 /** 48-bit, three and four levels, all page sizes, everything of legacy mode that a unit can have. */
 const USUAL = {
+  drain: true,
   major: 1,
   nd: 6,
   plmr: false,
@@ -129,8 +131,8 @@ export function capabilities(wanted: Capability = {}): IntelCapabilities {
     at(39, c.psi) |
     (BigInt(c.nfr - 1) << 40n) |
     (BigInt(c.mamv) << 48n) |
-    at(54, true) |
-    at(55, true) |
+    at(54, c.drain) |
+    at(55, c.drain) |
     at(56, c.fs1gp) |
     at(59, c.pi) |
     at(60, c.fs5lp) |

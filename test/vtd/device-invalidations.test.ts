@@ -273,7 +273,6 @@ describe('A wait descriptor with PD', () => {
     put(DIRECTORY, [PASIDS | 1n]);
     put(PASIDS + BigInt(PASID) * 64n, pasidWords({}));
     const work: Walk[] = [];
-    unit.run = (walk) => work.push(walk);
     for (const [offset, value] of [
       [REG.RTADDR, ROOT | 0x400n],
       [REG.IQA, QUEUE | 0x800n],
@@ -281,6 +280,7 @@ describe('A wait descriptor with PD', () => {
     ] as const)
       unit.write(offset, 8, value);
     for (const command of [SRTP, TE, TE | QIE]) unit.write(REG.GCMD, 4, command);
+    unit.run = (walk) => work.push(walk);
     const submit = (flags: bigint): void => {
       put(QUEUE, [...wait(flags, 7, STATUS), 0n, 0n]);
       unit.write(REG.IQT, 8, 0x20n);
