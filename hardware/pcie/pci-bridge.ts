@@ -111,8 +111,13 @@ export class PciBridge implements Component<null, PciBridgeState> {
   #rise(tlp: Tlp): void {
     const status = this.#bridge.judge(tlp);
     if (status !== CompletionStatus.SUCCESSFUL) this.#refuse(this.#bus, tlp, status);
-    else if (tlp.isMemoryRequest && this.#bridge.contains(tlp)) this.#up.push(tlp, this.#busEgress);
-    else this.#up.push(tlp, this.#egress);
+    else this.#up.push(tlp, this.#isForBus(tlp) ? this.#busEgress : this.#egress);
+  }
+
+  /** What a device asks of another on the bus, or answers it: above, that one has another name. */
+  #isForBus(tlp: Tlp): boolean {
+    if (tlp.creditClass === CreditClass.COMPLETION) return this.#bridge.leadsTo(tlp.requester);
+    return tlp.isMemoryRequest && this.#bridge.contains(tlp);
   }
 
   /** From above. */

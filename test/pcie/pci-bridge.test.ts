@@ -121,6 +121,14 @@ describe('A bridge to a conventional bus', () => {
     expect(seen).toEqual([]);
   });
 
+  it('passes what one device answers another back to the bus', () => {
+    const { transfer, run, root, seen } = conventionalBus();
+    run(root.mmioWrite(bar(1) + BUFFER_OFFSET, 8, 0x5678n));
+    expect(transfer(0, bar(1) + BUFFER_OFFSET, START_READ, 8) & (DONE | ERROR)).toBe(DONE);
+    expect(run(root.mmioRead(bar(0) + BUFFER_OFFSET, 8))).toBe(0x5678n);
+    expect(seen).toEqual([]);
+  });
+
   it('lets nothing up while its Bus Master Enable is 0', () => {
     const { transfer, configure, root } = conventionalBus();
     configure(BRIDGE, 0x04, 2, 0b010);
