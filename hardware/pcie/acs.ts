@@ -18,12 +18,13 @@ export type Way = 'across' | 'up' | 'blocked' | 'nobody';
  */
 export function redirect(acs: AccessControl | null, tlp: Tlp, target: number, isBack: boolean): Way {
   const has = (service: number) => acs?.has(service) === true;
+  // Requests and completions alike that a port below has redirected.
+  if (isBack) return has(AcsBit.UPSTREAM_FORWARDING) ? 'up' : 'nobody';
   if (tlp.creditClass === CreditClass.COMPLETION) {
     // Redirected are completions whose order counts.
     const isRelaxed = (tlp.attributes & Attribute.RELAXED_ORDERING) !== 0;
-    return has(AcsBit.COMPLETION_REDIRECT) && !isRelaxed ? 'up' : isBack ? 'nobody' : 'across';
+    return has(AcsBit.COMPLETION_REDIRECT) && !isRelaxed ? 'up' : 'across';
   }
-  if (isBack) return has(AcsBit.UPSTREAM_FORWARDING) ? 'up' : 'nobody';
   if (!tlp.isMemoryRequest) return has(AcsBit.REQUEST_REDIRECT) ? 'up' : 'across';
   if (tlp.addressType === AddressType.TRANSLATED && has(AcsBit.DIRECT_TRANSLATED)) return 'across';
   const isRedirected = has(AcsBit.REQUEST_REDIRECT);

@@ -189,6 +189,29 @@ describe('What comes from below', () => {
   });
 });
 
+describe('What answers a request that was forwarded upstream', () => {
+  it('goes up by the same port with Upstream Forwarding, whatever Completion Redirect and Relaxed Ordering say', () => {
+    const { UPSTREAM_FORWARDING, COMPLETION_REDIRECT } = AcsBit;
+    for (const enabled of [UPSTREAM_FORWARDING, UPSTREAM_FORWARDING | COMPLETION_REDIRECT]) {
+      const tree = new Tree(ALL).bringUp();
+      tree.configure(portOf(0), acsAt(tree, portOf(0)) + 6, 2, enabled);
+      tree.watch((tlp) => tlp.kind === TlpKind.COMPLETION_DATA && tlp.requester === ridOf(0));
+      expect(tree.transfer(0, BigInt(buffer(0)), START_READ) & DONE).toBe(DONE);
+      expect(tree.way).toEqual(['port 0 upstream', 'root port upstream', 'root port downstream', 'port 0 downstream']);
+    }
+  });
+
+  it('is nobody’s without it: Completion Redirect is about other ports', () => {
+    const tree = new Tree(ALL).bringUp();
+    tree.configure(portOf(0), acsAt(tree, portOf(0)) + 6, 2, AcsBit.COMPLETION_REDIRECT);
+    const { bottom } = tree.links.find(({ name }) => name === 'port 0')!;
+    tree.watch((tlp) => tlp.kind === TlpKind.COMPLETION);
+    bottom.send(bottom.take().answer(ridOf(0), 0, ridOf(0), 0, 4));
+    tree.engine.run();
+    expect(tree.way).toEqual(['port 0 upstream']);
+  });
+});
+
 describe('A switch', () => {
   it('gives everything back: no TLP and no credit is lost', () => {
     const tree = new Tree(ALL).bringUp();
