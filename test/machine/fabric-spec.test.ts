@@ -162,6 +162,13 @@ describe.each(['intel-fabric', 'amd-fabric'])('The machine %s', (machine) => {
     for (const { bars } of kernel.devices) expect(bars.size).toBe(1);
   });
 
+  it('has a name for each link, which is what the link leads to.', () => {
+    const links = Object.keys(built.snapshot()).filter((name) => name.startsWith('link '));
+    expect(links).toEqual(
+      ['dma0', 'dma1', 'switch0', 'dma2', 'dma3', 'bridge0', 'pci0+pci1'].map((name) => `link ${name}`),
+    );
+  });
+
   it('has the groups that its ports make.', () => {
     const groups = kernel.iommu.groups.map(({ devices }) => devices.map(({ rid }) => nameOf.get(rid)).join(' '));
     expect(groups.sort()).toEqual(['dma0', 'dma1', 'dma2', 'dma3', 'pci0 pci1']);

@@ -40,13 +40,18 @@ export interface Fabric {
   reset(): void;
 }
 
-type SwitchSpec = MachineSpec['switches'][number];
-type LinkSpec = MachineSpec['link'];
+/** The part of a machine specification that says what the fabric is made of. */
+export type FabricSpec = Pick<MachineSpec, 'rootPorts' | 'switches' | 'bridges' | 'link' | 'seed'> & {
+  readonly devices: readonly { readonly name: string; readonly at: string }[];
+};
+
+type SwitchSpec = FabricSpec['switches'][number];
+type LinkSpec = FabricSpec['link'];
 
 export function buildFabric(
   engine: Engine,
   root: RootComplex,
-  spec: MachineSpec,
+  spec: FabricSpec,
   plan: Plan,
   devices: ReadonlyMap<string, Device>,
 ): Fabric {
@@ -61,12 +66,12 @@ class FabricBuilder implements Fabric {
   readonly switches = new Map<string, Switch | PciBridge>();
   readonly #engine: Engine;
   readonly #root: RootComplex;
-  readonly #spec: MachineSpec;
+  readonly #spec: FabricSpec;
   readonly #plan: Plan;
   readonly #devices: ReadonlyMap<string, Device>;
   readonly #endpoints: Endpoint[] = [];
 
-  constructor(engine: Engine, root: RootComplex, spec: MachineSpec, plan: Plan, devices: ReadonlyMap<string, Device>) {
+  constructor(engine: Engine, root: RootComplex, spec: FabricSpec, plan: Plan, devices: ReadonlyMap<string, Device>) {
     this.#engine = engine;
     this.#root = root;
     this.#spec = spec;
@@ -146,8 +151,9 @@ class FabricBuilder implements Fabric {
   }
 
   #addPciBridge(name: string, end: LinkEnd): void {
-    const bus = this.#root.link(this.#wire(this.#spec.link), name);
-    this.links.push({ link: bus, above: name, below: namesOf(this.#functionsOn(name)) });
+    const below = namesOf(this.#functionsOn(name));
+    const bus = this.#root.link(this.#wire(this.#spec.link), below);
+    this.links.push({ link: bus, above: name, below });
     const bridge = this.#bridge(name, 'PCI bridge', { fn: 0 });
     this.switches.set(name, new PciBridge(name, { bridge, end }, bus.top));
     this.#endpoints.push(new Endpoint(this.#engine, bus.bottom, this.#functionsOn(name)));
