@@ -83,7 +83,10 @@ export class TransactionQueue {
   #sweeping = false;
   #again = false;
 
-  /** `sent` is told of each TLP just before its egress gets it: its credit goes back to whom it came from. */
+  /**
+   * `sent` is told of each TLP when its egress has got it: its credits go back to whom it came from. Not before, as they
+   * may let somebody else send by the same egress at once.
+   */
   constructor(sent: (tlp: Tlp) => void) {
     this.#sent = sent;
   }
@@ -133,8 +136,8 @@ export class TransactionQueue {
       const tlp = this.#tlps[i]!;
       const egress = this.#egresses[i]!;
       if (egress.canSend(tlp) && this.#passes(tlp, kept)) {
-        this.#sent(tlp);
         egress.send(tlp);
+        this.#sent(tlp);
       } else {
         this.#tlps[kept] = tlp;
         this.#egresses[kept] = egress;

@@ -135,11 +135,24 @@ describe('The ordering table', () => {
 });
 
 describe('A queue of transactions', () => {
-  it('sends at once what nothing is in the way of, after giving its credit back', () => {
+  it('sends at once what nothing is in the way of, and then gives its credit back', () => {
     const seen: string[] = [];
     const queue = new TransactionQueue(() => seen.push('credit'));
     queue.push(KINDS['MRd']!(), { canSend: () => true, send: () => seen.push('sent') });
-    expect([queue.length, seen]).toEqual([0, ['credit', 'sent']]);
+    expect([queue.length, seen]).toEqual([0, ['sent', 'credit']]);
+  });
+
+  it('has used the credit of its egress when its own goes back, which may let another queue send there', () => {
+    const { queue: other, egress, sent } = bench();
+    egress.offer(other, 'CAS');
+    const queue = new TransactionQueue(() => other.pump());
+    egress.offer(queue, 'MRd');
+    egress.credits = [0, 1, 0];
+    queue.pump();
+    expect([sent, egress.credits]).toEqual([['MRd'], [0, 0, 0]]);
+    egress.credits = [0, 1, 0];
+    other.pump();
+    expect(sent).toEqual(['MRd', 'CAS']);
   });
 
   it('lets posted requests and completions pass blocked non-posted requests, and these keep their order', () => {
