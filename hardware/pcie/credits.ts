@@ -7,10 +7,14 @@
 import type { CreditType } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
 
-/** By type; null, or nothing said, is infinite. */
+/**
+ * By type; null, or nothing said, is infinite. Infinite headers are as many as a counter of credits has with the largest
+ * scale, 12 bits: so what a link and its receiver hold has a bound, whatever comes faster than it leaves.
+ */
 export type CreditLimits = { readonly [type in CreditType]?: number | null };
 
 const CLASSES = 3;
+const MOST_HEADERS = 2 ** 12;
 
 export class Credits {
   readonly #owner: string;
@@ -28,7 +32,7 @@ export class Credits {
   constructor(owner: string, limits: CreditLimits) {
     this.#owner = owner;
     const { PH, NPH, CPLH, PD, NPD, CPLD } = limits;
-    this.#headerLimits = Float64Array.of(...[PH, NPH, CPLH].map((limit) => this.#checked(limit)));
+    this.#headerLimits = Float64Array.of(...[PH, NPH, CPLH].map((limit) => this.#checked(limit ?? MOST_HEADERS)));
     this.#dataLimits = Float64Array.of(...[PD, NPD, CPLD].map((limit) => this.#checked(limit)));
     this.#headers = this.#headerLimits.slice();
     this.#data = this.#dataLimits.slice();
@@ -77,9 +81,8 @@ export class Credits {
   /** All credits are there again; those of TLPs that are still held do not come back a second time. Nobody is waiting. */
   renew(): void {
     for (let creditClass = 0; creditClass < CLASSES; creditClass++) {
-      const headers = this.#headerLimits[creditClass]!;
       const data = this.#dataLimits[creditClass]!;
-      if (headers !== Infinity) this.#staleHeaders[creditClass]! += headers - this.#headers[creditClass]!;
+      this.#staleHeaders[creditClass]! += this.#headerLimits[creditClass]! - this.#headers[creditClass]!;
       if (data !== Infinity) this.#staleData[creditClass]! += data - this.#data[creditClass]!;
     }
     this.#fill();

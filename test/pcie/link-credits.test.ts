@@ -33,6 +33,14 @@ describe('Credits of a link', () => {
     expect(link.bottom.canSend(next)).toBe(allowed);
   });
 
+  it('are never endless: nobody can send without end to who releases nothing', () => {
+    const { link } = open({ credits: {} });
+    let sent = 0;
+    for (; link.bottom.canSend(posted(4)); sent++) link.bottom.send(link.bottom.take().memoryWrite(RID, 0, 0x1000, 4));
+    expect(sent).toBe(4096);
+    expect([read, completion].map((tlp) => link.bottom.canSend(tlp))).toEqual([true, true]);
+  });
+
   it('come back with UpdateFC, when the link has that delay', () => {
     const opened = open({ credits: { PH: 1 }, updateFc: 70 });
     const { engine, link, arrived } = opened;
