@@ -19,7 +19,7 @@ export default scenario({
   ],
   next: [
     'Which devices does Linux trust with ATS? Look for “untrusted” in its PCI code.',
-    'What does Translation Blocking at the port above the device do to an honest device with ATS?',
+    'What does Translation Blocking at the port above the device do to an honest device with ATS? 32-translation-blocking tells.',
   ],
   machine: 'intel-scalable',
   needs: ['ats', 'pasid'],

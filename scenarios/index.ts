@@ -12,6 +12,7 @@ import peerToPeer from './20-peer-to-peer.ts';
 import virtualFunctions from './21-virtual-functions.ts';
 import forgedRequester from './30-forged-requester.ts';
 import forgedTranslation from './31-forged-translation.ts';
+import translationBlocking from './32-translation-blocking.ts';
 
 export const scenarios = [
   firstDma,
@@ -27,4 +28,5 @@ export const scenarios = [
   virtualFunctions,
   forgedRequester,
   forgedTranslation,
+  translationBlocking,
 ];

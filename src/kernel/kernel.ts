@@ -21,7 +21,7 @@ import type { IommuDriver } from './iommu/driver.ts';
 import { attachDirect, type DirectRun, Iommu } from './iommu/iommu.ts';
 import { KernelLog } from './log.ts';
 import { PageAllocator } from './page-allocator.ts';
-import { groupsOf, Pci, type PciDevice, united, VirtualFunctions } from './pci/index.ts';
+import { blockTranslated, groupsOf, Pci, type PciDevice, united, VirtualFunctions } from './pci/index.ts';
 import { type CallProbe, Process } from './process.ts';
 import { UserPages } from './user-pages.ts';
 import { VfioDevice } from './vfio/device.ts';
@@ -146,6 +146,16 @@ export class Kernel {
     this.#devices = this.#devices.filter((one) => !functions.includes(one));
     yield* this.#virtual.disable(device);
     return 0;
+  }
+
+  /**
+   * Decides whether the port above a device blocks what the device says that it has translated (ACS Translation Blocking),
+   * for devices that nobody trusts: 0, -ENODEV, -EOPNOTSUPP when the port cannot. A device that keeps translations by then
+   * finds that nothing of it passes.
+   */
+  *blockTranslated(name: string, on: boolean): Script<number> {
+    const device = this.#deviceNamed(name);
+    return device === undefined ? -ENODEV : yield* blockTranslated(this.#bus, device, on);
   }
 
   /** Takes a function for a driver inside the kernel, by its address or name: -ENODEV, -EBUSY. */

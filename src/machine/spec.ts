@@ -24,9 +24,10 @@ export function resolveSpec(
   const written: unknown = typeof input === 'string' ? { preset: input } : input;
   if (!isPlain(written)) throw new InputError(`machine: expected an object, got ${show(written)}.`);
   const { preset = DEFAULT_PRESET, ...fields } = written;
-  let spec = merge(presetNamed(preset), fields);
-  for (const setting of settings) spec = withSetting(spec, setting);
-  return validate(spec);
+  const whole = validate(merge(presetNamed(preset), fields));
+  if (settings.length === 0) return whole;
+  // A setting may name what nobody has written: by then it has its default.
+  return validate(settings.reduce<unknown>(withSetting, whole));
 }
 
 function presetNamed(name: unknown): unknown {

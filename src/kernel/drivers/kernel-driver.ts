@@ -7,14 +7,14 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { EBUSY, EIO, ENODEV } from '../../uapi/index.ts';
+import { EBUSY, EIO, ENODEV, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
 import type { Interrupts } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
 import type { AttachOptions, DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
 import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import type { Pci, PciDevice } from '../pci/index.ts';
+import { isTranslatedBlocked, type Pci, type PciDevice } from '../pci/index.ts';
 import { enqueueAt, readRange, writeRange } from '../register-range.ts';
 import { DeviceInterrupts } from './device-interrupts.ts';
 import { type DeviceBuffer, DriverMemory } from './memory.ts';
@@ -128,12 +128,13 @@ export class KernelDriver {
 
   /**
    * Lets the device send PASIDs, keep translations, ask for pages. Before anything is attached: 0, -EBUSY, -EINVAL,
-   * -EOPNOTSUPP when device or IOMMU cannot.
+   * -EOPNOTSUPP when device or IOMMU cannot, or a port would block what the device has translated.
    */
   *permit(rights: DeviceRights): Script<number> {
     const refusal = yield* this.#features.refusal(rights);
     if (refusal < 0) return refusal;
     const { ats = false, pageRequests = 0 } = rights;
+    if (ats && isTranslatedBlocked(this.device)) return -EOPNOTSUPP;
     const result = this.#group.driver.prepare(this.device, { deviceTlb: ats, pageRequests: pageRequests > 0 });
     return result < 0 ? result : yield* this.#features.enable(rights);
   }

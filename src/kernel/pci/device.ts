@@ -26,9 +26,10 @@ export interface PciFunction {
   readonly acs: AccessControl | null;
 }
 
+/** Services of a port or function, as bits of `AcsBit`. */
 export interface AccessControl {
   readonly supported: number;
-  readonly enabled: number;
+  enabled: number;
 }
 
 export interface PciBridge extends PciFunction {

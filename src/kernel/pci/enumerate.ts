@@ -6,7 +6,6 @@
  */
 import { encode, hex } from '../../../hardware/bits/index.ts';
 import {
-  ACS_CAPABILITY,
   BUS_NUMBERS,
   CapabilityId,
   CLASS_REVISION,
@@ -24,18 +23,11 @@ import {
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { Bus, Range } from '../bus.ts';
 import type { KernelLog } from '../log.ts';
+import { switchAccessControlOn } from './access-control.ts';
 import { chainedFunctions, forwardAllFunctions } from './ari.ts';
 import { type BarSize, BaseAddresses } from './base-addresses.ts';
 import { findCapability, findExtendedCapabilities } from './capabilities.ts';
-import {
-  type AccessControl,
-  bridgesAbove,
-  formatRid,
-  type PciBridge,
-  type PciDevice,
-  type PciFunction,
-  WANTED_SERVICES,
-} from './device.ts';
+import { bridgesAbove, formatRid, type PciBridge, type PciDevice, type PciFunction } from './device.ts';
 import { requesterOf } from './groups.ts';
 import { AddressRoom, inOrder, type Need, windowFor } from './windows.ts';
 
@@ -163,7 +155,7 @@ export class Pci {
       ...identity,
       above,
       portType: asks ? yield* this.#portType(rid) : null,
-      acs: acsAt ? yield* this.#switchAccessControlOn(rid, acsAt) : null,
+      acs: acsAt ? yield* switchAccessControlOn(this.#bus, rid, acsAt) : null,
     };
     this.#log.write(
       `pci ${fn.address}: ${hex(fn.vendor, 4)}:${hex(fn.device, 4)} class ${hex(fn.classCode, 6)}${isBridge ? ', a bridge' : ''}`,
@@ -256,15 +248,6 @@ export class Pci {
   *#portType(rid: number): Script<number | null> {
     const at = yield* findCapability(this.#bus, rid, CapabilityId.PCI_EXPRESS);
     return at === 0 ? null : PCIE_CAPABILITY.PORT_TYPE.get(yield* this.#word(rid, at));
-  }
-
-  /** Switches on what isolates, as far as it is there. */
-  *#switchAccessControlOn(rid: number, at: number): Script<AccessControl> {
-    const words = Uint32Array.of(0, (yield* this.#word(rid, at + 4))[0]!);
-    const supported = ACS_CAPABILITY.SUPPORTED.get(words);
-    const enabled = supported & WANTED_SERVICES;
-    yield* this.#bus.configWrite(rid, at + 6, 2, enabled);
-    return { supported, enabled };
   }
 
   *#word(rid: number, offset: number): Script<Uint32Array> {
