@@ -1,176 +1,32 @@
 /**
- * Without ATS in the IOMMU's entry, a device behind ports with access control reaches nothing outside its mappings, whatever it
- * sends: memory of others, pages that it may only read, registers and buffers of other devices.
+ * A device behind ports with access control reaches nothing outside its mappings, whatever it sends (memory of others, pages
+ * that it may only read, registers and buffers of other devices), without ATS in the IOMMU's entry, or where something
+ * limits what it says that it has translated.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildMachine, type KernelDriver, type Machine, type Script } from '../../src/index.ts';
-import { registersOf } from '../../src/machine/index.ts';
-import { type Attack, DmaEngineDriver, MaliciousDriver } from '../../src/user/index.ts';
+import { Arena, attacks, type Grants, PAGE } from './arena.ts';
 
-const FABRIC = {
-  rootPorts: [
-    { name: 'port0', at: '00:1c.0' },
-    { name: 'port1', at: '00:1d.0' },
-  ],
-  switches: [{ name: 'switch0', at: 'port0:00.0', ports: 2 }],
-  bridges: [],
-  devices: [
-    { name: 'evil0', model: 'malicious' as const, at: 'switch0-0:00.0' },
-    { name: 'dma0', model: 'dma-engine' as const, at: 'switch0-1:00.0' },
-    { name: 'dma1', model: 'dma-engine' as const, at: 'port1:00.0' },
-  ],
-};
+const BLOCKED: Grants = { ats: true, translationBlocking: true };
 
-const PAGE = 4096;
-/** I/O virtual pages: of what the device may write, of what it may only read, and of what each other device has. */
-const OWN = 0x100;
-const READABLE = 0x101;
-const OTHERS = 0x200;
-const VICTIMS = ['dma0', 'dma1'];
-const VICTIM_PAGES = 4;
-const IOMMU_REGISTERS = 0xfed9_0000;
-
-/** Where it hurts: places that an attacker would guess, as indexes into what the machine has. */
-const attacks = fc.array(
-  fc.record({
-    kind: fc.constantFrom<Attack['kind']>(
-      'MEMORY_READ',
-      'MEMORY_WRITE',
-      'FETCH_ADD',
-      'SWAP',
-      'COMPARE_AND_SWAP',
-      'DEFERRABLE_WRITE',
-      'COMPLETION',
-      'COMPLETION_DATA',
-      'CONFIG_WRITE_0',
-      'CONFIG_WRITE_1',
-      'MESSAGE',
-      'MESSAGE_DATA',
-    ),
-    place: fc.nat(),
-    offset: fc.nat(PAGE - 1),
-    length: fc.constantFrom(0, 1, 4, 8, 16, 64, 128, 500, 4096),
-    addressType: fc.nat(3),
-    requester: fc.option(fc.nat(), { nil: undefined }),
-    tag: fc.nat(1023),
-    pasid: fc.option(fc.constantFrom(0, 1, 7, 0xfffff), { nil: undefined }),
-    privileged: fc.boolean(),
-    execute: fc.boolean(),
-    attributes: fc.nat(7),
-    trafficClass: fc.nat(7),
-    routing: fc.nat(7),
-    messageCode: fc.constantFrom(1, 2, 4, 5, 0x20, 0x30, 0x33, 0x7f),
-    count: fc.constantFrom(1, 1, 3, 20),
-  }),
-  { minLength: 1, maxLength: 12 },
-);
-
-interface Victim {
-  readonly driver: KernelDriver;
-  readonly buffer: ReturnType<KernelDriver['memory']['allocate']> & object;
-}
-
-/** A number that stands for success, or what was asked for. */
-function ok<T>(value: T | number): T {
-  if (typeof value === 'number' && value < 0) throw new Error(`errno ${value}`);
-  return value as T;
-}
-
-class Arena {
-  readonly machine: Machine;
-  readonly evil: MaliciousDriver;
-  readonly owner: KernelDriver;
-  readonly readable;
-  readonly victims: readonly Victim[];
-
-  constructor(preset: string, ats = false) {
-    this.machine = buildMachine({ preset, ...FABRIC });
-    this.run(this.machine.boot());
-    this.owner = this.#take('evil0');
-    if (ats) ok(this.run(this.owner.permit({ ats })));
-    this.evil = new MaliciousDriver(registersOf(this.owner, 0));
-    const own = this.#buffer(this.owner, 1);
-    this.readable = this.#buffer(this.owner, 1);
-    this.victims = VICTIMS.map((name) => {
-      const driver = this.#take(name);
-      const buffer = this.#buffer(driver, VICTIM_PAGES);
-      this.#space(driver, [OTHERS, buffer, true]);
-      return { driver, buffer };
-    });
-    this.#space(this.owner, [OWN, own, true], [READABLE, this.readable, false]);
-  }
-
-  readonly run = <T>(script: Script<T>): T => {
-    const result = this.machine.engine.runUntilDone(this.machine.engine.spawn(script, 'test'));
-    this.machine.engine.run();
-    return result;
-  };
-
-  /** Addresses worth a try. */
-  get places(): bigint[] {
-    const frames = this.victims.flatMap(({ buffer }) => [...buffer.frames]).concat([...this.readable.frames]);
-    const bars = this.victims.flatMap(({ driver }) => [...driver.device.bars.values()].map(({ address }) => address));
-    const pages = [OWN, READABLE, OTHERS, 0x102, 0, 0x100, ...frames];
-    const registers = bars.flatMap((bar) => [bar, bar + 0x1000]).concat([IOMMU_REGISTERS]);
-    return [...pages.map((page) => BigInt(page) * BigInt(PAGE)), ...registers.map(BigInt), 1n << 40n, (1n << 63n) + 7n];
-  }
-
-  /** Everything that is none of the attacker's business. */
-  get treasure(): unknown {
-    const parts = this.machine.snapshot();
-    return {
-      memory: this.victims.map(({ driver, buffer }) => driver.memory.read(buffer, 0, VICTIM_PAGES * PAGE)),
-      readable: this.owner.memory.read(this.readable, 0, PAGE),
-      devices: VICTIMS.map((name) => parts[name]),
-    };
-  }
-
-  /** A device that nobody disturbed reads its own page. */
-  lives({ driver, buffer }: Victim): boolean {
-    const engine = new DmaEngineDriver(registersOf(driver, 0));
-    const read = this.run(engine.read(BigInt(OTHERS * PAGE), 64));
-    return read.ok && read.data.every((byte, i) => byte === driver.memory.read(buffer, i, 1)[0]);
-  }
-
-  #take(name: string): KernelDriver {
-    const driver = ok(this.machine.kernel.driver(name));
-    this.run(driver.setBusMaster(true));
-    return driver;
-  }
-
-  #buffer(driver: KernelDriver, pages: number) {
-    const buffer = ok(driver.memory.allocate(pages));
-    const bytes = Uint8Array.from({ length: pages * PAGE }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
-    driver.memory.write(buffer, 0, bytes);
-    return buffer;
-  }
-
-  #space(driver: KernelDriver, ...mappings: [number, Victim['buffer'], boolean][]): void {
-    const domain = ok(this.run(driver.domain()));
-    for (const [page, buffer, write] of mappings) {
-      ok(this.run(driver.map(domain, page as never, buffer, { read: true, write })));
-    }
-    ok(this.run(driver.attach(domain)));
-  }
-}
-
-describe.each(['intel-legacy', 'intel-scalable', 'amd-v1', 'amd-full'])('On %s a device without ATS', (preset) => {
+describe.each<[string, string, Grants]>([
+  ['intel-legacy', 'without ATS', {}],
+  ['intel-scalable', 'without ATS', {}],
+  ['amd-v1', 'without ATS', {}],
+  ['amd-full', 'without ATS', {}],
+  ['intel-scalable', 'with ATS behind a port that blocks translated requests', BLOCKED],
+  ['amd-v1', 'with ATS behind a port that blocks translated requests', BLOCKED],
+  ['amd-full', 'with ATS behind a port that blocks translated requests', BLOCKED],
+  ['amd-zen4', 'with ATS behind a port that blocks translated requests', BLOCKED],
+])('On %s a device %s', (preset, _, grants) => {
   it('reaches nothing outside its mappings, whatever it sends', { timeout: 120_000 }, () => {
-    const arena = new Arena(preset);
-    const { places, treasure } = arena;
-    const ids = [...arena.machine.requesters.values(), 0, 2, 0xffff];
-    const data = new Uint8Array(PAGE).fill(0xee);
+    const arena = new Arena(preset, grants);
+    const { treasure } = arena;
     fc.assert(
       fc.property(attacks, (program) => {
-        for (const { place, offset, requester, ...attack } of program) {
-          const address = places[place % places.length]! + BigInt(offset & -4);
-          const target = ids[place % ids.length]!;
-          const forged = requester === undefined ? undefined : ids[requester % ids.length]!;
-          const byteCount = attack.length;
-          arena.run(arena.evil.send({ ...attack, data, address, target, requester: forged, byteCount }, 4000));
-        }
+        arena.suffer(program);
         expect(arena.treasure).toEqual(treasure);
+        expect(arena.loot).toBe(false);
       }),
       { numRuns: 12 },
     );
@@ -178,12 +34,29 @@ describe.each(['intel-legacy', 'intel-scalable', 'amd-v1', 'amd-full'])('On %s a
   });
 });
 
-describe.each(['intel-scalable', 'amd-full'])('On %s a device with ATS', (preset) => {
+describe.each(['intel-scalable', 'amd-v1', 'amd-full', 'amd-zen4'])('On %s a device with ATS', (preset) => {
+  const translated = (arena: Arena) => {
+    return { addressType: 2, address: BigInt(arena.victims[0]!.buffer.frames[0]!) * BigInt(PAGE) } as const;
+  };
+
   it('is believed when it says that it has translated an address: what the property above looks at does change', () => {
-    const arena = new Arena(preset, true);
+    const arena = new Arena(preset, { ats: true });
     const { treasure } = arena;
-    const address = BigInt(arena.victims[0]!.buffer.frames[0]!) * BigInt(PAGE);
-    arena.run(arena.evil.send({ kind: 'MEMORY_WRITE', addressType: 2, address, data: new Uint8Array(8) }));
+    arena.run(arena.evil.fetch({ ...translated(arena), length: 64 }));
+    expect(arena.loot).toBe(true);
+    arena.run(arena.evil.send({ ...translated(arena), kind: 'MEMORY_WRITE', data: new Uint8Array(8) }));
+    expect(arena.treasure).not.toEqual(treasure);
+  });
+
+  it('is believed again when the port blocks it no longer', () => {
+    const arena = new Arena(preset, BLOCKED);
+    const { treasure } = arena;
+    const write = () =>
+      arena.run(arena.evil.send({ ...translated(arena), kind: 'MEMORY_WRITE', data: new Uint8Array(8) }));
+    write();
+    expect(arena.treasure).toEqual(treasure);
+    arena.run(arena.machine.kernel.blockTranslated('evil0', false));
+    write();
     expect(arena.treasure).not.toEqual(treasure);
   });
 });
