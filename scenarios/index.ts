@@ -13,6 +13,7 @@ import virtualFunctions from './21-virtual-functions.ts';
 import forgedRequester from './30-forged-requester.ts';
 import forgedTranslation from './31-forged-translation.ts';
 import translationBlocking from './32-translation-blocking.ts';
+import hostPermissions from './33-host-permissions.ts';
 
 export const scenarios = [
   firstDma,
@@ -29,4 +30,5 @@ export const scenarios = [
   forgedRequester,
   forgedTranslation,
   translationBlocking,
+  hostPermissions,
 ];

@@ -4,7 +4,7 @@
  *
  * Permissions may be cached (VT-d 6.2.6), by requester, PASID and host page; entries that lead to lower tables are not.
  */
-import { type AnyLayout, anySet, type Field, numberOf, pageLow, reserve, reservedBits } from '../bits/index.ts';
+import { anySet, type Field, numberOf, pageLow, reserve, reservedBits } from '../bits/index.ts';
 import {
   Access,
   type Era,
@@ -19,7 +19,16 @@ import {
 import type { Capabilities } from './capabilities.ts';
 import { ownerOf, pageHiOf } from './iotlb-entry.ts';
 import type { HostPermissions } from './space.ts';
-import { FAULTS, type Fault, HPTL1E, HPTL2E, HPTL3E, HPTL3E_RESERVED_WITHOUT, HPTL4E } from './spec/index.ts';
+import {
+  FAULTS,
+  type Fault,
+  HPTL1E,
+  HPTL2E,
+  HPTL3E,
+  HPTL3E_RESERVED_WITHOUT,
+  HPTL4E,
+  permissionsOf,
+} from './spec/index.ts';
 
 /** One level: its entry, and which address bits choose the entry and the permission within it. */
 interface Level {
@@ -47,11 +56,6 @@ export const HPT_LEVELS: readonly Level[] = [
 export const HPT_TABLE_ENTRIES = 256;
 const CACHE_NAME = 'host permission cache';
 const ENTRY_WORDS = 4;
-
-/** PP0 and up. */
-function permissionsOf({ $ }: AnyLayout): readonly Field[] {
-  return $.fields.filter(({ name }) => /^PP\d+$/.test(name));
-}
 
 export class HostPermissionTable {
   probe: IommuProbe | null = null;

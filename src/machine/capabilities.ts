@@ -14,6 +14,56 @@ export interface CapabilitySet {
   readonly hostAddressWidth: number;
 }
 
+const VERSION_6 = hex(encode(VER, { MAX: 6 })[0]!);
+/** What units for shared virtual memory have (`modern`). */
+const MODERN_CAP = encode(CAP, {
+  ND: 6,
+  SAGAW: 0b01100,
+  MGAW: 56,
+  ZLR: 1,
+  FRO: 0x400 / 16,
+  SSLPS: 0b11,
+  PSI: 1,
+  NFR: 7,
+  MAMV: 18,
+  DWD: 1,
+  DRD: 1,
+  FS1GP: 1,
+  PI: 1,
+  FS5LP: 1,
+  ESIRTPS: 1,
+  ESRTPS: 1,
+});
+const MODERN_ECAP = {
+  C: 1,
+  QI: 1,
+  DT: 1,
+  IR: 1,
+  EIM: 1,
+  PT: 1,
+  SC: 1,
+  IRO: 0x500 / 16,
+  MHMV: 15,
+  NEST: 1,
+  PRS: 1,
+  SRS: 1,
+  NWFS: 1,
+  EAFS: 1,
+  PSS: 19,
+  PASID: 1,
+  DIT: 1,
+  PDS: 1,
+  SMTS: 1,
+  SSADS: 1,
+  SSTS: 1,
+  FSTS: 1,
+  SMPWCS: 1,
+  RPS: 1,
+  ADMS: 1,
+  RPRIVS: 1,
+  SMS: 1,
+} as const;
+
 /**
  * Intel units by the machine that has them. CAP and ECAP of the Xeon E3 and E5 generations are those of the machines in
  * the pcie-bench data set (sys-dmesg.txt of each measurement, github.com/pcie-bench/data). VER 1.0, and where no other
@@ -66,59 +116,12 @@ export const intelCapabilities = {
    * and dirty flags at both, posted interrupts. Without host permission tables, enhanced commands, and what only exists
    * beside a CPU (memory types, TDX, RDT).
    */
-  modern: {
-    ver: hex(encode(VER, { MAX: 6 })[0]!),
-    cap: quad(
-      encode(CAP, {
-        ND: 6,
-        SAGAW: 0b01100,
-        MGAW: 56,
-        ZLR: 1,
-        FRO: 0x400 / 16,
-        SSLPS: 0b11,
-        PSI: 1,
-        NFR: 7,
-        MAMV: 18,
-        DWD: 1,
-        DRD: 1,
-        FS1GP: 1,
-        PI: 1,
-        FS5LP: 1,
-        ESIRTPS: 1,
-        ESRTPS: 1,
-      }),
-    ),
-    ecap: quad(
-      encode(ECAP, {
-        C: 1,
-        QI: 1,
-        DT: 1,
-        IR: 1,
-        EIM: 1,
-        PT: 1,
-        SC: 1,
-        IRO: 0x500 / 16,
-        MHMV: 15,
-        NEST: 1,
-        PRS: 1,
-        SRS: 1,
-        NWFS: 1,
-        EAFS: 1,
-        PSS: 19,
-        PASID: 1,
-        DIT: 1,
-        PDS: 1,
-        SMTS: 1,
-        SSADS: 1,
-        SSTS: 1,
-        FSTS: 1,
-        SMPWCS: 1,
-        RPS: 1,
-        ADMS: 1,
-        RPRIVS: 1,
-        SMS: 1,
-      }),
-    ),
+  modern: { ver: VERSION_6, cap: quad(MODERN_CAP), ecap: quad(encode(ECAP, MODERN_ECAP)), hostAddressWidth: 52 },
+  /** No machine: the same with host permission tables, for which revision 5.0 made room. */
+  'modern-host-permissions': {
+    ver: VERSION_6,
+    cap: quad(MODERN_CAP),
+    ecap: quad(encode(ECAP, { ...MODERN_ECAP, HPTS: 1, PTRS: 1, HPT1GPS: 1 })),
     hostAddressWidth: 52,
   },
 } as const satisfies Readonly<Record<string, CapabilitySet>>;

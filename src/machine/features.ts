@@ -4,13 +4,16 @@ import { splitWords } from '../../hardware/bits/index.ts';
 import { ECAP } from '../../hardware/vtd/spec/index.ts';
 import type { MachineSpec } from './schema.ts';
 
-/** Device-TLBs; address spaces by PASID; page requests of devices. */
-export const MACHINE_FEATURES = ['ats', 'pasid', 'page requests'] as const;
+/** Device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have translated themselves. */
+export const MACHINE_FEATURES = ['ats', 'pasid', 'page requests', 'host permissions'] as const;
 export type MachineFeature = (typeof MACHINE_FEATURES)[number];
 
 /** What of these a machine has. */
 export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineFeature> {
-  const has: Record<MachineFeature, boolean> = { ats: false, pasid: false, 'page requests': false };
+  const has = Object.fromEntries(MACHINE_FEATURES.map((feature) => [feature, false])) as Record<
+    MachineFeature,
+    boolean
+  >;
   if (iommu.vendor === 'intel') {
     const words = register(ECAP.$.offset!, iommu.ecap);
     const isScalable = ECAP.SMTS.isSet(words) && kernel.iommuMode === 'auto';
@@ -18,6 +21,7 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
     has.ats = isScalable && ECAP.DT.isSet(words);
     has.pasid = isScalable && ECAP.PASID.isSet(words);
     has['page requests'] = isScalable && has.ats && ECAP.PRS.isSet(words);
+    has['host permissions'] = has.ats && ECAP.HPTS.isSet(words);
   } else {
     const words = register(EFR.$.offset!, iommu.efr);
     has.ats = HEADER.IotlbSup.isSet(Uint32Array.of(Number(iommu.capHeader)));

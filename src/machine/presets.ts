@@ -31,6 +31,7 @@ const INTEL_LEGACY: With<IntelSpec> = {
     pasidCache: { sets: 16, ways: 4 },
     firstStageCache: null,
     secondStageCache: null,
+    hostPermissionCache: null,
     interruptEntryCache: { sets: 16, ways: 4 },
     faultCompression: true,
     protectedRegionN: PROTECTED_REGION_N.usual,
@@ -86,6 +87,21 @@ const STRUCTURES = { sets: 16, ways: 4 };
 const INTEL_SCALABLE: MachineSpec = {
   ...MODERN,
   iommu: { ...MODERN.iommu, firstStageCache: STRUCTURES, secondStageCache: STRUCTURES },
+};
+
+const CHECKED = withUnit(
+  'intel-host-permissions',
+  'Like intel-scalable, with host permission tables: what a device has translated itself can be checked.',
+  intelCapabilities['modern-host-permissions'],
+);
+const INTEL_HOST_PERMISSIONS: MachineSpec = {
+  ...CHECKED,
+  iommu: {
+    ...CHECKED.iommu,
+    firstStageCache: STRUCTURES,
+    secondStageCache: STRUCTURES,
+    hostPermissionCache: STRUCTURES,
+  },
 };
 
 const WITH_UNIT: readonly MachineSpec[] = [
@@ -277,5 +293,6 @@ export const presets: Readonly<Record<string, MachineSpec>> = {
     iommu: { ...INTEL_LEGACY.iommu, cap: '0x80d2008c222f0686' },
   },
   'intel-scalable': INTEL_SCALABLE,
+  'intel-host-permissions': INTEL_HOST_PERMISSIONS,
   ...Object.fromEntries([...WITH_UNIT, ...WITH_AMD_UNIT, ...FABRICS].map((machine) => [machine.name, machine])),
 };

@@ -1,17 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
-import { DescriptorType } from '../../hardware/vtd/spec/index.ts';
 import type { DomainOptions } from '../../src/kernel/iommu/driver.ts';
 import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { EBUSY, EIO, ENOMEM } from '../../src/uapi/index.ts';
+import { batchesOf } from './batches.ts';
 import { Bench, held } from './bench.ts';
 import { behind, dmaRead, mapPage, SCALABLE, scalableBench, sure, tapMemory } from './scalable-bench.ts';
 
 const AT = 0x40_0000;
 const IOVA_PAGE = AT / PAGE_SIZE;
 const PASID = 0x4_1234;
-const IQT_OFFSET = 0x88;
-const IQA_OFFSET = 0x90;
 
 /** Where the context entry of a device and the PASID-table entry of a PASID are. */
 function entriesOf(bench: Bench, { rid }: PciDevice, pasid: number): { context: number; entry: number } {
@@ -31,35 +29,6 @@ function writesInto(writes: readonly (readonly [number, bigint])[], start: numbe
       content[word] = value;
       return { word, value, before };
     });
-}
-
-/** Bits of a wait descriptor. */
-const FENCE = 1n << 6n;
-const PAGE_DRAIN = 1n << 7n;
-
-/** The types of the descriptors of each batch, with what is special about a wait. */
-function batchesOf(bench: Bench): string[][] {
-  const batches: string[][] = [];
-  let batch: string[] = [];
-  let ring = bench.unit.read(IQA_OFFSET, 8);
-  ring &= ~0xfffn;
-  const names = new Map(Object.entries(DescriptorType).map(([name, type]) => [type as number, name]));
-  tapMemory(bench, (address, value) => {
-    const offset = address - Number(ring);
-    if (offset < 0 || offset >= 2 * PAGE_SIZE || offset % 32 !== 0) return;
-    const type = Number(value & 0xfn);
-    const isWait = type === DescriptorType.INVALIDATION_WAIT;
-    const also = `${isWait && value & FENCE ? ' FN' : ''}${isWait && value & PAGE_DRAIN ? ' PD' : ''}`;
-    batch.push(names.get(type)! + also);
-  });
-  bench.tap = (offset) => {
-    if (offset === IQT_OFFSET) {
-      batches.push(batch);
-      batch = [];
-    }
-    return true;
-  };
-  return batches;
 }
 
 const STAGES: readonly [string, DomainOptions][] = [

@@ -65,6 +65,7 @@ export class Routes implements Router<Target> {
     if (this.#devices.has(device)) return -EBUSY;
     if (features.deviceTlb && !deviceTlb) return -EOPNOTSUPP;
     if (features.pageRequests && !(pageRequests && features.deviceTlb)) return -EOPNOTSUPP;
+    if (features.hostPermissions === true) return -EOPNOTSUPP;
     this.#features.set(device, features);
     return 0;
   }

@@ -45,6 +45,7 @@ export class KernelDriver {
   readonly #features: TranslationFeatures;
   readonly #attached: Attached[] = [];
   readonly #domains = new Set<IommuDomain>();
+  #hostPermissions = false;
 
   private constructor(device: PciDevice, group: IommuGroup, services: DriverServices) {
     const { bus, interrupts, allocator } = services;
@@ -133,10 +134,13 @@ export class KernelDriver {
   *permit(rights: DeviceRights): Script<number> {
     const refusal = yield* this.#features.refusal(rights);
     if (refusal < 0) return refusal;
-    const { ats = false, pageRequests = 0 } = rights;
+    const { ats = false, pageRequests = 0, hostPermissions = false } = rights;
     if (ats && isTranslatedBlocked(this.device)) return -EOPNOTSUPP;
-    const result = this.#group.driver.prepare(this.device, { deviceTlb: ats, pageRequests: pageRequests > 0 });
-    return result < 0 ? result : yield* this.#features.enable(rights);
+    const features = { deviceTlb: ats, pageRequests: pageRequests > 0, hostPermissions };
+    const result = this.#group.driver.prepare(this.device, features);
+    if (result < 0) return result;
+    this.#hostPermissions = hostPermissions;
+    return yield* this.#features.enable(rights);
   }
 
   /** Takes all of that away from the device; its IOMMU goes on expecting it. */
@@ -146,7 +150,7 @@ export class KernelDriver {
 
   /** An empty address space for this device's IOMMU. */
   *domain(options?: DomainOptions): Script<IommuDomain | number> {
-    const domain = yield* this.#group.driver.allocateDomain(options);
+    const domain = yield* this.#group.driver.allocateDomain({ hostPermissions: this.#hostPermissions, ...options });
     if (typeof domain !== 'number') this.#domains.add(domain);
     return domain;
   }

@@ -18,6 +18,8 @@ export interface DeviceRights {
   readonly pasid?: boolean;
   /** Keep translations. */
   readonly ats?: boolean;
+  /** Reach by what it has translated itself only what is mapped for it (VT-d's host permission tables); needs `ats`. */
+  readonly hostPermissions?: boolean;
   /** Ask for pages that are not there, this many at a time; needs `ats`. */
   readonly pageRequests?: number;
 }
@@ -41,10 +43,10 @@ export class TranslationFeatures {
     this.#rid = rid;
   }
 
-  /** What of `rights` the device has not: -EOPNOTSUPP, -EINVAL for page requests without ATS; 0 when it can do all. */
-  *refusal({ pasid = false, ats = false, pageRequests = 0 }: DeviceRights): Script<number> {
+  /** What of `rights` the device has not: -EOPNOTSUPP, -EINVAL for what needs ATS without it; 0 when it can do all. */
+  *refusal({ pasid = false, ats = false, pageRequests = 0, hostPermissions = false }: DeviceRights): Script<number> {
     const places = yield* this.#find();
-    if (pageRequests > 0 && !ats) return -EINVAL;
+    if ((pageRequests > 0 || hostPermissions) && !ats) return -EINVAL;
     const lacks = (pasid && places.pasid === 0) || (ats && places.ats === 0) || (pageRequests > 0 && places.pri === 0);
     return lacks ? -EOPNOTSUPP : 0;
   }

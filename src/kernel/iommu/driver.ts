@@ -35,6 +35,8 @@ export interface DomainOptions {
   readonly stage?: 'first' | 'second';
   /** Of a first stage. */
   readonly levels?: 4 | 5;
+  /** For devices with `hostPermissions`. */
+  readonly hostPermissions?: boolean;
 }
 
 export interface DeviceFeatures {
@@ -42,6 +44,8 @@ export interface DeviceFeatures {
   readonly deviceTlb: boolean;
   /** It may ask for pages that are not there; only with `deviceTlb`. */
   readonly pageRequests: boolean;
+  /** What it has translated itself reaches only what its domain maps, as it is mapped; only with `deviceTlb`. */
+  readonly hostPermissions?: boolean;
 }
 
 export interface Nesting {

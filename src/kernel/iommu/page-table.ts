@@ -5,14 +5,24 @@
  * once but only freed by the caller, after hardware has forgotten the way to it.
  */
 import { hex, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
-import type { PageTableFormat, Protection } from '../../../hardware/formats/index.ts';
+import type { DecodedEntry, PageTableFormat, Protection } from '../../../hardware/formats/index.ts';
 import type { CpuMemory } from '../bus.ts';
 import type { PageAllocator } from '../page-allocator.ts';
+
+/** Pages in a row that are mapped to frames in a row. */
+export interface Mapping {
+  readonly first: PageNumber;
+  readonly frame: PageNumber;
+  readonly pages: number;
+  readonly protection: Protection;
+}
 
 /** What an unmap leaves for its flush. */
 export interface Unmapped {
   readonly first: PageNumber;
   readonly pages: number;
+  /** What was mapped there. */
+  readonly mappings: Mapping[];
   /** Tables that are no longer linked: hardware may still read them until the flush. */
   readonly tables: PageNumber[];
   /** Entries that were written. */
@@ -20,6 +30,8 @@ export interface Unmapped {
 }
 
 const PURPOSE = 'I/O page table';
+
+type Leaf = Extract<DecodedEntry, { kind: 'leaf' }>;
 
 /** Part of a mapping that is still to be entered. */
 interface Run {
@@ -32,9 +44,10 @@ export class PageTable {
   readonly format: PageTableFormat;
   /** Frame of the top table. */
   readonly root: PageNumber;
-  /** Entries and tables written by the last `map`: what it cost. */
+  /** Entries and tables written by the last `map`: what it cost; and how many pages it has mapped. */
   entries = 0;
   tables = 0;
+  pages = 0;
   readonly #allocator: PageAllocator;
   readonly #memory: CpuMemory;
   /** Number of entries in use, by the table's frame. */
@@ -58,12 +71,13 @@ export class PageTable {
   map(first: PageNumber, frame: PageNumber, pages: number, protection: Protection): number {
     this.entries = 0;
     this.tables = 0;
+    this.pages = 0;
     return this.#fill(this.root, this.format.levels, { first, frame, pages }, protection);
   }
 
   /** Clears every mapping in a range. Throws when a superpage reaches beyond it. */
   unmap(first: PageNumber, pages: number): Unmapped {
-    const unmapped: Unmapped = { first, pages, tables: [], entries: 0 };
+    const unmapped: Unmapped = { first, pages, mappings: [], tables: [], entries: 0 };
     this.#clear(this.root, this.format.levels, first, first + pages, unmapped);
     return unmapped;
   }
@@ -94,6 +108,7 @@ export class PageTable {
         this.#expectEmpty(at, level, page);
         this.#write(at, this.format.leaf(level, (frame + done) * PAGE_SIZE, protection));
         this.#count(table, 1);
+        this.pages += span;
         done += span;
       } else {
         const child = this.#childOf(table, level, at, page);
@@ -116,6 +131,7 @@ export class PageTable {
       if (entry.kind === 'leaf' && next - page !== span) {
         throw new Error(`page table: unmapping ${hex(page)}-${hex(next)} would cut a page of ${span} × 4 KiB`);
       }
+      if (entry.kind === 'leaf') note(unmapped.mappings, page, span, entry);
       if (entry.kind === 'table') this.#clear(entry.address / PAGE_SIZE, level - 1, page, next, unmapped);
       const emptied = entry.kind === 'table' && this.#used.get(entry.address / PAGE_SIZE) === 0;
       if (entry.kind === 'leaf' || emptied) {
@@ -173,4 +189,24 @@ export class PageTable {
     this.#memory.write64(at, entry);
     this.entries++;
   }
+}
+
+/** Adds a page to a list of mappings: most go on where the last ends. */
+function note(mappings: Mapping[], first: PageNumber, pages: number, { address, read, write }: Leaf): void {
+  const frame = address / PAGE_SIZE;
+  const last = mappings.at(-1);
+  if (
+    last === undefined ||
+    !goesOn(last, first, frame) ||
+    last.protection.read !== read ||
+    last.protection.write !== write
+  ) {
+    mappings.push({ first, frame, pages, protection: { read, write } });
+  } else {
+    mappings[mappings.length - 1] = { ...last, pages: last.pages + pages };
+  }
+}
+
+function goesOn({ first, frame, pages }: Mapping, page: PageNumber, to: PageNumber): boolean {
+  return first + pages === page && frame + pages === to;
 }

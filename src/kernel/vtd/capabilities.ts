@@ -64,6 +64,7 @@ export interface ScalableCapabilities {
   readonly throttles: boolean;
   readonly pageRequests: boolean;
   readonly pageRequestDrain: boolean;
+  readonly hostPermissions: boolean;
 }
 
 /** Registers-based invalidation is gone from this major version on. */
@@ -125,5 +126,6 @@ function readScalable(cap: Uint32Array, ecap: Uint32Array): ScalableCapabilities
     throttles: ECAP.DIT.isSet(ecap),
     pageRequests: ECAP.PRS.isSet(ecap),
     pageRequestDrain: ECAP.PDS.isSet(ecap),
+    hostPermissions: ECAP.HPTS.isSet(ecap),
   };
 }

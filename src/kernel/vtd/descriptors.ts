@@ -5,6 +5,8 @@ import {
   DEVICE_TLB_INVALIDATE,
   DescriptorType,
   Granularity,
+  HPT_CACHE_INVALIDATE,
+  HptInvalidationHint,
   INVALIDATION_WAIT,
   IOTLB_INVALIDATE,
   PAGE_GROUP_RESPONSE,
@@ -35,6 +37,8 @@ export function describe(what: Command, rules: DescriptorRules): Uint32Array {
       return pasidCache(what);
     case 'pasid iotlb':
       return pasidIotlb(what);
+    case 'host permissions':
+      return hostPermissions(what);
     case 'device-tlb':
       return deviceTlb(what, rules);
     case 'fence':
@@ -85,6 +89,17 @@ function pasidIotlb(what: Of<'pasid iotlb'>): Uint32Array {
   if (what.scope === 'pasid') return encode(PASID_IOTLB_INVALIDATE, { ...common, G: G.PASID });
   const { page: ADDR, mask: AM, leafOnly } = what;
   return encode(PASID_IOTLB_INVALIDATE, { ...common, G: G.PAGE, ADDR, AM, IH: leafOnly ? 1 : 0 });
+}
+
+function hostPermissions(what: Of<'host permissions'>): Uint32Array {
+  const TYPE = DescriptorType.HPT_CACHE_INVALIDATE;
+  const G = Granularity.HPT_CACHE;
+  if (what.scope === 'global') return encode(HPT_CACHE_INVALIDATE, { TYPE, G: G.GLOBAL });
+  const { did: HPTDID } = what;
+  const { ALL, L1 } = HptInvalidationHint;
+  if (what.scope === 'domain') return encode(HPT_CACHE_INVALIDATE, { TYPE, G: G.DOMAIN, HPTDID, IH: ALL });
+  const { page: ADDR, mask: AM, leafOnly } = what;
+  return encode(HPT_CACHE_INVALIDATE, { TYPE, G: G.PAGE, HPTDID, ADDR, AM, IH: leafOnly ? L1 : ALL });
 }
 
 function deviceTlb({ sid: SID, pasid, page, mask }: Of<'device-tlb'>, { throttles }: DescriptorRules): Uint32Array {

@@ -7,6 +7,7 @@ import type { Geometry, IommuDomain } from '../iommu/driver.ts';
 import type { PageTable, Unmapped } from '../iommu/page-table.ts';
 import { blockAround, type PageBlock } from '../iommu/routed-translation.ts';
 import type { VtdDriver } from './driver.ts';
+import type { HostPermissions } from './host-permissions.ts';
 import type { Invalidation } from './invalidation.ts';
 import type { FirstStageTarget, SecondStageTarget } from './routes.ts';
 import { VtdTranslation } from './translation.ts';
@@ -29,12 +30,21 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
   readonly geometry: Geometry;
   readonly enforcesSnoop: boolean;
   readonly target: FirstStageTarget | SecondStageTarget;
+  /** For devices whose translated requests are checked. */
+  readonly #permissions: HostPermissions | null;
   /** Domains whose first stage this second stage translates. */
   readonly nested = new Set<Nested>();
 
-  constructor(driver: VtdDriver, did: number, table: PageTable, shape: DomainShape) {
+  constructor(
+    driver: VtdDriver,
+    did: number,
+    table: PageTable,
+    permissions: HostPermissions | null,
+    shape: DomainShape,
+  ) {
     super(driver, did);
     this.table = table;
+    this.#permissions = permissions;
     this.geometry = shape.geometry;
     this.enforcesSnoop = shape.enforcesSnoop;
     this.target = shape.target;
@@ -43,9 +53,16 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
   *map(first: PageNumber, frame: PageNumber, pages: number, protection: Protection): Script<number> {
     // A first-stage entry that is present can be read.
     if (this.target.kind === 'first-stage' && !protection.read && !protection.write) return -EINVAL;
+    const permitted = { frame, pages, protection: this.#granted(protection) };
+    const refusal = this.#permissions === null ? 0 : yield* this.#permissions.permit(permitted);
+    if (refusal < 0) return refusal;
     const result = this.table.map(first, frame, pages, { ...protection, snoop: this.enforcesSnoop });
-    yield* this.driver.writeEntries(this.table.entries);
-    yield ns(this.table.tables * this.driver.bus.cost.allocate);
+    const { pages: mapped, entries, tables } = this.table;
+    yield* this.driver.writeEntries(entries);
+    yield ns(tables * this.driver.bus.cost.allocate);
+    if (result < 0 && this.#permissions !== null) {
+      yield* this.#permissions.withdraw([{ ...permitted, frame: frame + mapped, pages: pages - mapped }]);
+    }
     return result;
   }
 
@@ -62,15 +79,19 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
     return unmapped;
   }
 
-  *flush({ first, pages, tables, entries }: Unmapped): Script<number> {
+  *flush({ first, pages, mappings, tables, entries }: Unmapped): Script<number> {
     // No entries: this is another try after a flush that failed, and nobody knows what the first one changed.
     const leafOnly = tables.length === 0 && entries > 0;
     const block = blockAround(first, pages);
     const unit =
       this.target.kind === 'first-stage' ? this.firstStage(block, leafOnly) : this.#secondStage(block, leafOnly);
     const result = yield* this.driver.invalidate([...unit, ...this.deviceTlbs(block), ...this.#nestedDeviceTlbs()]);
-    if (result < 0) this.table.keep(tables);
-    return result;
+    if (result < 0) {
+      this.table.keep(tables);
+      this.#permissions?.keep(mappings);
+    }
+    if (result < 0 || this.#permissions === null) return result;
+    return yield* this.#permissions.withdraw([...mappings, ...this.#permissions.takeKept(first, pages)]);
   }
 
   reclaim({ tables }: Unmapped): void {
@@ -80,7 +101,13 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
   protected release(): void {
     if (this.nested.size > 0) throw new Error(`domain ${this.did} is destroyed while others are nested in it`);
     this.table.destroy();
+    this.#permissions?.destroy();
     this.driver.releaseDid(this.did);
+  }
+
+  /** What an entry with this protection lets devices do. */
+  #granted({ read, write }: Protection): Protection {
+    return { read: read || this.target.kind === 'first-stage', write };
   }
 
   /** Page by page, or the whole domain where that is too much; under every domain id that the table is used with. */

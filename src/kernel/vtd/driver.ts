@@ -2,7 +2,7 @@
  * The driver of an Intel VT-d remapping unit: tables in memory, registers by MMIO, faults by MSI. In scalable mode where
  * the unit has it and nobody asks for legacy mode, which has neither PASIDs nor first stages.
  *
- * Not used: interrupt remapping, host permission tables; in legacy mode device TLBs and pass-through.
+ * Not used: interrupt remapping; translated requests with PASID; in legacy mode device TLBs and pass-through.
  */
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import {
@@ -220,6 +220,7 @@ export class VtdDriver implements IommuDriver {
       { cache: 'context', scope: 'global' },
       ...(this.scalable === null ? [] : [{ cache: 'pasid', scope: 'global' } as const]),
       { cache: 'iotlb', scope: 'global' },
+      ...(this.scalable?.hostPermissions === true ? [{ cache: 'host permissions', scope: 'global' } as const] : []),
     ]);
   }
 

@@ -35,6 +35,18 @@ export type Invalidation =
       readonly mask: number;
       readonly leafOnly: boolean;
     }
+  | { readonly cache: 'host permissions'; readonly scope: 'global' }
+  | { readonly cache: 'host permissions'; readonly scope: 'domain'; readonly did: number }
+  | {
+      readonly cache: 'host permissions';
+      readonly scope: 'page';
+      readonly did: number;
+      /** Of the host. */
+      readonly page: PageNumber;
+      readonly mask: number;
+      /** Only entries of the lowest tables have changed. */
+      readonly leafOnly: boolean;
+    }
   | {
       readonly cache: 'device-tlb';
       readonly sid: number;

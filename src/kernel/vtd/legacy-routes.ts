@@ -41,8 +41,8 @@ export class LegacyRoutes implements Routes {
     return this.#contexts.covers(device.requester) ? 0 : -EINVAL;
   }
 
-  prepare(_device: PciDevice, { deviceTlb, pageRequests }: DeviceFeatures): number {
-    return deviceTlb || pageRequests ? -EOPNOTSUPP : 0;
+  prepare(_device: PciDevice, { deviceTlb, pageRequests, hostPermissions = false }: DeviceFeatures): number {
+    return deviceTlb || pageRequests || hostPermissions ? -EOPNOTSUPP : 0;
   }
 
   hasDeviceTlb(): boolean {

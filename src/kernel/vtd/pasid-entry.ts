@@ -2,11 +2,16 @@
 import { encode, type Values } from '../../../hardware/bits/index.ts';
 import { FirstStagePagingMode, PASID_ENTRY, PasidTranslationType } from '../../../hardware/vtd/spec/index.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { Target } from './routes.ts';
+import { HPT_SIZE } from './host-permission-table.ts';
+import type { PermissionRoot, Target } from './routes.ts';
 
 export function pasidEntry(target: Target, { scalable, snoopControl }: Capabilities): Uint32Array {
   const common = { P: 1, DID: target.did, PWSNP: scalable?.walkSnoop === true ? 1 : 0 };
-  return encode(PASID_ENTRY, { ...common, ...stages(target, snoopControl) });
+  return encode(PASID_ENTRY, { ...common, ...stages(target, snoopControl), ...permissionsOf(target) });
+}
+
+function permissionsOf({ permissions }: { permissions: PermissionRoot | null }): Values<typeof PASID_ENTRY> {
+  return permissions === null ? {} : { HPTSZ: HPT_SIZE, HPTPTR: permissions.root, HPTDID: permissions.did };
 }
 
 function stages(target: Target, snoopControl: boolean): Values<typeof PASID_ENTRY> {

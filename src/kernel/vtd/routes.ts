@@ -5,14 +5,25 @@ import type { Router } from '../iommu/routed-translation.ts';
 /** What the tables say about a domain. */
 export type Target = FirstStageTarget | SecondStageTarget | NestedTarget | PassThroughTarget;
 
-interface SecondStage {
+/** Where the host permissions of a domain are, and under which domain id they are cached. */
+export interface PermissionRoot {
+  readonly root: PageNumber;
+  readonly did: number;
+}
+
+interface Stage {
+  /** Of a domain for devices whose translated requests are checked. */
+  readonly permissions: PermissionRoot | null;
+}
+
+interface SecondStage extends Stage {
   /** Frame of the top table. */
   readonly root: PageNumber;
   /** CONTEXT_ENTRY.AW, PASID_ENTRY.AW */
   readonly addressWidth: number;
 }
 
-interface FirstStage {
+interface FirstStage extends Stage {
   /** Frame of the top table; when nested a page of the second stage. */
   readonly table: PageNumber;
   readonly levels: 4 | 5;
@@ -36,6 +47,7 @@ export interface NestedTarget extends FirstStage, SecondStage {
 export interface PassThroughTarget {
   readonly kind: 'pass-through';
   readonly did: number;
+  readonly permissions: null;
 }
 
 export interface Routes extends Router<Target> {

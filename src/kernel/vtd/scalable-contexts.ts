@@ -17,6 +17,8 @@ export interface ScalableContext {
   readonly pdts: number;
   readonly deviceTlb: boolean;
   readonly pageRequests: boolean;
+  /** Translated requests are checked in the host permission table of PASID 0: they come without PASID. */
+  readonly hostPermissions?: boolean;
   /** Requests with PASID are allowed. */
   readonly pasids: boolean;
 }
@@ -55,12 +57,14 @@ export class ScalableContexts {
   }
 
   /** Requests without PASID use PASID 0: every unit can do that, also those that let software choose. */
-  set(rid: number, { directory, pdts, deviceTlb, pageRequests, pasids }: ScalableContext): void {
+  set(rid: number, { directory, pdts, ...allowed }: ScalableContext): void {
+    const { deviceTlb, pageRequests, pasids, hostPermissions = false } = allowed;
     const entry = encode(SCALABLE_CONTEXT_ENTRY, {
       P: 1,
       DTE: deviceTlb ? 1 : 0,
       PASIDE: pasids ? 1 : 0,
       PRE: pageRequests ? 1 : 0,
+      HPTE: hostPermissions ? 1 : 0,
       PDTS: pdts,
       PASIDDIRPTR: directory,
       RID_PASID: 0,

@@ -77,17 +77,19 @@ export class ScalableRoutes implements Routes {
     const { pasidBits } = this.#capabilities;
     if (!this.#contexts.covers(device.requester)) return -EINVAL;
     if (pasid < 0) return 0;
-    if (pasidBits === 0) return -EOPNOTSUPP;
+    // Translated requests come without PASID: what all PASIDs of a device may reach would be one table.
+    if (pasidBits === 0 || this.#isChecked(device)) return -EOPNOTSUPP;
     return pasid === RID_PASID || pasid >= 2 ** pasidBits || !Number.isInteger(pasid) ? -EINVAL : 0;
   }
 
   prepare(device: PciDevice, features: DeviceFeatures): number {
-    const { deviceTlb, pageRequests, pageRequestDrain } = this.#capabilities;
+    const { deviceTlb, pageRequests, pageRequestDrain, hostPermissions } = this.#capabilities;
     if (this.#devices.has(device)) return -EBUSY;
     if (features.deviceTlb && !deviceTlb) return -EOPNOTSUPP;
     // Without the drain nobody would know when a PASID can be used again.
     const canRequest = pageRequests && pageRequestDrain && features.deviceTlb;
     if (features.pageRequests && !canRequest) return -EOPNOTSUPP;
+    if (features.hostPermissions === true && !(hostPermissions && features.deviceTlb)) return -EOPNOTSUPP;
     this.#features.set(device, features);
     return 0;
   }
@@ -97,6 +99,8 @@ export class ScalableRoutes implements Routes {
   }
 
   *open(device: PciDevice, pasid: number, target: Target): Script<number> {
+    // A domain that keeps no permissions permits nothing.
+    if (this.#isChecked(device) && target.permissions === null) return -EINVAL;
     yield this.#lock.acquire();
     try {
       const entered = yield* this.#enter(device);
@@ -121,6 +125,7 @@ export class ScalableRoutes implements Routes {
       const result = yield* this.#driver.invalidate([
         { cache: 'pasid', scope: 'pasid', did: target.did, pasid: index },
         ...this.forgetting(device, pasid, target),
+        ...this.#permissionsOf(device, target),
       ]);
       if (result < 0) return result;
       tables.erase(index);
@@ -142,6 +147,17 @@ export class ScalableRoutes implements Routes {
       ? { cache: 'iotlb', scope: 'domain', did }
       : { cache: 'pasid iotlb', scope: 'pasid', did, pasid: indexOf(pasid) };
     return this.hasDeviceTlb(device) ? [unit, wholeDeviceTlb(device, pasid)] : [unit];
+  }
+
+  /** Translated requests of the device are checked. */
+  #isChecked(device: PciDevice): boolean {
+    return this.#features.get(device)?.hostPermissions === true;
+  }
+
+  /** What was permitted to these requests: forgotten after everything else. */
+  #permissionsOf(device: PciDevice, { permissions }: Target): Invalidation[] {
+    if (permissions === null || !this.#isChecked(device)) return [];
+    return [{ cache: 'host permissions', scope: 'domain', did: permissions.did }];
   }
 
   /** The device's tables, with a context entry that leads to them. */

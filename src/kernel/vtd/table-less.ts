@@ -12,7 +12,7 @@ import { VtdTranslation } from './translation.ts';
 export const IDENTITY_DID = 1;
 
 export class VtdIdentity extends VtdTranslation {
-  readonly target: PassThroughTarget = { kind: 'pass-through', did: IDENTITY_DID };
+  readonly target: PassThroughTarget = { kind: 'pass-through', did: IDENTITY_DID, permissions: null };
 
   constructor(driver: VtdDriver) {
     super(driver, IDENTITY_DID);

@@ -27,8 +27,8 @@ export function intelIommu(spec: IntelSpec, surroundings: Surroundings): Iommu {
     layout: entryLayout,
     inspector: () => new VtdInspector(unit, surroundings.memory),
     state: () => {
-      const { iotlb, firstStage, secondStage } = translator;
-      const caches = [iotlb, firstStage.structures, secondStage.structures];
+      const { iotlb, firstStage, secondStage, hostPermissions } = translator;
+      const caches = [iotlb, firstStage.structures, secondStage.structures, hostPermissions.cache];
       return [registers.words, ...caches.flatMap((cache) => (cache === null ? [] : [cache.words]))];
     },
     describe: (base, topology) => ({
@@ -40,8 +40,10 @@ export function intelIommu(spec: IntelSpec, surroundings: Surroundings): Iommu {
 
 function build(spec: IntelSpec, surroundings: Surroundings): VtdUnit {
   const { ver, cap, ecap, hostAddressWidth, faultCompression, protectedRegionN, performance } = spec;
-  const { iotlb, contextCache, pasidCache, firstStageCache, secondStageCache, interruptEntryCache } = spec;
-  const caches = { iotlb, contextCache, pasidCache, firstStageCache, secondStageCache, interruptEntryCache };
+  const { iotlb, contextCache, pasidCache, firstStageCache, secondStageCache } = spec;
+  const { hostPermissionCache, interruptEntryCache } = spec;
+  const paging = { iotlb, contextCache, pasidCache, firstStageCache, secondStageCache };
+  const caches = { ...paging, hostPermissionCache, interruptEntryCache };
   const registers = { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) };
   check(new Capabilities(registers, hostAddressWidth));
   try {

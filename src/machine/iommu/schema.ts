@@ -49,11 +49,13 @@ const INTEL = section({
   ecap: word(64),
   ...COMMON,
   contextCache: CACHE,
-  /** Entries of PASID tables; only in scalable mode. Here and in the next two `null` means that there is no such cache. */
+  /** Entries of PASID tables; only in scalable mode. Here and in the next three `null` means that there is no such cache. */
   pasidCache: CACHE.nullable().default({ sets: 16, ways: 4 }),
   /** Paging-structure caches, each for the tables of all levels of its stage. */
   firstStageCache: CACHE.nullable().default(null),
   secondStageCache: CACHE.nullable().default(null),
+  /** Host permissions; only with ECAP.HPTS. */
+  hostPermissionCache: CACHE.nullable().default(null),
   /** Drop a fault whose requester has an unread record. */
   faultCompression: flag(),
   /** Bits N:0 of the bases and limits of protected regions that are not implemented; only with CAP.PLMR or CAP.PHMR. */

@@ -3,7 +3,7 @@
  * leads to the next lower table. The specification draws each permission four bits wide, of which the upper two are
  * reserved.
  */
-import { field, flag, layout } from '../../../bits/index.ts';
+import { type AnyLayout, type Field, field, flag, layout } from '../../../bits/index.ts';
 import type { ReservedWithout } from '../capability.ts';
 
 /** A permission, PPi. */
@@ -70,3 +70,8 @@ export const HPTL2E = layout('HPTL2E', 128, 'VT-d 9.12.3', { ...PP_7_0, ...PP_15
 
 /** Bits 24:17 of the address are the index, bits 16:12 choose the 4 KiB page. */
 export const HPTL1E = layout('HPTL1E', 128, 'VT-d 9.12.4', { ...PP_7_0, ...PP_15_8, ...PP_31_16 });
+
+/** PP0 and up, of an entry that has permissions. */
+export function permissionsOf({ $ }: AnyLayout): readonly Field[] {
+  return $.fields.filter(({ name }) => /^PP\d+$/.test(name));
+}
