@@ -32,13 +32,19 @@ export function downstreamName(name: string, index: number): string {
   return `${name}-${index}`;
 }
 
+/** The place of a device, and how many virtual functions it can have. */
+interface Populated {
+  readonly at: string;
+  readonly vfs?: number;
+}
+
 /** For a specification whose places have been checked. */
 export function planBuses({
   rootPorts,
   switches,
   bridges,
   devices,
-}: Pick<MachineSpec, 'rootPorts' | 'switches' | 'bridges' | 'devices'>): Plan {
+}: Pick<MachineSpec, 'rootPorts' | 'switches' | 'bridges'> & { readonly devices: readonly Populated[] }): Plan {
   const buses = new Map<string, BusNumbers>();
   let last = 0;
   /** Numbers the bus behind the bridge `name`, and then what `inside` does. */
@@ -82,12 +88,12 @@ function onBus(bus: number, at: string): number {
 }
 
 /** Buses that a device has beside the one it stands on. */
-export function busesBeyond(device: { readonly at: string; readonly vfs?: number }): number {
+export function busesBeyond(device: Populated): number {
   return lastFunction(device) >>> 8;
 }
 
 /** The number of a device's last function on its bus, or how far that lies beyond it; with none but itself, its own. */
-export function lastFunction({ at, vfs = 0 }: { readonly at: string; readonly vfs?: number }): number {
+export function lastFunction({ at, vfs = 0 }: Populated): number {
   return (onBus(0, at) & 0xff) + vfs;
 }
 
