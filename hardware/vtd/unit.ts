@@ -191,8 +191,12 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   /** Answers a request now. */
   translate(t: Translation<Fault>): void {
-    if (this.#watching === null ? this.translator.hit(t) : this.hit(t)) return;
-    if (this.#watching === null && this.translator.quick(t, this.#memory)) return;
+    if (this.#watching !== null || this.translator.hit(t) !== true) this.#translateFurther(t);
+  }
+
+  /** What `translate` does with a request that the IOTLB does not answer alone. */
+  #translateFurther(t: Translation<Fault>): void {
+    if (this.#watching === null ? this.translator.quick(t, this.#memory) : this.hit(t)) return;
     finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);
   }
