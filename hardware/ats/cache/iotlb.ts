@@ -62,7 +62,8 @@ export class Iotlb {
   constructor(spec: IotlbSpec) {
     const arrays = new IotlbArrays(spec);
     const { words } = arrays;
-    const buckets = 2 ** (33 - Math.clz32(words.length / ENTRY_WORDS));
+    // Shifted, because V8 keeps a power as a number with a fraction, and the mask with it.
+    const buckets = 1 << (33 - Math.clz32(words.length / ENTRY_WORDS));
     this.arrays = arrays;
     this.words = words;
     this.#setsFor = arrays.byShift.map(({ sets }) => sets);
