@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ENTRY_WORDS } from '../../hardware/ats/cache/iotlb-words.ts';
 import { Iotlb } from '../../hardware/iommu/index.ts';
 
 interface Entry {
@@ -98,14 +99,12 @@ describe('An IOTLB', () => {
       fc.property(shape, fc.array(step, { minLength: 20, maxLength: 120, size: 'max' }), ({ sets, ways }, steps) => {
         const iotlb = new Iotlb({ sets, ways });
         const twin = new Twin(sets, ways);
-        // An entry is named by its first word.
-        const entryWords = iotlb.words.length / (sets * ways);
         let mark = 0;
         for (const one of steps) {
           if (one.kind === 'insert') {
             const base = baseOf(one.page, one.shift);
             const i = iotlb.insert(one.space, hiOf(one.page), loOf(one.page), one.shift);
-            twin.insert(i / entryWords, { space: one.space, page: base, shift: one.shift, domain: one.domain });
+            twin.insert(i / ENTRY_WORDS, { space: one.space, page: base, shift: one.shift, domain: one.domain });
             mark++;
             iotlb.fill(i, 0, mark << 12, 3, one.domain);
             expect(iotlb.entry(i)).toMatchObject({ frame: mark * 4096, flags: 3, domain: one.domain });
@@ -114,8 +113,8 @@ describe('An IOTLB', () => {
             const i = one.peek ? iotlb.peek(...where) : iotlb.find(...where);
             const candidates = twin.covering(one.space, one.page).map((entry) => entry.index);
             if (candidates.length === 0) expect(i).toBe(-1);
-            else expect(candidates).toContain(i / entryWords);
-            if (i >= 0 && !one.peek) twin.renew(i / entryWords);
+            else expect(candidates).toContain(i / ENTRY_WORDS);
+            if (i >= 0 && !one.peek) twin.renew(i / ENTRY_WORDS);
           } else if (one.kind === 'domain') {
             expect(iotlb.removeDomain(one.domain)).toBe(twin.remove((entry) => entry.domain === one.domain));
           } else if (one.kind === 'pages') {

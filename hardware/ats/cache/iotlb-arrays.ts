@@ -1,6 +1,6 @@
 /** How an IOTLB is organised: one set-associative array for the pages of every size, or some sizes apart. */
 import { ENTRY_WORDS } from './iotlb-words.ts';
-import { ReplacementSets, type SetsSpec } from './replacement.ts';
+import { ReplacementSets, type SetsSpec, wordsOf } from './replacement.ts';
 
 /** The page sizes that may have an array of their own, with log2 of their bytes. */
 export const OWN_SIZES = { '2M': 21, '1G': 30 } as const;
@@ -20,8 +20,14 @@ export interface IotlbArray {
 const SHIFTS = 64;
 
 export class IotlbArrays {
-  /** The words of the entries of all arrays, one array after the other. */
+  /**
+   * The entries of all arrays, one array after the other; their queues; and the buckets, a power of two, of
+   * the hash by which entries are found. It is one array, because each further one that is looked at costs more.
+   */
   readonly words: Int32Array;
+  /** The words of the entries, which are the first. */
+  readonly entryWords: number;
+  readonly firstBucket: number;
   readonly list: readonly IotlbArray[];
   /** By log2 of a page's bytes: the array that may hold it. */
   readonly byShift: readonly IotlbArray[];
@@ -29,17 +35,26 @@ export class IotlbArrays {
   constructor(spec: IotlbSpec) {
     const sizes = (Object.keys(OWN_SIZES) as OwnSize[]).filter((size) => (spec[size] ?? null) !== null);
     const specs: readonly SetsSpec[] = [spec, ...sizes.map((size) => spec[size]!)];
-    const lengths = specs.map(({ sets, ways }) => sets * ways * ENTRY_WORDS);
-    const words = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
+    const lengths = specs.map(wordsOf);
+    this.entryWords = lengths.reduce((sum, { entries }) => sum + entries, 0);
+    this.firstBucket = lengths.reduce((sum, { queues }) => sum + queues, this.entryWords);
+    const words = new Int32Array(this.firstBucket + bucketsFor(this.entryWords));
     let first = 0;
+    let queues = this.entryWords;
     this.words = words;
     this.list = specs.map((own, i) => {
-      const sets = new ReplacementSets(own, words, first);
-      first += lengths[i]!;
+      const sets = new ReplacementSets(own, words, first, queues);
+      first += lengths[i]!.entries;
+      queues += lengths[i]!.queues;
       return { spec: own, size: sizes[i - 1] ?? null, sets };
     });
     const byShift = new Array<IotlbArray>(SHIFTS).fill(this.list[0]!);
     for (const array of this.list) if (array.size !== null) byShift[OWN_SIZES[array.size]] = array;
     this.byShift = byShift;
   }
+}
+
+/** At least two for each entry. Shifted, because V8 keeps a power as a number with a fraction, and what is made of it. */
+function bucketsFor(entryWords: number): number {
+  return 1 << (33 - Math.clz32(entryWords / ENTRY_WORDS));
 }

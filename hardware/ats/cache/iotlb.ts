@@ -46,10 +46,28 @@ const SMALL_SHIFT = 12;
 const SMALL = SMALL_SHIFT << SHIFT_POSITION;
 const MANY_USES = 0x4000_0000;
 
+// Constants, because what a function's name stands for is asked at each call.
+
+const lowTag = (pageLo: number, shift: number): number => (shift >= 44 ? 0 : pageLo & (-1 << (shift - 12)));
+
+const highTag = (pageHi: number, shift: number): number => {
+  const high = pageHi & PAGE_HI_MASK;
+  return (shift > 44 ? high & (-1 << (shift - 44)) : high) | (shift << SHIFT_POSITION);
+};
+
+/** Neighbouring pages go to neighbouring sets, as in hardware that is indexed by address bits; the sets count the low bits. */
+const setIndex = (space: number, lo: number, shift: number): number =>
+  (shift >= 44 ? 0 : lo >>> (shift - 12)) ^ Math.imul(space | 0, SPREAD_SPACE);
+
+const hashOf = (space: number, hi: number, lo: number): number => {
+  const mixed = Math.imul(lo ^ Math.imul(hi ^ space, SPREAD_SPACE), SPREAD_PAGE);
+  return mixed ^ (mixed >>> 15);
+};
+
 export class Iotlb {
   readonly arrays: IotlbArrays;
   readonly words: Int32Array;
-  readonly #buckets: Int32Array;
+  readonly #firstBucket: number;
   readonly #bucketMask: number;
   /** By log2 of a page's bytes: the sets that hold it. */
   readonly #setsFor: readonly ReplacementSets[];
@@ -61,14 +79,13 @@ export class Iotlb {
 
   constructor(spec: IotlbSpec) {
     const arrays = new IotlbArrays(spec);
-    const { words } = arrays;
-    // Shifted, because V8 keeps a power as a number with a fraction, and the mask with it.
-    const buckets = 1 << (33 - Math.clz32(words.length / ENTRY_WORDS));
+    const { words, firstBucket } = arrays;
     this.arrays = arrays;
     this.words = words;
     this.#setsFor = arrays.byShift.map(({ sets }) => sets);
-    this.#buckets = new Int32Array(buckets).fill(NONE);
-    this.#bucketMask = buckets - 1;
+    this.#firstBucket = firstBucket;
+    this.#bucketMask = words.length - firstBucket - 1;
+    words.fill(NONE, firstBucket);
   }
 
   /** Entry that translates the page, or -1. A hit becomes the most recently used. */
@@ -76,7 +93,7 @@ export class Iotlb {
     const { words } = this;
     const hi = (pageHi & PAGE_HI_MASK) | SMALL;
     // Nearly every hit is a small page at the head of its bucket; the rest is elsewhere, so that this stays inlined.
-    const i = this.#buckets[this.#bucket(space, hi, pageLo)]!;
+    const i = words[this.#firstBucket + (hashOf(space, hi, pageLo) & this.#bucketMask)]!;
     if (i >= 0 && words[i + PAGE_LO] === pageLo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) {
       this.#uses = (this.#uses + 1) | 0;
       words[i + USED] = this.#uses;
@@ -104,20 +121,19 @@ export class Iotlb {
     const { words } = this;
     const lo = lowTag(pageLo, shift);
     const hi = highTag(pageHi, shift);
-    if (this.#uses < 0 || this.#uses > MANY_USES) this.#renumber();
+    if (this.#uses >>> 0 > MANY_USES) this.#renumber();
     const stamp = this.#use();
     const i = this.#setsFor[shift]!.victim(setIndex(space, lo, shift), stamp);
     if (words[i + SHIFT] !== 0) this.#unlink(i);
-    const bucket = this.#bucket(space, hi, lo);
-    const buckets = this.#buckets;
+    const bucket = this.#firstBucket + (hashOf(space, hi, lo) & this.#bucketMask);
     words[i + PAGE_LO] = lo;
     words[i + PAGE_HI] = hi;
     words[i + SPACE] = space;
     words[i + SHIFT] = shift;
     words[i + USED] = stamp;
     words[i + BUCKET] = bucket;
-    words[i + NEXT] = buckets[bucket]!;
-    buckets[bucket] = i;
+    words[i + NEXT] = words[bucket]!;
+    words[bucket] = i;
     if (shift !== SMALL_SHIFT && this.#population[shift]!++ === 0) this.#addSize(shift);
     return i;
   }
@@ -133,8 +149,8 @@ export class Iotlb {
   }
 
   clear(): void {
-    this.words.fill(0);
-    this.#buckets.fill(NONE);
+    this.words.fill(0, 0, this.arrays.entryWords);
+    this.words.fill(NONE, this.#firstBucket);
     this.#population.fill(0);
     this.#shiftCount = 0;
     this.#uses = NEVER;
@@ -178,7 +194,7 @@ export class Iotlb {
   /** All valid entries, for inspection. */
   entries(): IotlbEntry[] {
     const found: IotlbEntry[] = [];
-    for (let i = 0; i < this.words.length; i += ENTRY_WORDS) {
+    for (let i = 0; i < this.arrays.entryWords; i += ENTRY_WORDS) {
       if (this.words[i + SHIFT] !== 0) found.push(this.entry(i));
     }
     return found;
@@ -186,7 +202,7 @@ export class Iotlb {
 
   #removeWhere(select: (i: number) => boolean): number {
     let removed = 0;
-    for (let i = 0; i < this.words.length; i += ENTRY_WORDS) {
+    for (let i = 0; i < this.arrays.entryWords; i += ENTRY_WORDS) {
       if (this.words[i + SHIFT] === 0 || !select(i)) continue;
       this.#unlink(i);
       this.#setsFor[this.words[i + SHIFT]!]!.freed(i);
@@ -227,7 +243,8 @@ export class Iotlb {
   /** The entry with exactly these tags. */
   #match(space: number, hi: number, lo: number): number {
     const { words } = this;
-    for (let i = this.#buckets[this.#bucket(space, hi, lo)]!; i !== NONE; i = words[i + NEXT]!) {
+    const bucket = this.#firstBucket + (hashOf(space, hi, lo) & this.#bucketMask);
+    for (let i = words[bucket]!; i !== NONE; i = words[i + NEXT]!) {
       if (words[i + PAGE_LO] === lo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) return i;
     }
     return NONE;
@@ -242,7 +259,7 @@ export class Iotlb {
   #renumber(): void {
     const { words } = this;
     const order: number[] = [];
-    for (let i = 0; i < words.length; i += ENTRY_WORDS) if (words[i + SHIFT] !== 0) order.push(i);
+    for (let i = 0; i < this.arrays.entryWords; i += ENTRY_WORDS) if (words[i + SHIFT] !== 0) order.push(i);
     order.sort((a, b) => (words[a + USED]! >>> 0) - (words[b + USED]! >>> 0));
     order.forEach((i, rank) => {
       words[i + USED] = NEVER + 1 + rank;
@@ -258,19 +275,13 @@ export class Iotlb {
     this.#shifts[k] = shift;
   }
 
-  #bucket(space: number, hi: number, lo: number): number {
-    const mixed = Math.imul(lo ^ Math.imul(hi ^ space, SPREAD_SPACE), SPREAD_PAGE);
-    return (mixed ^ (mixed >>> 15)) & this.#bucketMask;
-  }
-
   /** Takes an entry out of its bucket and its size out of the count. */
   #unlink(i: number): void {
     const { words } = this;
-    const buckets = this.#buckets;
     const bucket = words[i + BUCKET]!;
-    const head = buckets[bucket]!;
+    const head = words[bucket]!;
     if (head === i) {
-      buckets[bucket] = words[i + NEXT]!;
+      words[bucket] = words[i + NEXT]!;
     } else {
       let before = head;
       while (words[before + NEXT] !== i) before = words[before + NEXT]!;
@@ -284,19 +295,4 @@ export class Iotlb {
     const k = this.#shifts.indexOf(shift);
     this.#shifts.copyWithin(k, k + 1, this.#shiftCount--);
   }
-}
-
-function lowTag(pageLo: number, shift: number): number {
-  return shift >= 44 ? 0 : pageLo & (-1 << (shift - 12));
-}
-
-function highTag(pageHi: number, shift: number): number {
-  const high = pageHi & PAGE_HI_MASK;
-  return (shift > 44 ? high & (-1 << (shift - 44)) : high) | (shift << SHIFT_POSITION);
-}
-
-/** Neighbouring pages go to neighbouring sets, as in hardware that is indexed by address bits; the sets count the low bits. */
-function setIndex(space: number, lo: number, shift: number): number {
-  const index = shift >= 44 ? 0 : lo >>> (shift - 12);
-  return index ^ Math.imul(space, SPREAD_SPACE);
 }

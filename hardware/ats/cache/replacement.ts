@@ -22,129 +22,149 @@ export interface SetsSpec {
 
 /** A slot of a set's queue: the entry, and its stamp when it was put there. */
 const SLOT_WORDS = 2;
+/** Before the slots: where the next to go stands, as its complement when the queue has to be made anew. */
+const HAND_WORDS = 1;
+
+/** The words that a set's queue takes. */
+const queueWords = ({ ways }: SetsSpec): number => HAND_WORDS + ways * SLOT_WORDS;
+
+/** What an array takes of the words of its cache. */
+export function wordsOf(spec: SetsSpec): { readonly entries: number; readonly queues: number } {
+  return { entries: spec.sets * spec.ways * ENTRY_WORDS, queues: spec.sets * queueWords(spec) };
+}
 
 /**
- * The sets of an array whose entries are those of `words` from `first` on. Each set has a queue: a ring of its entries with
- * the next to go at the hand. Least recently used is first in, first out, but that whoever was used since it was put
- * there goes back to where that use belongs. With 8 ways that
+ * The sets of an array whose entries are those of `words` from `first` on, and its queues those from `queues` on. Each set
+ * has a queue: a ring of its entries with the next to go at the hand. Least recently used is first in, first out, but that
+ * whoever was used since it was put there goes back to where that use belongs. With 8 ways that
  * makes 26 ns of the 39 in which an entry is entered when all stamps are compared.
  */
 export class ReplacementSets {
   readonly spec: SetsSpec;
   readonly #words: Int32Array;
   readonly #first: number;
+  readonly #queues: number;
+  readonly #queueWords: number;
   readonly #setMask: number;
   readonly #ways: number;
-  readonly #policy: ReplacementPolicy;
-  readonly #queues: Int32Array;
-  readonly #hands: Int32Array;
-  /** 1 for a set whose queue has to be made anew, because stamps became smaller. */
-  readonly #disordered: Uint8Array;
+  /** The policy has a line; and nobody goes back in it. */
+  readonly #lines: boolean;
+  readonly #isFifo: boolean;
   readonly #dice = new Dice();
 
-  constructor(spec: SetsSpec, words: Int32Array, first: number) {
-    const { sets, ways, policy } = spec;
+  constructor(spec: SetsSpec, words: Int32Array, first: number, queues: number) {
+    const { sets, ways, policy = 'lru' } = spec;
     if (!(sets * ways > 0 && (sets & (sets - 1)) === 0)) {
       throw new RangeError(`an IOTLB of ${sets} sets and ${ways} ways: sets must be a power of two`);
     }
     this.spec = spec;
     this.#words = words;
     this.#first = first;
+    this.#queues = queues;
+    this.#queueWords = queueWords(spec);
     this.#setMask = sets - 1;
     this.#ways = ways;
-    this.#policy = policy ?? 'lru';
-    this.#queues = new Int32Array(sets * ways * SLOT_WORDS);
-    this.#hands = new Int32Array(sets);
-    this.#disordered = new Uint8Array(sets).fill(1);
+    this.#lines = policy === 'lru' || policy === 'fifo';
+    this.#isFifo = policy === 'fifo';
+    this.renumbered();
   }
 
   /** The entry that gives way in the set of `index`: a free one before all others. It is used next, at time `stamp`. */
   victim(index: number, stamp: number): number {
     const set = index & this.#setMask;
-    const policy = this.#policy;
-    if (policy === 'lru' || policy === 'fifo') return this.#nextInQueue(set, stamp);
-    const first = this.#entry(set, 0);
-    const end = first + this.#ways * ENTRY_WORDS;
-    for (let i = first; i < end; i += ENTRY_WORDS) if (this.#words[i + USED] === NEVER) return i;
-    if (policy === 'random') return first + this.#dice.below(this.#ways) * ENTRY_WORDS;
-    return treeVictim(this.#words, first, this.#ways);
+    return this.#lines === true ? this.#nextInLine(set, stamp) : this.#chosen(set);
   }
 
   /** The entry is free. */
   freed(entry: number): void {
-    this.#disordered[Math.floor((entry - this.#first) / (this.#ways * ENTRY_WORDS))] = 1;
+    this.#disorder(Math.floor((entry - this.#first) / (this.#ways * ENTRY_WORDS)));
   }
 
   /** All stamps were given anew. */
   renumbered(): void {
-    this.#disordered.fill(1);
+    for (let set = 0; set < this.spec.sets; set++) this.#disorder(set);
   }
 
   /** All entries are free, and random choices start over. */
   clear(): void {
-    this.#disordered.fill(1);
+    this.renumbered();
     this.#dice.reset();
   }
 
-  #nextInQueue(set: number, stamp: number): number {
-    if (this.#disordered[set] !== 0) this.#order(set);
-    const queues = this.#queues;
-    const start = set * this.#ways * SLOT_WORDS;
-    const last = start + (this.#ways - 1) * SLOT_WORDS;
+  #chosen(set: number): number {
+    const first = this.#entry(set, 0);
+    const end = first + this.#ways * ENTRY_WORDS;
+    for (let i = first; i < end; i += ENTRY_WORDS) if (this.#words[i + USED] === NEVER) return i;
+    if (this.spec.policy === 'random') return first + this.#dice.below(this.#ways) * ENTRY_WORDS;
+    return treeVictim(this.#words, first, this.#ways);
+  }
+
+  #nextInLine(set: number, stamp: number): number {
+    const words = this.#words;
+    const queue = this.#queues + set * this.#queueWords;
+    if (words[queue]! < 0) this.#order(set, queue);
     for (;;) {
-      const at = this.#hands[set]!;
-      const entry = queues[at]!;
-      const used = this.#words[entry + USED]!;
-      this.#hands[set] = at === last ? start : at + SLOT_WORDS;
-      if (used === queues[at + 1] || this.#policy === 'fifo') {
+      const at = words[queue]!;
+      const entry = words[at]!;
+      const used = words[entry + USED]!;
+      words[queue] = at + SLOT_WORDS === queue + this.#queueWords ? queue + HAND_WORDS : at + SLOT_WORDS;
+      if (used === words[at + 1] || this.#isFifo === true) {
         // Its slot is now the last in line.
-        queues[at + 1] = stamp;
+        words[at + 1] = stamp;
         return entry;
       }
-      this.#lineUp(set, at, entry, used);
+      this.#lineUp(queue, at, entry, used);
     }
   }
 
   /** Puts an entry, whose slot `free` has become the end of the line, behind all that were used before it. */
-  #lineUp(set: number, free: number, entry: number, used: number): void {
-    const queues = this.#queues;
-    const start = set * this.#ways * SLOT_WORDS;
-    const last = start + (this.#ways - 1) * SLOT_WORDS;
-    const head = this.#hands[set]!;
+  #lineUp(queue: number, free: number, entry: number, used: number): void {
+    const words = this.#words;
+    const start = queue + HAND_WORDS;
+    const last = queue + this.#queueWords - SLOT_WORDS;
+    const head = words[queue]!;
     let at = free;
     while (at !== head) {
       const before = at === start ? last : at - SLOT_WORDS;
-      if (queues[before + 1]! <= used) break;
-      queues[at] = queues[before]!;
-      queues[at + 1] = queues[before + 1]!;
+      if (words[before + 1]! <= used) break;
+      words[at] = words[before]!;
+      words[at + 1] = words[before + 1]!;
       at = before;
     }
-    queues[at] = entry;
-    queues[at + 1] = used;
+    words[at] = entry;
+    words[at + 1] = used;
+  }
+
+  /** The queue of a set has to be made anew. */
+  #disorder(set: number): void {
+    const queue = this.#queues + set * this.#queueWords;
+    const hand = this.#words[queue]!;
+    // 0 where there was no queue yet: no hand stands at the first of all words.
+    if (hand >= 0) this.#words[queue] = ~(hand === 0 ? queue + HAND_WORDS : hand);
   }
 
   /** Makes the queue of a set: free entries, then the others by last use, or as they stood in line. */
-  #order(set: number): void {
-    const queues = this.#queues;
+  #order(set: number, queue: number): void {
+    const words = this.#words;
+    const start = queue + HAND_WORDS;
     const length = this.#ways * SLOT_WORDS;
-    const start = set * length;
+    const hand = ~words[queue]!;
     const ages = new Map<number, number>();
     for (let k = 0; k < this.#ways; k++) {
-      const entry = queues[start + ((this.#hands[set]! - start + k * SLOT_WORDS) % length)]!;
+      const entry = words[start + ((hand - start + k * SLOT_WORDS) % length)]!;
       ages.set(entry, k + 1);
     }
     const ageOf = (entry: number): number => {
-      const used = this.#words[entry + USED]! >>> 0;
-      return used === NEVER || this.#policy === 'lru' ? used : (ages.get(entry) ?? NEVER);
+      const used = words[entry + USED]! >>> 0;
+      return used === NEVER || !this.#isFifo ? used : (ages.get(entry) ?? NEVER);
     };
     const entries = Array.from({ length: this.#ways }, (_, way) => this.#entry(set, way));
     entries.sort((a, b) => ageOf(a) - ageOf(b) || a - b);
     entries.forEach((entry, way) => {
-      queues[start + way * SLOT_WORDS] = entry;
-      queues[start + way * SLOT_WORDS + 1] = this.#words[entry + USED]!;
+      words[start + way * SLOT_WORDS] = entry;
+      words[start + way * SLOT_WORDS + 1] = words[entry + USED]!;
     });
-    this.#hands[set] = start;
-    this.#disordered[set] = 0;
+    words[queue] = start;
   }
 
   #entry(set: number, way: number): number {
