@@ -63,8 +63,8 @@ export interface DeviceEntry {
   readonly interruptFault: AmdFault | null;
   /** TV. */
   readonly translates: boolean;
-  /** Nothing stands in the way of answers from the IOTLB but `rights`. */
-  readonly plain: boolean;
+  /** PLAIN and `rights`, or nothing: what a request may use that the IOTLB answers. */
+  readonly grants: number;
   readonly domain: number;
   /** Tag of what is cached: see contexts.ts. */
   readonly context: number;
@@ -101,6 +101,8 @@ export const COUNTED = {
 } as const;
 type Counted = (typeof COUNTED)[keyof typeof COUNTED];
 
+/** Nothing stands in the way of answers from the IOTLB but the rights. */
+export const PLAIN = 1 << 2;
 const ENTRY_WORDS = DTE.$.words;
 const DEVICE_ID_BITS = 16;
 const PAGE = 4096;
@@ -178,16 +180,17 @@ export class DeviceTable {
     const interruptsValid = DTE.IV.isSet(words);
     const fault = valid ? this.#check(words, mode) : null;
     const translates = DTE.TV.isSet(words);
+    const rights = (words[DTE.IR.word]! & GRANTS) >>> DTE.IR.shift;
     return {
       valid,
       interruptsValid,
       fault,
       interruptFault: interruptsValid ? this.#checkInterrupts(words) : null,
       translates,
-      plain: valid && fault === null && translates,
+      grants: valid && fault === null && translates ? PLAIN | rights : 0,
       domain,
       context,
-      rights: (words[DTE.IR.word]! & GRANTS) >>> DTE.IR.shift,
+      rights,
       host:
         mode === HostMode.NONE
           ? null

@@ -4,7 +4,7 @@
  */
 import { maskOf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
-import { entryOffset, isV2Leaf, type ReservedMasks, radixShift, V2_PTE } from '../formats/index.ts';
+import { type ReservedMasks, sideBySide, V2_PDE, V2_PTE } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import { Leaf, type Translation } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
@@ -15,7 +15,7 @@ import type { HostTables } from './host-tables.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access } = iommu;
-const { LEAF_MASKS } = formats;
+const { entryWord, INDEX_BITS, LEAF_MASKS, radixShift } = formats;
 const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(V2_PTE, (field) => field === V2_PTE.ADDR);
 const P = V2_PTE.P.mask;
 const RW = V2_PTE.RW.mask;
@@ -23,20 +23,19 @@ const US = V2_PTE.US.mask;
 const A = V2_PTE.A.mask;
 const D = V2_PTE.D.mask;
 const NX = V2_PTE.NX.mask;
+const PS = V2_PDE.PS.mask;
 
 export class QuickGuestTables {
   readonly #host: HostTables;
-  readonly #reservedLo: Int32Array;
-  readonly #reservedHi: Int32Array;
+  readonly #reserved: Int32Array;
   readonly #page: GuestPage;
   /** Where a table lies, over a host table. */
   readonly #inner = new Leaf();
 
   /** `page` takes for whom the page is that was found. */
-  constructor(host: HostTables, { lo, hi }: ReservedMasks, page: GuestPage) {
+  constructor(host: HostTables, reserved: ReservedMasks, page: GuestPage) {
     this.#host = host;
-    this.#reservedLo = lo;
-    this.#reservedHi = hi;
+    this.#reserved = sideBySide(reserved);
     this.#page = page;
   }
 
@@ -48,37 +47,41 @@ export class QuickGuestTables {
     top: GuestTop,
     control: GuestControl,
   ): boolean {
+    const hosts = this.#host;
     const inner = this.#inner;
-    const used = control.accessed ? A : 0;
+    const reserved = this.#reserved;
     const writes = (access & Access.WRITE) !== 0;
+    const needed = P | US | (control.accessed === true ? A : 0) | (writes ? RW : 0);
+    hosts.near.forget();
     let { tableHi, tableLo } = top;
-    let granted = RW | US;
+    let granted = RW;
     let denied = 0;
-    for (let level: number = guest!.levels; ; level--) {
-      let atHi = tableHi;
-      let atLo = tableLo | entryOffset(level, hi, lo);
+    let level: number = guest!.levels;
+    for (let shift = radixShift(level); ; shift = (shift - INDEX_BITS) | 0, level = (level - 1) | 0) {
+      let at = entryWord(shift, hi, lo);
       if (host !== null) {
-        if (!this.#host.quick(memory, inner, host, Access.READ, atHi, atLo)) return false;
-        atHi = inner.frameHi;
-        atLo = inner.frameLo | (atLo & ((1 << inner.shift) - 1));
+        if (hosts.quickNear(memory, inner, host, Access.READ, tableHi, tableLo | (at << 2)) !== true) return false;
+        tableHi = inner.frameHi;
+        tableLo = inner.frameLo | (tableLo & ((1 << inner.shift) - 1));
       }
-      const at = memory.locate(atHi, atLo);
-      if (at < 0) return false;
-      const entryLo = memory.pool[at]!;
-      const entryHi = memory.pool[at + 1]!;
-      if ((entryLo & P) === 0 || (used & ~entryLo) !== 0) return false;
-      const isLeaf = isV2Leaf(level, entryLo);
-      const kind = isLeaf ? LEAF_MASKS + level : level;
-      if (((entryLo & this.#reservedLo[kind]!) | (entryHi & this.#reservedHi[kind]!)) !== 0) return false;
+      const frame = memory.frame(tableHi, tableLo);
+      if (frame < 0) return false;
+      at = (frame + at) | 0;
+      const { pool } = memory;
+      const entryLo = pool[at]!;
+      const entryHi = pool[(at + 1) | 0]!;
+      // As `isV2Leaf` has it, without a call.
+      const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
+      const kind = (isLeaf ? LEAF_MASKS + level : level) << 1;
+      if (((needed & ~entryLo) | (entryLo & reserved[kind]!) | (entryHi & reserved[kind + 1]!)) !== 0) return false;
       granted &= entryLo;
       denied |= entryHi & NX;
       tableHi = entryHi & ADDRESS_HI;
       tableLo = entryLo & ADDRESS_LO;
       if (!isLeaf) continue;
-      const isDirty = !control.dirty || (entryLo & D) !== 0;
-      if ((granted & US) === 0 || (writes && ((granted & RW) === 0 || !isDirty))) return false;
-      const shift = radixShift(level);
-      const rights = Access.READ | ((granted & RW) !== 0 ? Access.WRITE : 0);
+      const isDirty = control.dirty !== true || (entryLo & D) !== 0;
+      if (writes && !isDirty) return false;
+      const rights = Access.READ | (granted !== 0 ? Access.WRITE : 0);
       tableLo &= -1 << shift;
       if (host === null) {
         leaf.frameHi = tableHi;
@@ -89,10 +92,10 @@ export class QuickGuestTables {
         leaf.dirty = isDirty;
       } else {
         tableLo |= lo & ((1 << shift) - 1);
-        if (!this.#host.quick(memory, leaf, host, access, tableHi, tableLo)) return false;
+        if (hosts.quickNear(memory, leaf, host, access, tableHi, tableLo) !== true) return false;
         leaf.rights &= rights;
-        leaf.dirty &&= isDirty;
-        leaf.narrow(tableHi, tableLo, shift);
+        if (!isDirty) leaf.dirty = false;
+        if (leaf.shift > shift) leaf.narrow(tableHi, tableLo, shift);
       }
       this.#page.user = true;
       this.#page.execute = denied === 0;

@@ -8,24 +8,14 @@
  */
 import { anySet, highHalf, lowHalf, maskOf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
-import {
-  encodedShift,
-  isSizeOf,
-  NextLevel,
-  radixShift,
-  V1_PDE,
-  V1_PTE,
-  V1_RESERVED,
-  v1Exceeds,
-  v1Offset,
-  v1SkipsBits,
-} from '../formats/index.ts';
+import { encodedShift, isSizeOf, V1_PDE, V1_PTE, V1_RESERVED, v1Offset } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import {
   type Era,
   type IommuProbe,
   type IotlbSpec,
   type Leaf,
+  NearTable,
   PagingStructures,
   setFlags,
   type Translation,
@@ -38,7 +28,7 @@ import { type AmdFault, CounterSource, FAULTS } from './spec/index.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, NO_PASID, RIGHTS } = iommu;
-const { V1_LEVELS } = formats;
+const { entryWord, NextLevel, radixShift, V1_LEVELS, v1Exceeds, v1SkipsBits } = formats;
 const { PAGE, SIZED_PAGE } = NextLevel;
 
 const PR = V1_PTE.PR.mask;
@@ -54,6 +44,7 @@ const NEXT_LEVEL_SHIFT = V1_PTE.NextLevel.shift;
 const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(V1_PTE, (field) => field === V1_PTE.PageAddress);
 const [TABLE_RESERVED_LO = 0, TABLE_RESERVED_HI = 0] = V1_RESERVED.table;
 const [LEAF_RESERVED_LO = 0, LEAF_RESERVED_HI = 0] = V1_RESERVED.leaf;
+const SMALL_SHIFT = 12;
 /** `quick` leaves larger pages to `walk`: they are rare, and their offsets do not fit into one half. */
 const LARGEST_QUICK_SHIFT = 31;
 
@@ -61,8 +52,12 @@ export class HostTables {
   probe: IommuProbe | null = null;
   /** The page-directory cache. */
   readonly directory: PagingStructures;
+  /** For the quick walker of guest tables, too. */
+  readonly near = new NearTable();
   /** U of the page that the last walk has found. */
   untranslatedOnly = false;
+  /** There is a page-directory cache, which no quick walk knows. */
+  readonly #isCached: boolean;
 
   constructor(era: Era, directory: IotlbSpec | null) {
     const names = {
@@ -71,6 +66,7 @@ export class HostTables {
       miss: CounterSource.MEM_IOMMU_TLB_PDE_MISS,
     };
     this.directory = new PagingStructures(directory, names, era);
+    this.#isCached = directory !== null;
   }
 
   /** Translates the address with these halves and fills `leaf`. `write` asks for the dirty flag. */
@@ -143,36 +139,58 @@ export class HostTables {
 
   /** True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. */
   quick(memory: PhysicalMemory, leaf: Leaf, host: HostTable, wanted: number, hi: number, lo: number): boolean {
-    if (this.directory.cache !== null || v1Exceeds(host.level, hi, lo)) return false;
-    const { pool } = memory;
-    const used = host.accessed ? A : 0;
-    let { tableHi, tableLo, level } = host;
+    this.near.forget();
+    return this.quickNear(memory, leaf, host, wanted, hi, lo);
+  }
+
+  /** As `quick`, for one of the addresses of a nested walk, which has forgotten what was near before. */
+  quickNear(memory: PhysicalMemory, leaf: Leaf, host: HostTable, wanted: number, hi: number, lo: number): boolean {
+    const { near } = this;
+    let level = 1;
+    let shift = SMALL_SHIFT;
     let rights = RIGHTS;
+    let frame = 0;
+    if (near.prefix === lo >>> 21 && near.hi === hi) {
+      frame = near.frame;
+      rights = near.rights;
+      if ((wanted & ~rights) !== 0) return false;
+    } else {
+      if (this.#isCached || v1Exceeds(host.level, hi, lo)) return false;
+      level = host.level;
+      shift = radixShift(level);
+      frame = memory.frame(host.tableHi, host.tableLo);
+    }
+    const needed = host.accessed === true ? PR | A : PR;
     for (;;) {
-      const at = memory.locate(tableHi, tableLo | v1Offset(level, hi, lo));
-      if (at < 0) return false;
+      if (frame < 0) return false;
+      const at = (frame + entryWord(shift, hi, lo)) | 0;
+      const { pool } = memory;
       const entryLo = pool[at]!;
-      const entryHi = pool[at + 1]!;
-      rights &= (entryHi & GRANTS) >>> GRANTS_SHIFT;
-      if ((entryLo & PR) === 0 || ((wanted & ~rights) | (used & ~entryLo)) !== 0) return false;
+      const entryHi = pool[(at + 1) | 0]!;
+      const grants = entryHi >>> GRANTS_SHIFT;
+      if (((needed & ~entryLo) | (wanted & ~grants)) !== 0) return false;
+      const tableHi = entryHi & ADDRESS_HI;
+      const tableLo = entryLo & ADDRESS_LO;
       const next = (entryLo & NEXT_LEVEL) >>> NEXT_LEVEL_SHIFT;
-      tableHi = entryHi & ADDRESS_HI;
-      tableLo = entryLo & ADDRESS_LO;
       if (next !== PAGE && next !== SIZED_PAGE) {
         if (((entryLo & TABLE_RESERVED_LO) | (entryHi & TABLE_RESERVED_HI)) !== 0) return false;
         if (next !== level - 1 && (next >= level || v1SkipsBits(level, next, hi, lo))) return false;
+        rights &= grants;
         level = next;
+        shift = radixShift(next);
+        frame = memory.frame(tableHi, tableLo);
         continue;
       }
       if (((entryLo & LEAF_RESERVED_LO) | (entryHi & LEAF_RESERVED_HI)) !== 0) return false;
-      const shift = pageShift(level, next, tableHi, tableLo);
-      if (shift === 0 || shift > LARGEST_QUICK_SHIFT) return false;
-      const isDirty = !host.dirty || (entryLo & D) !== 0;
+      const pageBits = next === PAGE ? shift : pageShift(level, next, tableHi, tableLo);
+      if (pageBits === 0 || pageBits > LARGEST_QUICK_SHIFT) return false;
+      const isDirty = host.dirty !== true || (entryLo & D) !== 0;
       if (!isDirty && (wanted & Access.WRITE) !== 0) return false;
+      if (level === 1) near.remember(hi, lo, frame, rights);
       leaf.frameHi = tableHi;
-      leaf.frameLo = tableLo & (-1 << shift);
-      leaf.shift = shift;
-      leaf.rights = rights;
+      leaf.frameLo = tableLo & (-1 << pageBits);
+      leaf.shift = pageBits;
+      leaf.rights = rights & grants;
       leaf.snoop = (entryHi & FC) !== 0;
       leaf.dirty = isDirty;
       this.untranslatedOnly = (entryHi & U) !== 0;

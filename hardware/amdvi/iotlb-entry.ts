@@ -2,8 +2,12 @@
  * What the AMD-Vi unit keeps in an IOTLB entry. Entries belong to a context, and those of guest tables to a context and a
  * PASID: devices of one domain share them.
  */
-import { FLAGS, FRAME_HI, FRAME_LO, type Iotlb, RIGHTS, SHIFT, type Translation } from '../iommu/index.ts';
+import type { Iotlb, Translation } from '../iommu/index.ts';
+import * as iommu from '../iommu/index.ts';
 import type { GuestPage } from './guest-tables.ts';
+
+// Copied, because V8 folds only constants of the same file into the code that it makes.
+const { Access, FLAGS, FRAME_HI, FRAME_LO, RIGHTS, SHIFT } = iommu;
 
 // Flags. The low two bits are the rights that a plain request may use without a closer look: no write where a dirty flag
 // has to be set first, and nothing where the page is not for users.
@@ -42,18 +46,16 @@ export interface PageQualities extends GuestPage {
 export const ANY_PAGE: Readonly<PageQualities> = { user: true, execute: true, untranslatedOnly: false, nested: false };
 
 export function entryFlags({ leaf }: Translation, { user, execute, untranslatedOnly, nested }: PageQualities): number {
-  const clean = leaf.dirty ? RIGHTS : 1;
-  const plain = user ? leaf.rights & clean : 0;
-  return (
-    plain |
-    (leaf.snoop ? SNOOP : 0) |
-    (leaf.dirty ? NEEDS_NO_FLAG : 0) |
-    (leaf.rights << RIGHTS_SHIFT) |
-    (user ? USER : 0) |
-    (execute ? EXECUTE : 0) |
-    (untranslatedOnly ? UNTRANSLATED_ONLY : 0) |
-    (nested ? NESTED : 0)
-  );
+  const { rights } = leaf;
+  let flags = rights << RIGHTS_SHIFT;
+  if (user === true) flags |= leaf.dirty === true ? rights : rights & Access.READ;
+  if (leaf.snoop === true) flags |= SNOOP;
+  if (leaf.dirty === true) flags |= NEEDS_NO_FLAG;
+  if (user === true) flags |= USER;
+  if (execute === true) flags |= EXECUTE;
+  if (untranslatedOnly === true) flags |= UNTRANSLATED_ONLY;
+  if (nested === true) flags |= NESTED;
+  return flags;
 }
 
 /** The context that an entry's owner names. */

@@ -4,17 +4,17 @@
  * Needs: memory at hand for `quick`, operations answered for `walk`. Offers: `hit` and `quick` for what can be answered at
  * once without an event, `walk` for every request. What software controls is read from the register file when a request needs it.
  */
-import { joinHalves, numberOf, pageLow, type RegisterFile } from '../bits/index.ts';
+import { pageLow, type RegisterFile } from '../bits/index.ts';
 import * as iommu from '../iommu/index.ts';
 import {
   Access,
   AddressType,
+  type EntryCache,
   type EntryCacheSpec,
   Era,
   type IommuProbe,
   Iotlb,
   type IotlbSpec,
-  inInterruptRange,
   type PerformanceEvents,
   type Translation,
   type Walk,
@@ -22,6 +22,7 @@ import {
 import type { PhysicalMemory } from '../memory/index.ts';
 import { CachedTranslations } from './cached-translations.ts';
 import { Contexts } from './contexts.ts';
+import * as deviceTable from './device-table.ts';
 import { type DeviceEntry, DeviceTable } from './device-table.ts';
 import { ExclusionRange } from './exclusion-range.ts';
 import type { Features } from './features.ts';
@@ -33,8 +34,10 @@ import { block, checkInterruptRange, judge, suppress } from './judgement.ts';
 import { type AmdFault, CONTROL, CounterSource, EventCode, FAULTS } from './spec/index.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
-const { FLAGS, FRAME_HI, FRAME_LO, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
+const { FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
 const { HOST_ONLY, SNOOP } = iotlbEntry;
+const { PLAIN } = deviceTable;
+const { SUCCESS } = Status;
 
 /** Sizes of the caches; a cache that is `null` or not named is switched off. Not architectural. */
 export interface TranslatorSpec {
@@ -62,8 +65,9 @@ export class Translator {
   readonly #cached: CachedTranslations;
   /** Control.IommuEn. */
   #enabled = false;
-  /** The IOTLB while it can answer by itself: the unit is on, no range is excepted, and nobody counts. */
+  /** The IOTLB while it can answer with cached entries of devices: the unit is on, no range is excepted, and nobody counts. */
   #plain: Iotlb | null = null;
+  readonly #entries: EntryCache<DeviceEntry> | null;
   /** The last `hit` found nothing in the IOTLB, and that alone kept it from answering: the device's entry and the tables. */
   #missed: DeviceEntry | null = null;
   #missedPasid = HOST_ONLY;
@@ -77,6 +81,7 @@ export class Translator {
     this.exclusion = new ExclusionRange(features, file);
     const contexts = new Contexts(() => this.clear());
     this.devices = new DeviceTable(features, file, { cache: spec.deviceTableCache, era, contexts });
+    this.#entries = this.devices.cache;
     this.hosts = new HostTables(era, spec.hostDirectoryCache ?? null);
     const caches = { directory: spec.guestDirectoryCache ?? null, roots: spec.gcr3Cache ?? null };
     this.guests = new GuestTables(this.hosts, features, { era, ...caches });
@@ -107,7 +112,8 @@ export class Translator {
   }
 
   #choosePlain(): void {
-    this.#plain = this.#enabled && !this.exclusion.enabled && this.#cached.counters === null ? this.iotlb : null;
+    const mayHit = this.#enabled && !this.exclusion.enabled && this.#cached.counters === null;
+    this.#plain = mayHit && this.#entries !== null ? this.iotlb : null;
   }
 
   /** Empties every cache of translations. */
@@ -126,13 +132,12 @@ export class Translator {
     const { access, hi, lo } = t;
     const iotlb = this.#plain;
     this.#missed = null;
-    if (iotlb === null || !t.effects) return false;
+    if (iotlb === null || t.effects !== true) return false;
     // Plain: untranslated, a read or a write, no interrupt.
     if ((t.addressType | (access & ~RIGHTS)) !== 0 || inInterruptRange(hi, lo)) return false;
-    const device = this.devices.cached(t.requester);
-    if (device === null || !device.plain || (access & ~device.rights) !== 0) return false;
-    if (t.pasid !== NO_PASID || (device.guest !== null && this.guests.enabled))
-      return this.#hitInGuest(t, iotlb, device);
+    const device = this.#entries!.find(t.requester);
+    if (device === null || ((access | PLAIN) & ~device.grants) !== 0) return false;
+    if (t.pasid !== NO_PASID || device.guest !== null) return this.#hitInGuest(t, iotlb, device);
     const i = iotlb.find(device.context, hi >>> 12, (lo >>> 12) | (hi << 20));
     if (i >= 0) return this.#answer(t, iotlb, i);
     this.#missed = device;
@@ -156,12 +161,12 @@ export class Translator {
     const flags = words[i + FLAGS]!;
     const shift = words[i + SHIFT]!;
     if ((flags & t.access) !== t.access || shift > 31) return false;
-    t.status = Status.SUCCESS;
+    t.status = SUCCESS;
     t.fault = null;
     t.hpaHi = words[i + FRAME_HI]!;
     t.hpaLo = words[i + FRAME_LO]! | (t.lo & ((1 << shift) - 1));
     t.snoop = (flags & SNOOP) !== 0;
-    this.probe?.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
+    if (this.probe !== null) this.#cached.tellHit(this.probe, t);
     return true;
   }
 
@@ -177,12 +182,10 @@ export class Translator {
     const { host } = device;
     page.user = true;
     page.execute = true;
-    if (pasid === HOST_ONLY) {
-      if (host === null || !hosts.quick(memory, t.leaf, host, t.access, t.hi, t.lo)) return false;
-    } else {
-      if (!guests.quick(memory, t, device, pasid)) return false;
+    if (pasid !== HOST_ONLY) {
+      if (guests.quick(memory, t, device, pasid) !== true) return false;
       page.execute = guests.page.execute;
-    }
+    } else if (host === null || hosts.quick(memory, t.leaf, host, t.access, t.hi, t.lo) !== true) return false;
     page.nested = pasid !== HOST_ONLY && host !== null;
     page.untranslatedOnly = host !== null && hosts.untranslatedOnly;
     t.begin();

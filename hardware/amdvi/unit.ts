@@ -162,7 +162,12 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
 
   /** Answers a request now. */
   translate(t: Translation<AmdFault>): void {
-    if (this.translator.hit(t) || this.translator.quick(t, this.#memory)) return;
+    if (this.translator.hit(t) !== true) this.#translateFurther(t);
+  }
+
+  /** What `translate` does with a request that the IOTLB does not answer alone. */
+  #translateFurther(t: Translation<AmdFault>): void {
+    if (this.translator.quick(t, this.#memory)) return;
     finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);
   }

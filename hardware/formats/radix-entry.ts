@@ -45,6 +45,11 @@ export interface ReservedMasks {
 
 export const LEAF_MASKS = 8;
 
+/** The masks for a hot path, which one array suits better: the low half of a kind at twice its index, the high half behind it. */
+export function sideBySide({ lo, hi }: ReservedMasks): Int32Array {
+  return Int32Array.from({ length: 2 * lo.length }, (_, i) => (i % 2 === 0 ? lo : hi)[i >>> 1]!);
+}
+
 /** `further` names the bits that are reserved beside those that no layout declares and those beyond the host's addresses. */
 export function reservedMasks(
   { tables, leaves }: RadixLayouts,
@@ -114,6 +119,10 @@ export function entryOffset(level: number, hi: number, lo: number): number {
       return (hi >>> 13) & 0xff8;
   }
 }
+
+/** As `entryOffset`, in words, for the level whose entries translate `2^shift` bytes; the index has 9 bits, or what is left. */
+export const entryWord = (shift: number, hi: number, lo: number): number =>
+  (shift > 32 ? hi >>> (shift - 33) : (lo >>> (shift - 1)) | (hi << (33 - shift))) & 0x3fe;
 
 /** True when the bits of an address above the width of 4 or 5 levels repeat its highest bit. */
 export function isCanonical(levels: number, hi: number): boolean {

@@ -14,6 +14,7 @@ export * from './inspection-caches.ts';
 export * from './inspection-paging.ts';
 export * from './inspection-trees.ts';
 export * from './interrupt-message.ts';
+export * from './near-table.ts';
 export * from './page-request-server.ts';
 export * from './paging-structures.ts';
 export * from './performance-events.ts';

@@ -1,7 +1,7 @@
 /** The quick walkers of host and guest tables against the step-by-step ones on random tables, each alone and in the unit. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DeviceEntry, HostTable } from '../../hardware/amdvi/device-table.ts';
+import { type DeviceEntry, type HostTable, PLAIN } from '../../hardware/amdvi/device-table.ts';
 import { Features } from '../../hardware/amdvi/features.ts';
 import { GuestTables } from '../../hardware/amdvi/guest-tables.ts';
 import { HostTables } from '../../hardware/amdvi/host-tables.ts';
@@ -196,7 +196,7 @@ const deviceOf = ({ levels, over, flags }: Nest): DeviceEntry => ({
   fault: null,
   interruptFault: null,
   translates: true,
-  plain: true,
+  grants: PLAIN | 3,
   domain: 1,
   context: 1,
   rights: 3,

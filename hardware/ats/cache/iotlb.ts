@@ -59,16 +59,16 @@ const highTag = (pageHi: number, shift: number): number => {
 const setIndex = (space: number, lo: number, shift: number): number =>
   (shift >= 44 ? 0 : lo >>> (shift - 12)) ^ Math.imul(space | 0, SPREAD_SPACE);
 
-const hashOf = (space: number, hi: number, lo: number): number => {
-  const mixed = Math.imul(lo ^ Math.imul(hi ^ space, SPREAD_SPACE), SPREAD_PAGE);
-  return mixed ^ (mixed >>> 15);
-};
+/** The upper bits of the product are the ones that neighbouring pages are spread over. */
+const hashOf = (space: number, hi: number, lo: number): number =>
+  Math.imul(lo ^ Math.imul(hi ^ space, SPREAD_SPACE), SPREAD_PAGE);
 
 export class Iotlb {
   readonly arrays: IotlbArrays;
   readonly words: Int32Array;
   readonly #firstBucket: number;
-  readonly #bucketMask: number;
+  /** Leaves of a hash as many bits as there are buckets for. */
+  readonly #bucketShift: number;
   /** By log2 of a page's bytes: the sets that hold it. */
   readonly #setsFor: readonly ReplacementSets[];
   /** Entries per larger page size, and the larger sizes in use. */
@@ -84,7 +84,7 @@ export class Iotlb {
     this.words = words;
     this.#setsFor = arrays.byShift.map(({ sets }) => sets);
     this.#firstBucket = firstBucket;
-    this.#bucketMask = words.length - firstBucket - 1;
+    this.#bucketShift = 1 + Math.clz32(words.length - firstBucket);
     words.fill(NONE, firstBucket);
   }
 
@@ -93,7 +93,7 @@ export class Iotlb {
     const { words } = this;
     const hi = (pageHi & PAGE_HI_MASK) | SMALL;
     // Nearly every hit is a small page at the head of its bucket; the rest is elsewhere, so that this stays inlined.
-    const i = words[this.#firstBucket + (hashOf(space, hi, pageLo) & this.#bucketMask)]!;
+    const i = words[this.#firstBucket + (hashOf(space, hi, pageLo) >>> this.#bucketShift)]!;
     if (i >= 0 && words[i + PAGE_LO] === pageLo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) {
       this.#uses = (this.#uses + 1) | 0;
       words[i + USED] = this.#uses;
@@ -125,7 +125,7 @@ export class Iotlb {
     const stamp = this.#use();
     const i = this.#setsFor[shift]!.victim(setIndex(space, lo, shift), stamp);
     if (words[i + SHIFT] !== 0) this.#unlink(i);
-    const bucket = this.#firstBucket + (hashOf(space, hi, lo) & this.#bucketMask);
+    const bucket = this.#firstBucket + (hashOf(space, hi, lo) >>> this.#bucketShift);
     words[i + PAGE_LO] = lo;
     words[i + PAGE_HI] = hi;
     words[i + SPACE] = space;
@@ -243,7 +243,7 @@ export class Iotlb {
   /** The entry with exactly these tags. */
   #match(space: number, hi: number, lo: number): number {
     const { words } = this;
-    const bucket = this.#firstBucket + (hashOf(space, hi, lo) & this.#bucketMask);
+    const bucket = this.#firstBucket + (hashOf(space, hi, lo) >>> this.#bucketShift);
     for (let i = words[bucket]!; i !== NONE; i = words[i + NEXT]!) {
       if (words[i + PAGE_LO] === lo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) return i;
     }
