@@ -47,8 +47,8 @@ export class Arrivals {
   #all: Inbound[] = [];
   /** Transactions for which the agent has no credit. */
   readonly #waiting: Inbound[] = [];
-  /** What goes on to another port and has not left. */
-  readonly #forwarded = new Map<Tlp, Inbound>();
+  /** By TLPs that wait at a port: what goes on there itself, or is answered by that. */
+  readonly #waitingToLeave = new Map<Tlp, Inbound>();
   #leaving: Inbound | null = null;
 
   constructor(engine: Engine, controller: MemoryController, root: Surroundings) {
@@ -138,15 +138,18 @@ export class Arrivals {
       return;
     }
     state.reads++;
-    complete(port, tlp, bytes, spec);
-    this.#end(inbound);
+    this.#endAfter(inbound, complete(port, tlp, bytes, spec));
   }
 
-  /** A TLP of another port has gone down. */
+  /** A TLP of another port, or an answer, has gone down. */
   left(tlp: Tlp): void {
-    const inbound = this.#forwarded.get(tlp);
+    const inbound = this.#waitingToLeave.get(tlp);
     if (inbound === undefined) return;
-    this.#forwarded.delete(tlp);
+    this.#waitingToLeave.delete(tlp);
+    if (!inbound.gone) {
+      this.#end(inbound);
+      return;
+    }
     const { port } = inbound;
     port.end.forward(tlp);
     if (tlp.creditClass === CreditClass.POSTED) {
@@ -161,7 +164,7 @@ export class Arrivals {
     this.#all = [];
     this.#idle = [];
     this.#waiting.length = 0;
-    this.#forwarded.clear();
+    this.#waitingToLeave.clear();
   }
 
   #answered(request: TranslationRequest): void {
@@ -298,7 +301,7 @@ export class Arrivals {
     }
     inbound.gone = true;
     this.#root.state.forwarded++;
-    this.#forwarded.set(tlp, inbound);
+    this.#waitingToLeave.set(tlp, inbound);
     this.#leaving = inbound;
     peer.push(tlp);
     this.#leaving = null;
@@ -323,20 +326,26 @@ export class Arrivals {
       this.#refuse(inbound, CompletionStatus.UNSUPPORTED_REQUEST);
       return;
     }
-    completeTranslation(port, tlp, request, this.#root.spec);
-    this.#end(inbound);
+    this.#endAfter(inbound, completeTranslation(port, tlp, request, this.#root.spec));
   }
 
   #refuse(inbound: Inbound, status: number): void {
     const { port, tlp } = inbound;
     this.#root.state.refused++;
-    port.push(port.end.take().completion(tlp, this.#root.spec.requester, status));
-    this.#end(inbound);
+    const completion = port.end.take().completion(tlp, this.#root.spec.requester, status);
+    port.push(completion);
+    this.#endAfter(inbound, completion);
   }
 
   #drop(inbound: Inbound): void {
     this.#root.state.refused++;
     inbound.finished = true;
+  }
+
+  /** The request keeps its credit until the last completion has left: so nobody is owed more than what fits his credits. */
+  #endAfter(inbound: Inbound, last: Tlp): void {
+    if (inbound.port.holds(last)) this.#waitingToLeave.set(last, inbound);
+    else this.#end(inbound);
   }
 
   /** The transaction is over: its TLP and credit go back. */

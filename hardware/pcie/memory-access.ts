@@ -32,12 +32,12 @@ export function fetch(memory: PhysicalMemory, address: number, tlp: Tlp): Uint8A
   return tlp.length === 0 ? NO_MEANING : memory.read(address, tlp.length);
 }
 
-/** Sends the data in as few completions as payload size and read completion boundary allow. */
-export function complete(port: RootPort, tlp: Tlp, bytes: Uint8Array, sizes: CompletionSizes): void {
+/** Sends the data in as few completions as payload size and read completion boundary allow. Gives the last. */
+export function complete(port: RootPort, tlp: Tlp, bytes: Uint8Array, sizes: CompletionSizes): Tlp {
   const { readCompletionBoundary, requester } = sizes;
   const payload = Math.min(sizes.maxPayload, port.below.maxPayload);
   const start = tlp.isAtomic ? 0 : tlp.addressLo & (PAGE_SIZE - 1);
-  for (let from = 0; from < bytes.length; ) {
+  for (let from = 0; ; ) {
     const offset = start + from;
     const end = offset + payload;
     const length = Math.min(bytes.length - from, end - (end % readCompletionBoundary) - offset);
@@ -46,6 +46,7 @@ export function complete(port: RootPort, tlp: Tlp, bytes: Uint8Array, sizes: Com
     completion.data!.set(length === bytes.length ? bytes : bytes.subarray(from, from + length));
     port.push(completion);
     from += length;
+    if (from === bytes.length) return completion;
   }
 }
 
@@ -58,13 +59,14 @@ export function completeTranslation(
   { requester, tag, attributes }: Tlp,
   { translations, translated }: TranslationRequest,
   sizes: CompletionSizes,
-): void {
+): Tlp {
   const length = translated * TRANSLATION_BYTES;
   const completion = port.end.take().answer(requester, tag, sizes.requester, CompletionStatus.SUCCESSFUL, length);
   completion.attributes = attributes & Attribute.RELAXED_ORDERING;
   const { data } = completion.withData((sizes.readCompletionBoundary - length) & LOWER_ADDRESS, length);
   for (let i = 0; i < length; i++) data![i] = translations[i >>> 2]! >>> (24 - (i & 3) * 8);
   port.push(completion);
+  return completion;
 }
 
 /** An AtomicOp: the old value is the answer. Operands are little-endian and as wide as the answer. */

@@ -96,6 +96,12 @@ export class TransactionQueue {
     return this.#count;
   }
 
+  /** True while a TLP waits here. */
+  holds(tlp: Tlp): boolean {
+    for (let i = 0; i < this.#count; i++) if (this.#tlps[i] === tlp) return true;
+    return false;
+  }
+
   /** Takes a TLP, and sends it at once where nothing is in its way. */
   push(tlp: Tlp, egress: Egress): void {
     this.#tlps[this.#count] = tlp;

@@ -43,7 +43,7 @@ export class RootPort {
   finished = 0;
   /** Reads and completions behind a posted request that has not finished, oldest first. */
   readonly held: Inbound[] = [];
-  /** Told of each TLP of another port that has gone down here. */
+  /** Told of each TLP that has gone down here and is not the CPU's. */
   onForwarded: (tlp: Tlp) => void = ignore;
   /** Takes completions of the port itself: of requests for a link that is down. */
   onAnswer: (completion: Tlp) => void = ignore;
@@ -67,6 +67,11 @@ export class RootPort {
   /** Sends a TLP, or keeps it until its turn and a credit come. */
   push(tlp: Tlp): void {
     this.#waiting.push(tlp, this.#egress);
+  }
+
+  /** True while a TLP that was pushed has not gone. */
+  holds(tlp: Tlp): boolean {
+    return this.#waiting.holds(tlp);
   }
 
   /** Sends a TLP of the CPU behind everything that waits already, as soon as there is a credit for it. */

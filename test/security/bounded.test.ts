@@ -1,7 +1,17 @@
 /** Resource exhaustion: whatever a device sends, nobody holds more than the credits that he gave, and nobody sends without. */
 import { describe, expect, it } from 'vitest';
 import { MALICIOUS, Malicious } from '../../hardware/devices/malicious/index.ts';
-import { Bridge, bridgeConfig, ConfigSpace, Endpoint, LINK, Switch, TlpKind } from '../../hardware/pcie/index.ts';
+import {
+  Bridge,
+  bridgeConfig,
+  ConfigSpace,
+  CreditClass,
+  Endpoint,
+  LINK,
+  type LinkSpec,
+  Switch,
+  TlpKind,
+} from '../../hardware/pcie/index.ts';
 import { EvilBoard } from '../devices/malicious-board.ts';
 import { Tree } from '../pcie/tree.ts';
 import { Neighbours, VICTIM_BAR } from './neighbours.ts';
@@ -26,6 +36,42 @@ describe('A device that has no credit for a completion', () => {
     expect(parts.reduce((sum, part) => sum + part, 0)).toBe(1000);
     expect(Math.max(...parts)).toBe(128);
     expect(board.root.inFlight).toBe(0);
+  });
+});
+
+describe('A root complex under a flood of reads', () => {
+  it.each<[what: string, length: number, address: bigint, link: Partial<LinkSpec>, most: number]>([
+    // Each of the four that it holds is answered with 32 completions of 128 bytes.
+    [
+      'whose answers have few credits',
+      4096,
+      0x1000n,
+      { credits: { PH: 8, NPH: 4, CPLH: 2 }, updateFc: 500 },
+      4 * 33 + 8,
+    ],
+    ['that it refuses', 4, 0x1000_0000n, { credits: { PH: 8, NPH: 4, CPLH: 1 }, updateFc: 3000 }, 4 * 2 + 8],
+    // What the link holds has a bound of its own.
+    [
+      'whose answers are slower than it, with endless credits',
+      4096,
+      0x1000n,
+      { generation: 1, width: 1 },
+      4096 + 32 * 33 + 8,
+    ],
+  ])('holds no more requests %s than it gave credits for', (_, length, address, link, most) => {
+    const board = new Neighbours({ credits: { PH: 32, NPH: 32 }, ...link });
+    const { pool } = board.links[0].top;
+    let held = 0;
+    let answers = 0;
+    board.links[0].probe = ({ creditClass }) => {
+      held = Math.max(held, pool.taken);
+      if (creditClass === CreditClass.COMPLETION) answers++;
+    };
+    board.run(board.driver.send({ kind: 'MEMORY_READ', address, length, count: 400 }));
+    board.engine.run();
+    expect(answers).toBeGreaterThanOrEqual(400 * Math.ceil(length / 256));
+    expect(held).toBeLessThanOrEqual(most);
+    expect([pool.taken, board.root.inFlight]).toEqual([0, 0]);
   });
 });
 
