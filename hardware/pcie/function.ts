@@ -230,7 +230,8 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     const bar = this.barOf(tlp)!;
     const offset = offsetIn(tlp, this.config.barAt(bar));
     const { maxPayload } = this.config;
-    if (tlp.length > maxPayload) {
+    // A payload is counted in whole words.
+    if (tlp.dataOffset + tlp.length > maxPayload) {
       const bytes = new Uint8Array(tlp.length);
       this.#fetch(bar.index, offset, bytes, tlp.length);
       this.endpoint.answerInParts(tlp, bytes, this.requester, maxPayload);

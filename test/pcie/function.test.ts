@@ -63,6 +63,28 @@ describe('A function', () => {
     expect(bench.link.top.pool.taken).toBe(0);
   });
 
+  it('answers a read in parts whose words are no more than Max_Payload_Size, wherever in a word they begin', () => {
+    const parts = (offset: number, length: number) => {
+      const bench = new RequesterBench({
+        behaviour: { memoryRead: (_, at, into, n) => into.set(pattern(256).slice(at, at + n)) },
+      });
+      const seen: [lowerAddress: number, byteCount: number, length: number][] = [];
+      bench.link.probe = ({ addressLo, byteCount, length }, direction) => {
+        if (direction === 'upstream') seen.push([addressLo, byteCount, length]);
+      };
+      bench.send((tlp) => tlp.memoryRead(0, 1, 0, BAR_AT + offset, length));
+      bench.engine.run();
+      return seen;
+    };
+    expect(parts(0, 128)).toEqual([[0, 128, 128]]);
+    // 127 bytes from byte 2 on touch 33 words.
+    expect(parts(2, 127)).toEqual([
+      [2, 127, 126],
+      [0, 1, 1],
+    ]);
+    expect(parts(2, 126)).toEqual([[2, 126, 126]]);
+  });
+
   it('answers configuration requests of type 1 with UR', () => {
     const bench = new RequesterBench();
     for (const kind of [TlpKind.CONFIG_READ_1, TlpKind.CONFIG_WRITE_1]) {
