@@ -1,7 +1,7 @@
 /** Switches (PCIe 6.0, 1.3.3, 2.2, 7.5.1.3) and the access control of their ports (6.12). */
 import { describe, expect, it } from 'vitest';
 import { BUFFER_OFFSET } from '../../hardware/devices/dma-engine/spec.ts';
-import { AcsBit, TlpKind } from '../../hardware/pcie/index.ts';
+import { AcsBit, MessageCode, TlpKind } from '../../hardware/pcie/index.ts';
 import { barOf, portOf, ROOT_PORT, ridOf, Tree, UPSTREAM } from './tree.ts';
 
 const START_READ = 0b001;
@@ -209,6 +209,22 @@ describe('What answers a request that was forwarded upstream', () => {
     bottom.send(bottom.take().answer(ridOf(0), 0, ridOf(0), 0, 4));
     tree.engine.run();
     expect(tree.way).toEqual(['port 0 upstream']);
+  });
+});
+
+describe('A root port', () => {
+  it('remembers error messages from below, and no other message as an error', () => {
+    const tree = new Tree().bringUp();
+    const { bottom } = tree.links.find(({ name }) => name === 'root port')!;
+    const rootErrorStatus = tree.bridges.get('root port')!.config.aer!.offset + 0x30;
+    const told = (code: number) => {
+      bottom.send(bottom.take().message(ridOf(0), code));
+      tree.engine.run();
+      return tree.config(ROOT_PORT, rootErrorStatus);
+    };
+    for (const code of [MessageCode.PM_PME, MessageCode.VENDOR_DEFINED_TYPE_1]) expect(told(code)).toBe(0);
+    // ERR_FATAL/NONFATAL Received, and Non-Fatal Error Messages Received.
+    expect(told(MessageCode.ERR_NONFATAL)).toBe((1 << 2) | (1 << 5));
   });
 });
 

@@ -30,6 +30,7 @@ const POWER_ON = {
   MASK_HEADER_LOG_OVERFLOW: 1,
 } as const;
 const HEADER_LOG: readonly Field[] = [A.HEADER_LOG_0, A.HEADER_LOG_1, A.HEADER_LOG_2, A.HEADER_LOG_3];
+const ERRORS: ReadonlySet<number> = new Set([ErrorMessage.CORRECTABLE, ErrorMessage.NON_FATAL, ErrorMessage.FATAL]);
 const ROOT_COMMANDS: readonly Field[] = [
   A.CORRECTABLE_REPORTING_ENABLE,
   A.NON_FATAL_REPORTING_ENABLE,
@@ -78,9 +79,9 @@ export class AerCapability extends Capability<typeof AER_CAPABILITY> {
     return !this.#control.#bit(CORRECTABLE_MASK, error);
   }
 
-  /** A root takes an error message from `source`. True when software wants an interrupt for it. */
+  /** A root takes an error message from `source`; others are none of its business. True when software wants an interrupt for it. */
   receive(message: number, source: number): boolean {
-    if (!this.#isRoot) return false;
+    if (!this.#isRoot || !ERRORS.has(message)) return false;
     if (message === ErrorMessage.CORRECTABLE) {
       this.#first(A.ERR_COR_RECEIVED, A.MULTIPLE_ERR_COR_RECEIVED, A.ERR_COR_SOURCE, source);
       return this.isSet(A.CORRECTABLE_REPORTING_ENABLE);
