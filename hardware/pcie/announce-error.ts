@@ -5,12 +5,24 @@ import type { PcieFunction } from './function.ts';
 import { ErrorMessage, UncorrectableError } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
 
-/** `error` is one of `UncorrectableError`, `tlp` that in which it was found. */
-export function announceError(engine: Engine, fn: PcieFunction, error: number, tlp: Tlp | null): void {
+/**
+ * `error` is one of `UncorrectableError`, `tlp` that in which it was found. Of an error of the whole device all functions
+ * remember it, and one for each severity tells (PCIe 6.2.4).
+ */
+export function announceError(
+  engine: Engine,
+  functions: readonly PcieFunction[],
+  error: number,
+  tlp: Tlp | null,
+): void {
   const header = tlp === null ? null : headerWords(tlp);
   // A completion that nobody waits for does no harm here.
   const advisory = error === UncorrectableError.UNEXPECTED_COMPLETION;
-  const message = fn.config.report({ error, header, advisory });
-  if (message === ErrorMessage.NONE) return;
-  engine.spawn(fn.transmit(fn.take().message(fn.requester, message)), `${fn.name} reports an error`);
+  const told = new Set<number>([ErrorMessage.NONE]);
+  for (const fn of functions) {
+    const message = fn.config.report({ error, header, advisory });
+    if (told.has(message)) continue;
+    told.add(message);
+    engine.spawn(fn.transmit(fn.take().message(fn.requester, message)), `${fn.name} reports an error`);
+  }
 }

@@ -73,10 +73,10 @@ export class Arrivals {
 
   /** A TLP arrives at a port. */
   receive(port: RootPort, tlp: Tlp): void {
-    if (!isWellFormed(tlp)) {
+    if (!isWellFormed(tlp) || port.below.isOversize(tlp)) {
       // A malformed TLP is discarded: nobody is told, and a read of it never completes.
       this.#root.state.malformed++;
-      port.below.note(tlp);
+      port.below.malformed(tlp);
       port.end.release(tlp);
       return;
     }

@@ -13,6 +13,7 @@ import type { Egress, TransactionQueue } from './ordering.ts';
 import { leadsDown } from './port-config.ts';
 import type { Below } from './root-port.ts';
 import { isWithin, type Range } from './routes.ts';
+import { isOversize } from './sizes.ts';
 import { AcsBit, AddressType, BUS_NUMBERS, CompletionStatus, ErrorMessage, UncorrectableError } from './spec/index.ts';
 import { CreditClass, type Tlp } from './tlp.ts';
 
@@ -103,10 +104,18 @@ export class Bridge implements Below {
     return CompletionStatus.UNSUPPORTED_REQUEST;
   }
 
-  /** A message about an error from below, for a root port; or something malformed. */
+  /** A message about an error from below, for a root port. */
   note(tlp: Tlp): void {
-    if (tlp.isMessage) this.config.aer?.receive(tlp.messageCode, tlp.requester);
-    else this.#found(UncorrectableError.MALFORMED_TLP, tlp);
+    this.config.aer?.receive(tlp.messageCode, tlp.requester);
+  }
+
+  isOversize(tlp: Tlp): boolean {
+    return isOversize(tlp, this.config);
+  }
+
+  /** Something that breaks the rules of TLPs: recorded, and nobody is answered. */
+  malformed(tlp: Tlp): void {
+    this.#found(UncorrectableError.MALFORMED_TLP, tlp);
   }
 
   readConfig(offset: number, size: number): number {
@@ -128,7 +137,7 @@ export class Bridge implements Below {
 
   /** Of what wants an answer the requester hears, and decides what it means. */
   #found(error: number, tlp: Tlp): void {
-    const advisory = tlp.creditClass === CreditClass.NON_POSTED;
+    const advisory = error !== UncorrectableError.MALFORMED_TLP && tlp.creditClass === CreditClass.NON_POSTED;
     const message = this.config.report({ error, header: headerWords(tlp), advisory });
     if (message !== ErrorMessage.NONE) this.onError(message);
   }

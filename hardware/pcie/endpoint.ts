@@ -6,12 +6,14 @@
  * number from the configuration writes that reach it.
  */
 import { type Engine, Gate, type Signal } from '../sim/index.ts';
+import { announceError } from './announce-error.ts';
 import { Answers } from './answers.ts';
 import type { PcieFunction } from './function.ts';
 import type { LinkEnd } from './link.ts';
 import type { Below } from './root-port.ts';
 import type { Range } from './routes.ts';
-import { CompletionStatus, MessageRouting } from './spec/index.ts';
+import { isOversize } from './sizes.ts';
+import { CompletionStatus, MessageRouting, UncorrectableError } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
 
 export class Endpoint {
@@ -82,11 +84,23 @@ export class Endpoint {
   #receive(tlp: Tlp): void {
     if (tlp.kind === TlpKind.CONFIG_WRITE_0) this.bus = tlp.completer >>> 8;
     const fn = this.#target(tlp);
+    if (this.#isOversize(tlp, fn)) {
+      const physical = this.functions.filter(({ isVirtual }) => !isVirtual);
+      announceError(this.#engine, physical, UncorrectableError.MALFORMED_TLP, tlp);
+      this.end.release(tlp);
+      return;
+    }
     fn?.receive(tlp);
     if (tlp.creditClass !== CreditClass.NON_POSTED) this.end.release(tlp);
     else if (fn === null) {
       this.answer(tlp, this.end.take().completion(tlp, tlp.completer, CompletionStatus.UNSUPPORTED_REQUEST));
     }
+  }
+
+  /** By the function that it is for, or by the one that takes most. What is conventional knows no Max_Payload_Size. */
+  #isOversize(tlp: Tlp, target: PcieFunction | null): boolean {
+    if (target !== null) return exceeds(tlp, target);
+    return this.functions.length > 0 && this.functions.every((fn) => exceeds(tlp, fn));
   }
 
   #target(tlp: Tlp): PcieFunction | null {
@@ -115,6 +129,10 @@ export class Endpoint {
   #distance(requester: number): number {
     return (requester - (this.bus << 8)) & 0xffff;
   }
+}
+
+function exceeds(tlp: Tlp, { config: { pciExpress } }: PcieFunction): boolean {
+  return pciExpress !== null && isOversize(tlp, pciExpress);
 }
 
 /** Of everybody who is no root complex. */
@@ -158,6 +176,13 @@ export class IntegratedDevice implements Below {
   }
 
   note(): void {}
+
+  /** There is no link, and so nobody who receives. */
+  isOversize(): boolean {
+    return false;
+  }
+
+  malformed(): void {}
 
   reset(): void {
     this.#endpoint.reset();

@@ -100,6 +100,10 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
     return this.config.isPresent;
   }
 
+  get isVirtual(): boolean {
+    return this.#virtual !== null;
+  }
+
   /** Addresses that lead to it now. */
   get ranges(): Range[] {
     return this.spec.bars.flatMap((bar) => {

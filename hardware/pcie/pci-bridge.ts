@@ -123,7 +123,11 @@ export class PciBridge implements Component<null, PciBridgeState> {
   /** From above. */
   #descend(tlp: Tlp): void {
     const bridge = this.#bridge;
-    if (tlp.kind === TlpKind.CONFIG_READ_0 || tlp.kind === TlpKind.CONFIG_WRITE_0) {
+    if (bridge.isOversize(tlp)) {
+      this.state.refused++;
+      bridge.malformed(tlp);
+      this.#above.release(tlp);
+    } else if (tlp.kind === TlpKind.CONFIG_READ_0 || tlp.kind === TlpKind.CONFIG_WRITE_0) {
       if ((tlp.completer & 0xff) === 0) {
         this.#upAnswers.push(answerConfig(bridge, tlp, this.#above.take()), tlp);
       } else this.#refuse(this.#above, tlp, bridge.unsupported(tlp));

@@ -27,8 +27,12 @@ export interface Below {
   readonly maxPayload: number;
   /** The completion status with which the port itself answers a TLP from below; SUCCESSFUL lets it pass. */
   judge(tlp: Tlp): number;
-  /** An error message of a device, or an error that the port found. */
+  /** An error message of a device. */
   note(tlp: Tlp): void;
+  /** True for a TLP from below with more data than the port may take. */
+  isOversize(tlp: Tlp): boolean;
+  /** A TLP from below that breaks the rules. */
+  malformed(tlp: Tlp): void;
   reset(): void;
 }
 

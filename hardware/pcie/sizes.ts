@@ -1,5 +1,5 @@
 /** How many bytes a TLP has on a link, and into how many a transfer is cut. */
-import { FRAMING_BYTES } from './spec/index.ts';
+import { FRAMING_BYTES, PAYLOAD_SIZES } from './spec/index.ts';
 import { NO_PASID, type Tlp } from './tlp.ts';
 
 /**
@@ -8,6 +8,16 @@ import { NO_PASID, type Tlp } from './tlp.ts';
  */
 export function pieceLength(addressLo: number, left: number, limit: number): number {
   return Math.min(left, limit - (addressLo & (limit - 1)));
+}
+
+/** The least that Max_Payload_Size can say. */
+const LEAST_PAYLOAD_WORDS = PAYLOAD_SIZES[0] / 4;
+
+/** True when a TLP carries more words than Max_Payload_Size allows its receiver to take (PCIe 2.2.2). */
+export function isOversize(tlp: Tlp, receiver: { readonly maxPayload: number }): boolean {
+  if (tlp.data === null) return false;
+  const { dataWords } = tlp;
+  return dataWords > LEAST_PAYLOAD_WORDS && dataWords * 4 > receiver.maxPayload;
 }
 
 /** True when the header has four words: messages, and addresses above 4 GiB. */

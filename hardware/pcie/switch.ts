@@ -165,6 +165,12 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
   }
 
   #arrive(from: Port, tlp: Tlp): void {
+    if (from.bridge.isOversize(tlp)) {
+      this.state.refused++;
+      from.bridge.malformed(tlp);
+      from.end.release(tlp);
+      return;
+    }
     if (tlp.isConfigRequest) {
       this.#configure(from, tlp);
       return;

@@ -14,11 +14,15 @@ import { RequesterBench } from './requester-bench.ts';
 
 const { SUCCESSFUL, UNSUPPORTED_REQUEST, COMPLETER_ABORT, REQUEST_RETRY } = CompletionStatus;
 
-/** A bench whose other end answers each read with the pattern. */
+/** A bench whose other end answers each read with the pattern, by as much as any Max_Payload_Size allows at a time. */
 function answering(options?: ConstructorParameters<typeof RequesterBench>[0]): RequesterBench {
   const bench = new RequesterBench(options);
   bench.onRequest = (asked) => {
-    if (asked.kind === TlpKind.MEMORY_READ) bench.complete(asked, { data: memory(asked.address, asked.length) });
+    const { kind, address, length } = asked;
+    for (let came = 0; kind === TlpKind.MEMORY_READ && came < length; came += 128) {
+      const data = memory(address + came, Math.min(128, length - came));
+      bench.complete(asked, { data, byteCount: length - came });
+    }
   };
   return bench;
 }
