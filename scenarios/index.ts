@@ -5,6 +5,7 @@ import twoDevicesOneIoasid from './03-two-devices-one-ioasid.ts';
 import deviceTlb from './04-device-tlb.ts';
 import pageRequests from './05-page-requests.ts';
 import ownWayOfFaulting from './06-own-way-of-faulting.ts';
+import pageRequestOverflow from './07-page-request-overflow.ts';
 import nvmeReadsAFile from './10-nvme-reads-a-file.ts';
 import sharedWorkQueue from './12-shared-work-queue.ts';
 import nicAtLineRate from './13-nic-at-line-rate.ts';
@@ -22,6 +23,7 @@ export const scenarios = [
   deviceTlb,
   pageRequests,
   ownWayOfFaulting,
+  pageRequestOverflow,
   nvmeReadsAFile,
   sharedWorkQueue,
   nicAtLineRate,

@@ -39,6 +39,8 @@ export interface KernelOptions {
   readonly mappingLimit: number;
   /** `auto`: an IOMMU works in the newest mode that it has; `legacy`: in its oldest. */
   readonly iommuMode: 'auto' | 'legacy';
+  /** Page requests that the queue of an IOMMU has places for, a power of two from 256 to 16384; `null`: as many as its driver thinks right. */
+  readonly pageRequestPlaces: number | null;
   /** Names for `/dev/vfio/devices/NAME` beside the address, by requester id. */
   readonly deviceNames: Readonly<Record<number, string>>;
 }
@@ -49,6 +51,7 @@ export const DEFAULT_OPTIONS: KernelOptions = {
   fileLimit: 1024,
   mappingLimit: 65_535,
   iommuMode: 'auto',
+  pageRequestPlaces: null,
   deviceNames: {},
 };
 
@@ -212,6 +215,7 @@ export class Kernel {
       faults: this.faultLog,
       allocator: this.allocator,
       interrupts: this.interrupts,
+      pageRequestPlaces: this.#options.pageRequestPlaces,
     };
     const legacy = this.#options.iommuMode === 'legacy';
     if (unit.vendor === 'amd') return new AmdDriver(services, { name: `amdvi${index}`, unit: unit.unit, legacy });

@@ -77,6 +77,8 @@ export const MACHINE = section({
     invalidate: oneOf(['strict', 'none']),
     /** In which mode IOMMUs work: the newest that they have, or the oldest. */
     iommuMode: oneOf(['auto', 'legacy']).default('auto'),
+    /** Page requests that the queue of an IOMMU has places for; `null`: as many as its driver thinks right. */
+    pageRequestPlaces: choice([256, 512, 1024, 2048, 4096, 8192, 16_384]).nullable().default(null),
     /** What the kernel's own work takes, in nanoseconds. */
     costs: section({
       systemCall: between(0, 1_000_000, 'nanoseconds'),

@@ -12,6 +12,7 @@ import { dmaRead, mapPage, sure } from './scalable-bench.ts';
 const PASID = 0x1_0077;
 const CONTROL = 0x0018;
 const COMMAND_TAIL = 0x2008;
+const PPR_LOG_BASE = 0x0038;
 const STATUS = 0x2020;
 const PPR_INT_EN = 1n << 14n;
 const PPR_BITS = (1n << 5n) | (1n << 6n) | (1n << 7n);
@@ -163,6 +164,30 @@ describe('Page requests', () => {
     request(bench, device, { group: 9 });
     bench.engine.run();
     expect(asked).toBe(512);
+  });
+
+  it.each([
+    [256, 8],
+    [4096, 12],
+  ])('have as many places as the kernel is told, of which one stays free: %i.', (places, length) => {
+    const options = { kernel: { pageRequestPlaces: places }, efr: { PPRAutoRspSup: 1 } };
+    const { bench, driver, device, answers } = asking(options);
+    // PPRLogLen: 2^n entries.
+    expect((bench.unit.read(PPR_LOG_BASE, 8) >> 56n) & 0xfn).toBe(BigInt(length));
+    let asked = 0;
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain({ stage: 'first' }));
+        yield* domain.attach(device, { pasid: PASID, onPageRequest: () => void asked++ });
+      })(),
+    );
+    bench.unit.write(CONTROL, 8, bench.unit.read(CONTROL, 8) & ~PPR_INT_EN);
+    for (let i = 0; i < places; i++) request(bench, device, { group: i % 512 });
+    bench.engine.run();
+    expect(answers.map(([group]) => group)).toEqual([(places - 1) % 512]);
+    bench.kernel.interrupt(0xfee0_0000, bench.unit.pci.dataOf(0));
+    bench.engine.run();
+    expect(asked).toBe(places - 1);
   });
 
   it('end in a bounded time when the unit does not do what it is told.', () => {

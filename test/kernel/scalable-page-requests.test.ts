@@ -9,6 +9,7 @@ import { dmaRead, mapPage, scalableBench, sure } from './scalable-bench.ts';
 
 const PASID = 77;
 const IQT_OFFSET = 0x88;
+const PQA_OFFSET = 0xd0;
 const PRS_OFFSET = 0xdc;
 const PRO = 2;
 const PECTL_OFFSET = 0xe0;
@@ -161,6 +162,29 @@ describe('page requests', () => {
     request(bench, device, { group: 9 });
     bench.engine.run();
     expect(asked).toBe(2048);
+  });
+
+  it.each([
+    [256, 1],
+    [4096, 5],
+  ])('have as many places as the kernel is told, of which one stays free: %i.', (places, pages) => {
+    const { bench, driver, device, answers } = asking({ kernel: { pageRequestPlaces: places } });
+    // PQA_REG.PQS: 2^n pages of 128 descriptors.
+    expect(bench.unit.read(PQA_OFFSET, 8) & 0xfffn).toBe(BigInt(pages));
+    let asked = 0;
+    bench.run(
+      (function* () {
+        const domain = yield* sure(driver.allocateDomain());
+        yield* domain.attach(device, { pasid: PASID, onPageRequest: () => void asked++ });
+      })(),
+    );
+    bench.unit.write(PECTL_OFFSET, 4, BigInt(HELD_BACK));
+    for (let i = 0; i < places; i++) request(bench, device, { group: i % 512 });
+    bench.engine.run();
+    expect(answers).toEqual([[(places - 1) % 512, SUCCESS, PASID]]);
+    bench.unit.write(PECTL_OFFSET, 4, 0n);
+    bench.engine.run();
+    expect(asked).toBe(places - 1);
   });
 
   it('end in a bounded time when the unit does not do what it is told', () => {

@@ -1,5 +1,5 @@
 /**
- * A log that the unit fills and the driver empties (fact sheet 5.3, 10.6): 512 entries of 16 bytes. The event log and the
+ * A log that the unit fills and the driver empties (fact sheet 5.3, 10.6), of entries of 16 bytes. The event log and the
  * PPR log differ in their registers.
  */
 import { type CONTROL, STATUS } from '../../../hardware/amdvi/spec/index.ts';
@@ -17,10 +17,10 @@ import type { IommuServices } from '../iommu/services.ts';
 import type { Control } from './control.ts';
 
 const ENTRY_BYTES = 16;
-/** log2 of the entries, which fill 2 pages. */
-const LENGTH = 9;
-const ORDER = 1;
-const SLOTS = 2 ** LENGTH;
+/** Entries where nobody says how many. */
+const ENTRIES = 512;
+/** log2 of the fewest entries, which fill a page. */
+const SHORTEST = 8;
 /** A unit that keeps logging would keep the handler for ever. */
 const MOST_ROUNDS = 10_000;
 
@@ -63,30 +63,41 @@ export class LogReader {
   readonly #unit: LogSurroundings;
   readonly #shape: LogShape;
   readonly #ring: PageNumber;
+  readonly #entries: number;
   readonly #take: TakeEntry;
   readonly #lock: Semaphore;
   #head = 0;
 
-  private constructor(unit: LogSurroundings, shape: LogShape, ring: PageNumber, take: TakeEntry) {
+  private constructor(unit: LogSurroundings, shape: LogShape, ring: PageNumber, entries: number, take: TakeEntry) {
     this.#unit = unit;
     this.#shape = shape;
     this.#ring = ring;
+    this.#entries = entries;
     this.#take = take;
     this.#lock = new Semaphore(unit.engine, 1, `${unit.name} ${shape.purpose}`);
   }
 
-  /** Allocates the ring, gives it to the unit and switches the log on, or gives -ENOMEM. `take` gets each entry. */
-  static *enable(unit: LogSurroundings, shape: LogShape, take: TakeEntry): Script<LogReader | number> {
+  /**
+   * Allocates a ring of so many entries, a power of two, gives it to the unit and switches the log on, or gives -ENOMEM.
+   * `take` gets each entry.
+   */
+  static *enable(
+    unit: LogSurroundings,
+    shape: LogShape,
+    take: TakeEntry,
+    wanted: number = ENTRIES,
+  ): Script<LogReader | number> {
     const { allocator, registers, control } = unit;
-    const ring = allocator.allocate(shape.purpose, ORDER);
+    const length = Math.max(SHORTEST, 31 - Math.clz32(wanted));
+    const ring = allocator.allocate(shape.purpose, length - SHORTEST);
     if (ring < 0) return ring;
-    const base = encode(shape.base, { [shape.address.name]: ring, [shape.length.name]: LENGTH });
+    const base = encode(shape.base, { [shape.address.name]: ring, [shape.length.name]: length });
     yield* registers.writeAt(shape.base.$.offset!, base);
     for (const pointer of [shape.head, shape.tail]) yield* registers.writeAt(pointer.$.offset!, encode(pointer, {}));
     // What is left over from before would keep new entries from raising an interrupt.
     yield* registers.write(STATUS, { [shape.written.name]: 1, [shape.overflow.name]: 1 });
     yield* control.set({ [shape.enable]: 1, [shape.interrupt]: 1 });
-    return new LogReader(unit, shape, ring, take);
+    return new LogReader(unit, shape, ring, 2 ** length, take);
   }
 
   /** Empties the log. Runs for each interrupt. */
@@ -112,13 +123,13 @@ export class LogReader {
   *#empty(): Script {
     const { registers, bus } = this.#unit;
     const { tail: register, tailPointer, head, headPointer } = this.#shape;
-    const tail = tailPointer.get(yield* registers.read(register)) % SLOTS;
+    const tail = tailPointer.get(yield* registers.read(register)) % this.#entries;
     if (tail === this.#head) return;
     while (this.#head !== tail) {
       const address = this.#ring * PAGE_SIZE + this.#head * ENTRY_BYTES;
       const entry = yield* this.#entryAt(address);
       bus.memory.write(address, new Uint8Array(ENTRY_BYTES));
-      this.#head = (this.#head + 1) % SLOTS;
+      this.#head = (this.#head + 1) % this.#entries;
       const work = entry === null ? undefined : this.#take(entry);
       if (work !== undefined) yield* work;
     }

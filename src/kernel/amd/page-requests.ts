@@ -64,7 +64,8 @@ export class PageRequestReader {
       yield* unit.control.set({ PprAutoRspEn: 1 });
     }
     yield* unit.control.set({ PPREn: 1, EPHEn: 1 });
-    const log = yield* LogReader.enable(unit, PPR_LOG, (entry) => reader.#take(entry));
+    const take = (entry: Uint32Array): Script => reader.#take(entry);
+    const log = yield* LogReader.enable(unit, PPR_LOG, take, unit.pageRequestPlaces ?? undefined);
     if (typeof log === 'number') return log;
     log.onLoss = () => groups.forgetPartials();
     reader.#log = log;

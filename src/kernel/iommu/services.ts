@@ -13,4 +13,6 @@ export interface IommuServices {
   readonly faults: FaultLog;
   readonly allocator: PageAllocator;
   readonly interrupts: Interrupts;
+  /** Page requests that the queue of a unit has places for, one of them always free: a power of two; `null`: its driver's choice. */
+  readonly pageRequestPlaces: number | null;
 }

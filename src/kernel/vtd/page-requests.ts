@@ -27,10 +27,10 @@ import type { PageAllocator } from '../page-allocator.ts';
 import type { Command, Invalidation, Invalidator } from './invalidation.ts';
 import type { Registers } from './registers.ts';
 
-/** 2^4 pages hold 2048 descriptors. */
-const ORDER = 4;
+/** Places for descriptors where nobody says how many. */
+const PLACES = 2048;
 const WORDS = PAGE_REQUEST_DESCRIPTOR.$.words;
-const SLOTS = (2 ** ORDER * PAGE_SIZE) / (WORDS * 4);
+const IN_A_PAGE = PAGE_SIZE / (WORDS * 4);
 /** Hardware that keeps asking would keep the handler for ever. */
 const MOST_ROUNDS = 1_000;
 const CODES: Readonly<Record<PageResponse, number>> = {
@@ -48,30 +48,36 @@ interface Services {
   readonly registers: Registers;
   readonly invalidator: Invalidator;
   readonly attachments: Attachments;
+  readonly pageRequestPlaces: number | null;
 }
 
 export class PageRequestQueue {
   readonly #services: Services;
   readonly #name: string;
   readonly #ring: PageNumber;
+  readonly #places: number;
   readonly #lock: Semaphore;
   readonly #groups: PageRequestGroups;
   #head = 0;
 
-  private constructor(services: Services, name: string, ring: PageNumber) {
+  private constructor(services: Services, name: string, ring: PageNumber, places: number) {
     this.#services = services;
     this.#name = name;
     this.#ring = ring;
+    this.#places = places;
     this.#lock = new Semaphore(services.engine, 1, `${name} page requests`);
     this.#groups = new PageRequestGroups(services.attachments, (group, answer) => this.#send(group, answer));
   }
 
   /** Allocates the ring, gives it to the unit and lets it raise events; or gives the errno and has taken nothing. */
   static *enable(services: Services, name: string): Script<PageRequestQueue | number> {
-    const { allocator, interrupts, registers } = services;
-    const ring = allocator.allocate('page request queue', ORDER);
+    const { allocator, interrupts, registers, pageRequestPlaces } = services;
+    const places = pageRequestPlaces ?? PLACES;
+    // The queue has 2^PQS pages.
+    const order = 31 - Math.clz32(places / IN_A_PAGE);
+    const ring = allocator.allocate('page request queue', order);
     if (ring < 0) return ring;
-    const queue = new PageRequestQueue(services, name, ring);
+    const queue = new PageRequestQueue(services, name, ring, places);
     const message = interrupts.allocate(`${name} page request`, () => queue.serve());
     if (typeof message === 'number') {
       allocator.release(ring);
@@ -79,7 +85,7 @@ export class PageRequestQueue {
     }
     yield* registers.write(PQH, { PQH: 0 });
     yield* registers.write(PQT, { PQT: 0 });
-    yield* registers.write(PQA, { PQA: ring, PQS: ORDER });
+    yield* registers.write(PQA, { PQA: ring, PQS: order });
     yield* registers.write(PRS, { PPR: 1, PRO: 1 });
     yield* registers.write(PEDATA, { IMD: message.data });
     yield* registers.write(PEADDR, { MA: message.address / 4 });
@@ -121,12 +127,12 @@ export class PageRequestQueue {
   *#empty(): Script {
     const { registers, bus, log } = this.#services;
     for (let round = 0; round < MOST_ROUNDS; round++) {
-      const tail = PQT.PQT.get(yield* registers.read(PQT)) % SLOTS;
+      const tail = PQT.PQT.get(yield* registers.read(PQT)) % this.#places;
       if (tail === this.#head) return;
       while (this.#head !== tail) {
         const address = this.#ring * PAGE_SIZE + this.#head * WORDS * 4;
         yield* this.#take(wordsOf(bus.memory.read(address, WORDS * 4)));
-        this.#head = (this.#head + 1) % SLOTS;
+        this.#head = (this.#head + 1) % this.#places;
       }
       yield* registers.write(PQH, { PQH: this.#head });
     }
