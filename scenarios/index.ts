@@ -15,6 +15,7 @@ import forgedRequester from './30-forged-requester.ts';
 import forgedTranslation from './31-forged-translation.ts';
 import translationBlocking from './32-translation-blocking.ts';
 import hostPermissions from './33-host-permissions.ts';
+import forgedInterrupts from './34-forged-interrupts.ts';
 
 export const scenarios = [
   firstDma,
@@ -33,4 +34,5 @@ export const scenarios = [
   forgedTranslation,
   translationBlocking,
   hostPermissions,
+  forgedInterrupts,
 ];

@@ -4,7 +4,7 @@ import type { Instant } from '../../hardware/sim/index.ts';
 import type { KernelLog } from './log.ts';
 import { formatRid } from './pci/index.ts';
 
-export type FaultAccess = 'read' | 'write' | 'atomic' | 'page request';
+export type FaultAccess = 'read' | 'write' | 'atomic' | 'page request' | 'interrupt';
 
 export interface IommuFault {
   readonly at: Instant;
@@ -18,7 +18,7 @@ export interface IommuFault {
   readonly requester: number;
   /** -1 for a request without PASID. */
   readonly pasid: number;
-  /** Page that was accessed. */
+  /** Page that was accessed. Of an interrupt what the unit tells: the index of its entry in bits 63:48 (Intel), its page (AMD). */
   readonly address: bigint;
   readonly access: FaultAccess;
 }
@@ -42,7 +42,8 @@ export class FaultLog {
     this.probe?.(fault);
     const { unit, access, requester, pasid, address, meaning, name, code } = fault;
     const who = pasid < 0 ? formatRid(requester) : `${formatRid(requester)} PASID ${hex(pasid)}`;
-    this.remark(`${unit}: ${access} by ${who} at ${hex(address)} is blocked: ${meaning} (${name}, ${hex(code, 2)})`);
+    const where = access === 'interrupt' ? '' : ` at ${hex(address)}`;
+    this.remark(`${unit}: ${access} by ${who}${where} is blocked: ${meaning} (${name}, ${hex(code, 2)})`);
   }
 
   /** Writes a line to the kernel's log. */

@@ -27,6 +27,8 @@ export interface Message {
 interface Line {
   readonly name: string;
   readonly handler: () => Script;
+  /** Messages that came. */
+  count: number;
   running: boolean;
   again: boolean;
 }
@@ -36,6 +38,7 @@ export class Interrupts {
   readonly #log: KernelLog;
   readonly #latency: number;
   readonly #lines = new Map<number, Line>();
+  #unhandled = 0;
 
   constructor(engine: Engine, log: KernelLog, latency: number) {
     this.#engine = engine;
@@ -43,11 +46,20 @@ export class Interrupts {
     this.#latency = latency;
   }
 
+  /** How many messages came for each vector that somebody handles, and for all others together. */
+  get counts(): {
+    readonly handled: readonly { readonly name: string; readonly count: number }[];
+    readonly unhandled: number;
+  } {
+    const handled = [...this.#lines.values()].map(({ name, count }) => ({ name, count }));
+    return { handled, unhandled: this.#unhandled };
+  }
+
   /** A free vector whose messages run `handler`, or -ENOSPC. */
   allocate(name: string, handler: () => Script): Message | number {
     for (let vector = FIRST_VECTOR; vector <= LAST_VECTOR; vector++) {
       if (this.#lines.has(vector)) continue;
-      this.#lines.set(vector, { name, handler, running: false, again: false });
+      this.#lines.set(vector, { name, handler, count: 0, running: false, again: false });
       return {
         address: encode(MSI_ADDRESS, { IDENTIFIER: INTERRUPT_IDENTIFIER, DESTINATION_ID: 0 })[0]!,
         data: encode(MSI_DATA, { VECTOR: vector })[0]!,
@@ -65,8 +77,12 @@ export class Interrupts {
     const vector = MSI_DATA.VECTOR.get(Uint32Array.of(data));
     const line = this.#lines.get(vector);
     if (line === undefined || MSI_ADDRESS.DESTINATION_ID.isSet(Uint32Array.of(address))) {
+      this.#unhandled++;
       this.#log.write(`interrupt: nobody handles vector ${vector}`);
-    } else if (line.running) {
+      return;
+    }
+    line.count++;
+    if (line.running) {
       line.again = true;
     } else {
       line.running = true;

@@ -41,6 +41,8 @@ export interface KernelOptions {
   readonly iommuMode: 'auto' | 'legacy';
   /** Page requests that the queue of an IOMMU has places for, a power of two from 256 to 16384; `null`: as many as its driver thinks right. */
   readonly pageRequestPlaces: number | null;
+  /** Devices may raise only the interrupts that the kernel has given them, where IOMMUs can see to that. */
+  readonly remapInterrupts: boolean;
   /** Names for `/dev/vfio/devices/NAME` beside the address, by requester id. */
   readonly deviceNames: Readonly<Record<number, string>>;
 }
@@ -52,6 +54,7 @@ export const DEFAULT_OPTIONS: KernelOptions = {
   mappingLimit: 65_535,
   iommuMode: 'auto',
   pageRequestPlaces: null,
+  remapInterrupts: false,
   deviceNames: {},
 };
 
@@ -218,9 +221,13 @@ export class Kernel {
       pageRequestPlaces: this.#options.pageRequestPlaces,
     };
     const legacy = this.#options.iommuMode === 'legacy';
-    if (unit.vendor === 'amd') return new AmdDriver(services, { name: `amdvi${index}`, unit: unit.unit, legacy });
-    const place = { name: `vtd${index}`, registerBase: unit.registerBase, buses: this.#pci.buses, legacy };
-    return new VtdDriver(services, place);
+    const { remapInterrupts } = this.#options;
+    if (unit.vendor === 'amd') {
+      return new AmdDriver(services, { name: `amdvi${index}`, unit: unit.unit, legacy, remapInterrupts });
+    }
+    const { registerBase, interruptRemapping } = unit;
+    const place = { name: `vtd${index}`, registerBase, interruptRemapping, buses: this.#pci.buses };
+    return new VtdDriver(services, { ...place, legacy, remapInterrupts });
   }
 
   #deviceNamed(name: string): PciDevice | undefined {

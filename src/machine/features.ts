@@ -4,8 +4,11 @@ import { splitWords } from '../../hardware/bits/index.ts';
 import { ECAP } from '../../hardware/vtd/spec/index.ts';
 import type { MachineSpec } from './schema.ts';
 
-/** Device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have translated themselves. */
-export const MACHINE_FEATURES = ['ats', 'pasid', 'page requests', 'host permissions'] as const;
+/**
+ * Device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have translated themselves, and of
+ * their interrupts.
+ */
+export const MACHINE_FEATURES = ['ats', 'pasid', 'page requests', 'host permissions', 'interrupt remapping'] as const;
 export type MachineFeature = (typeof MACHINE_FEATURES)[number];
 
 /** What of these a machine has. */
@@ -22,11 +25,13 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
     has.pasid = isScalable && ECAP.PASID.isSet(words);
     has['page requests'] = isScalable && has.ats && ECAP.PRS.isSet(words);
     has['host permissions'] = has.ats && ECAP.HPTS.isSet(words);
+    has['interrupt remapping'] = ECAP.IR.isSet(words) && !ECAP.EIMER.isSet(words);
   } else {
     const words = register(EFR.$.offset!, iommu.efr);
     has.ats = HEADER.IotlbSup.isSet(Uint32Array.of(Number(iommu.capHeader)));
     has.pasid = EFR.GTSup.isSet(words) && kernel.iommuMode === 'auto';
     has['page requests'] = has.ats && EFR.PPRSup.isSet(words);
+    has['interrupt remapping'] = true;
   }
   return new Set(MACHINE_FEATURES.filter((feature) => has[feature]));
 }

@@ -146,11 +146,17 @@ export class Machine {
     fabric.number();
   }
 
-  #loadKernel({ invalidate, iommuMode, pageRequestPlaces, costs }: KernelSpec): Kernel {
+  #loadKernel({ invalidate, iommuMode, pageRequestPlaces, interruptRemapping, costs }: KernelSpec): Kernel {
     const { memory, rootComplex, requesters } = this.#hardware;
     const firmware = installFirmware(this.spec, this.#hardware);
     const deviceNames = Object.fromEntries([...requesters].map(([name, requester]) => [requester, name]));
-    const options = { invalidateOnUnmap: invalidate === 'strict', iommuMode, pageRequestPlaces, deviceNames };
+    const options = {
+      invalidateOnUnmap: invalidate === 'strict',
+      iommuMode,
+      pageRequestPlaces,
+      remapInterrupts: interruptRemapping === 'on',
+      deviceNames,
+    };
     return new Kernel(this.engine, new MachineBus(rootComplex, memory, costs), firmware, options);
   }
 

@@ -68,7 +68,13 @@ const INTEL_LEGACY: With<IntelSpec> = {
     { name: 'dma2', model: 'dma-engine', at: '00:03.0', ...DMA_ENGINE },
   ],
   firmware: { reservedMemory: [] },
-  kernel: { invalidate: 'strict', iommuMode: 'auto', pageRequestPlaces: null, costs: DEFAULT_COSTS },
+  kernel: {
+    invalidate: 'strict',
+    iommuMode: 'auto',
+    pageRequestPlaces: null,
+    interruptRemapping: 'off',
+    costs: DEFAULT_COSTS,
+  },
 };
 
 const LIKE_LEGACY = 'Like intel-legacy';

@@ -79,6 +79,8 @@ export const MACHINE = section({
     iommuMode: oneOf(['auto', 'legacy']).default('auto'),
     /** Page requests that the queue of an IOMMU has places for; `null`: as many as its driver thinks right. */
     pageRequestPlaces: choice([256, 512, 1024, 2048, 4096, 8192, 16_384]).nullable().default(null),
+    /** Whether the IOMMUs check the interrupts of devices, or let every write to the interrupt range be one. */
+    interruptRemapping: oneOf(['off', 'on']).default('off'),
     /** What the kernel's own work takes, in nanoseconds. */
     costs: section({
       systemCall: between(0, 1_000_000, 'nanoseconds'),

@@ -27,6 +27,8 @@ export interface DmaOptions {
   readonly privileged?: boolean;
   /** Ask for the page (PRI) instead of giving up. */
   readonly requestPages?: boolean;
+  /** The end of the transfer is told by MSI, too. */
+  readonly interrupt?: boolean;
   /** What the AT field says, whatever the device knows: 2 is translated. */
   readonly addressType?: 0 | 1 | 2;
 }
@@ -79,10 +81,15 @@ export class DmaEngineDriver {
 
   /** One transfer between the device's buffer and memory: what went wrong, if anything did. */
   *#transfer(iova: bigint, length: number, write: boolean, options: DmaOptions): Blocking<DmaResult | undefined> {
-    const { pasid, privileged = false, requestPages = false, addressType = 0 } = options;
+    const { pasid, privileged = false, requestPages = false, interrupt = false, addressType = 0 } = options;
     const registers = this.#registers;
     const who = pasid === undefined ? {} : { VALID: 1, PASID: pasid, PRIVILEGED: privileged ? 1 : 0 };
-    const what = { WRITE: write ? 1 : 0, REQUEST_PAGES: requestPages ? 1 : 0, ADDRESS_TYPE: addressType };
+    const what = {
+      WRITE: write ? 1 : 0,
+      INTERRUPT_ENABLE: interrupt ? 1 : 0,
+      REQUEST_PAGES: requestPages ? 1 : 0,
+      ADDRESS_TYPE: addressType,
+    };
     let result = yield* setRegister(registers, ADDRESS, { ADDRESS: BigInt.asUintN(64, iova) });
     if (result >= 0) result = yield* setRegister(registers, LENGTH, { LENGTH: length });
     if (result >= 0) result = yield* setRegister(registers, PASID, who);

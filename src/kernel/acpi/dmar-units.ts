@@ -60,7 +60,7 @@ class Discovery {
   }
 
   units(): IntelUnit[] {
-    const { structures } = this.#table;
+    const { structures, interruptRemapping } = this.#table;
     const unknown = structures.filter(({ type }) => type === 'other').length;
     if (unknown > 0) this.#log.write(`dmar: structures of unknown types are skipped: ${unknown}`);
     const served = this.#servedDevices(structures.filter((one) => one.type === 'DRHD'));
@@ -77,7 +77,8 @@ class Discovery {
         );
         // Nothing here shares the id of another device.
         const groups = devices.map((device) => [device]);
-        units.push({ vendor: 'intel', registerBase: Number(unit.base), groups, reserved: own });
+        const registerBase = Number(unit.base);
+        units.push({ vendor: 'intel', registerBase, interruptRemapping, groups, reserved: own });
       }
     }
     return units;

@@ -20,6 +20,8 @@ interface Served {
 export interface IntelUnit extends Served {
   readonly vendor: 'intel';
   readonly registerBase: Hpa;
+  /** Firmware says that the platform can remap interrupts. */
+  readonly interruptRemapping: boolean;
 }
 
 export interface AmdViUnit extends Served {

@@ -15,28 +15,39 @@ const ENTRIES_PER_PAGE = PAGE_SIZE / ENTRY_BYTES;
 /** What an entry that is written costs: two writes of 128 bits. */
 export const DTE_WRITES = 2;
 
+export interface DeviceTableSpec {
+  readonly unit: AmdUnit;
+  /** What all entries say about interrupts at first. */
+  readonly interrupts: Values<typeof DTE>;
+}
+
 export class DeviceTable {
   readonly ids: number;
   readonly #memory: CpuMemory;
   readonly #unit: AmdUnit;
   readonly #table: PageNumber;
   readonly #pages: number;
+  readonly #routes = new Map<number, Values<typeof DTE>>();
+  readonly #interrupts = new Map<number, Values<typeof DTE>>();
+  /** What entries say about interrupts that have not been told anything else. */
+  readonly #otherInterrupts: Values<typeof DTE>;
 
-  private constructor(memory: CpuMemory, unit: AmdUnit, table: PageNumber, pages: number) {
+  private constructor(memory: CpuMemory, { unit, interrupts }: DeviceTableSpec, table: PageNumber, pages: number) {
     this.#memory = memory;
     this.#unit = unit;
     this.#table = table;
     this.#pages = pages;
+    this.#otherInterrupts = interrupts;
     this.ids = pages * ENTRIES_PER_PAGE;
-    for (let id = 0; id < this.ids; id++) this.set(id, {});
+    for (let id = 0; id < this.ids; id++) this.#write(id);
   }
 
   /** A table that reaches the last device that firmware names and blocks them all, or -ENOMEM. */
-  static create(memory: CpuMemory, allocator: PageAllocator, unit: AmdUnit): DeviceTable | number {
+  static create(memory: CpuMemory, allocator: PageAllocator, spec: DeviceTableSpec): DeviceTable | number {
     let order = 0;
-    while (2 ** order * ENTRIES_PER_PAGE <= unit.lastDeviceId) order++;
+    while (2 ** order * ENTRIES_PER_PAGE <= spec.unit.lastDeviceId) order++;
     const table = allocator.allocate('device table', order);
-    return table < 0 ? table : new DeviceTable(memory, unit, table, 2 ** order);
+    return table < 0 ? table : new DeviceTable(memory, spec, table, 2 ** order);
   }
 
   /** What the base register says. */
@@ -55,12 +66,25 @@ export class DeviceTable {
     return alias === id ? [id] : [id, alias];
   }
 
-  /**
-   * Routes a device id as `route` says; false when the entry says so already. Hardware may read the entry between its halves: the upper one, which says how
-   * guest tables are read, comes first unless guest translation ends (fact sheet 10.3).
-   */
+  /** Routes a device id as `route` says; false when the entry says so already. */
   set(id: number, route: Values<typeof DTE>): boolean {
-    const entry = encode(DTE, { ...this.#settingsOf(id), V: 1, TV: 1, ...route });
+    this.#routes.set(id, route);
+    return this.#write(id);
+  }
+
+  /** Where the interrupts of a device id go; its accesses go where they went. */
+  setInterrupts(id: number, interrupts: Values<typeof DTE>): boolean {
+    this.#interrupts.set(id, interrupts);
+    return this.#write(id);
+  }
+
+  /**
+   * False when the entry is right already. Hardware may read it between its halves: the upper one, which says how guest
+   * tables are read, comes first unless guest translation ends (fact sheet 10.3).
+   */
+  #write(id: number): boolean {
+    const interrupts = this.#interrupts.get(id) ?? this.#otherInterrupts;
+    const entry = encode(DTE, { ...this.#settingsOf(id), V: 1, TV: 1, ...interrupts, ...this.#routes.get(id) });
     const at = this.#table * PAGE_SIZE + id * ENTRY_BYTES;
     const before = wordsOf(this.#memory.read(at, ENTRY_BYTES));
     if (entry.every((word, i) => word === before[i])) return false;

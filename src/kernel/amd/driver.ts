@@ -4,7 +4,7 @@
  * buffer is dead and nothing is cached, so that tables are written without telling anybody; `enable` makes the unit forget
  * everything.
  *
- * Not used: interrupt remapping, exclusion ranges, accessed and dirty flags of host tables, counters, virtual IOMMUs.
+ * Not used: 128-bit interrupt entries, exclusion ranges, accessed and dirty flags of host tables, counters, virtual IOMMUs.
  */
 import { CAPABILITY_BLOCK, DEVICE_TABLE_BASE, EFR, EFR2, InvTimeOut } from '../../../hardware/amdvi/spec/index.ts';
 import { CapabilityId } from '../../../hardware/pcie/spec/index.ts';
@@ -13,6 +13,7 @@ import { ENODEV, ENOSPC } from '../../uapi/index.ts';
 import type { AmdUnit } from '../acpi/amd-units.ts';
 import type { Bus } from '../bus.ts';
 import type { IommuFault } from '../fault-log.ts';
+import type { Message } from '../interrupts.ts';
 import { Attachments } from '../iommu/attachments.ts';
 import type {
   DeviceFeatures,
@@ -35,6 +36,7 @@ import { makeDomain, makeNested } from './domain-factory.ts';
 import { EventReader } from './event-reader.ts';
 import { type Features, readFeatures } from './features.ts';
 import { everything } from './flush-all.ts';
+import { InterruptTables } from './interrupt-tables.ts';
 import type { LogSurroundings } from './log-reader.ts';
 import { PageRequestReader } from './page-requests.ts';
 import { Routes } from './routes.ts';
@@ -45,6 +47,8 @@ export interface AmdPlace {
   readonly unit: AmdUnit;
   /** Host tables alone, even where the unit has guest tables. */
   readonly legacy: boolean;
+  /** Devices raise only the interrupts that they were given. */
+  readonly remapInterrupts: boolean;
 }
 
 /** Domain ids, of which 0 is never used: entries that block everything have it. */
@@ -57,6 +61,7 @@ export class AmdDriver implements IommuDriver {
   readonly #services: IommuServices;
   readonly #unit: AmdUnit;
   readonly #legacy: boolean;
+  readonly #remapsInterrupts: boolean;
   readonly #registers: RegisterPage;
   readonly #control: Control;
   #features: Features | null = null;
@@ -65,16 +70,19 @@ export class AmdDriver implements IommuDriver {
   #events: EventReader | null = null;
   #commands: CommandBuffer | null = null;
   #pageRequests: PageRequestReader | null = null;
+  /** `null` while interrupts are not remapped. */
+  #interrupts: InterruptTables | null = null;
   #isOn = false;
   readonly #dids = new Set<number>();
 
-  constructor(services: IommuServices, { name, unit, legacy }: AmdPlace) {
+  constructor(services: IommuServices, { name, unit, legacy, remapInterrupts }: AmdPlace) {
     this.attachments = new Attachments(services.engine);
     this.name = name;
     this.bus = services.bus;
     this.#services = services;
     this.#unit = unit;
     this.#legacy = legacy;
+    this.#remapsInterrupts = remapInterrupts;
     this.#registers = new RegisterPage(services.engine, services.bus, Number(unit.registerBase));
     this.#control = new Control(this.#registers);
   }
@@ -130,6 +138,17 @@ export class AmdDriver implements IommuDriver {
     return this.routes.prepare(device, features);
   }
 
+  *admitInterrupt(device: PciDevice, message: Message): Script<Message | number> {
+    const table = probed(this.#table);
+    if (this.#interrupts === null) return message;
+    return yield* this.#interrupts.admit(table, table.idsOf(device.requester), message);
+  }
+
+  *revokeInterrupt(device: PciDevice, admitted: Message): Script<number> {
+    if (this.#interrupts === null) return 0;
+    return yield* this.#interrupts.revoke(probed(this.#table).idsOf(device.requester), admitted);
+  }
+
   /** Does all of it, in order, and waits: 0, or -EIO when hardware did not. */
   *run(commands: readonly Command[]): Script<number> {
     return this.#isOn ? yield* probed(this.#commands).run(commands) : 0;
@@ -181,11 +200,16 @@ export class AmdDriver implements IommuDriver {
     const wishes = { HtTunEn, PassPW, ResPassPW, Isoc, Coherent: 1, InvTimeOut: InvTimeOut.MS_1 };
     const guests = this.features.guest === null ? {} : { GTEn: 1 };
     yield* this.#control.set({ ...wishes, ...guests });
-    const table = DeviceTable.create(bus.memory, allocator, this.#unit);
+    const interrupts = this.#remapsInterrupts ? InterruptTables.create(this, this.#services) : null;
+    if (typeof interrupts === 'number') return interrupts;
+    const spec = { unit: this.#unit, interrupts: interrupts?.none ?? {} };
+    const table = DeviceTable.create(bus.memory, allocator, spec);
     if (typeof table === 'number') return table;
     yield* this.writeEntries(table.ids);
     yield* this.#registers.write(DEVICE_TABLE_BASE, table.base);
     this.#table = table;
+    this.#interrupts = interrupts;
+    if (interrupts !== null) this.#services.log.write(`${this.name}: interrupts are remapped`);
     this.#routes = new Routes(this, this.#services, table);
     return 0;
   }

@@ -136,6 +136,7 @@ function pasidOf({ GN, DomainID, PASID_15_0, PASID_19_16 }: RequestEvent, entry:
 
 function accessOf(code: number, { RW }: RequestEvent, entry: Uint32Array): FaultAccess {
   if (code === EventCode.INVALID_PPR_REQUEST) return 'page request';
+  if (code === EventCode.IO_PAGE_FAULT && IO_PAGE_FAULT.I.isSet(entry)) return 'interrupt';
   if (RW !== undefined) return RW.isSet(entry) ? 'write' : 'read';
   const type = INVALID_DEVICE_REQUEST.Type.get(entry);
   return type === InvalidRequestType.READ_IN_INTERRUPT_RANGE ? 'read' : 'write';

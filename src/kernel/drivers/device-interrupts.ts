@@ -5,21 +5,38 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { Interrupts, Message } from '../interrupts.ts';
+import type { IommuDriver } from '../iommu/driver.ts';
 import { enableMsi, findCapability, type PciDevice, wordAt } from '../pci/index.ts';
+
+export interface InterruptServices {
+  readonly bus: Bus;
+  readonly interrupts: Interrupts;
+  /** The unit that the device's messages come through. */
+  readonly iommu: IommuDriver;
+}
+
+interface Given {
+  /** What reaches the CPU. */
+  readonly delivered: Message;
+  /** What the device writes. */
+  readonly written: Message;
+}
 
 export class DeviceInterrupts {
   readonly #bus: Bus;
   readonly #interrupts: Interrupts;
+  readonly #iommu: IommuDriver;
   readonly #device: PciDevice;
-  readonly #messages: Message[] = [];
+  readonly #given: Given[] = [];
 
-  constructor(bus: Bus, interrupts: Interrupts, device: PciDevice) {
+  constructor({ bus, interrupts, iommu }: InterruptServices, device: PciDevice) {
     this.#bus = bus;
     this.#interrupts = interrupts;
+    this.#iommu = iommu;
     this.#device = device;
   }
 
-  /** `handler` runs for each message of the vector: 0, -EINVAL for no such vector, -EOPNOTSUPP, -ENOSPC. */
+  /** `handler` runs for each message of the vector: 0, -EINVAL for no such vector, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO. */
   *request(vector: number, name: string, handler: () => Script): Script<number> {
     const { rid } = this.#device;
     const msix = yield* findCapability(this.#bus, rid, CapabilityId.MSI_X);
@@ -27,17 +44,33 @@ export class DeviceInterrupts {
     if (msix === 0 && msi === 0) return -EOPNOTSUPP;
     const table = msix === 0 ? null : yield* this.#table(msix);
     if (vector < 0 || vector >= (table?.size ?? 1)) return -EINVAL;
-    const message = this.#interrupts.allocate(name, handler);
-    if (typeof message === 'number') return message;
-    this.#messages.push(message);
-    if (table === null) yield* enableMsi(this.#bus, rid, msi, message);
-    else yield* this.#fill(msix, table.address + vector * MSIX_ENTRY_BYTES, message);
+    const delivered = this.#interrupts.allocate(name, handler);
+    if (typeof delivered === 'number') return delivered;
+    const written = yield* this.#iommu.admitInterrupt(this.#device, delivered);
+    if (typeof written === 'number') {
+      this.#interrupts.free(delivered);
+      return written;
+    }
+    this.#given.push({ delivered, written });
+    if (table === null) yield* enableMsi(this.#bus, rid, msi, written);
+    else yield* this.#fill(msix, table.address + vector * MSIX_ENTRY_BYTES, written);
     return 0;
   }
 
-  free(): void {
-    for (const message of this.#messages) this.#interrupts.free(message);
-    this.#messages.length = 0;
+  /** What the device has been told to write. */
+  get messages(): readonly Message[] {
+    return this.#given.map(({ written }) => written);
+  }
+
+  /** 0, or -EIO when hardware may still deliver one that is left; then this can be tried again. */
+  *free(): Script<number> {
+    for (let last = this.#given.at(-1); last !== undefined; last = this.#given.at(-1)) {
+      const result = yield* this.#iommu.revokeInterrupt(this.#device, last.written);
+      if (result < 0) return result;
+      this.#interrupts.free(last.delivered);
+      this.#given.pop();
+    }
+    return 0;
   }
 
   /** Where the table stands in memory space. */

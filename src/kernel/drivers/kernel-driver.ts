@@ -9,7 +9,7 @@ import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EIO, ENODEV, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
-import type { Interrupts } from '../interrupts.ts';
+import type { Interrupts, Message } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
 import type { AttachOptions, DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
 import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
@@ -48,12 +48,12 @@ export class KernelDriver {
   #hostPermissions = false;
 
   private constructor(device: PciDevice, group: IommuGroup, services: DriverServices) {
-    const { bus, interrupts, allocator } = services;
+    const { bus, allocator } = services;
     this.device = device;
     this.memory = new DriverMemory(allocator, bus.memory);
     this.#services = services;
     this.#group = group;
-    this.#interrupts = new DeviceInterrupts(bus, interrupts, device);
+    this.#interrupts = new DeviceInterrupts({ ...services, iommu: group.driver }, device);
     this.#features = new TranslationFeatures(bus, device.rid);
   }
 
@@ -76,7 +76,8 @@ export class KernelDriver {
     }
     for (const domain of this.#domains) yield* domain.destroy();
     this.#domains.clear();
-    this.#interrupts.free();
+    const silenced = yield* this.#interrupts.free();
+    if (silenced < 0) return silenced;
     this.memory.freeAll();
     this.#group.release();
     return 0;
@@ -122,9 +123,14 @@ export class KernelDriver {
     return this.#services.pci.setBusMaster(this.device, on);
   }
 
-  /** `handler` runs for each interrupt message of a vector: 0, -EINVAL, -EOPNOTSUPP, -ENOSPC. */
+  /** `handler` runs for each interrupt message of a vector: 0, -EINVAL, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO. */
   requestInterrupt(vector: number, handler: () => Script): Script<number> {
     return this.#interrupts.request(vector, `${this.device.address} vector ${vector}`, handler);
+  }
+
+  /** What the device has been told to write for the interrupts that were requested, the oldest first. */
+  get interruptMessages(): readonly Message[] {
+    return this.#interrupts.messages;
   }
 
   /**

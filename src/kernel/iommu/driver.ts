@@ -8,6 +8,7 @@
 import { type PageNumber, pageOf } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
+import type { Message } from '../interrupts.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { AttachmentHandlers, Attachments } from './attachments.ts';
 import type { Unmapped } from './page-table.ts';
@@ -28,6 +29,13 @@ export interface IommuDriver {
   allocateNested(nesting: Nesting): Script<NestedDomain | number>;
   /** Says what a device does beside DMA, before anything is attached for it: 0, -EBUSY, -EOPNOTSUPP. */
   prepare(device: PciDevice, features: DeviceFeatures): number;
+  /**
+   * What a device has to write so that `message` is delivered, and no other device can: -ENOSPC, -ENOMEM, -EIO. Where
+   * interrupts are not remapped it is `message` itself.
+   */
+  admitInterrupt(device: PciDevice, message: Message): Script<Message | number>;
+  /** From now on what was admitted is blocked: 0, -EIO. */
+  revokeInterrupt(device: PciDevice, admitted: Message): Script<number>;
 }
 
 export interface DomainOptions {

@@ -41,6 +41,10 @@ export interface Capabilities {
   readonly faultOffset: number;
   readonly faultRecords: number;
   readonly protectedMemory: boolean;
+  /** Interrupts can be remapped as this driver does it: for 8-bit APIC ids, with a queue to invalidate. */
+  readonly interruptRemapping: boolean;
+  /** SIRTP flushes the cache of interrupt entries by itself. */
+  readonly interruptTableFlushes: boolean;
   /** `null` without scalable mode, or without what its driver needs. */
   readonly scalable: ScalableCapabilities | null;
 }
@@ -104,6 +108,8 @@ export function readCapabilities({ ver, cap, ecap }: Read): Capabilities | strin
     faultOffset: CAP.FRO.get(cap) * 16,
     faultRecords: CAP.NFR.get(cap) + 1,
     protectedMemory: CAP.PLMR.isSet(cap) || CAP.PHMR.isSet(cap),
+    interruptRemapping: queued && ECAP.IR.isSet(ecap) && !ECAP.EIMER.isSet(ecap),
+    interruptTableFlushes: CAP.ESIRTPS.isSet(cap),
     scalable: readScalable(cap, ecap),
   };
 }

@@ -7,6 +7,7 @@ import {
   Granularity,
   HPT_CACHE_INVALIDATE,
   HptInvalidationHint,
+  INTERRUPT_ENTRY_CACHE_INVALIDATE,
   INVALIDATION_WAIT,
   IOTLB_INVALIDATE,
   PAGE_GROUP_RESPONSE,
@@ -39,6 +40,8 @@ export function describe(what: Command, rules: DescriptorRules): Uint32Array {
       return pasidIotlb(what);
     case 'host permissions':
       return hostPermissions(what);
+    case 'interrupt entries':
+      return interruptEntries(what);
     case 'device-tlb':
       return deviceTlb(what, rules);
     case 'fence':
@@ -100,6 +103,13 @@ function hostPermissions(what: Of<'host permissions'>): Uint32Array {
   if (what.scope === 'domain') return encode(HPT_CACHE_INVALIDATE, { TYPE, G: G.DOMAIN, HPTDID, IH: ALL });
   const { page: ADDR, mask: AM, leafOnly } = what;
   return encode(HPT_CACHE_INVALIDATE, { TYPE, G: G.PAGE, HPTDID, ADDR, AM, IH: leafOnly ? L1 : ALL });
+}
+
+function interruptEntries(what: Of<'interrupt entries'>): Uint32Array {
+  const TYPE = DescriptorType.INTERRUPT_ENTRY_CACHE_INVALIDATE;
+  const G = Granularity.INTERRUPT_ENTRY_CACHE;
+  if (what.scope === 'global') return encode(INTERRUPT_ENTRY_CACHE_INVALIDATE, { TYPE, G: G.GLOBAL });
+  return encode(INTERRUPT_ENTRY_CACHE_INVALIDATE, { TYPE, G: G.INDEX, IIDX: what.index });
 }
 
 function deviceTlb({ sid: SID, pasid, page, mask }: Of<'device-tlb'>, { throttles }: DescriptorRules): Uint32Array {

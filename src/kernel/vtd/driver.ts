@@ -2,25 +2,13 @@
  * The driver of an Intel VT-d remapping unit: tables in memory, registers by MMIO, faults by MSI. In scalable mode where
  * the unit has it and nobody asks for legacy mode, which has neither PASIDs nor first stages.
  *
- * Not used: interrupt remapping; translated requests with PASID; in legacy mode device TLBs and pass-through.
+ * Not used: x2APIC ids; translated requests with PASID; in legacy mode device TLBs and pass-through.
  */
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import {
-  CAP,
-  ECAP,
-  FEADDR,
-  FECTL,
-  FEDATA,
-  FEUADDR,
-  FSTS,
-  GCMD,
-  GSTS,
-  PMEN,
-  RTADDR,
-  VER,
-} from '../../../hardware/vtd/spec/index.ts';
+import { CAP, ECAP, GCMD, GSTS, PMEN, RTADDR, VER } from '../../../hardware/vtd/spec/index.ts';
 import { EIO, ENODEV, ENOSPC, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
+import type { Message } from '../interrupts.ts';
 import { Attachments } from '../iommu/attachments.ts';
 import type {
   DeviceFeatures,
@@ -36,6 +24,7 @@ import type { PciDevice } from '../pci/index.ts';
 import { type Capabilities, readCapabilities, type ScalableCapabilities } from './capabilities.ts';
 import { makeDomain, makeNested } from './domain-factory.ts';
 import { FaultReader } from './faults.ts';
+import { InterruptTable } from './interrupt-table.ts';
 import { type Command, type Invalidation, type Invalidator, RegisterInvalidation } from './invalidation.ts';
 import { LegacyRoutes } from './legacy-routes.ts';
 import { PageRequestQueue } from './page-requests.ts';
@@ -48,10 +37,14 @@ import { IDENTITY_DID, VtdIdentity } from './table-less.ts';
 export interface VtdPlace {
   readonly name: string;
   readonly registerBase: number;
+  /** Firmware says that interrupts can be remapped. */
+  readonly interruptRemapping: boolean;
   /** Bus numbers of the segment. */
   readonly buses: readonly number[];
   /** Legacy mode even where the unit has scalable mode. */
   readonly legacy: boolean;
+  /** Devices raise only the interrupts that they were given. */
+  readonly remapInterrupts: boolean;
 }
 
 export class VtdDriver implements IommuDriver {
@@ -65,6 +58,8 @@ export class VtdDriver implements IommuDriver {
   #routes: Routes | null = null;
   #invalidator: Invalidator | null = null;
   #pageRequests: PageRequestQueue | null = null;
+  /** `null` while interrupts are not remapped. */
+  #interrupts: InterruptTable | null = null;
   /** Domain ids in use. 0 is never used: with caching mode it marks entries that are not present. */
   readonly #dids = new Set<number>();
 
@@ -117,7 +112,8 @@ export class VtdDriver implements IommuDriver {
     if (result === 0) result = yield* this.#turnOff();
     if (result === 0) result = yield* this.#setRoot();
     if (result === 0) result = yield* this.#enablePageRequests();
-    if (result === 0) result = yield* this.#enableFaults(reader);
+    if (result === 0) result = yield* reader.enable(this.#services.interrupts);
+    if (result === 0) result = yield* this.#remapInterrupts();
     return this.#reported(result);
   }
 
@@ -145,6 +141,14 @@ export class VtdDriver implements IommuDriver {
 
   prepare(device: PciDevice, features: DeviceFeatures): number {
     return this.routes.prepare(device, features);
+  }
+
+  *admitInterrupt(device: PciDevice, message: Message): Script<Message | number> {
+    return this.#interrupts === null ? message : yield* this.#interrupts.admit(device.requester, message);
+  }
+
+  *revokeInterrupt(_device: PciDevice, admitted: Message): Script<number> {
+    return this.#interrupts === null ? 0 : yield* this.#interrupts.revoke(admitted);
   }
 
   invalidate(invalidations: readonly Command[]): Script<number> {
@@ -202,8 +206,11 @@ export class VtdDriver implements IommuDriver {
 
   /** Whoever ran before may have left remapping on, with tables that nobody owns any more. */
   *#turnOff(): Script<number> {
-    if (!GSTS.TES.isSet(yield* this.#registers.read(GSTS))) return 0;
-    return yield* this.#registers.command(GCMD.TE, false, GSTS.TES, false);
+    const status = yield* this.#registers.read(GSTS);
+    let result = 0;
+    if (GSTS.TES.isSet(status)) result = yield* this.#registers.command(GCMD.TE, false, GSTS.TES, false);
+    if (result < 0 || !GSTS.IRES.isSet(status)) return result;
+    return yield* this.#registers.command(GCMD.IRE, false, GSTS.IRES, false);
   }
 
   *#setRoot(): Script<number> {
@@ -247,16 +254,20 @@ export class VtdDriver implements IommuDriver {
     return 0;
   }
 
-  *#enableFaults(reader: FaultReader): Script<number> {
-    const message = this.#services.interrupts.allocate(`${this.name} fault`, () => reader.read());
-    if (typeof message === 'number') return message;
-    // What is left over from before is read first: a pending fault would keep new ones from raising an event.
-    yield* reader.read();
-    yield* this.#registers.write(FSTS, { IQE: 1, ICE: 1, ITE: 1 });
-    yield* this.#registers.write(FEDATA, { IMD: message.data });
-    yield* this.#registers.write(FEADDR, { MA: message.address / 4 });
-    yield* this.#registers.write(FEUADDR, { MUA: 0 });
-    yield* this.#registers.write(FECTL, { IM: 0 });
+  /** After the kernel's own messages: the unit sends those past its table. */
+  *#remapInterrupts(): Script<number> {
+    const { remapInterrupts, interruptRemapping } = this.#place;
+    if (!remapInterrupts) return 0;
+    const { name, capabilities } = this;
+    if (!interruptRemapping || !capabilities.interruptRemapping) {
+      this.#services.log.write(`${name}: interrupts are not remapped: unit or firmware cannot`);
+      return 0;
+    }
+    const unit = { ...this.#services, registers: this.#registers, invalidator: probed(this.#invalidator) };
+    const table = yield* InterruptTable.enable(unit, capabilities);
+    if (typeof table === 'number') return table;
+    this.#services.log.write(`${name}: interrupts are remapped`);
+    this.#interrupts = table;
     return 0;
   }
 

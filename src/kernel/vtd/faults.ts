@@ -1,7 +1,17 @@
 /** Reads what a unit recorded about blocked requests (VT-d 7.2, 7.3) and clears it, so that there is room for more. */
 import type { Engine, Script } from '../../../hardware/sim/index.ts';
-import { FaultedAccess, FRCD, FSTS, faultsWithCode } from '../../../hardware/vtd/spec/index.ts';
+import {
+  FaultedAccess,
+  FEADDR,
+  FECTL,
+  FEDATA,
+  FEUADDR,
+  FRCD,
+  FSTS,
+  faultsWithCode,
+} from '../../../hardware/vtd/spec/index.ts';
 import type { FaultAccess, FaultLog, IommuFault } from '../fault-log.ts';
+import type { Interrupts } from '../interrupts.ts';
 import type { Registers } from './registers.ts';
 
 const RECORD_BYTES = 16;
@@ -42,6 +52,20 @@ export class FaultReader {
     this.#log = log;
     this.#name = name;
     this.#place = place;
+  }
+
+  /** From now on the records are read whenever there is one: 0 or -ENOSPC. */
+  *enable(interrupts: Interrupts): Script<number> {
+    const message = interrupts.allocate(`${this.#name} fault`, () => this.read());
+    if (typeof message === 'number') return message;
+    // What is left over from before is read first: a pending fault would keep new ones from raising an event.
+    yield* this.read();
+    yield* this.#registers.write(FSTS, { IQE: 1, ICE: 1, ITE: 1 });
+    yield* this.#registers.write(FEDATA, { IMD: message.data });
+    yield* this.#registers.write(FEADDR, { MA: message.address / 4 });
+    yield* this.#registers.write(FEUADDR, { MUA: 0 });
+    yield* this.#registers.write(FECTL, { IM: 0 });
+    return 0;
   }
 
   /** Empties the records, from the one that raised the event on. Runs for each fault event. */
@@ -88,7 +112,8 @@ export class FaultReader {
     const code = FRCD.FR.get(record);
     const meanings = faultsWithCode(code);
     const requester = FRCD.SID.get(record);
-    const access = ACCESS.get(FRCD.T1.get(record) * 2 + FRCD.T2.get(record)) ?? 'write';
+    const isInterrupt = meanings.some(({ stage }) => stage === 'interrupt');
+    const access = isInterrupt ? 'interrupt' : (ACCESS.get(FRCD.T1.get(record) * 2 + FRCD.T2.get(record)) ?? 'write');
     const pasid = FRCD.PP.isSet(record) ? FRCD.PV.get(record) : -1;
     const address = FRCD.FI.big(record) << 12n;
     const name = meanings.map((fault) => fault.name).join(' or ') || 'unknown';

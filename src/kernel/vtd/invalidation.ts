@@ -47,6 +47,8 @@ export type Invalidation =
       /** Only entries of the lowest tables have changed. */
       readonly leafOnly: boolean;
     }
+  | { readonly cache: 'interrupt entries'; readonly scope: 'global' }
+  | { readonly cache: 'interrupt entries'; readonly scope: 'index'; readonly index: number }
   | {
       readonly cache: 'device-tlb';
       readonly sid: number;
