@@ -16,6 +16,7 @@ import forgedTranslation from './31-forged-translation.ts';
 import translationBlocking from './32-translation-blocking.ts';
 import hostPermissions from './33-host-permissions.ts';
 import forgedInterrupts from './34-forged-interrupts.ts';
+import deferredInvalidation from './35-deferred-invalidation.ts';
 
 export const scenarios = [
   firstDma,
@@ -35,4 +36,5 @@ export const scenarios = [
   translationBlocking,
   hostPermissions,
   forgedInterrupts,
+  deferredInvalidation,
 ];

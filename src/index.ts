@@ -33,6 +33,7 @@ export {
   type Received,
   type ReceiveRing,
   type Script,
+  type Unmapped,
   us,
 } from './machine/index.ts';
 export { formatLine, Recorder, Statistics, type TraceEvent } from './recorder/index.ts';

@@ -18,6 +18,7 @@ export {
 export { type DeviceBuffer, type DeviceRights, KernelDriver } from '../kernel/drivers/index.ts';
 export type { PageRequestGroup } from '../kernel/iommu/attachments.ts';
 export type { DomainOptions, IommuDomain } from '../kernel/iommu/driver.ts';
+export type { Unmapped } from '../kernel/iommu/page-table.ts';
 export {
   type AcceleratorCopy,
   AcceleratorDriver,

@@ -13,6 +13,7 @@ import type { Interrupts, Message } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
 import type { AttachOptions, DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
 import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
+import type { Unmapped } from '../iommu/page-table.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import { isTranslatedBlocked, type Pci, type PciDevice } from '../pci/index.ts';
 import { enqueueAt, readRange, writeRange } from '../register-range.ts';
@@ -168,6 +169,19 @@ export class KernelDriver {
 
   unmap(domain: IommuDomain, first: PageNumber, pages: number): Script<number> {
     return this.#services.iommu.unmap(domain, first, pages);
+  }
+
+  /**
+   * Unmaps without waiting for hardware, which goes on using what it has cached: until a `flush` that takes this with it,
+   * the device may reach the memory.
+   */
+  unmapLater(domain: IommuDomain, first: PageNumber, pages: number): Script<Unmapped> {
+    return this.#services.iommu.unmapLater(domain, first, pages);
+  }
+
+  /** Makes hardware forget all that was unmapped for later: 0 or -EIO. */
+  flush(domain: IommuDomain, waiting: readonly Unmapped[]): Script<number> {
+    return this.#services.iommu.flush(domain, waiting);
   }
 
   /** Routes the device's requests into a domain, those of a PASID or those without one. */

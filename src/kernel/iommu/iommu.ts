@@ -8,6 +8,7 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from './driver.ts';
+import type { Unmapped } from './page-table.ts';
 
 /** Consecutive pages. */
 export interface PageRun {
@@ -122,6 +123,20 @@ export class Iommu {
     return this.#remove(domain, first, pages, this.#options.invalidateOnUnmap);
   }
 
+  /** Clears mappings; hardware may go on using them, and reach the memory, until they are part of a `flush`. */
+  unmapLater(domain: IommuDomain, first: PageNumber, pages: number): Script<Unmapped> {
+    return domain.unmap(first, pages);
+  }
+
+  /** Makes hardware forget everything that was unmapped for later, in one go: 0 or -EIO. */
+  *flush(domain: IommuDomain, waiting: readonly Unmapped[]): Script<number> {
+    if (waiting.length === 0) return 0;
+    const all = together(waiting);
+    const result = yield* domain.flush(all);
+    if (result === 0) domain.reclaim(all);
+    return result;
+  }
+
   *#remove(domain: IommuDomain, first: PageNumber, pages: number, invalidate: boolean): Script<number> {
     const unmapped = yield* domain.unmap(first, pages);
     const result = invalidate ? yield* domain.flush(unmapped) : 0;
@@ -147,6 +162,14 @@ export function* attachDirect(driver: IommuDriver, device: PciDevice, memory: re
   // With -EIO nobody knows what hardware still reads.
   if (result < 0 && result !== -EIO) yield* domain.destroy();
   return result;
+}
+
+/** The smallest range around all of them, and what they leave behind. */
+function together(waiting: readonly Unmapped[]): Unmapped {
+  const first = Math.min(...waiting.map((one) => one.first));
+  const end = Math.max(...waiting.map((one) => one.first + one.pages));
+  const entries = waiting.reduce((sum, one) => sum + one.entries, 0);
+  return { first, pages: end - first, tables: waiting.flatMap(({ tables }) => tables), entries };
 }
 
 /** Number of consecutive frames from index `start` on. */
