@@ -17,6 +17,7 @@ import translationBlocking from './32-translation-blocking.ts';
 import hostPermissions from './33-host-permissions.ts';
 import forgedInterrupts from './34-forged-interrupts.ts';
 import deferredInvalidation from './35-deferred-invalidation.ts';
+import subPageExposure from './36-sub-page-exposure.ts';
 
 export const scenarios = [
   firstDma,
@@ -37,4 +38,5 @@ export const scenarios = [
   hostPermissions,
   forgedInterrupts,
   deferredInvalidation,
+  subPageExposure,
 ];
