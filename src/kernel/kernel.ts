@@ -43,6 +43,8 @@ export interface KernelOptions {
   readonly pageRequestPlaces: number | null;
   /** Devices may raise only the interrupts that the kernel has given them, where IOMMUs can see to that. */
   readonly remapInterrupts: boolean;
+  /** A device that a process gives back is reset, so that it forgets what it was told. */
+  readonly resetOnRelease: boolean;
   /** Names for `/dev/vfio/devices/NAME` beside the address, by requester id. */
   readonly deviceNames: Readonly<Record<number, string>>;
 }
@@ -55,6 +57,7 @@ export const DEFAULT_OPTIONS: KernelOptions = {
   iommuMode: 'auto',
   pageRequestPlaces: null,
   remapInterrupts: false,
+  resetOnRelease: false,
   deviceNames: {},
 };
 
@@ -247,7 +250,9 @@ export class Kernel {
   }
 
   #makeNode(device: PciDevice): void {
-    const vfio = new VfioDevice(device, { engine: this.#engine, bus: this.#bus, pci: this.#pci, iommu: this.iommu });
+    const { resetOnRelease } = this.#options;
+    const services = { engine: this.#engine, bus: this.#bus, pci: this.#pci, iommu: this.iommu, log: this.log };
+    const vfio = new VfioDevice(device, { ...services, resetOnRelease });
     for (const alias of this.#namesOf(device)) this.#nodes.set(nodeOf(alias), () => new VfioFile(vfio));
   }
 }

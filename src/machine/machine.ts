@@ -146,7 +146,14 @@ export class Machine {
     fabric.number();
   }
 
-  #loadKernel({ invalidate, iommuMode, pageRequestPlaces, interruptRemapping, costs }: KernelSpec): Kernel {
+  #loadKernel({
+    invalidate,
+    iommuMode,
+    pageRequestPlaces,
+    interruptRemapping,
+    deviceReset,
+    costs,
+  }: KernelSpec): Kernel {
     const { memory, rootComplex, requesters } = this.#hardware;
     const firmware = installFirmware(this.spec, this.#hardware);
     const deviceNames = Object.fromEntries([...requesters].map(([name, requester]) => [requester, name]));
@@ -155,6 +162,7 @@ export class Machine {
       iommuMode,
       pageRequestPlaces,
       remapInterrupts: interruptRemapping === 'on',
+      resetOnRelease: deviceReset === 'release',
       deviceNames,
     };
     return new Kernel(this.engine, new MachineBus(rootComplex, memory, costs), firmware, options);

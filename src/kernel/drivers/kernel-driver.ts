@@ -15,7 +15,7 @@ import type { AttachOptions, DomainOptions, IommuDomain, Translation } from '../
 import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
 import type { Unmapped } from '../iommu/page-table.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import { isTranslatedBlocked, type Pci, type PciDevice } from '../pci/index.ts';
+import { isTranslatedBlocked, type Pci, type PciDevice, resetFunction } from '../pci/index.ts';
 import { enqueueAt, readRange, writeRange } from '../register-range.ts';
 import { DeviceInterrupts } from './device-interrupts.ts';
 import { type DeviceBuffer, DriverMemory } from './memory.ts';
@@ -122,6 +122,11 @@ export class KernelDriver {
 
   setBusMaster(on: boolean): Script {
     return this.#services.pci.setBusMaster(this.device, on);
+  }
+
+  /** The device forgets what it was told and what it does; bus mastering is off then: 0, -EOPNOTSUPP. */
+  reset(): Script<number> {
+    return resetFunction(this.#services.bus, this.device);
   }
 
   /** `handler` runs for each interrupt message of a vector: 0, -EINVAL, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO. */

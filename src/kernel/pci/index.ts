@@ -4,4 +4,5 @@ export { enableMsi, findCapability, findExtendedCapability, wordAt } from './cap
 export { type Bar, bridgesAbove, formatRid, isolates, type PciBridge, type PciDevice } from './device.ts';
 export { Pci } from './enumerate.ts';
 export { groupsOf, requesterOf, united } from './groups.ts';
+export { resetFunction } from './reset.ts';
 export { VirtualFunctions } from './virtual-functions.ts';

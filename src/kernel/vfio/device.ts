@@ -4,7 +4,8 @@ import { EBUSY, EFAULT, EINVAL, ENODEV } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { BoundDevice, IoasidContext } from '../ioasid/context.ts';
 import type { Iommu } from '../iommu/iommu.ts';
-import type { Bar, Pci, PciDevice } from '../pci/index.ts';
+import type { KernelLog } from '../log.ts';
+import { type Bar, type Pci, type PciDevice, resetFunction } from '../pci/index.ts';
 import type { Process } from '../process.ts';
 import { enqueueAt, readRange, writeRange } from '../register-range.ts';
 
@@ -13,6 +14,9 @@ export interface VfioServices {
   readonly bus: Bus;
   readonly pci: Pci;
   readonly iommu: Iommu;
+  readonly log: KernelLog;
+  /** A device that is given back forgets what it was told. */
+  readonly resetOnRelease: boolean;
 }
 
 /** A file offset is the region's index and, below, the offset in the region. */
@@ -116,7 +120,12 @@ export class VfioDevice {
     const binding = this.#binding;
     if (binding?.holder !== holder) return -EINVAL;
     this.#binding = null;
-    yield* this.#services.pci.setBusMaster(this.device, false);
+    const { pci, bus, resetOnRelease, log } = this.#services;
+    yield* pci.setBusMaster(this.device, false);
+    // Before the memory goes to somebody else: what the device still has to do must not find it.
+    if (resetOnRelease && (yield* resetFunction(bus, this.device)) < 0) {
+      log.write(`vfio ${this.device.address}: it cannot be reset and keeps what it was told`);
+    }
     const { context, bound } = binding;
     return yield* context.locked(() => context.unbind(bound));
   }
