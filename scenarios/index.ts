@@ -18,6 +18,7 @@ import hostPermissions from './33-host-permissions.ts';
 import forgedInterrupts from './34-forged-interrupts.ts';
 import deferredInvalidation from './35-deferred-invalidation.ts';
 import subPageExposure from './36-sub-page-exposure.ts';
+import writeFlood from './37-write-flood.ts';
 import deferredDma from './38-deferred-dma.ts';
 
 export const scenarios = [
@@ -40,5 +41,6 @@ export const scenarios = [
   forgedInterrupts,
   deferredInvalidation,
   subPageExposure,
+  writeFlood,
   deferredDma,
 ];
