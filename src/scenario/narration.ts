@@ -35,17 +35,38 @@ export function opening(scenario: Scenario, machine: string): string[] {
   ];
 }
 
+/** Faults of one kind that are told in a row; of the rest only how many there were. */
+const TOLD_FAULTS = 5;
+
 /** Tells the story while it happens. */
 export function narrate(recorder: Recorder, write: Write): void {
-  recorder.on('step', ({ at, number, text }) =>
-    wrap(`${number}. ${text}`, WIDTH, stamp(at), `${INDENT}   `).forEach(write),
-  );
-  recorder.on('note', ({ text }) => wrap(text, WIDTH, `${INDENT}   `).forEach(write));
-  recorder.on('fault', (event) => {
-    const { what, detail } = describe(event);
-    wrap(`! ${event.who}: ${what} (${detail})`, WIDTH, `${INDENT}   `, `${INDENT}     `).forEach(write);
+  let kind = '';
+  let count = 0;
+  const goOn = (): void => {
+    if (count > TOLD_FAULTS) write(`${INDENT}   ! and ${count - TOLD_FAULTS} more of this kind`);
+    kind = '';
+    count = 0;
+  };
+  recorder.on('step', ({ at, number, text }) => {
+    goOn();
+    wrap(`${number}. ${text}`, WIDTH, stamp(at), `${INDENT}   `).forEach(write);
   });
-  recorder.on('expectation', (event) => expectation(event).forEach(write));
+  recorder.on('note', ({ text }) => {
+    goOn();
+    wrap(text, WIDTH, `${INDENT}   `).forEach(write);
+  });
+  recorder.on('fault', (event) => {
+    const { who, name } = event;
+    if (`${who} ${name}` !== kind) goOn();
+    kind = `${who} ${name}`;
+    if (++count > TOLD_FAULTS) return;
+    const { what, detail } = describe(event);
+    wrap(`! ${who}: ${what} (${detail})`, WIDTH, `${INDENT}   `, `${INDENT}     `).forEach(write);
+  });
+  recorder.on('expectation', (event) => {
+    goOn();
+    expectation(event).forEach(write);
+  });
 }
 
 /** What stands below the story. */
