@@ -62,9 +62,9 @@ export class CachedTranslations {
     const forExecution = isExecute(t) ? FOR_EXECUTION : 0;
     const needed = forDevices | forExecution | ((t.access & Access.WRITE) !== 0 ? NEEDS_NO_FLAG : 0);
     const found = i >= 0 && (iotlb.words[i + FLAGS]! & needed) === needed;
+    if (found) unpack(iotlb, i, t);
     if (this.#probe !== null) this.#tellLookUp(this.#probe, t, found);
     if (t.effects) this.#count(iotlb, t, found ? i : -1);
-    if (found) unpack(iotlb, i, t);
     return found;
   }
 
