@@ -20,6 +20,7 @@ import deferredInvalidation from './35-deferred-invalidation.ts';
 import subPageExposure from './36-sub-page-exposure.ts';
 import writeFlood from './37-write-flood.ts';
 import deferredDma from './38-deferred-dma.ts';
+import beforeTheKernel from './39-before-the-kernel.ts';
 
 export const scenarios = [
   firstDma,
@@ -43,4 +44,5 @@ export const scenarios = [
   subPageExposure,
   writeFlood,
   deferredDma,
+  beforeTheKernel,
 ];

@@ -49,6 +49,7 @@ export {
 } from './scenario/index.ts';
 export {
   EAGAIN,
+  ENODEV,
   errnoName,
   IOASID_ALLOC,
   IOASID_FREE,

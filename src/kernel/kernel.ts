@@ -43,6 +43,8 @@ export interface KernelOptions {
   readonly pageRequestPlaces: number | null;
   /** Devices may raise only the interrupts that the kernel has given them, where IOMMUs can see to that. */
   readonly remapInterrupts: boolean;
+  /** Bridges let requests of devices up when translation is on, and not as soon as they are found. */
+  readonly openBridgesLate: boolean;
   /** A device that a process gives back is reset, so that it forgets what it was told. */
   readonly resetOnRelease: boolean;
   /** Names for `/dev/vfio/devices/NAME` beside the address, by requester id. */
@@ -57,6 +59,7 @@ export const DEFAULT_OPTIONS: KernelOptions = {
   iommuMode: 'auto',
   pageRequestPlaces: null,
   remapInterrupts: false,
+  openBridgesLate: false,
   resetOnRelease: false,
   deviceNames: {},
 };
@@ -91,7 +94,7 @@ export class Kernel {
     this.pages = new UserPages(this.allocator);
     this.interrupts = new Interrupts(engine, this.log, bus.cost.interruptEntry);
     this.iommu = new Iommu(this.#options);
-    this.#pci = new Pci(bus, this.log, firmware.mmio);
+    this.#pci = new Pci(bus, this.log, firmware.mmio, !this.#options.openBridgesLate);
     this.#virtual = new VirtualFunctions(bus, this.log);
   }
 
@@ -110,6 +113,7 @@ export class Kernel {
     this.#devices = yield* this.#pci.enumerate(this.#firmware.pciBuses);
     const units = discoverUnits({ memory: this.#bus.memory, firmware: this.#firmware, log: this.log }, this.#devices);
     for (const [index, unit] of units.entries()) yield* this.#startUnit(unit, index);
+    if (this.#options.openBridgesLate) yield* this.#pci.letRequestsUp();
     this.#makeNodes();
   }
 

@@ -151,6 +151,7 @@ export class Machine {
     iommuMode,
     pageRequestPlaces,
     interruptRemapping,
+    openBridges,
     deviceReset,
     costs,
   }: KernelSpec): Kernel {
@@ -162,6 +163,7 @@ export class Machine {
       iommuMode,
       pageRequestPlaces,
       remapInterrupts: interruptRemapping === 'on',
+      openBridgesLate: openBridges === 'translated',
       resetOnRelease: deviceReset === 'release',
       deviceNames,
     };

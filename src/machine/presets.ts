@@ -73,6 +73,7 @@ const INTEL_LEGACY: With<IntelSpec> = {
     iommuMode: 'auto',
     pageRequestPlaces: null,
     interruptRemapping: 'off',
+    openBridges: 'found',
     deviceReset: 'never',
     costs: DEFAULT_COSTS,
   },

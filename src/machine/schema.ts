@@ -81,6 +81,8 @@ export const MACHINE = section({
     pageRequestPlaces: choice([256, 512, 1024, 2048, 4096, 8192, 16_384]).nullable().default(null),
     /** Whether the IOMMUs check the interrupts of devices, or let every write to the interrupt range be one. */
     interruptRemapping: oneOf(['off', 'on']).default('off'),
+    /** When bridges let requests of devices up: as soon as they are found, or not before translation is on. */
+    openBridges: oneOf(['found', 'translated']).default('found'),
     /** When devices that processes drive are reset: before they are given back, or (leaving them with their commands) never. */
     deviceReset: oneOf(['never', 'release']).default('never'),
     /** What the kernel's own work takes, in nanoseconds. */

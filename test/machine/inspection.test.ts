@@ -86,8 +86,9 @@ describe.each(cases)('asking in scenario $name on $machine', ({ scenario, machin
       found = null;
       if (typeof request === 'number') break;
       const { result } = run.machine.inspect().explain(request);
-      // An address that is translated already passes without a word.
-      if (result.ok && request.also?.includes('translated') === true) continue;
+      // An address that is translated already passes without a word, and so does every one while no unit is in service.
+      const isServed = run.machine.kernel.iommu.groups.length > 0;
+      if (result.ok && (request.also?.includes('translated') === true || !isServed)) continue;
       foreseen.push(result.ok ? `0x${result.address.toString(16)}` : result.fault!.name);
     }
     expect(foreseen).toEqual(happened);

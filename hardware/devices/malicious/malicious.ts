@@ -8,7 +8,7 @@
  * credits for, as links do that are made of hardware.
  */
 import { invalidateCompletion, readInvalidateRequest } from '../../ats/index.ts';
-import { RegisterFile } from '../../bits/index.ts';
+import { highOf, lowOf, RegisterFile } from '../../bits/index.ts';
 import {
   type ConfigSpec,
   type Device,
@@ -17,7 +17,7 @@ import {
   PcieFunction,
   type Tlp,
 } from '../../pcie/index.ts';
-import { type Component, type Engine, Gate, type Script, type Signal } from '../../sim/index.ts';
+import { type Component, type Engine, Gate, ns, type Script, type Signal } from '../../sim/index.ts';
 import { build, KIND } from './build.ts';
 import {
   ADDRESS,
@@ -53,6 +53,18 @@ export interface MaliciousSpec {
   readonly requester: number;
   /** Largest payload that it claims to handle: 128 to 4096 bytes. */
   readonly payloadSupported: number;
+  /** What it does by itself as soon as it has power; `null`, or nothing, when it waits to be told. */
+  readonly early?: EarlyWrites | null;
+}
+
+/** Writes of zeros to one place. */
+export interface EarlyWrites {
+  readonly address: bigint;
+  /** At most what one TLP carries on its link. */
+  readonly length: number;
+  /** Nanoseconds before each. */
+  readonly every: number;
+  readonly count: number;
 }
 
 /** Not architectural. */
@@ -106,6 +118,7 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
     this.#mayGoOn = this.#gate();
     this.#registers.initial(ID, { MAGIC, REVISION });
     this.#registers.onWrite(CONTROL.$.offset!, (written) => this.#control(written));
+    this.#powerOn();
   }
 
   get functions(): readonly PcieFunction[] {
@@ -169,6 +182,24 @@ export class Malicious implements Component<MaliciousSpec, MaliciousState>, Devi
     this.#isListening = false;
     this.functionLevelReset();
     this.function.reset();
+    this.#powerOn();
+  }
+
+  #powerOn(): void {
+    const { early } = this.spec;
+    if (early) this.#engine.spawn(this.#writeEarly(early, this.#life), `${this.name} has power`);
+  }
+
+  *#writeEarly({ address, length, every, count }: EarlyWrites, life: number): Script {
+    const [hi, lo] = [highOf(address), lowOf(address)];
+    for (let n = 0; n < count && life === this.#life; n++) {
+      yield ns(every);
+      const sent = yield* this.#send(life, (tlp) => {
+        tlp.memoryWrite(this.function.requester, hi, lo, length).data!.fill(0, 0, length);
+        return tlp;
+      });
+      if (sent) this.#count(SENT);
+    }
   }
 
   #control(written: number): void {

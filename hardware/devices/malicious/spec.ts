@@ -10,6 +10,9 @@
  * To send: write the fields, write CONTROL with START, wait for STATUS.BUSY to be 0. START while BUSY is ignored. A TLP for
  * which the link never has the credits keeps it BUSY until STOP.
  *
+ * One may be built so that it begins by itself, as a device with firmware of its own does: it writes zeros to one place, a
+ * given number of times from power-on. A function-level reset ends that.
+ *
  * Not acted on: fields that a TLP of that KIND has not; what is not declared is reserved, reads 0 and ignores writes.
  */
 import { bit, bits, register } from '../../bits/index.ts';

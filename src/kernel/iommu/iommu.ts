@@ -169,7 +169,9 @@ function together(waiting: readonly Unmapped[]): Unmapped {
   const first = Math.min(...waiting.map((one) => one.first));
   const end = Math.max(...waiting.map((one) => one.first + one.pages));
   const entries = waiting.reduce((sum, one) => sum + one.entries, 0);
-  return { first, pages: end - first, tables: waiting.flatMap(({ tables }) => tables), entries };
+  const mappings = waiting.flatMap((one) => one.mappings);
+  const tables = waiting.flatMap((one) => one.tables);
+  return { first, pages: end - first, mappings, tables, entries };
 }
 
 /** Number of consecutive frames from index `start` on. */

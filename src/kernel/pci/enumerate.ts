@@ -62,14 +62,17 @@ export class Pci {
   readonly #bus: Bus;
   readonly #log: KernelLog;
   readonly #room: AddressRoom;
+  readonly #opensBridges: boolean;
   readonly #bars: BaseAddresses;
   readonly #rootBuses: number[] = [];
   /** Devices below bridges, whose base addresses come when the size of the bridge's window is known. */
   readonly #found: PciDevice[] = [];
 
-  constructor(bus: Bus, log: KernelLog, [start, length]: Range) {
+  /** `opensBridges`: bridges let requests of devices up as soon as they are found, or else only when `letRequestsUp` says so. */
+  constructor(bus: Bus, log: KernelLog, [start, length]: Range, opensBridges = true) {
     this.#bus = bus;
     this.#log = log;
+    this.#opensBridges = opensBridges;
     this.#room = new AddressRoom(start, start + length);
     this.#bars = new BaseAddresses(bus, log);
   }
@@ -97,6 +100,11 @@ export class Pci {
     const at = -COMMAND_STATUS.$.offset! / 4;
     COMMAND_STATUS.BUS_MASTER.set(command, on ? 1 : 0, at);
     yield* this.#bus.configWrite(rid, COMMAND_STATUS.$.offset!, 2, command[0]! & 0xffff);
+  }
+
+  /** From now on what is below bridges reaches what is above, from the root complex downwards. */
+  *letRequestsUp(): Script {
+    for (const bridge of this.bridges) yield* this.setBusMaster(bridge, true);
   }
 
   /** Looks at each slot of a bus, and behind bridges. Gives what waits for a place. */
@@ -225,7 +233,7 @@ export class Pci {
     const window = isOpen ? ((start >>> MIB_SHIFT) << 4) | (last << 20) : CLOSED;
     yield* this.#bus.configWrite(rid, MEMORY_WINDOW.$.offset!, 4, window >>> 0);
     yield* this.#bus.configWrite(rid, PREFETCHABLE_WINDOW.$.offset!, 4, CLOSED);
-    const on = COMMAND_STATUS.MEMORY_SPACE.mask | COMMAND_STATUS.BUS_MASTER.mask;
+    const on = COMMAND_STATUS.MEMORY_SPACE.mask | (this.#opensBridges ? COMMAND_STATUS.BUS_MASTER.mask : 0);
     yield* this.#bus.configWrite(rid, COMMAND_STATUS.$.offset!, 2, on);
     yield* this.#settle(inside, isOpen ? new AddressRoom(start, start + bytes) : new AddressRoom(0, 0));
   }
