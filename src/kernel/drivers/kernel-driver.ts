@@ -11,7 +11,7 @@ import { EBUSY, EIO, ENODEV, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
 import type { Interrupts, Message } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
-import type { AttachOptions, DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
+import type { AttachOptions, DeviceFeatures, DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
 import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
 import type { Unmapped } from '../iommu/page-table.ts';
 import type { PageAllocator } from '../page-allocator.ts';
@@ -31,6 +31,8 @@ export interface DriverServices {
   readonly interrupts: Interrupts;
   readonly allocator: PageAllocator;
 }
+
+const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
 
 interface Attached {
   readonly domain: Translation;
@@ -75,6 +77,8 @@ export class KernelDriver {
       // Nobody knows what hardware still reaches: memory and tables stay, and this can be tried again.
       if (result < 0) return result;
     }
+    // Whoever has the device next trusts it with nothing that this driver has.
+    this.#group.driver.prepare(this.device, NO_FEATURES);
     for (const domain of this.#domains) yield* domain.destroy();
     this.#domains.clear();
     const silenced = yield* this.#interrupts.free();
