@@ -158,7 +158,7 @@ export class HostTables {
       if (this.#isCached || v1Exceeds(host.level, hi, lo)) return false;
       level = host.level;
       shift = radixShift(level);
-      frame = memory.frame(host.tableHi, host.tableLo);
+      frame = memory.frame(host.tableHi, host.tableLo) | 0;
     }
     const needed = host.accessed === true ? PR | A : PR;
     for (;;) {
@@ -178,7 +178,7 @@ export class HostTables {
         rights &= grants;
         level = next;
         shift = radixShift(next);
-        frame = memory.frame(tableHi, tableLo);
+        frame = memory.frame(tableHi, tableLo) | 0;
         continue;
       }
       if (((entryLo & LEAF_RESERVED_LO) | (entryHi & LEAF_RESERVED_HI)) !== 0) return false;

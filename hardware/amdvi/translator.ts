@@ -180,19 +180,23 @@ export class Translator {
     const { hosts, guests, page } = this;
     const pasid = this.#missedPasid;
     const { host } = device;
+    const { leaf } = t;
     page.user = true;
     page.execute = true;
     if (pasid !== HOST_ONLY) {
       if (guests.quick(memory, t, device, pasid) !== true) return false;
       page.execute = guests.page.execute;
-    } else if (host === null || hosts.quick(memory, t.leaf, host, t.access, t.hi, t.lo) !== true) return false;
+    } else if (host === null || hosts.quick(memory, leaf, host, t.access, t.hi, t.lo) !== true) return false;
     page.nested = pasid !== HOST_ONLY && host !== null;
     page.untranslatedOnly = host !== null && hosts.untranslatedOnly;
     t.begin();
     t.domain = device.domain;
     this.#cached.fill(t, device, pasid, true);
-    t.leaf.rights &= device.rights;
-    t.succeed();
+    leaf.rights &= device.rights;
+    t.hpaHi = leaf.frameHi;
+    t.hpaLo = leaf.frameLo | (t.lo & ((1 << leaf.shift) - 1));
+    t.snoop = leaf.snoop === true;
+    t.passed = false;
     return true;
   }
 

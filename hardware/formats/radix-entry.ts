@@ -120,9 +120,12 @@ export function entryOffset(level: number, hi: number, lo: number): number {
   }
 }
 
-/** As `entryOffset`, in words, for the level whose entries translate `2^shift` bytes; the index has 9 bits, or what is left. */
+/**
+ * As `entryOffset`, in words, for the level whose entries translate `2^shift` bytes; the index has 9 bits, or what is left.
+ * Either way is masked by itself: what might have 32 bits without a sign, V8 would make a number with a fraction.
+ */
 export const entryWord = (shift: number, hi: number, lo: number): number =>
-  (shift > 32 ? hi >>> (shift - 33) : (lo >>> (shift - 1)) | (hi << (33 - shift))) & 0x3fe;
+  shift > 32 ? (hi >>> (shift - 33)) & 0x3fe : ((lo >>> (shift - 1)) | (hi << (33 - shift))) & 0x3fe;
 
 /** True when the bits of an address above the width of 4 or 5 levels repeat its highest bit. */
 export function isCanonical(levels: number, hi: number): boolean {

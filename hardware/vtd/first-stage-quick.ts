@@ -4,16 +4,16 @@
  */
 import { maskOf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
-import { FS_PDE, FS_PTE, type ReservedMasks } from '../formats/index.ts';
+import { FS_PDE, FS_PTE, type ReservedMasks, sideBySide } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import { Leaf } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import { NearTable, type SecondStage } from './second-stage.ts';
+import type { SecondStage } from './second-stage.ts';
 import type { Space } from './space.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, exceeds, RIGHTS } = iommu;
-const { isCanonical, LEAF_MASKS, radixShift } = formats;
+const { entryWord, INDEX_BITS, isCanonical, LEAF_MASKS, radixShift } = formats;
 const PS = FS_PDE.PS.mask;
 const ADDRESS = maskOf(FS_PTE, (field) => field === FS_PTE.ADDR);
 const ADDRESS_LO = ADDRESS[0]!;
@@ -25,16 +25,15 @@ const RW = FS_PTE.RW.mask;
 const D = FS_PTE.D.mask;
 
 export class QuickFirstStage {
-  readonly #reserved: ReservedMasks;
-  readonly #reservedWithXd: ReservedMasks;
+  readonly #reserved: Int32Array;
+  readonly #reservedWithXd: Int32Array;
   readonly #second: SecondStage;
   /** Where a table of the first stage lies, when nested. */
   readonly #inner = new Leaf();
-  readonly #near = new NearTable();
 
   constructor(reserved: ReservedMasks, reservedWithXd: ReservedMasks, second: SecondStage) {
-    this.#reserved = reserved;
-    this.#reservedWithXd = reservedWithXd;
+    this.#reserved = sideBySide(reserved);
+    this.#reservedWithXd = sideBySide(reservedWithXd);
     this.#second = second;
   }
 
@@ -42,46 +41,39 @@ export class QuickFirstStage {
   walk(memory: PhysicalMemory, leaf: Leaf, space: Space, wanted: number, hi: number, lo: number): boolean {
     const { first, second } = space;
     if (first === null || !isCanonical(first.levels, hi)) return false;
-    const { lo: reservedLo, hi: reservedHi } = first.reservesXd ? this.#reservedWithXd : this.#reserved;
+    const reserved = first.reservesXd === true ? this.#reservedWithXd : this.#reserved;
     const writes = (wanted & Access.WRITE) !== 0;
-    const needed = USED | (first.extendedAccessed ? EA : 0) | (writes ? RW : 0);
+    const needed = USED | (first.extendedAccessed === true ? EA : 0) | (writes ? RW : 0);
     const tableRights = second?.flags === true ? RIGHTS : Access.READ;
     const inner = this.#inner;
-    const near = this.#near;
-    near.forget();
+    const seconds = this.#second;
+    seconds.near.forget();
     let { tableHi, tableLo, levels: level } = first;
     let rights = RW;
-    // The indexes into the tables, the next one uppermost.
-    const unused = 52 - 9 * level;
-    let indexes = (hi << unused) | (lo >>> (32 - unused));
-    let further = lo << unused;
-    for (; ; level = (level - 1) | 0) {
-      let atHi = tableHi;
-      let atLo = tableLo | ((indexes >>> 20) & 0xff8);
-      indexes = (indexes << 9) | (further >>> 23);
-      further <<= 9;
+    for (let shift = radixShift(level); ; shift = (shift - INDEX_BITS) | 0, level = (level - 1) | 0) {
+      let at = entryWord(shift, hi, lo);
       if (second !== null) {
-        if (exceeds(atHi, second.addressBits)) return false;
-        if (this.#second.quick(memory, inner, second, tableRights, atHi, atLo, near) !== true) return false;
-        atHi = inner.frameHi;
-        atLo = inner.frameLo | (atLo & ((1 << inner.shift) - 1));
+        if (exceeds(tableHi, second.addressBits)) return false;
+        if (seconds.quickNear(memory, inner, second, tableRights, tableHi, tableLo | (at << 2)) !== true) return false;
+        tableHi = inner.frameHi;
+        tableLo = inner.frameLo | (tableLo & ((1 << inner.shift) - 1));
       }
-      const at = memory.locate(atHi, atLo);
-      if (at < 0) return false;
+      const frame = memory.frame(tableHi, tableLo);
+      if (frame < 0) return false;
+      at = (frame + at) | 0;
       const { pool } = memory;
       const entryLo = pool[at]!;
       const entryHi = pool[(at + 1) | 0]!;
       // As `isFirstStageLeaf` has it, without a call.
       const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
-      const kind = isLeaf ? LEAF_MASKS + level : level;
-      if (((needed & ~entryLo) | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
+      const kind = (isLeaf ? LEAF_MASKS + level : level) << 1;
+      if (((needed & ~entryLo) | (entryLo & reserved[kind]!) | (entryHi & reserved[kind + 1]!)) !== 0) return false;
       rights &= entryLo;
       tableHi = entryHi & ADDRESS_HI;
       tableLo = entryLo & ADDRESS_LO;
       if (!isLeaf) continue;
       const isDirty = (entryLo & D) !== 0;
       if (writes && !isDirty) return false;
-      const shift = radixShift(level);
       tableLo &= -1 << shift;
       const granted = Access.READ | (rights !== 0 ? Access.WRITE : 0);
       if (second === null) {
@@ -96,7 +88,7 @@ export class QuickFirstStage {
       // The page's guest address through the second stage.
       const pageLo = tableLo | (lo & ((1 << shift) - 1));
       if (exceeds(tableHi, second.addressBits)) return false;
-      if (this.#second.quick(memory, leaf, second, wanted, tableHi, pageLo, near) !== true) return false;
+      if (seconds.quickNear(memory, leaf, second, wanted, tableHi, pageLo) !== true) return false;
       leaf.rights &= granted;
       if (!isDirty) leaf.dirty = false;
       // The smaller of the two pages is what the pair translates.

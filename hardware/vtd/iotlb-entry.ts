@@ -4,6 +4,8 @@ import * as iommu from '../iommu/index.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, AddressType, FLAGS, FRAME_HI, FRAME_LO, isExecute, NO_PASID, RIGHTS, SHIFT } = iommu;
+const { PRIVILEGED, READ } = Access;
+const { TRANSLATION } = AddressType;
 
 // Flags. The low two bits are the rights that a hit may use without a closer look: none where the page meets the
 // interrupt range, and no write where a dirty flag has to be set first.
@@ -33,7 +35,7 @@ export function ownerOf({ requester, pasid }: Translation): number {
 /** Upper page bits; above them the upper part of the PASID, that there is one, and the privilege. */
 export function pageHiOf({ hi, pasid, access }: Translation): number {
   if (pasid === NO_PASID) return hi >>> 12;
-  const privileged = (access & Access.PRIVILEGED) !== 0 ? 0b10_0000 : 0;
+  const privileged = (access & PRIVILEGED) !== 0 ? 0b10_0000 : 0;
   return (hi >>> 12) | ((0b01_0000 | (pasid >>> 16) | privileged) << 26);
 }
 
@@ -41,11 +43,11 @@ export function entryFlags(t: Translation, kind: number): number {
   const { leaf } = t;
   const { rights } = leaf;
   let flags = (rights << RIGHTS_SHIFT) | (kind << KIND_SHIFT);
-  if (!meetsInterruptRange(leaf)) flags |= leaf.dirty === true ? rights : rights & Access.READ;
+  if (!meetsInterruptRange(leaf)) flags |= leaf.dirty === true ? rights : rights & READ;
   if (t.snoop === true) flags |= SNOOP_FLAG;
   if (t.faultDisable === true) flags |= FAULT_DISABLE;
   if (leaf.dirty === true) flags |= CLEAN;
-  if (t.addressType === AddressType.TRANSLATION) flags |= DEVICES;
+  if (t.addressType === TRANSLATION) flags |= DEVICES;
   if (leaf.executable === true && isExecute(t)) flags |= EXECUTION;
   return flags;
 }

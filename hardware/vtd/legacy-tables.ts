@@ -64,6 +64,12 @@ export class LegacyTables {
     this.#typeAllowed = allowed;
   }
 
+  /** What translates a requester's requests, if it is cached. */
+  cached(requester: number): LegacyContext | null {
+    const { cache } = this;
+    return cache === null ? null : cache.find(requester);
+  }
+
   /** Steps 5 and 6: what translates the request, or the condition that blocks it. */
   *find(t: Translation<Fault>, root: number): Walk<Space | Fault> {
     const context = yield* this.#context(t, root);

@@ -16,6 +16,7 @@ import {
   SS_PTE,
   secondStageLayout,
   secondStageReserved,
+  sideBySide,
 } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import {
@@ -25,6 +26,7 @@ import {
   type IotlbSpec,
   isExecute,
   type Leaf,
+  NearTable,
   PagingStructures,
   setFlags,
   type Translation,
@@ -39,7 +41,7 @@ import { WalkEnd } from './walk-end.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, NO_PASID, RIGHTS } = iommu;
-const { LEAF_MASKS, radixShift } = formats;
+const { entryWord, INDEX_BITS, LEAF_MASKS, radixShift } = formats;
 
 const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;
@@ -51,35 +53,10 @@ const GRANTS = SS_PTE.R.mask | SS_PTE.W.mask;
 const IO_GRANTS = SS_PTE.IR.mask | SS_PTE.IW.mask;
 const IO_SHIFT = 29;
 const PS = SS_PDE.PS.mask;
+const SMALL_SHIFT = 12;
 const ADDRESS = maskOf(SS_PTE, (field) => field === SS_PTE.ADDR);
 const ADDRESS_LO = ADDRESS[0]!;
 const ADDRESS_HI = ADDRESS[1]!;
-
-/** No upper 11 bits of a half. */
-const NOWHERE = -1;
-
-/** The table of pages that a quick walk has ended in. */
-export class NearTable {
-  /** The upper bits of the addresses that it translates. */
-  hi = 0;
-  prefix = NOWHERE;
-  tableHi = 0;
-  tableLo = 0;
-  /** What the entries on the way to it grant. */
-  rights = 0;
-
-  forget(): void {
-    this.prefix = NOWHERE;
-  }
-
-  remember(hi: number, lo: number, tableHi: number, tableLo: number, rights: number): void {
-    this.hi = hi;
-    this.prefix = lo >>> 21;
-    this.tableHi = tableHi;
-    this.tableLo = tableLo;
-    this.rights = rights;
-  }
-}
 
 export class SecondStage {
   probe: IommuProbe | null = null;
@@ -89,19 +66,19 @@ export class SecondStage {
   readonly paging: PagingStructures;
   /** The cache of `paging`. */
   readonly structures: Iotlb | null;
+  /** For the quick walker of the first stage, too. */
+  readonly near = new NearTable();
   readonly #reserved: ReservedMasks;
   readonly #reservedWithIo: ReservedMasks;
-  /** The same as `#reserved`, a step nearer for `quick`. */
-  readonly #reservedLo: Int32Array;
-  readonly #reservedHi: Int32Array;
+  /** The same as `#reserved`, for `quick`. */
+  readonly #reservedQuick: Int32Array;
 
   constructor(rules: SecondStageRules, era: Era, structures: IotlbSpec | null = null) {
     const names = { name: CACHE_NAME, lookup: Event.SS_NONLEAF_LOOKUP, hit: Event.SS_NONLEAF_HIT };
     this.paging = new PagingStructures(structures, names, era);
     this.structures = this.paging.cache;
     this.#reserved = secondStageReserved(rules);
-    this.#reservedLo = this.#reserved.lo;
-    this.#reservedHi = this.#reserved.hi;
+    this.#reservedQuick = sideBySide(this.#reserved);
     this.#reservedWithIo = secondStageReserved({ ...rules, ioRights: true });
   }
 
@@ -163,71 +140,69 @@ export class SecondStage {
     }
   }
 
-  /**
-   * True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. `near` is for the
-   * addresses of one nested walk: one in the same 2 MiB as the last begins at the last one's table of pages. What led there
-   * is not read again, and cannot have changed: memory is at hand, and nobody else acts before the walk has ended.
-   */
-  quick(
+  /** True when `memory` holds a clean translation that grants all of `wanted`, which is then in `leaf`. */
+  quick(memory: PhysicalMemory, leaf: Leaf, stage: SecondStageTable, wanted: number, hi: number, lo: number): boolean {
+    this.near.forget();
+    return this.quickNear(memory, leaf, stage, wanted, hi, lo);
+  }
+
+  /** As `quick`, for one of the addresses of a nested walk, which has forgotten what was near before. */
+  quickNear(
     memory: PhysicalMemory,
     leaf: Leaf,
     stage: SecondStageTable,
     wanted: number,
     hi: number,
     lo: number,
-    near: NearTable | null = null,
   ): boolean {
-    if (this.ioRights === true || this.structures !== null) return false;
-    const reservedLo = this.#reservedLo;
-    const reservedHi = this.#reservedHi;
+    const { near } = this;
+    let level = 1;
+    let shift = SMALL_SHIFT;
+    let rights = RIGHTS;
+    let frame = 0;
+    if (near.prefix === lo >>> 21 && near.hi === hi) {
+      frame = near.frame;
+      rights = near.rights;
+      if ((wanted & ~rights) !== 0) return false;
+    } else {
+      if (this.ioRights === true || this.structures !== null) return false;
+      level = stage.levels;
+      shift = radixShift(level);
+      frame = memory.frame(stage.tableHi, stage.tableLo) | 0;
+    }
+    const reserved = this.#reservedQuick;
     const flags = stage.flags === true ? A : 0;
     const needed = wanted | flags;
-    let { tableHi, tableLo, levels: level } = stage;
-    let rights = RIGHTS;
-    // The indexes into the tables, the next one uppermost.
-    let indexes = 0;
-    let further = 0;
-    if (near !== null && near.prefix === lo >>> 21 && near.hi === hi) {
-      if ((wanted & ~near.rights) !== 0) return false;
-      tableHi = near.tableHi;
-      tableLo = near.tableLo;
-      rights = near.rights;
-      level = 1;
-      indexes = lo << 11;
-    } else {
-      const unused = 52 - 9 * level;
-      indexes = (hi << unused) | (lo >>> (32 - unused));
-      further = lo << unused;
-    }
-    for (; ; level = (level - 1) | 0) {
-      const frame = memory.frame(tableHi, tableLo);
+    for (;;) {
       if (frame < 0) return false;
-      const at = (frame + ((indexes >>> 22) & 0x3fe)) | 0;
-      indexes = (indexes << 9) | (further >>> 23);
-      further <<= 9;
+      const at = (frame + entryWord(shift, hi, lo)) | 0;
       const { pool } = memory;
       const entryLo = pool[at]!;
       const entryHi = pool[(at + 1) | 0]!;
       // As `isSecondStageLeaf` has it, without a call.
       const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
-      const kind = isLeaf ? LEAF_MASKS + level : level;
-      if (((needed & ~entryLo) | (entryLo & reservedLo[kind]!) | (entryHi & reservedHi[kind]!)) !== 0) return false;
-      if (near !== null && level === 1) near.remember(hi, lo, tableHi, tableLo, rights);
-      rights &= entryLo;
+      const kind = (isLeaf ? LEAF_MASKS + level : level) << 1;
+      if (((needed & ~entryLo) | (entryLo & reserved[kind]!) | (entryHi & reserved[kind + 1]!)) !== 0) return false;
       // Address bits that the host does not have are reserved, so that a clean entry holds none of them.
-      tableHi = entryHi & ADDRESS_HI;
-      tableLo = entryLo & ADDRESS_LO;
-      if (isLeaf) {
-        if (flags !== 0 && (wanted & Access.WRITE) !== 0 && (entryLo & D) === 0) return false;
-        const shift = radixShift(level);
-        leaf.frameHi = tableHi;
-        leaf.frameLo = tableLo & (-1 << shift);
-        leaf.shift = shift;
-        leaf.rights = rights;
-        leaf.snoop = (entryLo & SNP) !== 0;
-        leaf.dirty = flags === 0 || (entryLo & D) !== 0;
-        return true;
+      const tableHi = entryHi & ADDRESS_HI;
+      const tableLo = entryLo & ADDRESS_LO;
+      if (!isLeaf) {
+        rights &= entryLo;
+        level = (level - 1) | 0;
+        shift = (shift - INDEX_BITS) | 0;
+        frame = memory.frame(tableHi, tableLo) | 0;
+        continue;
       }
+      const isDirty = flags === 0 || (entryLo & D) !== 0;
+      if (!isDirty && (wanted & Access.WRITE) !== 0) return false;
+      if (level === 1) near.remember(hi, lo, frame, rights);
+      leaf.frameHi = tableHi;
+      leaf.frameLo = tableLo & (-1 << shift);
+      leaf.shift = shift;
+      leaf.rights = rights & entryLo;
+      leaf.snoop = (entryLo & SNP) !== 0;
+      leaf.dirty = isDirty;
+      return true;
     }
   }
 }

@@ -180,13 +180,13 @@ export class Translator {
   quick(t: Translation<Fault>, memory: PhysicalMemory): boolean {
     if (this.#missed !== true || this.probe !== null || (t.access & ~RIGHTS) !== 0) return false;
     const isLegacy = this.#root.mode === TranslationTableMode.LEGACY;
-    const space = isLegacy ? (this.legacy.cache?.find(t.requester) ?? null) : this.scalable.cached(t);
+    const space = isLegacy ? this.legacy.cached(t.requester) : this.scalable.cached(t);
     if (space === null || space.fault !== null || space.kind === Kind.PASS_THROUGH) return false;
     const { access, hi, lo, leaf } = t;
     if (space.first === null) {
       const second = space.second!;
       if (exceeds(hi, second.addressBits)) return false;
-      if (this.secondStage.quick(memory, leaf, second, access, hi, lo, null) !== true) return false;
+      if (this.secondStage.quick(memory, leaf, second, access, hi, lo) !== true) return false;
     } else if (
       this.firstStage.structures !== null ||
       this.firstStage.quick.walk(memory, leaf, space, access, hi, lo) !== true
@@ -194,11 +194,15 @@ export class Translator {
       return false;
     }
     if (space.pageSnoop === true) leaf.snoop = true;
-    t.succeed();
-    if (inInterruptRange(t.hpaHi, t.hpaLo)) return false;
+    const hpaLo = leaf.frameLo | (lo & ((1 << leaf.shift) - 1));
+    if (inInterruptRange(leaf.frameHi, hpaLo)) return false;
+    t.hpaHi = leaf.frameHi;
+    t.hpaLo = hpaLo;
+    t.snoop = leaf.snoop === true;
+    t.passed = false;
     t.status = Status.SUCCESS;
     t.fault = null;
-    if (isLegacy) t.faultDisable = space.faultDisable;
+    if (isLegacy) t.faultDisable = space.faultDisable === true;
     this.#cached.fill(t, space, true);
     return true;
   }
