@@ -54,7 +54,8 @@ export function judge(question: Question, tlp: Tlp): { readonly wrong: string | 
   const wrong = (what: string) => ({ wrong: what, isLast });
   if (tlp.byteCount !== left) return wrong(`has byte count ${tlp.byteCount} and not ${left}`);
   if (tlp.length > left) return wrong(`brings ${tlp.length} bytes of ${left}`);
-  if ((tlp.addressLo & 3) + tlp.length > question.payload) return wrong(`brings ${tlp.length} bytes, above Max_Payload_Size`);
+  if ((tlp.addressLo & 3) + tlp.length > question.payload)
+    return wrong(`brings ${tlp.length} bytes, above Max_Payload_Size`);
   const lower = kind === TlpKind.MEMORY_READ ? (address + came) & 0x7f : 0;
   if (tlp.addressLo !== lower) return wrong(`has lower address ${tlp.addressLo} and not ${lower}`);
   if (!isLast && (address + came + tlp.length) % question.boundary !== 0) {
