@@ -207,11 +207,16 @@ export class AtsBench {
     if (first < entries.length) this.complete(asked, bytes.slice(first * 8));
   }
 
+  /** By as much as any Max_Payload_Size allows at a time. */
   complete({ tag }: Seen, data: ArrayLike<number>, { byteCount = data.length } = {}): void {
     const { top } = this.link;
-    const tlp = top.take().answer(DEVICE, tag, AGENT, CompletionStatus.SUCCESSFUL, byteCount);
-    tlp.withData(0, data.length).data!.set(data);
-    this.#send(tlp);
+    const bytes = Uint8Array.from(data);
+    for (let came = 0; came < bytes.length; came += 128) {
+      const piece = bytes.subarray(came, came + 128);
+      const tlp = top.take().answer(DEVICE, tag, AGENT, CompletionStatus.SUCCESSFUL, byteCount - came);
+      tlp.withData(0, piece.length).data!.set(piece);
+      this.#send(tlp);
+    }
   }
 
   refuse({ tag }: Seen, status: number): void {
