@@ -8,8 +8,8 @@
  * without progress the link retrains first. What is under way is therefore also what a replay buffer holds.
  *
  * Inaccuracies: Ack, Nak and UpdateFC arrive undamaged and take no room beside what the link's rate deducts for them; the
- * replay buffer has no bound but the credits and its timer never has to expire; a replay cuts short the TLP that is leaving; what is on the
- * wire of the other direction when the link retrains still arrives.
+ * replay buffer has no bound but the credits, and its timer never has to expire; a replay cuts short the TLP that is
+ * leaving; what is on the wire of the other direction when the link retrains still arrives.
  */
 import { between, type Duration, type Engine, type Handler, type LinkClock } from '../sim/index.ts';
 import type { Credits } from './credits.ts';
