@@ -10,11 +10,9 @@ import {
   Access,
   AddressType,
   type EntryCache,
-  type EntryCacheSpec,
   Era,
   type IommuProbe,
   Iotlb,
-  type IotlbSpec,
   type PerformanceEvents,
   type Translation,
   type Walk,
@@ -32,22 +30,13 @@ import * as iotlbEntry from './iotlb-entry.ts';
 import { ANY_PAGE, ownerOf, type PageQualities, pageHiOf } from './iotlb-entry.ts';
 import { block, checkInterruptRange, judge, suppress } from './judgement.ts';
 import { type AmdFault, CONTROL, CounterSource, EventCode, FAULTS } from './spec/index.ts';
+import type { TranslatorSpec } from './translator-spec.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
 const { FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
 const { HOST_ONLY, SNOOP } = iotlbEntry;
 const { PLAIN } = deviceTable;
 const { SUCCESS } = Status;
-
-/** Sizes of the caches; a cache that is `null` or not named is switched off. Not architectural. */
-export interface TranslatorSpec {
-  readonly iotlb: IotlbSpec | null;
-  readonly deviceTableCache: EntryCacheSpec | null;
-  readonly gcr3Cache?: EntryCacheSpec | null;
-  /** Page-directory caches, each for all levels of its tables. */
-  readonly hostDirectoryCache?: IotlbSpec | null;
-  readonly guestDirectoryCache?: IotlbSpec | null;
-}
 
 export class Translator {
   readonly features: Features;

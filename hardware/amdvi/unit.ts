@@ -41,7 +41,8 @@ import { PageRequests } from './page-requests.ts';
 import { PprLog } from './ppr-log.ts';
 import { RegisterPage } from './register-page.ts';
 import { type AmdFault, CONTROL, EXCLUSION_BASE, GA_LOG_ENTRY, GaCode, STATUS } from './spec/index.ts';
-import { Translator, type TranslatorSpec } from './translator.ts';
+import { Translator } from './translator.ts';
+import type { TranslatorSpec } from './translator-spec.ts';
 
 export interface AmdViSpec extends TranslatorSpec {
   /** Cache of interrupt table entries; `null`, or nothing, when there is none. */
