@@ -176,6 +176,8 @@ function putNest({ guest, host, large, hostPage, levels, over }: Nest): void {
     // Another level or another table above level 3 could lead to a page that the quick walker leaves alone by its size.
     const turned = level > 3 ? host[level]! & 0xfff0_0000_0000_01ffn : host[level]!;
     put(hostTableAt(level), (hostTableAt(level - 1) | (BigInt(level - 1) << 9n) | clean) ^ turned);
+    // Nor may what other tests have left, where a guest table with a bit turned over points beyond.
+    for (let slot = 1; slot < SLOTS; slot++) put(hostTableAt(level) + BigInt(slot) * 8n, 0n);
   }
   if (over === 0) return;
   // The first 2 MiB in small pages; the guest's tables and page in those that follow, some of them as sized pages.
