@@ -24,7 +24,7 @@ export default scenario({
     'What is lost are records, not protection: not one of the writes reaches memory.',
   ],
   next: [
-    'Run it with --set kernel.costs.interruptEntry=500: a kernel that comes at once. What is lost now, on intel-legacy and on amd-full?',
+    'Run it with --set kernel.costs.interruptEntry=500: a kernel that comes at once. Which expectations fail now, on intel-legacy and on amd-full, and why is that good news?',
     'Run it with --set iommu.walkers=1. On Intel the flood takes three times as long, and dma0 reads as before: who makes evil0 wait? Why does it change nothing on amd-full?',
     'What would you have to change so that the kernel stops evil0, and not only its writes?',
   ],
