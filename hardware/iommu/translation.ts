@@ -52,6 +52,11 @@ export class Leaf {
   addressOf(address: number): number {
     return numberOf(this.frameHi, this.frameLo) + (address % 2 ** this.shift);
   }
+
+  /** The same for an address of 64 bits. */
+  placeOf(address: bigint): number {
+    return numberOf(this.frameHi, this.frameLo) + Number(BigInt.asUintN(this.shift, address));
+  }
 }
 
 export class Translation<Fault extends FaultReason = FaultReason> {

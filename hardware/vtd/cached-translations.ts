@@ -105,7 +105,7 @@ export class CachedTranslations {
     const address = joinHalves(t.hi, t.lo);
     probe.cache('IOTLB', found, `requester ${t.requester}, ${address}`);
     if (!t.effects) return;
-    if (found) probe.hit(t.requester, address, numberOf(t.leaf.frameHi, t.leaf.frameLo));
+    if (found) probe.hit(t.requester, address, t.leaf.placeOf(address));
     else probe.miss(t.requester, address);
   }
 }
