@@ -5,10 +5,12 @@
  * A transaction goes: arrival, the root complex's latency, the agent's answer, its turn in the order of its port, memory's
  * time, effect. Agents may answer in any order, and reads of one port overlap.
  */
-import { numberOf, PHYSICAL_BITS } from '../bits/index.ts';
+import { numberOf } from '../bits/index.ts';
 import type { MemoryController } from '../memory/index.ts';
 import { type Duration, type Engine, ns } from '../sim/index.ts';
-import { hasAddress, isOfAgents, isWellFormed } from './admission.ts';
+import { isOfAgents, isWellFormed } from './admission.ts';
+import { AgentQueue } from './agent-queue.ts';
+import { Departures } from './departures.ts';
 import { Inbound, Step } from './inbound.ts';
 import { complete, completeTranslation, fetch, write } from './memory-access.ts';
 import type { RootComplexSpec, RootComplexState } from './root-complex.ts';
@@ -16,14 +18,7 @@ import { RootPort } from './root-port.ts';
 import type { Routes } from './routes.ts';
 import { AddressType, CompletionStatus, MessageRouting } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
-import {
-  completionStatus,
-  describe,
-  inInterruptRange,
-  type TranslationAgent,
-  type TranslationRequest,
-  TranslationStatus,
-} from './translation.ts';
+import { completionStatus, type TranslationAgent, type TranslationRequest, TranslationStatus } from './translation.ts';
 
 /** What the root complex is to what arrives. */
 export interface Surroundings {
@@ -38,33 +33,41 @@ export interface Surroundings {
 }
 
 export class Arrivals {
-  agent: TranslationAgent | null = null;
   readonly #engine: Engine;
   readonly #controller: MemoryController;
   readonly #root: Surroundings;
   readonly #latency: Duration;
   #idle: Inbound[] = [];
   #all: Inbound[] = [];
-  /** Transactions for which the agent has no credit. */
-  readonly #waiting: Inbound[] = [];
-  /** By TLPs that wait at a port: what goes on there itself, or is answered by that. */
-  readonly #waitingToLeave = new Map<Tlp, Inbound>();
-  #leaving: Inbound | null = null;
+  readonly #agents: AgentQueue;
+  readonly #departures: Departures;
 
   constructor(engine: Engine, controller: MemoryController, root: Surroundings) {
     this.#engine = engine;
     this.#controller = controller;
     this.#root = root;
     this.#latency = ns(root.spec.latency);
+    this.#agents = new AgentQueue({
+      answered: (request) => this.#answered(request),
+      awaitTurn: (request, go) => this.#awaitTurn(request, go),
+      decided: (inbound) => this.#decide(inbound),
+    });
+    this.#departures = new Departures({
+      ended: (inbound) => this.#end(inbound),
+      passedOn: (inbound) => this.#idle.push(inbound),
+      finished: (inbound, atOnce) => {
+        inbound.finished = true;
+        if (!atOnce) this.#advance(inbound.port);
+      },
+    });
+  }
+
+  get agent(): TranslationAgent | null {
+    return this.#agents.agent;
   }
 
   attach(agent: TranslationAgent): void {
-    this.agent = agent;
-    agent.answers = (request) => this.#answered(request);
-    agent.inTurn = (request, go) => this.#awaitTurn(request, go);
-    agent.requests.onFree = () => {
-      while (this.#waiting.length > 0 && agent.requests.canSend) agent.requests.send(this.#waiting.shift()!.request);
-    };
+    this.#agents.attach(agent);
   }
 
   get inFlight(): number {
@@ -95,29 +98,9 @@ export class Arrivals {
     }
   }
 
-  /** Asks the agent, or decides without one. */
+  /** The root complex's latency is over. */
   ask(inbound: Inbound): void {
-    const { request, tlp } = inbound;
-    if (tlp.isConfigRequest || tlp.kind === TlpKind.DEFERRABLE_WRITE || (tlp.isMemoryRequest && !hasAddress(tlp))) {
-      // Nobody configures the host from below, memory puts nothing off, and what asks for no address is not answered with one.
-      inbound.refusal ||= CompletionStatus.UNSUPPORTED_REQUEST;
-    }
-    if (inbound.refusal !== CompletionStatus.SUCCESSFUL || tlp.isMessage) {
-      this.#decide(inbound);
-      return;
-    }
-    describe(request, tlp);
-    if (this.agent === null) {
-      request.passThrough();
-      if (!request.interrupt && inInterruptRange(tlp.addressHi, tlp.addressLo)) {
-        request.status = TranslationStatus.UNSUPPORTED_REQUEST;
-      }
-      this.#answered(request);
-    } else if (this.#waiting.length === 0 && this.agent.requests.canSend) {
-      this.agent.requests.send(request);
-    } else {
-      this.#waiting.push(inbound);
-    }
+    this.#agents.ask(inbound);
   }
 
   /** Memory has come to this transaction. */
@@ -138,33 +121,20 @@ export class Arrivals {
       return;
     }
     state.reads++;
-    this.#endAfter(inbound, complete(port, tlp, bytes, spec));
+    this.#departures.endAfter(inbound, complete(port, tlp, bytes, spec));
   }
 
   /** A TLP of another port, or an answer, has gone down. */
   left(tlp: Tlp): void {
-    const inbound = this.#waitingToLeave.get(tlp);
-    if (inbound === undefined) return;
-    this.#waitingToLeave.delete(tlp);
-    if (!inbound.gone) {
-      this.#end(inbound);
-      return;
-    }
-    const { port } = inbound;
-    port.end.forward(tlp);
-    if (tlp.creditClass === CreditClass.POSTED) {
-      inbound.finished = true;
-      // What leaves at once leaves under the eyes of who goes on with its port.
-      if (inbound !== this.#leaving) this.#advance(port);
-    } else this.#idle.push(inbound);
+    this.#departures.left(tlp);
   }
 
   reset(): void {
     for (const inbound of this.#all) inbound.owner = null;
     this.#all = [];
     this.#idle = [];
-    this.#waiting.length = 0;
-    this.#waitingToLeave.clear();
+    this.#agents.reset();
+    this.#departures.reset();
   }
 
   #answered(request: TranslationRequest): void {
@@ -262,7 +232,7 @@ export class Arrivals {
       this.#forward(inbound, peer);
       return;
     }
-    if (!this.agent?.message?.(tlp)) port.below.note(tlp);
+    if (!this.#agents.agent?.message?.(tlp)) port.below.note(tlp);
     this.#root.state.messages++;
     inbound.finished = true;
   }
@@ -283,28 +253,13 @@ export class Arrivals {
 
   /** The port of the device that has the address, `null` for memory, `undefined` for nobody. */
   #destination({ hpaHi, hpaLo, length }: TranslationRequest): RootPort | null | undefined {
-    if (hpaHi >>> (PHYSICAL_BITS - 32) !== 0) return undefined;
-    const address = numberOf(hpaHi, hpaLo);
-    const route = this.#root.routes.find(address, length);
-    if (route === null) return null;
-    const isWithin = address >= route.start && address + length <= route.end;
-    return this.#root.spec.peerToPeer && route.to instanceof RootPort && isWithin ? route.to : undefined;
+    const to = this.#root.routes.destination(hpaHi, hpaLo, length);
+    return to instanceof RootPort && !this.#root.spec.peerToPeer ? undefined : to;
   }
 
-  /** Sends a TLP on to another device, at the address that the agent has found. */
   #forward(inbound: Inbound, peer: RootPort): void {
-    const { tlp, request } = inbound;
-    if (tlp.isMemoryRequest) {
-      tlp.addressHi = request.hpaHi;
-      tlp.addressLo = request.hpaLo;
-      tlp.addressType = AddressType.UNTRANSLATED;
-    }
-    inbound.gone = true;
     this.#root.state.forwarded++;
-    this.#waitingToLeave.set(tlp, inbound);
-    this.#leaving = inbound;
-    peer.push(tlp);
-    this.#leaving = null;
+    this.#departures.forward(inbound, peer);
   }
 
   #passCompletion(inbound: Inbound): void {
@@ -326,7 +281,7 @@ export class Arrivals {
       this.#refuse(inbound, CompletionStatus.UNSUPPORTED_REQUEST);
       return;
     }
-    this.#endAfter(inbound, completeTranslation(port, tlp, request, this.#root.spec));
+    this.#departures.endAfter(inbound, completeTranslation(port, tlp, request, this.#root.spec));
   }
 
   #refuse(inbound: Inbound, status: number): void {
@@ -334,18 +289,12 @@ export class Arrivals {
     this.#root.state.refused++;
     const completion = port.end.take().completion(tlp, this.#root.spec.requester, status);
     port.push(completion);
-    this.#endAfter(inbound, completion);
+    this.#departures.endAfter(inbound, completion);
   }
 
   #drop(inbound: Inbound): void {
     this.#root.state.refused++;
     inbound.finished = true;
-  }
-
-  /** The request keeps its credit until the last completion has left: so nobody is owed more than what fits his credits. */
-  #endAfter(inbound: Inbound, last: Tlp): void {
-    if (inbound.port.holds(last)) this.#waitingToLeave.set(last, inbound);
-    else this.#end(inbound);
   }
 
   /** The transaction is over: its TLP and credit go back. */

@@ -1,6 +1,6 @@
 /** Which physical addresses are not memory: ranges claimed on the platform, and what lies behind the ports. */
-import { highHalf, lowHalf, PHYSICAL_BITS } from '../bits/index.ts';
-import type { RootPort } from './root-port.ts';
+import { highHalf, lowHalf, numberOf, PHYSICAL_BITS } from '../bits/index.ts';
+import { RootPort } from './root-port.ts';
 import type { Tlp } from './tlp.ts';
 
 /** Beyond, sums are not exact, and nothing physical is. */
@@ -59,5 +59,15 @@ export class Routes {
   find(address: number, length: number): Route | null {
     if (address + length <= this.#lowest || address >= this.#highest) return null;
     return this.#all.find(({ start, end }) => address < end && address + length > start) ?? null;
+  }
+
+  /** The port of the device that has all of these bytes, `null` when they are memory's, `undefined` when they are nobody's. */
+  destination(hi: number, lo: number, length: number): RootPort | null | undefined {
+    if (hi >>> (PHYSICAL_BITS - 32) !== 0) return undefined;
+    const address = numberOf(hi, lo);
+    const route = this.find(address, length);
+    if (route === null) return null;
+    const isWithin = address >= route.start && address + length <= route.end;
+    return isWithin && route.to instanceof RootPort ? route.to : undefined;
   }
 }

@@ -4,4 +4,5 @@ export { VtdInspector } from './inspect/inspector.ts';
 export { PERFORMANCE } from './performance-registers.ts';
 export { PROTECTED_REGION_N } from './protected-memory.ts';
 export * as spec from './spec/index.ts';
-export { type VtdSpec, type VtdSurroundings, VtdUnit } from './unit.ts';
+export { VtdUnit } from './unit.ts';
+export type { VtdSpec, VtdSurroundings } from './unit-spec.ts';

@@ -25,13 +25,13 @@ import {
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
-import { Capabilities, type CapabilityRegisters } from './capabilities.ts';
+import { Capabilities } from './capabilities.ts';
 import { completion } from './completion.ts';
 import { DeviceInvalidations } from './device-invalidations.ts';
 import { EVENTS, EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
 import { GlobalCommand } from './global-command.ts';
-import { InterruptRemapper, type InterruptRemapperSpec, type InterruptTable } from './interrupt-remapper.ts';
+import { InterruptRemapper, type InterruptTable } from './interrupt-remapper.ts';
 import { Invalidator } from './invalidation.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
 import { InvalidationRegisters } from './invalidation-registers.ts';
@@ -39,21 +39,9 @@ import { PageRequests } from './page-requests.ts';
 import type { PerformanceEvents } from './performance-events.ts';
 import { makeRegisterPage } from './register-page.ts';
 import { type Fault, FSTS, GCMD, ICS, IQA, IQT } from './spec/index.ts';
-import { Translator, type TranslatorSpec } from './translator.ts';
-import { Watch, type WatchSpec } from './watch.ts';
-
-export interface VtdSpec extends TranslatorSpec, InterruptRemapperSpec, WatchSpec {
-  readonly capabilities: CapabilityRegisters;
-  /** Bits of a host physical address. */
-  readonly hostAddressWidth: number;
-  /** Drop a fault whose requester has an unread record. */
-  readonly faultCompression: boolean;
-}
-
-export interface VtdSurroundings {
-  readonly memory: PhysicalMemory;
-  readonly raiseMsi: RaiseMsi;
-}
+import { Translator } from './translator.ts';
+import type { VtdSpec, VtdSurroundings } from './unit-spec.ts';
+import { Watch } from './watch.ts';
 
 export class VtdUnit implements IommuUnit<Fault> {
   readonly spec: VtdSpec;

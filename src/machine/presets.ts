@@ -2,11 +2,11 @@
 import { CAPABILITY_HEADER_DEFAULT, COUNTERS } from '../../hardware/amdvi/index.ts';
 import { hex } from '../../hardware/bits/index.ts';
 import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
-import { SWITCH } from '../../hardware/pcie/index.ts';
 import { PERFORMANCE, PROTECTED_REGION_N } from '../../hardware/vtd/index.ts';
 import { DEFAULT_COSTS } from '../kernel/costs.ts';
 import { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
 import type { AmdSpec, IntelSpec } from './iommu/index.ts';
+import { fabrics } from './preset-fabrics.ts';
 import type { MachineSpec } from './schema.ts';
 
 type With<Unit> = MachineSpec & { readonly iommu: Unit };
@@ -237,54 +237,6 @@ const WITH_AMD_UNIT: readonly MachineSpec[] = [
   ),
 ];
 
-/** Every service but egress control, which asks for a vector that says who may reach whom. */
-const ACCESS_CONTROL = [
-  'source-validation',
-  'translation-blocking',
-  'request-redirect',
-  'completion-redirect',
-  'upstream-forwarding',
-  'direct-translated',
-];
-
-const dmaEngine = (name: string, at: string) => ({ name, model: 'dma-engine', at, ...DMA_ENGINE }) as const;
-
-/** Four root ports: a device, a device behind a port without access control, a switch, and a bridge to conventional PCI. */
-function withFabric(name: string, description: string, machine: MachineSpec): MachineSpec {
-  return {
-    ...machine,
-    name,
-    description,
-    rootPorts: [
-      { name: 'port0', at: '00:1c.0', acs: ACCESS_CONTROL, link: null },
-      { name: 'port1', at: '00:1d.0', acs: [], link: null },
-      { name: 'port2', at: '00:1e.0', acs: ACCESS_CONTROL, link: null },
-      { name: 'port3', at: '00:1f.0', acs: ACCESS_CONTROL, link: null },
-    ],
-    switches: [
-      { name: 'switch0', at: 'port2:00.0', ports: 2, acs: ACCESS_CONTROL, latency: SWITCH.latency, link: null },
-    ],
-    bridges: [{ name: 'bridge0', at: 'port3:00.0' }],
-    devices: [
-      dmaEngine('dma0', 'port0:00.0'),
-      dmaEngine('dma1', 'port1:00.0'),
-      dmaEngine('dma2', 'switch0-0:00.0'),
-      dmaEngine('dma3', 'switch0-1:00.0'),
-      dmaEngine('pci0', 'bridge0:00.0'),
-      dmaEngine('pci1', 'bridge0:01.0'),
-    ],
-  };
-}
-
-const FABRICS: readonly MachineSpec[] = [
-  withFabric(
-    'intel-fabric',
-    'Like intel-scalable, with root ports, a switch and a bridge to conventional PCI; one port has no access control.',
-    INTEL_SCALABLE,
-  ),
-  withFabric('amd-fabric', 'Like amd-full, with the same ports, switch and bridge.', AMD_FULL),
-];
-
 export const presets: Readonly<Record<string, MachineSpec>> = {
   'intel-legacy': INTEL_LEGACY,
   'intel-legacy-39': {
@@ -302,5 +254,7 @@ export const presets: Readonly<Record<string, MachineSpec>> = {
   },
   'intel-scalable': INTEL_SCALABLE,
   'intel-host-permissions': INTEL_HOST_PERMISSIONS,
-  ...Object.fromEntries([...WITH_UNIT, ...WITH_AMD_UNIT, ...FABRICS].map((machine) => [machine.name, machine])),
+  ...Object.fromEntries(
+    [...WITH_UNIT, ...WITH_AMD_UNIT, ...fabrics(INTEL_SCALABLE, AMD_FULL)].map((machine) => [machine.name, machine]),
+  ),
 };

@@ -9,16 +9,10 @@
  */
 import { invalidateCompletion, readInvalidateRequest } from '../../ats/index.ts';
 import { highOf, lowOf, RegisterFile } from '../../bits/index.ts';
-import {
-  type ConfigSpec,
-  type Device,
-  type FunctionBehaviour,
-  MessageCode,
-  PcieFunction,
-  type Tlp,
-} from '../../pcie/index.ts';
+import { type Device, type FunctionBehaviour, MessageCode, PcieFunction, type Tlp } from '../../pcie/index.ts';
 import { type Component, type Engine, Gate, ns, type Script, type Signal } from '../../sim/index.ts';
 import { build, KIND } from './build.ts';
+import { CONFIG } from './config.ts';
 import {
   ADDRESS,
   BUFFER_BYTES,
@@ -32,12 +26,7 @@ import {
   INVALIDATIONS,
   LENGTH,
   MAGIC,
-  MALICIOUS_BAR,
-  MALICIOUS_BAR_BYTES,
-  MALICIOUS_CLASS,
-  MALICIOUS_DEVICE,
   MALICIOUS_REGISTERS,
-  MALICIOUS_VENDOR,
   PASID,
   RECEIVED_OFFSET,
   REGISTER_BYTES,
@@ -74,23 +63,6 @@ export interface MaliciousState {
   /** The registers' words that are declared, by name. */
   readonly registers: Readonly<Record<string, number>>;
 }
-
-/** It has every capability that makes others trust it. */
-const CONFIG = {
-  vendor: MALICIOUS_VENDOR,
-  device: MALICIOUS_DEVICE,
-  revision: REVISION,
-  classCode: MALICIOUS_CLASS,
-  bars: [{ index: MALICIOUS_BAR, size: MALICIOUS_BAR_BYTES, wide: true, prefetchable: false }],
-  msiVectors: 1,
-  pciExpress: { flr: true },
-  capabilities: {
-    aer: true,
-    ats: { queueDepth: 32, pageAligned: true, globalInvalidate: true },
-    pri: { capacity: 64 },
-    pasid: { width: 20, execute: true, privileged: true },
-  },
-} as const satisfies Partial<ConfigSpec>;
 
 export class Malicious implements Component<MaliciousSpec, MaliciousState>, Device, FunctionBehaviour {
   readonly name: string;
