@@ -6,6 +6,8 @@ export default defineConfig({
     exclude: ['test/long/**'],
     // Titles made from a row's values are whole, so that each test has a name of its own.
     chaiConfig: { truncateThreshold: 200 },
+    // Also the last core works: half of the time goes into waiting for files otherwise.
+    maxWorkers: '100%',
     setupFiles: ['test/switch-off.ts'],
     // A golden file is written by `npm run golden` only: one that is missing is a failure, not a new truth.
     update: 'none',
