@@ -4,7 +4,7 @@
  * Offers: `append`, one entry of 16 bytes as a walk.
  */
 import type { RegisterFile } from '../bits/index.ts';
-import type { Walk } from '../iommu/index.ts';
+import type { FaultLog, Walk } from '../iommu/index.ts';
 import type { Features } from './features.ts';
 import { LogRing } from './log-ring.ts';
 import type { OwnInterrupts } from './own-interrupts.ts';
@@ -28,7 +28,7 @@ const HARDWARE_EVENTS: ReadonlySet<number> = new Set([
 const UPPER = HARDWARE_EVENT_UPPER.$.offset! / 4;
 const LOWER = HARDWARE_EVENT_LOWER.$.offset! / 4;
 
-export class EventLog {
+export class EventLog implements FaultLog {
   readonly #file: RegisterFile;
   readonly #keepsHardwareEvents: boolean;
   readonly #log: LogRing;
@@ -60,6 +60,10 @@ export class EventLog {
 
   get isRunning(): boolean {
     return this.#log.isRunning;
+  }
+
+  hasRoomFor(): boolean {
+    return this.#log.hasRoom;
   }
 
   /** Logs an event; it is lost when the log does not run or is full. */

@@ -93,6 +93,11 @@ export class LogRing {
     return this.#switch.isRunning;
   }
 
+  /** The next entry will find a place. */
+  get hasRoom(): boolean {
+    return this.isRunning && (!this.#active.isFull || this.#maySwap());
+  }
+
   /** Entries that software has not taken yet, in the ring that is in use. */
   get entries(): number {
     return this.#active.entries;
@@ -155,17 +160,21 @@ export class LogRing {
   #makeRoom(): boolean {
     const full = this.#active;
     if (!full.isFull) return true;
-    const { words } = this.#file;
-    const { b } = this.#spec;
-    const other = this.#halves[1 - this.active];
-    const swaps = b !== undefined && b.choice.get(words) === DualLog.AUTO_SWAP;
-    if (swaps && other!.ring.isValid && !other!.overflow.isSet(words) && !other!.isFull) {
-      b.active.set(words, 1 - this.active);
+    if (this.#maySwap()) {
+      this.#spec.b!.active.set(this.#file.words, 1 - this.active);
       this.#interrupts.signal(full.overflow);
       return true;
     }
     this.overflow();
     return false;
+  }
+
+  /** Rings change by themselves, and the other one has room. */
+  #maySwap(): boolean {
+    const { words } = this.#file;
+    if (this.#spec.b?.choice.get(words) !== DualLog.AUTO_SWAP) return false;
+    const other = this.#halves[1 - this.active]!;
+    return other.ring.isValid && !other.overflow.isSet(words) && !other.isFull;
   }
 
   /** The log stops: an entry is lost, because there is no room for it. */

@@ -186,7 +186,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   report(t: Translation<AmdFault>): void {
     const { fault } = t;
     if (fault === null) return;
-    tellFault(this.#probe, fault, t);
+    tellFault(this.#probe, fault, t, this.#events);
     if (t.recorded) this.run(this.#events.append(entryOf(fault, t)));
   }
 
@@ -206,7 +206,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
       if (this.#probe !== null && message.delivered) this.#probe.interrupt(joinHalves(hi, lo), data);
       return;
     }
-    tellFault(this.#probe, fault, { requester, pasid, access: Access.WRITE, hi, lo, recorded });
+    tellFault(this.#probe, fault, { requester, pasid, access: Access.WRITE, hi, lo, recorded }, this.#events);
     if (recorded) this.run(this.#events.append(interruptEntryOf(fault, message)));
   }
 

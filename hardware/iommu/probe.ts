@@ -15,7 +15,7 @@ export interface FaultReport {
   readonly pasid: number;
   readonly address: bigint;
   readonly write: boolean;
-  /** False when the condition went unrecorded. */
+  /** False when the condition went unrecorded, or there was no room for its record. */
   readonly recorded: boolean;
 }
 
@@ -42,10 +42,22 @@ export interface IommuProbe {
 
 type FaultyRequest = Pick<Translation, 'requester' | 'pasid' | 'access' | 'hi' | 'lo' | 'recorded'>;
 
-/** Tells whoever observes of the fault that ended a request. */
-export function tellFault(probe: IommuProbe | null, { code, name }: FaultReason, request: FaultyRequest): void {
+/** Where faults are recorded for software. */
+export interface FaultLog {
+  /** The next fault of a requester will be kept. */
+  hasRoomFor(requester: number): boolean;
+}
+
+/** Tells whoever observes of the fault that ended a request, before it is recorded in `log`. */
+export function tellFault(
+  probe: IommuProbe | null,
+  { code, name }: FaultReason,
+  request: FaultyRequest,
+  log: FaultLog,
+): void {
   if (probe === null) return;
   const { requester, pasid, access, hi, lo, recorded } = request;
   const write = (access & Access.WRITE) !== 0;
-  probe.fault({ code, name, requester, pasid, address: joinHalves(hi, lo), write, recorded });
+  const kept = recorded && log.hasRoomFor(requester);
+  probe.fault({ code, name, requester, pasid, address: joinHalves(hi, lo), write, recorded: kept });
 }

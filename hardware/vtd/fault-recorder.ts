@@ -5,7 +5,7 @@
  * software clears status bits.
  */
 import { numberOf, type RegisterFile } from '../bits/index.ts';
-import { Access, NO_PASID } from '../iommu/index.ts';
+import { Access, type FaultLog, NO_PASID } from '../iommu/index.ts';
 import type { EventInterrupt } from './event-interrupt.ts';
 import { FRCD, FSTS } from './spec/index.ts';
 
@@ -39,7 +39,7 @@ const PENDING = FSTS.PFO.mask | FSTS.PPF.mask | FSTS.IQE.mask | FSTS.ICE.mask | 
 const STATUS_WORD = FSTS.$.offset! / 4;
 const RECORD_BYTES = 16;
 
-export class FaultRecorder {
+export class FaultRecorder implements FaultLog {
   readonly #file: RegisterFile;
   readonly #spec: FaultRecorderSpec;
   readonly #event: EventInterrupt;
@@ -55,13 +55,19 @@ export class FaultRecorder {
     file.onWrite(FSTS.$.offset!, () => this.#summarise());
   }
 
+  hasRoomFor(requester: number): boolean {
+    const { words } = this.#file;
+    if (FSTS.PFO.isSet(words) || FRCD.F.isSet(words, this.#at(this.#next))) return false;
+    return !this.#isCompressed(requester);
+  }
+
   /** Records a fault reason for a request, unless a record says enough or there is no room. */
   record(reason: number, request: RecordedRequest): void {
     const { words } = this.#file;
     // 1. After an overflow nothing is recorded until software has cleared it.
     if (FSTS.PFO.isSet(words)) return;
     // 2. One unread record per requester is enough.
-    if (this.#spec.compression && this.#hasUnread(request.requester)) return;
+    if (this.#isCompressed(request.requester)) return;
     // 3. No room: an overflow.
     const at = this.#at(this.#next);
     if (FRCD.F.isSet(words, at)) {
@@ -96,7 +102,8 @@ export class FaultRecorder {
     return (this.#spec.offset + n * RECORD_BYTES) / 4;
   }
 
-  #hasUnread(requester: number): boolean {
+  #isCompressed(requester: number): boolean {
+    if (!this.#spec.compression) return false;
     const { words } = this.#file;
     for (let n = 0; n < this.#spec.records; n++) {
       if (FRCD.F.isSet(words, this.#at(n)) && FRCD.SID.get(words, this.#at(n)) === requester) return true;

@@ -205,7 +205,7 @@ export class VtdUnit implements IommuUnit<Fault> {
   report(t: Translation<Fault>): void {
     const { fault } = t;
     if (fault === null) return;
-    tellFault(this.#probe, fault, t);
+    tellFault(this.#probe, fault, t, this.#faults);
     if (t.recorded) this.#faults.record(fault.code, t);
   }
 
@@ -232,7 +232,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       return;
     }
     const request = { requester, pasid: NO_PASID, access: Access.WRITE, addressType: AddressType.UNTRANSLATED };
-    tellFault(this.#probe, fault, { ...request, hi, lo, recorded });
+    tellFault(this.#probe, fault, { ...request, hi, lo, recorded }, this.#faults);
     // The fault information of an interrupt is its index, at the top.
     if (recorded) this.#faults.record(fault.code, { ...request, hi: message.index << 16, lo: 0, isInterrupt: true });
   }

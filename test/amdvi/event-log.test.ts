@@ -209,6 +209,7 @@ describe('An event log that is full', () => {
     parts.set(REG.CONTROL, swap);
     fill(parts, 255);
     expect(parts.status(ACTIVE_B)).toBe(0n);
+    expect(parts.events.hasRoomFor(), 'in log B').toBe(true);
     parts.logEvent(...FAULT);
     expect(parts.entry(0xa000)).toEqual([...FAULT]);
     expect(parts.status(OVERFLOW | OVERFLOW_B | RUN | ACTIVE_B)).toBe(OVERFLOW | RUN | ACTIVE_B);
@@ -225,7 +226,11 @@ describe('An event log that is full', () => {
     const parts = running(IOMMU_EN);
     parts.set(REG.EVENT_B_BASE, SHORTEST | BASE_B);
     parts.set(REG.CONTROL, ON | (2n << 32n));
-    fill(parts, 511);
+    fill(parts, 509);
+    expect(parts.events.hasRoomFor()).toBe(true);
+    fill(parts, 1);
+    expect(parts.events.hasRoomFor()).toBe(false);
+    fill(parts, 1);
     expect(parts.status(OVERFLOW | OVERFLOW_B | RUN | ACTIVE_B)).toBe(OVERFLOW | OVERFLOW_B | ACTIVE_B);
     expect([parts.get(REG.EVENT_TAIL), parts.get(REG.EVENT_B_TAIL)]).toEqual([0xff0n, 0xff0n]);
   });

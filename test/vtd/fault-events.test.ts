@@ -104,6 +104,34 @@ describe('Fault recording', () => {
     expect(bench.record(0)).toMatchObject({ f: true, sid: 0x102 });
   });
 
+  it('tells who observes which faults it keeps: one of each requester, and none without a free register.', () => {
+    const unit = bareUnit({ capabilities: capabilities({ nfr: 2 }), faultCompression: true });
+    unit.write(REG.GCMD, 4, SRTP | TE);
+    const told: (readonly [requester: number, recorded: boolean])[] = [];
+    const nothing = (): void => {};
+    unit.probe = {
+      hit: nothing,
+      miss: nothing,
+      cache: nothing,
+      read: nothing,
+      translated: nothing,
+      fault: ({ requester, recorded }) => told.push([requester, recorded]),
+      invalidated: nothing,
+      registerWritten: nothing,
+      interrupt: nothing,
+    };
+    for (const requester of [8, 8, 16, 24, 8]) {
+      unit.translate(new Translation<never>().ask(requester, -1, 1, 0, 0) as never);
+    }
+    expect(told).toEqual([
+      [8, true],
+      [8, false],
+      [16, true],
+      [24, false],
+      [8, false],
+    ]);
+  });
+
   it('of the rig joins faults of a requester whose record is not read yet (compression).', () => {
     const bench = ready({ nfr: 4 });
     for (let n = 0; n < 5; n++) bench.read(BigInt(n) << 12n, 4, 0x123);
