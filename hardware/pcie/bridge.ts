@@ -5,6 +5,7 @@
  * Offers: to whoever routes, what leads down (`leadsTo`, `contains`, `ranges`) and what may come up (`judge`, by Bus
  * Master Enable and ACS); its configuration space.
  */
+import { MOST_ERRORS } from './announce-error.ts';
 import type { AddressWindow, BridgeHeader } from './bridge-header.ts';
 import { headerWords } from './codec.ts';
 import type { ConfigSpace } from './config-space.ts';
@@ -150,9 +151,6 @@ export function resetsBelow({ config }: Bridge, link: Link): void {
     else link.goUp();
   };
 }
-
-/** Error messages of one bridge that wait for a credit. */
-const MOST_ERRORS = 8;
 
 /** Error messages of a bridge go into `queue`, to leave by `egress`. What cannot be told remains in its registers. */
 export function tellsErrors(bridge: Bridge, end: LinkEnd, queue: TransactionQueue, egress: Egress): void {

@@ -2,11 +2,12 @@
  * The device's end of a link: gives each TLP that arrives to the function it is for, and answers for nobody.
  *
  * Completions, messages and configuration requests go by requester id, memory requests by base address. Of configuration
- * requests, those of type 0 are for the bus of the device, whatever its number; those of type 1 reach functions beyond it. A request that no function takes is completed with UR; what is posted is dropped. The device learns its bus
- * number from the configuration writes that reach it.
+ * requests, those of type 0 are for the bus of the device, whatever its number; those of type 1 reach functions beyond it.
+ * A request that no function takes is completed with UR; what is posted is dropped. The device learns its bus number from
+ * the configuration writes that reach it.
  */
-import { type Engine, Gate, type Signal } from '../sim/index.ts';
-import { announceError } from './announce-error.ts';
+import { type Engine, Gate, type Script, type Signal } from '../sim/index.ts';
+import { announceError, MOST_ERRORS } from './announce-error.ts';
 import { Answers } from './answers.ts';
 import type { PcieFunction } from './function.ts';
 import type { LinkEnd } from './link.ts';
@@ -27,6 +28,8 @@ export class Endpoint {
   readonly #engine: Engine;
   readonly #firstBus: number;
   #free!: Gate;
+  /** Error messages that wait for a credit. */
+  #telling = 0;
 
   constructor(engine: Engine, end: LinkEnd, functions: readonly PcieFunction[]) {
     this.#engine = engine;
@@ -55,6 +58,18 @@ export class Endpoint {
     return this.#free.wait();
   }
 
+  /** Sends an error message of a function, unless so many wait already: what cannot be told remains in its registers. */
+  tell(fn: PcieFunction, message: number): void {
+    if (this.#telling === MOST_ERRORS) return;
+    this.#telling++;
+    this.#engine.spawn(this.#send(fn, message), `${fn.name} reports an error`);
+  }
+
+  *#send(fn: PcieFunction, message: number): Script {
+    yield* fn.transmit(fn.take().message(fn.requester, message));
+    this.#telling--;
+  }
+
   /** Sends a completion of `request`, or of a part of it while `isLast` is false; then the request is dealt with. */
   answer(request: Tlp, completion: Tlp, isLast = true): void {
     this.#answers.push(completion, isLast ? request : null);
@@ -77,6 +92,7 @@ export class Endpoint {
   /** Who waits for a credit holds a TLP of before the reset and must not wake. */
   reset(): void {
     this.bus = this.#firstBus;
+    this.#telling = 0;
     this.#answers.reset();
     this.#free = new Gate(this.#engine, `a credit of ${this.end.link.name} upstream`);
   }
@@ -86,7 +102,7 @@ export class Endpoint {
     const fn = this.#target(tlp);
     if (this.#isOversize(tlp, fn)) {
       const physical = this.functions.filter(({ isVirtual }) => !isVirtual);
-      announceError(this.#engine, physical, UncorrectableError.MALFORMED_TLP, tlp);
+      announceError(physical, UncorrectableError.MALFORMED_TLP, tlp);
       this.end.release(tlp);
       return;
     }
@@ -104,9 +120,15 @@ export class Endpoint {
   }
 
   #target(tlp: Tlp): PcieFunction | null {
-    if (tlp.isMemoryRequest) return this.functions.find((fn) => fn.isPresent && fn.barOf(tlp) !== null) ?? null;
+    if (tlp.isMemoryRequest) return this.#holder(tlp);
     const fn = this.#byDistance.get(this.#distanceTo(tlp));
     return fn?.isPresent === true ? fn : null;
+  }
+
+  /** Who has the address of a memory request. */
+  #holder(tlp: Tlp): PcieFunction | null {
+    for (const fn of this.functions) if (fn.isPresent && fn.barOf(tlp) !== null) return fn;
+    return null;
   }
 
   /** How far the id that a TLP names lies from the start of the device's bus; -1 when it names none. */

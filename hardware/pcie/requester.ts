@@ -90,7 +90,7 @@ export class Requester implements Dma {
     const bytes = transfer === null ? UNEXPECTED : tags.accept(index, tlp);
     if (transfer === null || bytes === UNEXPECTED) {
       this.state.unexpected++;
-      announceError(this.#engine, [this.#function], UncorrectableError.UNEXPECTED_COMPLETION, tlp);
+      announceError([this.#function], UncorrectableError.UNEXPECTED_COMPLETION, tlp);
       // What is held was waiting for this.
       if (transfer === null && index >= 0 && isLast) this.#retire(index);
       return;
@@ -271,7 +271,7 @@ export class Requester implements Dma {
       // Its completion may be on the way: for as long again, nobody else gets the tag.
       tags.hold(index, this.#deadline());
       this.state.timedOut++;
-      announceError(this.#engine, [this.#function], UncorrectableError.COMPLETION_TIMEOUT, null);
+      announceError([this.#function], UncorrectableError.COMPLETION_TIMEOUT, null);
       transfer.pending--;
       this.#stop(transfer, DmaStatus.TIMED_OUT, tags.place[index]! + tags.came[index]!);
     }

@@ -56,25 +56,23 @@ export class FaultRecorder implements FaultLog {
   }
 
   hasRoomFor(requester: number): boolean {
-    const { words } = this.#file;
-    if (FSTS.PFO.isSet(words) || FRCD.F.isSet(words, this.#at(this.#next))) return false;
-    return !this.#isCompressed(requester);
+    return !this.#hasOverflowed && !this.#isCompressed(requester) && !this.#isFull;
   }
 
   /** Records a fault reason for a request, unless a record says enough or there is no room. */
   record(reason: number, request: RecordedRequest): void {
     const { words } = this.#file;
     // 1. After an overflow nothing is recorded until software has cleared it.
-    if (FSTS.PFO.isSet(words)) return;
+    if (this.#hasOverflowed) return;
     // 2. One unread record per requester is enough.
     if (this.#isCompressed(request.requester)) return;
     // 3. No room: an overflow.
-    const at = this.#at(this.#next);
-    if (FRCD.F.isSet(words, at)) {
+    if (this.#isFull) {
       FSTS.PFO.set(words, 1);
       return;
     }
     // 4. Write the record, F last.
+    const at = this.#at(this.#next);
     this.#write(at, reason, request);
     const first = !FSTS.PPF.isSet(words);
     const quiet = (words[STATUS_WORD]! & PENDING) === 0;
@@ -96,6 +94,15 @@ export class FaultRecorder implements FaultLog {
   /** Neither kind of remapping is on: the next fault goes to record 0. */
   rewind(): void {
     this.#next = 0;
+  }
+
+  get #hasOverflowed(): boolean {
+    return FSTS.PFO.isSet(this.#file.words);
+  }
+
+  /** The record that is next has not been read. */
+  get #isFull(): boolean {
+    return FRCD.F.isSet(this.#file.words, this.#at(this.#next));
   }
 
   #at(n: number): number {

@@ -68,24 +68,7 @@ describe('A function', () => {
   it('of several remembers it with the others, and one of them tells', () => {
     const engine = new Engine();
     const link = new Link(engine, LINK, 'link');
-    const functions = [0, 1].map(
-      (n) =>
-        new PcieFunction(
-          {
-            name: `function ${n}`,
-            requester: DEVICE + n,
-            vendor: 0x1234,
-            device: 1,
-            revision: 0,
-            classCode: 0,
-            bars: [],
-            msiVectors: 0,
-            payloadSupported: 512,
-            capabilities: { aer: true },
-          },
-          { memoryRead: () => {}, memoryWrite: () => {}, completion: () => {} },
-        ),
-    );
+    const functions = [0, 1].map((n) => withErrors(DEVICE + n));
     new Endpoint(engine, link.bottom, functions);
     const told: number[] = [];
     link.top.receive = (tlp) => {
@@ -109,7 +92,52 @@ describe('A function', () => {
       [DEVICE],
     ]);
   });
+
+  it('that may send nothing keeps eight errors to tell, whoever floods it; its registers remember', () => {
+    const engine = new Engine();
+    const link = new Link(engine, { ...LINK, credits: { PH: 1 } }, 'link');
+    const fn = withErrors(DEVICE);
+    new Endpoint(engine, link.bottom, [fn]);
+    const held: Tlp[] = [];
+    link.top.receive = (tlp) => held.push(tlp);
+    fn.config.write(DEVICE_CONTROL, 2, FATAL_ERROR_ENABLE);
+    for (let n = 0; n < 100; n++) {
+      link.top.send(link.top.take().memoryWrite(0, 0, 0x5000, 260));
+      engine.run();
+    }
+    expect(link.top.pool.taken).toBeLessThan(20);
+    expect(fn.config.read(fn.config.aer!.offset + STATUS, 4)).toBe(MALFORMED_TLP);
+    let told = 0;
+    for (; held.length > 0; told++) {
+      link.top.release(held.pop()!);
+      engine.run();
+    }
+    // One had left at once.
+    expect(told).toBe(9);
+    link.top.send(link.top.take().memoryWrite(0, 0, 0x5000, 260));
+    engine.run();
+    expect(held, 'now there is room again').toHaveLength(1);
+  });
 });
+
+/** A function that reports its errors. */
+function withErrors(requester: number): PcieFunction {
+  return new PcieFunction(
+    {
+      name: `function ${requester & 7}`,
+      requester,
+      vendor: 0x1234,
+      device: 1,
+      revision: 0,
+      classCode: 0,
+      bars: [],
+      msiVectors: 0,
+      payloadSupported: 512,
+      capabilities: { aer: true },
+    },
+    { memoryRead: () => {}, memoryWrite: () => {}, completion: () => {} },
+  );
+}
 
 /** A tree in which everybody takes 256 bytes but `narrow`, which takes 128. */
 function tree(narrow: number): Tree {

@@ -13,7 +13,8 @@ import type { PageAllocator } from '../page-allocator.ts';
 export interface Mapping {
   readonly first: PageNumber;
   readonly frame: PageNumber;
-  readonly pages: number;
+  /** Grows while neighbours are found. */
+  pages: number;
   readonly protection: Protection;
 }
 
@@ -203,7 +204,7 @@ function note(mappings: Mapping[], first: PageNumber, pages: number, { address, 
   ) {
     mappings.push({ first, frame, pages, protection: { read, write } });
   } else {
-    mappings[mappings.length - 1] = { ...last, pages: last.pages + pages };
+    last.pages += pages;
   }
 }
 
