@@ -61,16 +61,21 @@ export const tablesOf = (table: IvrsTable): Tables => chainTo(buildIvrs(table));
 export interface AmdBenchOptions extends MachineOptions {
   readonly efr?: Values<typeof EFR>;
   readonly header?: Values<typeof CAPABILITY_HEADER>;
+  /** What the header lacks of what it has otherwise. */
+  readonly withoutHeader?: Values<typeof CAPABILITY_HEADER>;
 }
 
 export class AmdBench extends MachineBench<AmdViUnit> {
   constructor(options: AmdBenchOptions = {}) {
     super((memory, raiseMsi) => {
       const efr = encode(EFR, { ...HOST_EFR, ...options.efr });
-      const header = encode(CAPABILITY_HEADER, options.header ?? {})[0]!;
+      const [header, withoutHeader] = [options.header, options.withoutHeader].map(
+        (values) => encode(CAPABILITY_HEADER, values ?? {})[0]!,
+      ) as [number, number];
+      const capHeader = (CAPABILITY_HEADER_DEFAULT | header) & ~withoutHeader;
       const unit = new AmdViUnit(
         {
-          features: { efr: joinHalves(efr[1]!, efr[0]!), capHeader: CAPABILITY_HEADER_DEFAULT | header },
+          features: { efr: joinHalves(efr[1]!, efr[0]!), capHeader },
           hostAddressWidth: 46,
           iotlb: { sets: 16, ways: 4 },
           deviceTableCache: { sets: 4, ways: 4 },

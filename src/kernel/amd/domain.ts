@@ -20,8 +20,6 @@ export interface Nested {
 export class AmdDomain extends AmdTranslation implements IommuDomain {
   readonly table: PageTable;
   readonly geometry: Geometry;
-  /** Entries of host tables force it; those of guest tables cannot. */
-  readonly enforcesSnoop: boolean;
   readonly target: GuestTarget | HostTarget;
   /** Domains whose guest tables this host table translates. */
   readonly nested = new Set<Nested>();
@@ -31,7 +29,11 @@ export class AmdDomain extends AmdTranslation implements IommuDomain {
     this.table = table;
     this.target = target;
     this.geometry = geometry;
-    this.enforcesSnoop = target.kind === 'host';
+  }
+
+  /** Entries of guest tables cannot. */
+  get enforcesSnoop(): boolean {
+    return this.target.kind === 'host' && this.target.snoop;
   }
 
   *map(first: PageNumber, frame: PageNumber, pages: number, protection: Protection): Script<number> {
@@ -71,7 +73,7 @@ export class AmdDomain extends AmdTranslation implements IommuDomain {
   protected release(): void {
     if (this.nested.size > 0) throw new Error(`domain ${this.did} is destroyed while others are nested in it`);
     this.table.destroy();
-    if (this.target.kind === 'host') this.driver.releaseDid(this.did);
+    if (this.target.kind === 'host') this.driver.domainIds.release(this.did);
   }
 
   /** One command for each domain id that the table is used with: a power of two of pages around the range. */

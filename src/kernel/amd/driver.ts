@@ -9,13 +9,15 @@
 import { CAPABILITY_BLOCK, DEVICE_TABLE_BASE, EFR, EFR2, InvTimeOut } from '../../../hardware/amdvi/spec/index.ts';
 import { CapabilityId } from '../../../hardware/pcie/spec/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { ENODEV, ENOSPC } from '../../uapi/index.ts';
+import { ENODEV } from '../../uapi/index.ts';
 import type { AmdUnit } from '../acpi/amd-units.ts';
 import type { Bus } from '../bus.ts';
 import type { IommuFault } from '../fault-log.ts';
 import type { Message } from '../interrupts.ts';
 import { Attachments } from '../iommu/attachments.ts';
+import { DomainIds } from '../iommu/domain-ids.ts';
 import type {
+  Abilities,
   DeviceFeatures,
   DomainOptions,
   IommuDomain,
@@ -28,6 +30,7 @@ import { RegisterPage } from '../iommu/register-page.ts';
 import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { enableMsi, findCapability, wordAt } from '../pci/index.ts';
+import { abilities } from './abilities.ts';
 import { CommandBuffer } from './command-buffer.ts';
 import type { Command } from './commands.ts';
 import { Control } from './control.ts';
@@ -51,13 +54,14 @@ export interface AmdPlace {
   readonly remapInterrupts: boolean;
 }
 
-/** Domain ids, of which 0 is never used: entries that block everything have it. */
+/** Number of domain ids; entries that block everything have id 0. */
 const DOMAIN_IDS = 2 ** 16;
 
 export class AmdDriver implements IommuDriver {
   readonly name: string;
   readonly bus: Bus;
   readonly attachments: Attachments;
+  readonly domainIds = new DomainIds(IDENTITY_DID + 1, DOMAIN_IDS);
   readonly #services: IommuServices;
   readonly #unit: AmdUnit;
   readonly #legacy: boolean;
@@ -73,7 +77,6 @@ export class AmdDriver implements IommuDriver {
   /** `null` while interrupts are not remapped. */
   #interrupts: InterruptTables | null = null;
   #isOn = false;
-  readonly #dids = new Set<number>();
 
   constructor(services: IommuServices, { name, unit, legacy, remapInterrupts }: AmdPlace) {
     this.attachments = new Attachments(services.engine);
@@ -89,6 +92,10 @@ export class AmdDriver implements IommuDriver {
 
   get features(): Features {
     return probed(this.#features);
+  }
+
+  get abilities(): Abilities {
+    return abilities(this.features);
   }
 
   get routes(): Routes {
@@ -114,7 +121,7 @@ export class AmdDriver implements IommuDriver {
   *enable(): Script<number> {
     yield* this.#control.set({ IommuEn: 1 });
     this.#isOn = true;
-    const commands = everything(this.features, probed(this.#table).ids, [IDENTITY_DID, ...this.#dids]);
+    const commands = everything(this.features, probed(this.#table).ids, [IDENTITY_DID, ...this.domainIds.used]);
     return this.#reported(yield* this.run(commands));
   }
 
@@ -162,21 +169,6 @@ export class AmdDriver implements IommuDriver {
   /** The time that writing table entries takes. */
   *writeEntries(count: number): Script {
     yield ns(count * this.bus.cost.writeEntry);
-  }
-
-  /** Only when nothing in the unit's caches carries the id any more. */
-  releaseDid(did: number): void {
-    this.#dids.delete(did);
-  }
-
-  /** An id that nobody uses, or -ENOSPC. */
-  takeDid(): number {
-    for (let did = IDENTITY_DID + 1; did < DOMAIN_IDS; did++) {
-      if (this.#dids.has(did)) continue;
-      this.#dids.add(did);
-      return did;
-    }
-    return -ENOSPC;
   }
 
   *#readFeatures(): Script<Features | string> {

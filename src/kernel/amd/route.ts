@@ -20,6 +20,8 @@ interface Guest {
 
 export interface HostTarget extends Host {
   readonly kind: 'host';
+  /** Its entries make DMA snoop whatever the device asks for. */
+  readonly snoop: boolean;
 }
 
 export interface GuestTarget extends Guest {

@@ -13,6 +13,7 @@ import type { DeviceFeatures } from '../iommu/driver.ts';
 import { EVERYTHING, type Router } from '../iommu/routed-translation.ts';
 import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
+import { takesPageRequests } from './abilities.ts';
 import type { Command } from './commands.ts';
 import { type DeviceTable, DTE_WRITES } from './device-table.ts';
 import type { AmdDriver } from './driver.ts';
@@ -61,10 +62,10 @@ export class Routes implements Router<Target> {
   }
 
   prepare(device: PciDevice, features: DeviceFeatures): number {
-    const { deviceTlb, pageRequests } = this.#driver.features;
     if (this.#devices.has(device)) return -EBUSY;
-    if (features.deviceTlb && !deviceTlb) return -EOPNOTSUPP;
-    if (features.pageRequests && !(pageRequests && features.deviceTlb)) return -EOPNOTSUPP;
+    if (features.deviceTlb && !this.#driver.features.deviceTlb) return -EOPNOTSUPP;
+    const canRequest = takesPageRequests(this.#driver.features) && features.deviceTlb;
+    if (features.pageRequests && !canRequest) return -EOPNOTSUPP;
     if (features.hostPermissions === true) return -EOPNOTSUPP;
     this.#features.set(device, features);
     return 0;
@@ -178,7 +179,7 @@ export class Routes implements Router<Target> {
       const gcr3Levels = kind === 'nested' ? 1 : this.#driver.features.guest!.gcr3Levels;
       const made = Gcr3Table.create(bus.memory, allocator, gcr3Levels);
       if (typeof made === 'number') return made;
-      const did = this.#driver.takeDid();
+      const did = this.#driver.domainIds.take();
       if (did < 0) {
         made.destroy();
         return did;
@@ -192,7 +193,7 @@ export class Routes implements Router<Target> {
   #leaveIfEmpty(device: PciDevice, route: Route): void {
     if (route.gcr3 !== null && ![...route.targets.values()].some(isGuest)) {
       route.gcr3.table.destroy();
-      this.#driver.releaseDid(route.gcr3.did);
+      this.#driver.domainIds.release(route.gcr3.did);
       route.gcr3 = null;
     }
     if (route.targets.size > 0) return;

@@ -17,6 +17,8 @@ export interface IommuDriver {
   readonly name: string;
   /** What is attached to this unit's domains. */
   readonly attachments: Attachments;
+  /** What the unit and this driver can do; known after `probe`. */
+  readonly abilities: Abilities;
   /** Finds the hardware and makes it ready: from now on there can be domains, and devices can be attached to them. */
   probe(): Script<number>;
   /** Takes the hardware into service. From now on the DMA of devices that are not attached is blocked. */
@@ -38,6 +40,23 @@ export interface IommuDriver {
   revokeInterrupt(device: PciDevice, admitted: Message): Script<number>;
 }
 
+export interface Abilities {
+  /** Sizes of pages that kernel-managed tables can have: 2^shift bytes each, ascending. */
+  readonly pageShifts: readonly number[];
+  /** Of kernel-managed tables. */
+  readonly geometry: Geometry;
+  /** DMA through kernel-managed tables can be made coherent whatever a device asks for. */
+  readonly enforcesSnoop: boolean;
+  /** First-stage tables of user space can be nested: with which numbers of levels; empty: none. */
+  readonly nestedLevels: readonly (4 | 5)[];
+  /** Bits of a PASID that requests may carry; 0: none. */
+  readonly pasidBits: number;
+  readonly deviceTlb: boolean;
+  /** Of devices with a device TLB. */
+  readonly pageRequests: boolean;
+}
+
+/** What a driver chooses of tables where `DomainOptions` leave it open is what its `abilities` describe. */
 export interface DomainOptions {
   /** Which of two stages of translation the table is for: the first has the CPU's format. */
   readonly stage?: 'first' | 'second';
@@ -45,6 +64,11 @@ export interface DomainOptions {
   readonly levels?: 4 | 5;
   /** For devices with `hostPermissions`. */
   readonly hostPermissions?: boolean;
+  /**
+   * DMA is coherent whatever a device asks for; left out: where the tables can do that, and true where they cannot is
+   * -EOPNOTSUPP. With false a device that asks for it gets DMA that is not.
+   */
+  readonly enforceSnoop?: boolean;
 }
 
 export interface DeviceFeatures {

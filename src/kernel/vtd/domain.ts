@@ -15,7 +15,6 @@ import { VtdTranslation } from './translation.ts';
 export interface DomainShape {
   readonly target: FirstStageTarget | SecondStageTarget;
   readonly geometry: Geometry;
-  readonly enforcesSnoop: boolean;
 }
 
 /** A domain that is nested in another. */
@@ -28,7 +27,6 @@ export interface Nested {
 export class VtdDomain extends VtdTranslation implements IommuDomain {
   readonly table: PageTable;
   readonly geometry: Geometry;
-  readonly enforcesSnoop: boolean;
   readonly target: FirstStageTarget | SecondStageTarget;
   /** For devices whose translated requests are checked. */
   readonly #permissions: HostPermissions | null;
@@ -46,8 +44,11 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
     this.table = table;
     this.#permissions = permissions;
     this.geometry = shape.geometry;
-    this.enforcesSnoop = shape.enforcesSnoop;
     this.target = shape.target;
+  }
+
+  get enforcesSnoop(): boolean {
+    return this.target.snoop;
   }
 
   *map(first: PageNumber, frame: PageNumber, pages: number, protection: Protection): Script<number> {
@@ -102,7 +103,7 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
     if (this.nested.size > 0) throw new Error(`domain ${this.did} is destroyed while others are nested in it`);
     this.table.destroy();
     this.#permissions?.destroy();
-    this.driver.releaseDid(this.did);
+    this.driver.domainIds.release(this.did);
   }
 
   /** What an entry with this protection lets devices do. */

@@ -6,11 +6,13 @@
  */
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { CAP, ECAP, GCMD, GSTS, PMEN, RTADDR, VER } from '../../../hardware/vtd/spec/index.ts';
-import { EIO, ENODEV, ENOSPC, EOPNOTSUPP } from '../../uapi/index.ts';
+import { EIO, ENODEV, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { Message } from '../interrupts.ts';
 import { Attachments } from '../iommu/attachments.ts';
+import { DomainIds } from '../iommu/domain-ids.ts';
 import type {
+  Abilities,
   DeviceFeatures,
   DomainOptions,
   IommuDomain,
@@ -21,6 +23,7 @@ import type {
 } from '../iommu/driver.ts';
 import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
+import { abilities } from './abilities.ts';
 import { type Capabilities, readCapabilities, type ScalableCapabilities } from './capabilities.ts';
 import { makeDomain, makeNested } from './domain-factory.ts';
 import { FaultReader } from './faults.ts';
@@ -60,8 +63,7 @@ export class VtdDriver implements IommuDriver {
   #pageRequests: PageRequestQueue | null = null;
   /** `null` while interrupts are not remapped. */
   #interrupts: InterruptTable | null = null;
-  /** Domain ids in use. 0 is never used: with caching mode it marks entries that are not present. */
-  readonly #dids = new Set<number>();
+  #domainIds: DomainIds | null = null;
 
   constructor(services: IommuServices, place: VtdPlace) {
     this.attachments = new Attachments(services.engine);
@@ -74,6 +76,14 @@ export class VtdDriver implements IommuDriver {
 
   get capabilities(): Capabilities {
     return probed(this.#capabilities);
+  }
+
+  get abilities(): Abilities {
+    return abilities(this);
+  }
+
+  get domainIds(): DomainIds {
+    return probed(this.#domainIds);
   }
 
   get routes(): Routes {
@@ -97,6 +107,8 @@ export class VtdDriver implements IommuDriver {
       return -ENODEV;
     }
     this.#capabilities = capabilities;
+    // With caching mode id 0 marks entries that are not present.
+    this.#domainIds = new DomainIds(this.scalable === null ? 1 : IDENTITY_DID + 1, capabilities.domainIds);
     const { depth, queued, version } = capabilities;
     const mode = this.scalable === null ? '' : 'scalable mode, ';
     const invalidation = queued ? 'queued' : 'register-based';
@@ -169,21 +181,6 @@ export class VtdDriver implements IommuDriver {
   /** The time that writing table entries takes. */
   *writeEntries(count: number): Script {
     yield ns(count * this.bus.cost.writeEntry);
-  }
-
-  /** Only when nothing in the unit's caches carries the id any more. */
-  releaseDid(did: number): void {
-    this.#dids.delete(did);
-  }
-
-  /** An id that nobody uses, or -ENOSPC. */
-  takeDid(): number {
-    for (let did = this.scalable === null ? 1 : IDENTITY_DID + 1; did < this.capabilities.domainIds; did++) {
-      if (this.#dids.has(did)) continue;
-      this.#dids.add(did);
-      return did;
-    }
-    return -ENOSPC;
   }
 
   *#enableInvalidation(reader: FaultReader): Script<number> {

@@ -14,16 +14,18 @@ export interface PermissionRoot {
 interface Stage {
   /** Of a domain for devices whose translated requests are checked. */
   readonly permissions: PermissionRoot | null;
+  /** DMA snoops whatever the device asks for. */
+  readonly snoop: boolean;
 }
 
-interface SecondStage extends Stage {
+export interface SecondStage extends Stage {
   /** Frame of the top table. */
   readonly root: PageNumber;
   /** CONTEXT_ENTRY.AW, PASID_ENTRY.AW */
   readonly addressWidth: number;
 }
 
-interface FirstStage extends Stage {
+export interface FirstStage extends Stage {
   /** Frame of the top table; when nested a page of the second stage. */
   readonly table: PageNumber;
   readonly levels: 4 | 5;

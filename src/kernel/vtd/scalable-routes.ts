@@ -13,6 +13,7 @@ import type { DeviceFeatures } from '../iommu/driver.ts';
 import { EVERYTHING } from '../iommu/routed-translation.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import type { PciDevice } from '../pci/index.ts';
+import { takesPageRequests } from './abilities.ts';
 import type { ScalableCapabilities } from './capabilities.ts';
 import type { VtdDriver } from './driver.ts';
 import type { Invalidation } from './invalidation.ts';
@@ -83,11 +84,10 @@ export class ScalableRoutes implements Routes {
   }
 
   prepare(device: PciDevice, features: DeviceFeatures): number {
-    const { deviceTlb, pageRequests, pageRequestDrain, hostPermissions } = this.#capabilities;
+    const { deviceTlb, hostPermissions } = this.#capabilities;
     if (this.#devices.has(device)) return -EBUSY;
     if (features.deviceTlb && !deviceTlb) return -EOPNOTSUPP;
-    // Without the drain nobody would know when a PASID can be used again.
-    const canRequest = pageRequests && pageRequestDrain && features.deviceTlb;
+    const canRequest = takesPageRequests(this.#capabilities) && features.deviceTlb;
     if (features.pageRequests && !canRequest) return -EOPNOTSUPP;
     if (features.hostPermissions === true && !(hostPermissions && features.deviceTlb)) return -EOPNOTSUPP;
     this.#features.set(device, features);

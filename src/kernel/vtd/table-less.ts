@@ -44,6 +44,6 @@ export class VtdNestedDomain extends VtdTranslation implements NestedDomain, Nes
 
   protected release(): void {
     this.#parent.nested.delete(this);
-    this.driver.releaseDid(this.did);
+    this.driver.domainIds.release(this.did);
   }
 }
