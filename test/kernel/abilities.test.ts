@@ -7,7 +7,7 @@ import { behind, SCALABLE, sure } from './scalable-bench.ts';
 
 const INTERRUPTS = [0xfee00, 0xfeeff] as const;
 const HYPERTRANSPORT = [0xfd_0000_0, 0xff_ffff_f] as const;
-const NOTHING = { nestedLevels: [], pasidBits: 0, deviceTlb: false, pageRequests: false } as const;
+const NOTHING = { nestedLevels: [], pasidTableBits: 0, pasidBits: 0, deviceTlb: false, pageRequests: false } as const;
 
 const intel = (options: BenchOptions): Abilities => behind(Bench.up(options)).driver.abilities;
 const amd = (options: AmdBenchOptions): Abilities => behind(AmdBench.up(options)).driver.abilities;
@@ -24,6 +24,7 @@ const SECOND_STAGE = {
 const SCALABLE_UNIT: Abilities = {
   ...SECOND_STAGE,
   nestedLevels: [4, 5],
+  pasidTableBits: 0,
   pasidBits: 20,
   deviceTlb: true,
   pageRequests: true,
@@ -77,29 +78,39 @@ const HOST_TABLES = {
   geometry: { last: 2 ** 36 - 1, reserved: [INTERRUPTS, HYPERTRANSPORT] },
   enforcesSnoop: true,
 };
+const GUEST_TABLES: Abilities = {
+  ...HOST_TABLES,
+  nestedLevels: [4, 5],
+  pasidTableBits: 0,
+  pasidBits: 20,
+  deviceTlb: true,
+  pageRequests: true,
+};
 const REMOTE = { IotlbSup: 1 };
 
 describe('An AMD-Vi unit can do', () => {
   it.each<[string, AmdBenchOptions, Abilities]>([
     ['host tables', { withoutHeader: REMOTE }, { ...NOTHING, ...HOST_TABLES }],
+    ['nesting, PASIDs and page requests with guest tables', { efr: GUEST_EFR }, GUEST_TABLES],
     [
-      'nesting, PASIDs and page requests with guest tables',
-      { efr: GUEST_EFR },
-      { ...HOST_TABLES, nestedLevels: [4, 5], pasidBits: 20, deviceTlb: true, pageRequests: true },
+      'PASID tables of user space where roots of GCR3 tables can be guest addresses',
+      { efr: { ...GUEST_EFR, PASMax: 15 }, efr2: { GCR3TRPModeSup: 1 } },
+      { ...GUEST_TABLES, pasidTableBits: 16, pasidBits: 16 },
     ],
     [
       'PASIDs that its GCR3 tables reach',
       { efr: { ...GUEST_EFR, GATS: 0, GLXSup: 0, PPRSup: 0 } },
-      { ...HOST_TABLES, nestedLevels: [4], pasidBits: 9, deviceTlb: true, pageRequests: false },
+      { ...GUEST_TABLES, nestedLevels: [4], pasidBits: 9, pageRequests: false },
     ],
     [
       'guest tables alone, which cannot make DMA snoop',
-      { efr: { ...GUEST_EFR, HATS: 3 } },
+      { efr: { ...GUEST_EFR, HATS: 3 }, efr2: { GCR3TRPModeSup: 1 } },
       {
         pageShifts: [12, 21, 30],
         geometry: { last: 2 ** 35 - 1, reserved: [INTERRUPTS, HYPERTRANSPORT] },
         enforcesSnoop: false,
         nestedLevels: [],
+        pasidTableBits: 0,
         pasidBits: 20,
         deviceTlb: true,
         pageRequests: true,

@@ -1,6 +1,6 @@
 /** A bench with an AMD-Vi unit. */
 import { AmdViUnit, CAPABILITY_HEADER_DEFAULT, IOMMU_CAPABILITY_AT } from '../../hardware/amdvi/index.ts';
-import { CAPABILITY_HEADER, EFR } from '../../hardware/amdvi/spec/index.ts';
+import { CAPABILITY_HEADER, EFR, EFR2 } from '../../hardware/amdvi/spec/index.ts';
 import {
   type DeviceEntry,
   ENTRY_LAYOUTS,
@@ -60,22 +60,27 @@ export const tablesOf = (table: IvrsTable): Tables => chainTo(buildIvrs(table));
 
 export interface AmdBenchOptions extends MachineOptions {
   readonly efr?: Values<typeof EFR>;
+  readonly efr2?: Values<typeof EFR2>;
   readonly header?: Values<typeof CAPABILITY_HEADER>;
   /** What the header lacks of what it has otherwise. */
   readonly withoutHeader?: Values<typeof CAPABILITY_HEADER>;
 }
 
+/** A register's last two words: the rest of the page is before them. */
+const quad = (words: Uint32Array): bigint => joinHalves(words.at(-1)!, words.at(-2)!);
+
 export class AmdBench extends MachineBench<AmdViUnit> {
   constructor(options: AmdBenchOptions = {}) {
     super((memory, raiseMsi) => {
-      const efr = encode(EFR, { ...HOST_EFR, ...options.efr });
+      const efr = quad(encode(EFR, { ...HOST_EFR, ...options.efr }));
+      const efr2 = quad(encode(EFR2, options.efr2 ?? {}));
       const [header, withoutHeader] = [options.header, options.withoutHeader].map(
         (values) => encode(CAPABILITY_HEADER, values ?? {})[0]!,
       ) as [number, number];
       const capHeader = (CAPABILITY_HEADER_DEFAULT | header) & ~withoutHeader;
       const unit = new AmdViUnit(
         {
-          features: { efr: joinHalves(efr[1]!, efr[0]!), capHeader },
+          features: { efr, efr2, capHeader },
           hostAddressWidth: 46,
           iotlb: { sets: 16, ways: 4 },
           deviceTableCache: { sets: 4, ways: 4 },

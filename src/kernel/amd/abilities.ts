@@ -23,6 +23,7 @@ export function abilities(features: Features): Abilities {
     // Every unit that is used has tables of one stage.
     ...abilitiesOf(shapeOf(features)!),
     nestedLevels: host !== null && guest !== null ? guestLevels(guest) : [],
+    pasidTableBits: host !== null && guest?.guestRoots === true ? guest.pasidBits : 0,
     pasidBits: guest?.pasidBits ?? 0,
     deviceTlb,
     pageRequests: takesPageRequests(features),

@@ -1,12 +1,15 @@
 /** Makes domains as the unit's features allow. */
+import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
-import type { DomainOptions, Nesting } from '../iommu/driver.ts';
+import type { DomainOptions, ForeignPasidTable, IommuDomain, Nesting } from '../iommu/driver.ts';
 import { PageTable } from '../iommu/page-table.ts';
 import { refusalOf } from '../iommu/table-shape.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import { shapeOf } from './abilities.ts';
-import { AmdDomain } from './domain.ts';
+import { AmdDomain, type HostDomain, isHost } from './domain.ts';
 import type { AmdDriver } from './driver.ts';
+import { GCR3_BITS } from './features.ts';
+import { AmdPasidTable } from './pasid-table.ts';
 import { AmdNestedDomain } from './table-less.ts';
 
 /** A domain that maps nothing; -EOPNOTSUPP, -ENOSPC or -ENOMEM. */
@@ -34,7 +37,25 @@ export function makeDomain(driver: AmdDriver, options: DomainOptions, allocator:
 /** A domain over a host table of the same driver; -EOPNOTSUPP or -EINVAL. */
 export function makeNested(driver: AmdDriver, { parent, table, levels }: Nesting): AmdNestedDomain | number {
   if (!driver.abilities.nestedLevels.includes(levels)) return -EOPNOTSUPP;
+  const host = hostFor(driver, parent, table);
+  if (typeof host === 'number') return host;
+  return new AmdNestedDomain(host, { kind: 'nested', table, levels, host: host.target });
+}
+
+/** A domain over a GCR3 table of somebody else; -EOPNOTSUPP or -EINVAL. */
+export function makePasidTable(driver: AmdDriver, foreign: ForeignPasidTable): AmdPasidTable | number {
+  const { parent, table: root, pasidBits, levels, usesPasidZero } = foreign;
+  const { nestedLevels, pasidTableBits } = driver.abilities;
+  if (pasidTableBits === 0 || !nestedLevels.includes(levels)) return -EOPNOTSUPP;
+  if (!Number.isInteger(pasidBits) || pasidBits < 1 || pasidBits > pasidTableBits) return -EINVAL;
+  const host = hostFor(driver, parent, root);
+  if (typeof host === 'number') return host;
+  const place = { root, levels: Math.ceil(pasidBits / GCR3_BITS) };
+  return new AmdPasidTable(host, { kind: 'PASID table', place, levels, usesPasidZero, host: host.target });
+}
+
+/** The domain under a table of somebody else, which is in it, or -EINVAL. */
+function hostFor(driver: AmdDriver, parent: IommuDomain, table: PageNumber): HostDomain | number {
   const isParent = parent instanceof AmdDomain && parent.driver === driver;
-  if (!isParent || parent.target.kind !== 'host' || table > parent.geometry.last) return -EINVAL;
-  return new AmdNestedDomain(parent, { kind: 'nested', table, levels, host: parent.target });
+  return isParent && isHost(parent) && table <= parent.geometry.last ? parent : -EINVAL;
 }

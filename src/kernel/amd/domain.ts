@@ -17,6 +17,13 @@ export interface Nested {
   wholeDeviceTlbs(): Command[];
 }
 
+/** A domain with a host table: it can translate what others keep their tables in. */
+export type HostDomain = AmdDomain & { readonly target: HostTarget };
+
+export function isHost(domain: AmdDomain): domain is HostDomain {
+  return domain.target.kind === 'host';
+}
+
 export class AmdDomain extends AmdTranslation implements IommuDomain {
   readonly table: PageTable;
   readonly geometry: Geometry;

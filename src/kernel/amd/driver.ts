@@ -6,7 +6,14 @@
  *
  * Not used: 128-bit interrupt entries, exclusion ranges, accessed and dirty flags of host tables, counters, virtual IOMMUs.
  */
-import { CAPABILITY_BLOCK, DEVICE_TABLE_BASE, EFR, EFR2, InvTimeOut } from '../../../hardware/amdvi/spec/index.ts';
+import {
+  CAPABILITY_BLOCK,
+  CONTROL,
+  DEVICE_TABLE_BASE,
+  EFR,
+  EFR2,
+  InvTimeOut,
+} from '../../../hardware/amdvi/spec/index.ts';
 import { CapabilityId } from '../../../hardware/pcie/spec/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { ENODEV } from '../../uapi/index.ts';
@@ -20,10 +27,12 @@ import type {
   Abilities,
   DeviceFeatures,
   DomainOptions,
+  ForeignPasidTable,
   IommuDomain,
   IommuDriver,
   NestedDomain,
   Nesting,
+  PasidTableDomain,
   Translation,
 } from '../iommu/driver.ts';
 import { RegisterPage } from '../iommu/register-page.ts';
@@ -35,7 +44,7 @@ import { CommandBuffer } from './command-buffer.ts';
 import type { Command } from './commands.ts';
 import { Control } from './control.ts';
 import { DeviceTable } from './device-table.ts';
-import { makeDomain, makeNested } from './domain-factory.ts';
+import { makeDomain, makeNested, makePasidTable } from './domain-factory.ts';
 import { EventReader } from './event-reader.ts';
 import { type Features, readFeatures } from './features.ts';
 import { everything } from './flush-all.ts';
@@ -141,6 +150,11 @@ export class AmdDriver implements IommuDriver {
     return makeNested(this, nesting);
   }
 
+  // biome-ignore lint/correctness/useYield: other drivers have to wait here
+  *allocatePasidTable(table: ForeignPasidTable): Script<PasidTableDomain | number> {
+    return makePasidTable(this, table);
+  }
+
   prepare(device: PciDevice, features: DeviceFeatures): number {
     return this.routes.prepare(device, features);
   }
@@ -154,6 +168,12 @@ export class AmdDriver implements IommuDriver {
   *revokeInterrupt(device: PciDevice, admitted: Message): Script<number> {
     if (this.#interrupts === null) return 0;
     return yield* this.#interrupts.revoke(probed(this.#table).idsOf(device.requester), admitted);
+  }
+
+  /** Whether roots of GCR3 tables are guest addresses from now on: the unit has heard of it. */
+  *setGuestRoots(areGuests: boolean): Script {
+    yield* this.#control.set({ GCR3TRPMode: areGuests ? 1 : 0 });
+    yield* this.#registers.read(CONTROL);
   }
 
   /** Does all of it, in order, and waits: 0, or -EIO when hardware did not. */

@@ -44,6 +44,8 @@ export interface GuestFeatures {
   readonly gcr3Levels: number;
   readonly pasidBits: number;
   readonly fiveLevels: boolean;
+  /** The root of a GCR3 table can be an address that the host table translates. */
+  readonly guestRoots: boolean;
 }
 
 export interface FeatureWords {
@@ -69,7 +71,7 @@ export function readFeatures({ block, efr, efr2, legacy, hostTablesDenied }: Fea
     ? [efr, efr2]
     : [new Uint32Array(efr.length), new Uint32Array(efr2.length)];
   const hasHost = EFR.HATS.get(first) !== NO_HOST_TABLES && !hostTablesDenied;
-  const guest = !legacy && EFR.GTSup.isSet(first) && EFR.GIoSup.isSet(first) ? readGuest(first) : null;
+  const guest = !legacy && EFR.GTSup.isSet(first) && EFR.GIoSup.isSet(first) ? readGuest(first, second) : null;
   if (!hasHost && guest === null) return 'it has neither host nor guest tables';
   const bits = Math.min(HOST_BITS, MISC_INFO_0.VAsize.get(block, CAPABILITY_BLOCK.indexOf(MISC_INFO_0)) || HOST_BITS);
   return {
@@ -85,9 +87,14 @@ export function readFeatures({ block, efr, efr2, legacy, hostTablesDenied }: Fea
 }
 
 /** As many levels as the PASIDs need, and no PASID that they do not reach. */
-function readGuest(efr: Uint32Array): GuestFeatures {
+function readGuest(efr: Uint32Array, efr2: Uint32Array): GuestFeatures {
   const bits = Math.min(EFR.PASMax.get(efr) + 1, MOST_PASID_BITS);
   const most = Math.min(EFR.GLXSup.get(efr) + 1, MOST_GCR3_LEVELS);
   const gcr3Levels = Math.min(Math.ceil(bits / GCR3_BITS), most);
-  return { gcr3Levels, pasidBits: Math.min(bits, gcr3Levels * GCR3_BITS), fiveLevels: EFR.GATS.isSet(efr) };
+  return {
+    gcr3Levels,
+    pasidBits: Math.min(bits, gcr3Levels * GCR3_BITS),
+    fiveLevels: EFR.GATS.isSet(efr),
+    guestRoots: EFR2.GCR3TRPModeSup.isSet(efr2),
+  };
 }

@@ -16,6 +16,13 @@ const PURPOSE = 'GCR3 tables';
 const ENTRY_BYTES = GCR3_ENTRY.$.words * 4;
 const ENTRIES = 2 ** GCR3_BITS;
 
+/** Where a GCR3 table is. */
+export interface Gcr3Place {
+  /** Page of the top table. */
+  readonly root: PageNumber;
+  readonly levels: number;
+}
+
 export class Gcr3Table {
   /** PASIDs that a table of one level reaches. */
   static readonly entriesOfOne = ENTRIES;
@@ -38,15 +45,8 @@ export class Gcr3Table {
     return root < 0 ? root : new Gcr3Table(memory, allocator, levels, root);
   }
 
-  /** What a device table entry says about it. */
-  get fields(): Pick<Values<typeof DTE>, 'GLX' | 'GCR3_14_12' | 'GCR3_30_15' | 'GCR3_51_31'> {
-    const root = this.#tables[0]!;
-    return {
-      GLX: this.#levels - 1,
-      GCR3_14_12: root % 2 ** 3,
-      GCR3_30_15: Math.floor(root / 2 ** 3) % 2 ** 16,
-      GCR3_51_31: Math.floor(root / 2 ** 19),
-    };
+  get place(): Gcr3Place {
+    return { root: this.#tables[0]!, levels: this.#levels };
   }
 
   /** Leads a PASID to its table: number of entries written, or -ENOMEM. */
@@ -93,6 +93,16 @@ export class Gcr3Table {
     const [low, high] = encode(GCR3_ENTRY, values);
     this.#memory.write64(addressOf(table, pasid, level), joinHalves(high!, low!));
   }
+}
+
+/** What a device table entry says about a table. */
+export function gcr3Fields({ root, levels }: Gcr3Place): Values<typeof DTE> {
+  return {
+    GLX: levels - 1,
+    GCR3_14_12: root % 2 ** 3,
+    GCR3_30_15: Math.floor(root / 2 ** 3) % 2 ** 16,
+    GCR3_51_31: Math.floor(root / 2 ** 19),
+  };
 }
 
 function addressOf(table: PageNumber, pasid: number, level: number): number {

@@ -1,9 +1,11 @@
 /** Where the requests of one device go: what the tables say about domains, and what is attached for the device. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
-import type { Gcr3Table } from './gcr3-table.ts';
+import type { Gcr3Place, Gcr3Table } from './gcr3-table.ts';
 
 /** What the tables say about a domain. */
-export type Target = HostTarget | GuestTarget | NestedTarget | IdentityTarget;
+export type Target = HostTarget | GuestTarget | NestedTarget | PasidTableTarget | IdentityTarget;
+/** Those with guest tables. */
+export type GuestsTarget = Extract<Target, Guest>;
 
 interface Host {
   readonly did: number;
@@ -13,8 +15,7 @@ interface Host {
 }
 
 interface Guest {
-  /** Frame of the top table; when nested a page of the host table. */
-  readonly table: PageNumber;
+  /** Of guest tables. */
   readonly levels: 4 | 5;
 }
 
@@ -26,11 +27,25 @@ export interface HostTarget extends Host {
 
 export interface GuestTarget extends Guest {
   readonly kind: 'guest';
+  /** Frame of the top table. */
+  readonly table: PageNumber;
 }
 
 export interface NestedTarget extends Guest {
   readonly kind: 'nested';
+  /** Page of the top table in the host table. */
+  readonly table: PageNumber;
   readonly host: HostTarget;
+}
+
+/** A GCR3 table of somebody else. */
+export interface PasidTableTarget extends Guest {
+  readonly kind: 'PASID table';
+  /** In the host table. */
+  readonly place: Gcr3Place;
+  readonly host: HostTarget;
+  /** Requests without PASID use the guest table of PASID 0. */
+  readonly usesPasidZero: boolean;
 }
 
 export interface IdentityTarget {
@@ -54,7 +69,18 @@ export interface Route {
   stale: boolean;
   /** The host table of everything that is attached; `null` for none. */
   host: HostTarget | null;
-  gcr3: { readonly table: Gcr3Table; readonly did: number; readonly levels: 4 | 5 } | null;
+  /** What leads to guest tables; `null` while nothing does. */
+  gcr3: Gcr3 | null;
+}
+
+export interface Gcr3 {
+  readonly place: Gcr3Place;
+  /** `null`: somebody else keeps it. */
+  readonly table: Gcr3Table | null;
+  /** The domain id of what is translated here: the device's own. */
+  readonly did: number;
+  /** Of guest tables. */
+  readonly levels: 4 | 5;
 }
 
 /** The GCR3 entry that serves a PASID. */
@@ -62,13 +88,13 @@ export function indexOf(pasid: number): number {
   return pasid < 0 ? PASID_OF_NONE : pasid;
 }
 
-export function isGuest(target: Target): target is GuestTarget | NestedTarget {
-  return target.kind === 'guest' || target.kind === 'nested';
+export function isGuest(target: Target): target is GuestsTarget {
+  return target.kind === 'guest' || target.kind === 'nested' || target.kind === 'PASID table';
 }
 
 export function hostOf(target: Target): HostTarget | null {
   if (target.kind === 'host') return target;
-  return target.kind === 'nested' ? target.host : null;
+  return target.kind === 'nested' || target.kind === 'PASID table' ? target.host : null;
 }
 
 export function openTargets({ targets, blocked }: Route): Target[] {

@@ -3,10 +3,9 @@
  *
  * An entry has one host table for all of a device's requests, and one depth of guest tables: what does not go together is
  * refused. Entries of a device with a GCR3 table carry a domain id of its own, since two devices with the same id must be
- * translated alike (fact sheet 7).
+ * translated alike (fact sheet 7). A GCR3 table of somebody else lies where the host table translates (GCR3TRPMode), and
+ * nothing in it is written here.
  */
-import { type DTE, GuestPagingMode, HostMode } from '../../../hardware/amdvi/spec/index.ts';
-import type { Values } from '../../../hardware/bits/index.ts';
 import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { DeviceFeatures } from '../iommu/driver.ts';
@@ -15,19 +14,19 @@ import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { takesPageRequests } from './abilities.ts';
 import type { Command } from './commands.ts';
+import { deviceEntry } from './device-entry.ts';
 import { type DeviceTable, DTE_WRITES } from './device-table.ts';
 import type { AmdDriver } from './driver.ts';
 import { Gcr3Table } from './gcr3-table.ts';
 import {
   BLOCKED_DID,
   didOf,
-  type GuestTarget,
+  type Gcr3,
+  type GuestsTarget,
   type HostTarget,
   hostOf,
   indexOf,
   isGuest,
-  type NestedTarget,
-  openTargets,
   PASID_OF_NONE,
   type Route,
   type Target,
@@ -43,6 +42,8 @@ export class Routes implements Router<Target> {
   readonly #features = new Map<PciDevice, DeviceFeatures>();
   /** Who is routed under a device id. */
   readonly #owners = new Map<number, PciDevice>();
+  /** Control.GCR3TRPMode. */
+  #rootsAreGuests = false;
   /** One change of the tables at a time. */
   readonly #lock: Semaphore;
 
@@ -144,6 +145,7 @@ export class Routes implements Router<Target> {
     if (pasid >= 0 && !isGuest(target)) return -EOPNOTSUPP;
     // The deeper tables of a GCR3 table would have to be where the guest has its memory.
     if (target.kind === 'nested' && indexOf(pasid) >= Gcr3Table.entriesOfOne) return -EOPNOTSUPP;
+    if (this.#needsOtherRoots(target)) return -EBUSY;
     if (route.targets.size > 0 && route.host?.root !== hostOf(target)?.root) return -EOPNOTSUPP;
     return isGuest(target) && (route.gcr3?.levels ?? target.levels) !== target.levels ? -EOPNOTSUPP : 0;
   }
@@ -155,6 +157,7 @@ export class Routes implements Router<Target> {
       if (written < 0) return written;
       yield* this.#driver.writeEntries(written);
     }
+    yield* this.#readRootsOf(target);
     route.host = hostOf(target);
     route.targets.set(indexOf(pasid), target);
     this.#devices.set(device, route);
@@ -168,31 +171,56 @@ export class Routes implements Router<Target> {
 
   *#block(device: PciDevice, route: Route, pasid: number, target: Target): Script {
     route.blocked.add(indexOf(pasid));
-    if (isGuest(target)) yield* this.#driver.writeEntries(route.gcr3!.table.clear(indexOf(pasid)));
+    const table = isGuest(target) ? route.gcr3!.table : null;
+    if (table !== null) yield* this.#driver.writeEntries(table.clear(indexOf(pasid)));
     yield* this.#write(device, route);
   }
 
   /** The GCR3 entry, with the table that it needs: entries written, -ENOMEM, -ENOSPC. */
-  #enterGuest(route: Route, index: number, { kind, table, levels }: GuestTarget | NestedTarget): number {
+  #enterGuest(route: Route, index: number, target: GuestsTarget): number {
     if (route.gcr3 === null) {
-      const { bus, allocator } = this.#services;
-      const gcr3Levels = kind === 'nested' ? 1 : this.#driver.features.guest!.gcr3Levels;
-      const made = Gcr3Table.create(bus.memory, allocator, gcr3Levels);
+      const made = this.#makeGcr3(target);
       if (typeof made === 'number') return made;
-      const did = this.#driver.domainIds.take();
-      if (did < 0) {
-        made.destroy();
-        return did;
-      }
-      route.gcr3 = { table: made, did, levels };
+      route.gcr3 = made;
     }
-    return route.gcr3.table.set(index, table);
+    return target.kind === 'PASID table' ? 0 : route.gcr3.table!.set(index, target.table);
+  }
+
+  #makeGcr3(target: GuestsTarget): Gcr3 | number {
+    const { levels } = target;
+    const did = this.#driver.domainIds.take();
+    if (did < 0) return did;
+    if (target.kind === 'PASID table') return { place: target.place, table: null, did, levels };
+    const { bus, allocator } = this.#services;
+    const gcr3Levels = target.kind === 'nested' ? 1 : this.#driver.features.guest!.gcr3Levels;
+    const table = Gcr3Table.create(bus.memory, allocator, gcr3Levels);
+    if (typeof table !== 'number') return { place: table.place, table, did, levels };
+    this.#driver.domainIds.release(did);
+    return table;
+  }
+
+  /**
+   * Whether roots of GCR3 tables are guest addresses is one bit for all devices. It counts where there is a host table,
+   * and has to be right before hardware reads the entry of a device.
+   */
+  *#readRootsOf(target: Target): Script {
+    if (!isGuest(target) || hostOf(target) === null) return;
+    const areGuests = target.kind === 'PASID table';
+    if (areGuests !== this.#rootsAreGuests) yield* this.#driver.setGuestRoots(areGuests);
+    this.#rootsAreGuests = areGuests;
+  }
+
+  /** True while another device needs roots to be read otherwise than this target does. */
+  #needsOtherRoots(target: Target): boolean {
+    if (!isGuest(target) || hostOf(target) === null) return false;
+    const guests = [...this.#devices.values()].filter(({ host, gcr3 }) => host !== null && gcr3 !== null);
+    return guests.some(({ gcr3 }) => (gcr3!.table === null) !== (target.kind === 'PASID table'));
   }
 
   /** After the last attachment, and after the last guest table: what only they needed goes. */
   #leaveIfEmpty(device: PciDevice, route: Route): void {
     if (route.gcr3 !== null && ![...route.targets.values()].some(isGuest)) {
-      route.gcr3.table.destroy();
+      route.gcr3.table?.destroy();
       this.#driver.domainIds.release(route.gcr3.did);
       route.gcr3 = null;
     }
@@ -203,35 +231,9 @@ export class Routes implements Router<Target> {
 
   /** Writes the entries of a device as its route says. */
   *#write(device: PciDevice, route: Route): Script {
-    const entry = this.#entryOf(device, route);
+    const entry = deviceEntry(route, this.#features.get(device) ?? NO_FEATURES);
     for (const id of route.ids) if (this.#table.set(id, entry)) route.stale = true;
     yield* this.#driver.writeEntries(route.ids.length * DTE_WRITES);
-  }
-
-  #entryOf(device: PciDevice, route: Route): Values<typeof DTE> {
-    const { host, gcr3 } = route;
-    const open = openTargets(route);
-    if (open.length === 0) return {};
-    const { deviceTlb, pageRequests } = this.#features.get(device) ?? NO_FEATURES;
-    const common = {
-      IR: 1,
-      IW: 1,
-      Mode: host?.levels ?? HostMode.NONE,
-      HostPTRoot: host?.root ?? 0,
-      DomainID: didOf(route),
-      I: deviceTlb ? 1 : 0,
-      PPR: pageRequests ? 1 : 0,
-      GPRP: pageRequests ? 1 : 0,
-    };
-    if (gcr3 === null || !open.some(isGuest)) return common;
-    return {
-      ...common,
-      GV: 1,
-      // Where nobody takes requests without PASID they end at an empty GCR3 entry.
-      GIoV: open.every(isGuest) ? 1 : 0,
-      ...gcr3.table.fields,
-      GuestPagingMode: gcr3.levels === 5 ? GuestPagingMode.FIVE_LEVEL : GuestPagingMode.FOUR_LEVEL,
-    };
   }
 
   /** What has to be forgotten when entries have changed (fact sheet 7); `dids` are the domain ids that were in use. */
@@ -244,7 +246,7 @@ export class Routes implements Router<Target> {
       }
       commands.push(...this.#wholeDeviceTlb(device, -1));
     }
-    if (route.gcr3 !== null) {
+    if (route.gcr3 !== null && route.gcr3.table !== null) {
       const { did } = route.gcr3;
       commands.push({ kind: 'pages', did, pasid: indexOf(pasid), block: EVERYTHING, directories: true });
       if (pasid >= 0 || !route.stale) commands.push(...this.#wholeDeviceTlb(device, pasid));

@@ -5,11 +5,11 @@ import type { AmdDriver } from './driver.ts';
 import { indexOf, type Target } from './route.ts';
 
 export abstract class AmdTranslation extends RoutedTranslation<Target, AmdDriver> {
-  /** What devices must forget of a range. */
-  protected deviceTlbs(block: PageBlock): Command[] {
+  /** What devices must forget of a range: of the requests that are attached, unless somebody says of which. */
+  protected deviceTlbs(block: PageBlock, of?: number): Command[] {
     return [...this.attached]
       .filter(({ device }) => this.driver.routes.hasDeviceTlb(device))
-      .map(({ device, pasid }) => ({ kind: 'device tlb', deviceId: device.requester, pasid, block }));
+      .map(({ device, pasid }) => ({ kind: 'device tlb', deviceId: device.requester, pasid: of ?? pasid, block }));
   }
 
   /** What the unit must forget of a range of guest pages: each device has a domain id of its own. */

@@ -13,6 +13,8 @@ import type { PciDevice } from '../pci/index.ts';
 
 /** In place of a PASID: the requests without one. */
 export const NO_PASID = -1;
+/** In place of a PASID: all requests of a device, those with any PASID and those without. */
+export const ALL_PASIDS = -2;
 
 export interface PageRequest {
   readonly page: PageNumber;
@@ -86,9 +88,14 @@ export class Attachments {
     this.#engine = engine;
   }
 
-  /** `undefined` when nothing is attached there. */
+  /** What takes these requests; `undefined` when nothing is attached there. */
   find(requester: number, pasid: number): Attachment | undefined {
-    return this.#all.get(keyOf(requester, pasid));
+    return this.#all.get(keyOf(requester, pasid)) ?? this.#all.get(keyOf(requester, ALL_PASIDS));
+  }
+
+  /** True when some of these requests are taken. */
+  isTaken(device: PciDevice, pasid: number): boolean {
+    return pasid === ALL_PASIDS ? this.uses(device) : this.find(device.requester, pasid) !== undefined;
   }
 
   /** True when a device is attached in any way. */
@@ -151,5 +158,5 @@ export function* refuseGroups({ groups }: Attachment): Script<number> {
 }
 
 function keyOf(requester: number, pasid: number): number {
-  return requester * 2 ** 21 + pasid + 1;
+  return requester * 2 ** 21 + pasid - ALL_PASIDS;
 }

@@ -2,14 +2,17 @@
 import { ENOSPC } from '../../uapi/index.ts';
 
 export class DomainIds {
-  readonly #first: number;
+  /** Asked before an id is given out; when it says true, it is as if none were left. */
+  refuse: (() => boolean) | null = null;
+  /** No id below it is free. */
+  #lowest: number;
   /** Number of ids, 0 included. */
   readonly #count: number;
   readonly #used = new Set<number>();
 
-  /** `first` and those after it are given out. */
+  /** `first` and those after it are given out, the lowest that is free first. */
   constructor(first: number, count: number) {
-    this.#first = first;
+    this.#lowest = first;
     this.#count = count;
   }
 
@@ -19,16 +22,15 @@ export class DomainIds {
 
   /** An id that nobody uses, or -ENOSPC. */
   take(): number {
-    for (let did = this.#first; did < this.#count; did++) {
-      if (this.#used.has(did)) continue;
-      this.#used.add(did);
-      return did;
-    }
-    return -ENOSPC;
+    while (this.#used.has(this.#lowest)) this.#lowest++;
+    if (this.#lowest >= this.#count || this.refuse?.() === true) return -ENOSPC;
+    this.#used.add(this.#lowest);
+    return this.#lowest++;
   }
 
   /** Only when nothing in the unit's caches carries the id any more. */
   release(did: number): void {
     this.#used.delete(did);
+    this.#lowest = Math.min(this.#lowest, did);
   }
 }

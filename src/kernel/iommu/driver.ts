@@ -29,6 +29,8 @@ export interface IommuDriver {
   allocateIdentity(): Script<Translation | number>;
   /** A domain whose first stage somebody else keeps, in memory that `parent` translates. */
   allocateNested(nesting: Nesting): Script<NestedDomain | number>;
+  /** A domain whose PASID table somebody else keeps, and every first stage that it leads to: -EOPNOTSUPP, -EINVAL. */
+  allocatePasidTable(table: ForeignPasidTable): Script<PasidTableDomain | number>;
   /** Says what a device does beside DMA, before anything is attached for it: 0, -EBUSY, -EOPNOTSUPP. */
   prepare(device: PciDevice, features: DeviceFeatures): number;
   /**
@@ -49,6 +51,8 @@ export interface Abilities {
   readonly enforcesSnoop: boolean;
   /** First-stage tables of user space can be nested: with which numbers of levels; empty: none. */
   readonly nestedLevels: readonly (4 | 5)[];
+  /** PASID tables of user space: how many bits of a PASID one can tell apart; 0: there can be none. */
+  readonly pasidTableBits: number;
   /** Bits of a PASID that requests may carry; 0: none. */
   readonly pasidBits: number;
   readonly deviceTlb: boolean;
@@ -87,6 +91,19 @@ export interface Nesting {
   readonly levels: 4 | 5;
 }
 
+/** A PASID table in memory that `parent` translates. */
+export interface ForeignPasidTable {
+  readonly parent: IommuDomain;
+  /** Page of its top table as `parent` translates it. */
+  readonly table: PageNumber;
+  /** Bits of a PASID that it tells apart, which say how many levels it has. */
+  readonly pasidBits: number;
+  /** Of the first stages that it leads to. */
+  readonly levels: 4 | 5;
+  /** Requests without PASID use the first stage of PASID 0; otherwise `parent` alone translates them. */
+  readonly usesPasidZero: boolean;
+}
+
 export interface AttachOptions extends AttachmentHandlers {
   /** Left out: the device's requests without PASID. */
   readonly pasid?: number;
@@ -97,7 +114,8 @@ export interface Translation {
   readonly driver: IommuDriver;
   /**
    * Routes a device's requests into this domain, those with a PASID or those without: 0, -EBUSY when they go somewhere
-   * already, -EINVAL, -EOPNOTSUPP, -ENOMEM, -EIO.
+   * already or the unit serves other devices in a way that does not go with it, -EINVAL, -EOPNOTSUPP, -ENOMEM, -ENOSPC,
+   * -EIO.
    */
   attach(device: PciDevice, options?: AttachOptions): Script<number>;
   /** Blocks those requests. On success nothing of this domain is cached for them and no page request is left. */
@@ -109,6 +127,18 @@ export interface Translation {
 export interface NestedDomain extends Translation {
   /** Makes hardware forget a range of the first stage, or all of it. */
   forget(range?: { readonly first: PageNumber; readonly pages: number }): Script<number>;
+}
+
+/** What is attached to it takes all requests of its device, with PASIDs and without: nothing else can be attached then. */
+export interface PasidTableDomain extends Translation {
+  /**
+   * Makes hardware forget a range of a PASID's first stage, or all of that PASID with its entry in the table, or
+   * everything of all PASIDs: 0, -EINVAL, -EIO.
+   */
+  forget(what?: {
+    readonly pasid?: number;
+    readonly range?: { readonly first: PageNumber; readonly pages: number };
+  }): Script<number>;
 }
 
 /** I/O virtual pages that can be mapped. */

@@ -39,7 +39,7 @@ export abstract class RoutedTranslation<Target, Driver extends RoutingDriver<Tar
     const { routes, attachments } = this.driver;
     const refusal = routes.refusal(device, pasid);
     if (refusal < 0) return refusal;
-    if (attachments.find(device.requester, pasid) !== undefined) return -EBUSY;
+    if (attachments.isTaken(device, pasid)) return -EBUSY;
     const attachment = attachments.add(device, pasid, handlers);
     this.attached.add(attachment);
     const result = yield* routes.open(device, pasid, this.target);

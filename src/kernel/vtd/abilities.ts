@@ -35,6 +35,8 @@ export function abilities(unit: Unit): Abilities {
     // Every unit that is used has tables of one stage.
     ...abilitiesOf(shapeOf(unit)!),
     nestedLevels: scalable?.nested === true ? firstStageLevels(scalable) : [],
+    // Hardware finds PASID-table entries at host addresses only (VT-d 9.4 to 9.6).
+    pasidTableBits: 0,
     pasidBits: scalable?.pasidBits ?? 0,
     deviceTlb: scalable?.deviceTlb ?? false,
     pageRequests: scalable !== null && takesPageRequests(scalable),

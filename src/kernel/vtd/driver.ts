@@ -151,6 +151,12 @@ export class VtdDriver implements IommuDriver {
     return makeNested(this, nesting);
   }
 
+  /** The unit finds PASID tables at host addresses only (VT-d 9.4 to 9.6): nobody else can keep one. */
+  // biome-ignore lint/correctness/useYield: other drivers have to wait here
+  *allocatePasidTable(): Script<number> {
+    return -EOPNOTSUPP;
+  }
+
   prepare(device: PciDevice, features: DeviceFeatures): number {
     return this.routes.prepare(device, features);
   }
