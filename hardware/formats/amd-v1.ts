@@ -106,6 +106,7 @@ export function amdV1({ levels }: AmdV1Shape): PageTableFormat {
     // A page of 512 GiB does not work in hardware, and no software uses it.
     leafLevels: [1, 2, 3].filter((level) => level <= levels),
     empty: 0n,
+    dirty: flag(V1_PTE.D.spec, true),
     indexOf: radixIndex,
     pageShift: radixShift,
     table: (level, address) =>

@@ -26,6 +26,8 @@ export interface PageTableFormat {
   /** Levels at which an entry may map a page. */
   readonly leafLevels: readonly number[];
   readonly empty: bigint;
+  /** The flag of a leaf by which hardware tells that it has written to the page. */
+  readonly dirty: bigint;
   /** Which entry of a table at `level` serves `page`. */
   indexOf(page: PageNumber, level: number): number;
   /** log2 of the bytes that one entry at `level` covers. */

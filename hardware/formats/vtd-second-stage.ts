@@ -129,6 +129,7 @@ export function vtdSecondStage(shape: SecondStageShape): PageTableFormat {
     entryBytes: 8,
     leafLevels: [1, ...shape.superpages],
     empty: 0n,
+    dirty: flag(SS_PTE.D.spec, true),
     indexOf: radixIndex,
     pageShift: radixShift,
     table: (_, address) => radixEntry(SS_PDE, address, flag(R.spec, true) | flag(W.spec, true)),

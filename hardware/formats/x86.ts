@@ -123,6 +123,7 @@ export function x86Paging(shape: X86Shape): PageTableFormat {
     entryBytes: 8,
     leafLevels: [1, ...shape.superpages],
     empty: 0n,
+    dirty: flag(FS_PTE.D.spec, true),
     indexOf: radixIndex,
     pageShift: radixShift,
     table: (_, address) => radixEntry(FS_PDE, address, user | flag(RW.spec, true)),

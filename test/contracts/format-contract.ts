@@ -44,6 +44,9 @@ export function formatContract(format: PageTableFormat): void {
         fc.property(aligned(format.pageShift(level)), rights, (address, protection) => {
           const found = format.decode(level, format.leaf(level, address, protection));
           expect(found).toEqual({ kind: 'leaf', address, ...protection });
+          const leaf = format.leaf(level, address, protection);
+          expect(leaf & format.dirty, 'a new page has not been written').toBe(0n);
+          expect(format.decode(level, leaf | format.dirty)).toEqual(found);
         }),
       );
     }

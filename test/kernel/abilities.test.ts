@@ -7,7 +7,14 @@ import { behind, SCALABLE, sure } from './scalable-bench.ts';
 
 const INTERRUPTS = [0xfee00, 0xfeeff] as const;
 const HYPERTRANSPORT = [0xfd_0000_0, 0xff_ffff_f] as const;
-const NOTHING = { nestedLevels: [], pasidTableBits: 0, pasidBits: 0, deviceTlb: false, pageRequests: false } as const;
+const NOTHING = {
+  nestedLevels: [],
+  pasidTableBits: 0,
+  pasidBits: 0,
+  deviceTlb: false,
+  pageRequests: false,
+  dirtyTracking: false,
+} as const;
 
 const intel = (options: BenchOptions): Abilities => behind(Bench.up(options)).driver.abilities;
 const amd = (options: AmdBenchOptions): Abilities => behind(AmdBench.up(options)).driver.abilities;
@@ -28,6 +35,7 @@ const SCALABLE_UNIT: Abilities = {
   pasidBits: 20,
   deviceTlb: true,
   pageRequests: true,
+  dirtyTracking: false,
 };
 
 describe('A VT-d unit can do', () => {
@@ -53,9 +61,11 @@ describe('A VT-d unit can do', () => {
       modern({}, { DT: 0 }),
       { ...SCALABLE_UNIT, deviceTlb: false, pageRequests: false },
     ],
+    ['dirty tracking where ECAP.SSADS is 1', modern({}, { SSADS: 1 }), { ...SCALABLE_UNIT, dirtyTracking: true }],
+    ['no dirty tracking when walks do not snoop', modern({}, { SSADS: 1, SMPWCS: 0 }), SCALABLE_UNIT],
     [
       'first-stage tables alone',
-      modern({ FS1GP: 0 }, { SSTS: 0, NEST: 0 }),
+      modern({ FS1GP: 0 }, { SSTS: 0, NEST: 0, SSADS: 1 }),
       {
         ...SCALABLE_UNIT,
         nestedLevels: [],
@@ -85,6 +95,7 @@ const GUEST_TABLES: Abilities = {
   pasidBits: 20,
   deviceTlb: true,
   pageRequests: true,
+  dirtyTracking: false,
 };
 const REMOTE = { IotlbSup: 1 };
 
@@ -98,13 +109,18 @@ describe('An AMD-Vi unit can do', () => {
       { ...GUEST_TABLES, pasidTableBits: 16, pasidBits: 16 },
     ],
     [
+      'dirty tracking where EFR.HDSup is 1',
+      { efr: { ...GUEST_EFR, HASup: 1, HDSup: 1 } },
+      { ...GUEST_TABLES, dirtyTracking: true },
+    ],
+    [
       'PASIDs that its GCR3 tables reach',
       { efr: { ...GUEST_EFR, GATS: 0, GLXSup: 0, PPRSup: 0 } },
       { ...GUEST_TABLES, nestedLevels: [4], pasidBits: 9, pageRequests: false },
     ],
     [
       'guest tables alone, which cannot make DMA snoop',
-      { efr: { ...GUEST_EFR, HATS: 3 }, efr2: { GCR3TRPModeSup: 1 } },
+      { efr: { ...GUEST_EFR, HATS: 3, HDSup: 1 }, efr2: { GCR3TRPModeSup: 1 } },
       {
         pageShifts: [12, 21, 30],
         geometry: { last: 2 ** 35 - 1, reserved: [INTERRUPTS, HYPERTRANSPORT] },
@@ -114,6 +130,7 @@ describe('An AMD-Vi unit can do', () => {
         pasidBits: 20,
         deviceTlb: true,
         pageRequests: true,
+        dirtyTracking: false,
       },
     ],
     [

@@ -75,7 +75,21 @@ export interface Dma {
 }
 
 /** Lets a DMA engine read one byte: the byte, or the name of the device's error. */
-export function* dmaRead(bench: MachineBench, device: PciDevice, { address, pasid }: Dma): Script<number | string> {
+export function dmaRead(bench: MachineBench, device: PciDevice, dma: Dma): Script<number | string> {
+  return oneByte(bench, device, dma, 0);
+}
+
+/** Lets a DMA engine write one byte, a 0: 0, or the name of the device's error. */
+export function dmaWrite(bench: MachineBench, device: PciDevice, dma: Dma): Script<number | string> {
+  return oneByte(bench, device, dma, 1);
+}
+
+function* oneByte(
+  bench: MachineBench,
+  device: PciDevice,
+  { address, pasid }: Dma,
+  WRITE: number,
+): Script<number | string> {
   const { bus } = bench;
   const base = device.bars.get(DMA_ENGINE_BAR)!.address;
   const set = (register: { readonly $: { readonly offset: number | undefined } }, words: Uint32Array): Script =>
@@ -88,7 +102,7 @@ export function* dmaRead(bench: MachineBench, device: PciDevice, { address, pasi
   yield* set(ADDRESS, encode(ADDRESS, { ADDRESS: BigInt(address) }));
   yield* set(LENGTH, encode(LENGTH, { LENGTH: 1 }));
   yield* set(PASID, encode(PASID, pasid === undefined ? {} : { PASID: pasid, VALID: 1 }));
-  yield* set(COMMAND, encode(COMMAND, { START: 1 }));
+  yield* set(COMMAND, encode(COMMAND, { START: 1, WRITE }));
   for (let polls = 0; polls < 1000; polls++) {
     const status = new Uint32Array(STATUS.$.offset! / 4 + 1);
     status[STATUS.$.offset! / 4] = Number(yield* bus.mmioRead(base + STATUS.$.offset!, 4));

@@ -1,7 +1,8 @@
 /** What tables of both vendors have in common: where registers can be, and memory that devices must go on reaching. */
 import { PAGE_SIZE, PHYSICAL_BITS } from '../../../hardware/bits/index.ts';
 import type { CpuMemory, Firmware, Range } from '../bus.ts';
-import type { DirectRun, PageRun } from '../iommu/iommu.ts';
+import type { DirectRun } from '../iommu/iommu.ts';
+import type { PageRun } from '../iommu/page-table.ts';
 import type { KernelLog } from '../log.ts';
 
 export interface FirmwareServices {

@@ -10,11 +10,13 @@ export function shapeOf({ host, guest, reserved }: Features, options: DomainOpti
   const { stage = host === null ? 'first' : 'second', levels = 4 } = options;
   if (stage === 'second') {
     if (host === null) return null;
-    return { stage, format: amdV1(host), geometry: { last: host.last, reserved }, canSnoop: true };
+    const geometry = { last: host.last, reserved };
+    return { stage, format: amdV1(host), geometry, canSnoop: true, canTrack: host.dirtyFlags };
   }
   if (guest === null || !guestLevels(guest).includes(levels)) return null;
   const geometry = { last: lastFirstStagePage(levels), reserved };
-  return { stage, format: x86Paging({ levels, superpages: [2, 3] }), geometry, canSnoop: false };
+  const format = x86Paging({ levels, superpages: [2, 3] });
+  return { stage, format, geometry, canSnoop: false, canTrack: false };
 }
 
 export function abilities(features: Features): Abilities {

@@ -1,5 +1,5 @@
 /** The device table entry of a device, as its route says. */
-import { type DTE, GuestPagingMode, HostMode } from '../../../hardware/amdvi/spec/index.ts';
+import { type DTE, GuestPagingMode, HostAccessedDirty, HostMode } from '../../../hardware/amdvi/spec/index.ts';
 import type { Values } from '../../../hardware/bits/index.ts';
 import type { DeviceFeatures } from '../iommu/driver.ts';
 import { gcr3Fields } from './gcr3-table.ts';
@@ -14,6 +14,7 @@ export function deviceEntry(route: Route, { deviceTlb, pageRequests }: DeviceFea
     IW: 1,
     Mode: host?.levels ?? HostMode.NONE,
     HostPTRoot: host?.root ?? 0,
+    HAD: host?.tracking?.isOn === true ? HostAccessedDirty.BOTH : HostAccessedDirty.NONE,
     DomainID: didOf(route),
     I: deviceTlb ? 1 : 0,
     PPR: pageRequests ? 1 : 0,

@@ -1,6 +1,7 @@
 /** Makes domains as the unit's features allow. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
+import { DirtyTracking } from '../iommu/dirty-tracking.ts';
 import type { DomainOptions, ForeignPasidTable, IommuDomain, Nesting } from '../iommu/driver.ts';
 import { PageTable } from '../iommu/page-table.ts';
 import { refusalOf } from '../iommu/table-shape.ts';
@@ -18,7 +19,7 @@ export function makeDomain(driver: AmdDriver, options: DomainOptions, allocator:
   if (shape === null) return -EOPNOTSUPP;
   const refusal = refusalOf(shape, options);
   if (refusal < 0) return refusal;
-  const { stage, format, geometry, canSnoop } = shape;
+  const { stage, format, geometry, canSnoop, canTrack } = shape;
   const table = PageTable.create(format, allocator, driver.bus.memory);
   if (typeof table === 'number') return table;
   const { root } = table;
@@ -31,7 +32,8 @@ export function makeDomain(driver: AmdDriver, options: DomainOptions, allocator:
     return did;
   }
   const { enforceSnoop: snoop = canSnoop } = options;
-  return new AmdDomain(driver, table, { kind: 'host', did, root, levels: format.levels, snoop }, geometry);
+  const tracking = canTrack ? new DirtyTracking(table, geometry) : null;
+  return new AmdDomain(driver, table, { kind: 'host', did, root, levels: format.levels, snoop, tracking }, geometry);
 }
 
 /** A domain over a host table of the same driver; -EOPNOTSUPP or -EINVAL. */

@@ -2,9 +2,9 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { EINVAL } from '../../uapi/index.ts';
+import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Geometry, IommuDomain } from '../iommu/driver.ts';
-import type { PageTable, Unmapped } from '../iommu/page-table.ts';
+import type { PageRun, PageTable, Unmapped } from '../iommu/page-table.ts';
 import { blockAround } from '../iommu/routed-translation.ts';
 import type { Command } from './commands.ts';
 import type { AmdDriver } from './driver.ts';
@@ -75,6 +75,24 @@ export class AmdDomain extends AmdTranslation implements IommuDomain {
 
   reclaim({ tables }: Unmapped): void {
     this.table.reclaim(tables);
+  }
+
+  *setDirtyTracking(on: boolean): Script<number> {
+    const { target } = this;
+    if (target.kind !== 'host' || target.tracking === null) return -EOPNOTSUPP;
+    return yield* target.tracking.turn(on, () => this.driver.routes.retrack(target));
+  }
+
+  *readDirty(first: PageNumber, pages: number, { keep = false } = {}): Script<PageRun[] | number> {
+    const { target } = this;
+    if (target.kind !== 'host' || target.tracking === null) return -EOPNOTSUPP;
+    return yield* target.tracking.read({ first, pages }, keep, (written) => this.#forgetWritten(written));
+  }
+
+  *#forgetWritten({ first, pages }: PageRun): Script<number> {
+    yield* this.driver.writeEntries(this.table.entries);
+    const devices = [...this.deviceTlbs(blockAround(first, pages)), ...this.#nestedDeviceTlbs()];
+    return yield* this.driver.run([...this.#forgetting(first, pages, false), ...devices]);
   }
 
   protected release(): void {

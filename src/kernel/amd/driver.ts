@@ -4,7 +4,7 @@
  * buffer is dead and nothing is cached, so that tables are written without telling anybody; `enable` makes the unit forget
  * everything.
  *
- * Not used: 128-bit interrupt entries, exclusion ranges, accessed and dirty flags of host tables, counters, virtual IOMMUs.
+ * Not used: 128-bit interrupt entries, exclusion ranges, counters, virtual IOMMUs.
  */
 import {
   CAPABILITY_BLOCK,

@@ -27,7 +27,7 @@ const HYPERTRANSPORT_PAGES = [pageOf(0xfd_0000_0000n), pageOf(0xff_ffff_ffffn)] 
 
 export interface Features {
   /** Host tables; `null` where there are none. */
-  readonly host: { readonly levels: number; readonly last: PageNumber } | null;
+  readonly host: HostFeatures | null;
   /** Guest tables, for requests with and without PASID; `null` where there are none. */
   readonly guest: GuestFeatures | null;
   readonly reserved: readonly (readonly [first: PageNumber, last: PageNumber])[];
@@ -38,6 +38,13 @@ export interface Features {
   readonly pageRequests: boolean;
   /** The unit can answer page requests that find their log full. */
   readonly answersPageRequests: boolean;
+}
+
+export interface HostFeatures {
+  readonly levels: number;
+  readonly last: PageNumber;
+  /** The unit sets dirty flags. */
+  readonly dirtyFlags: boolean;
 }
 
 export interface GuestFeatures {
@@ -75,7 +82,9 @@ export function readFeatures({ block, efr, efr2, legacy, hostTablesDenied }: Fea
   if (!hasHost && guest === null) return 'it has neither host nor guest tables';
   const bits = Math.min(HOST_BITS, MISC_INFO_0.VAsize.get(block, CAPABILITY_BLOCK.indexOf(MISC_INFO_0)) || HOST_BITS);
   return {
-    host: hasHost ? { levels: HOST_LEVELS, last: 2 ** (bits - PAGE_SHIFT) - 1 } : null,
+    host: hasHost
+      ? { levels: HOST_LEVELS, last: 2 ** (bits - PAGE_SHIFT) - 1, dirtyFlags: EFR.HDSup.isSet(first) }
+      : null,
     guest,
     reserved: EFR2.HtRangeIgnore.isSet(second) ? [INTERRUPT_PAGES] : [INTERRUPT_PAGES, HYPERTRANSPORT_PAGES],
     npCache: CAPABILITY_HEADER.NpCache.isSet(block),

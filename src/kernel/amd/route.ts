@@ -1,5 +1,6 @@
 /** Where the requests of one device go: what the tables say about domains, and what is attached for the device. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { DirtyTracking } from '../iommu/dirty-tracking.ts';
 import type { Gcr3Place, Gcr3Table } from './gcr3-table.ts';
 
 /** What the tables say about a domain. */
@@ -23,6 +24,8 @@ export interface HostTarget extends Host {
   readonly kind: 'host';
   /** Its entries make DMA snoop whatever the device asks for. */
   readonly snoop: boolean;
+  /** `null` where pages that are written cannot be tracked. */
+  readonly tracking: DirtyTracking | null;
 }
 
 export interface GuestTarget extends Guest {

@@ -8,6 +8,7 @@
  */
 import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
+import { NO_PASID } from '../iommu/attachments.ts';
 import type { DeviceFeatures } from '../iommu/driver.ts';
 import { EVERYTHING, type Router } from '../iommu/routed-translation.ts';
 import type { IommuServices } from '../iommu/services.ts';
@@ -121,6 +122,24 @@ export class Routes implements Router<Target> {
       route.blocked.delete(indexOf(pasid));
       if (this.#features.get(device)?.pageRequests === true) yield* this.#driver.drainPageRequests();
       this.#leaveIfEmpty(device, route);
+      return 0;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  /** Writes the entries over a host table anew, which is tracked or not any more: 0 when hardware knows, or -EIO. */
+  *retrack({ root }: HostTarget): Script<number> {
+    yield this.#lock.acquire();
+    try {
+      for (const [device, route] of this.#devices) {
+        if (route.host?.root !== root) continue;
+        yield* this.#write(device, route);
+        // Also where the entry is as it was: its translations may say that pages need not be told of.
+        route.stale = true;
+        const result = yield* this.#forget(device, route, NO_PASID, [didOf(route)]);
+        if (result < 0) return result;
+      }
       return 0;
     } finally {
       this.#lock.release();

@@ -11,7 +11,7 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import type { Message } from '../interrupts.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { AttachmentHandlers, Attachments } from './attachments.ts';
-import type { Unmapped } from './page-table.ts';
+import type { PageRun, Unmapped } from './page-table.ts';
 
 export interface IommuDriver {
   readonly name: string;
@@ -58,6 +58,8 @@ export interface Abilities {
   readonly deviceTlb: boolean;
   /** Of devices with a device TLB. */
   readonly pageRequests: boolean;
+  /** Kernel-managed tables can keep track of what devices write. */
+  readonly dirtyTracking: boolean;
 }
 
 /** What a driver chooses of tables where `DomainOptions` leave it open is what its `abilities` describe. */
@@ -73,6 +75,8 @@ export interface DomainOptions {
    * -EOPNOTSUPP. With false a device that asks for it gets DMA that is not.
    */
   readonly enforceSnoop?: boolean;
+  /** It must be possible to track what devices write: otherwise -EOPNOTSUPP. */
+  readonly dirtyTracking?: boolean;
 }
 
 export interface DeviceFeatures {
@@ -126,7 +130,7 @@ export interface Translation {
 
 export interface NestedDomain extends Translation {
   /** Makes hardware forget a range of the first stage, or all of it. */
-  forget(range?: { readonly first: PageNumber; readonly pages: number }): Script<number>;
+  forget(range?: PageRun): Script<number>;
 }
 
 /** What is attached to it takes all requests of its device, with PASIDs and without: nothing else can be attached then. */
@@ -135,10 +139,7 @@ export interface PasidTableDomain extends Translation {
    * Makes hardware forget a range of a PASID's first stage, or all of that PASID with its entry in the table, or
    * everything of all PASIDs: 0, -EINVAL, -EIO.
    */
-  forget(what?: {
-    readonly pasid?: number;
-    readonly range?: { readonly first: PageNumber; readonly pages: number };
-  }): Script<number>;
+  forget(what?: { readonly pasid?: number; readonly range?: PageRun }): Script<number>;
 }
 
 /** I/O virtual pages that can be mapped. */
@@ -184,4 +185,15 @@ export interface IommuDomain extends Translation {
   flush(unmapped: Unmapped): Script<number>;
   /** Frees the tables that `unmap` emptied, after `flush`. */
   reclaim(unmapped: Unmapped): void;
+  /**
+   * Whether the table keeps track of what devices write from now on, also through what is nested in it: 0, -EOPNOTSUPP,
+   * -EIO. Turning it on forgets what was written before.
+   */
+  setDirtyTracking(on: boolean): Script<number>;
+  /**
+   * The pages of a range that devices have written to since tracking began, or since they were last read without `keep`.
+   * A superpage counts whole, also where it reaches beyond the range. Then hardware has been made to forget that it need
+   * not tell again; with `keep` nothing changes. -EINVAL while nothing is tracked; -EIO: nobody knows, take all as written.
+   */
+  readDirty(first: PageNumber, pages: number, options?: { readonly keep?: boolean }): Script<PageRun[] | number>;
 }

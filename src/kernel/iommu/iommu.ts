@@ -8,13 +8,7 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from './driver.ts';
-import type { Unmapped } from './page-table.ts';
-
-/** Consecutive pages. */
-export interface PageRun {
-  readonly first: PageNumber;
-  readonly pages: number;
-}
+import type { PageRun, Unmapped } from './page-table.ts';
 
 /** Pages that are mapped one to one. */
 export interface DirectRun extends PageRun {

@@ -34,6 +34,18 @@ const PURPOSE = 'I/O page table';
 
 type Leaf = Extract<DecodedEntry, { kind: 'leaf' }>;
 
+/** Consecutive pages. */
+export interface PageRun {
+  readonly first: PageNumber;
+  readonly pages: number;
+}
+
+interface DirtySearch extends PageRun {
+  readonly keep: boolean;
+  /** What was found so far. */
+  readonly runs: { first: PageNumber; pages: number }[];
+}
+
 /** Part of a mapping that is still to be entered. */
 interface Run {
   readonly first: PageNumber;
@@ -45,7 +57,7 @@ export class PageTable {
   readonly format: PageTableFormat;
   /** Frame of the top table. */
   readonly root: PageNumber;
-  /** Entries and tables written by the last `map`: what it cost; and how many pages it has mapped. */
+  /** Entries and tables written by the last `map` or `takeDirty`: what it cost; and how many pages it has mapped. */
   entries = 0;
   tables = 0;
   pages = 0;
@@ -81,6 +93,17 @@ export class PageTable {
     const unmapped: Unmapped = { first, pages, mappings: [], tables: [], entries: 0 };
     this.#clear(this.root, this.format.levels, first, first + pages, unmapped);
     return unmapped;
+  }
+
+  /**
+   * The pages of a range that hardware has written to. A superpage counts whole, also where it reaches beyond the range.
+   * Unless `keep`, the flags are cleared, as by atomic operations of the CPU: no time passes between a look and its write.
+   */
+  takeDirty(first: PageNumber, pages: number, keep: boolean): PageRun[] {
+    this.entries = 0;
+    const runs: { first: PageNumber; pages: number }[] = [];
+    this.#takeDirty(this.root, this.format.levels, { first, pages, keep, runs });
+    return runs;
   }
 
   /** Frees tables that are no longer linked. */
@@ -145,6 +168,25 @@ export class PageTable {
         unmapped.tables.push(entry.address / PAGE_SIZE);
       }
       page = next;
+    }
+  }
+
+  #takeDirty(table: PageNumber, level: number, { first, pages, keep, runs }: DirtySearch): void {
+    const span = this.#span(level);
+    for (let page = Math.floor(first / span) * span; page < first + pages; page += span) {
+      const at = this.#entryAddress(table, level, page);
+      const word = this.#memory.read64(at);
+      const entry = this.format.decode(level, word);
+      if (entry.kind === 'table') {
+        const start = Math.max(first, page);
+        const part = { first: start, pages: Math.min(first + pages, page + span) - start, keep, runs };
+        this.#takeDirty(entry.address / PAGE_SIZE, level - 1, part);
+      }
+      if (entry.kind !== 'leaf' || (word & this.format.dirty) === 0n) continue;
+      const last = runs.at(-1);
+      if (last !== undefined && last.first + last.pages === page) last.pages += span;
+      else runs.push({ first: page, pages: span });
+      if (!keep) this.#write(at, word & ~this.format.dirty);
     }
   }
 

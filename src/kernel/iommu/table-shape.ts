@@ -9,17 +9,21 @@ export interface TableShape {
   readonly geometry: Geometry;
   /** DMA through them can be made to snoop. */
   readonly canSnoop: boolean;
+  /** Hardware can set the flags of pages that are written. */
+  readonly canTrack: boolean;
 }
 
 export function abilitiesOf({
   format,
   geometry,
-  canSnoop,
-}: TableShape): Pick<Abilities, 'pageShifts' | 'geometry' | 'enforcesSnoop'> {
-  return { pageShifts: format.leafLevels.map(format.pageShift), geometry, enforcesSnoop: canSnoop };
+  canSnoop: enforcesSnoop,
+  canTrack: dirtyTracking,
+}: TableShape): Pick<Abilities, 'pageShifts' | 'geometry' | 'enforcesSnoop' | 'dirtyTracking'> {
+  return { pageShifts: format.leafLevels.map(format.pageShift), geometry, enforcesSnoop, dirtyTracking };
 }
 
 /** 0 when there can be a domain of such tables, or -EOPNOTSUPP. */
-export function refusalOf({ canSnoop }: TableShape, { enforceSnoop = false }: DomainOptions): number {
-  return enforceSnoop && !canSnoop ? -EOPNOTSUPP : 0;
+export function refusalOf({ canSnoop, canTrack }: TableShape, options: DomainOptions): number {
+  const { enforceSnoop = false, dirtyTracking = false } = options;
+  return (enforceSnoop && !canSnoop) || (dirtyTracking && !canTrack) ? -EOPNOTSUPP : 0;
 }

@@ -22,11 +22,12 @@ export function shapeOf({ capabilities, scalable }: Unit, options: DomainOptions
   if (stage === 'second') {
     if (!hasSecondStage) return null;
     const format = vtdSecondStage({ levels: depth.levels, superpages });
-    return { stage, format, geometry: { last: lastPage, reserved: RESERVED }, canSnoop };
+    const geometry = { last: lastPage, reserved: RESERVED };
+    return { stage, format, geometry, canSnoop, canTrack: scalable?.secondStageFlags === true };
   }
   if (scalable?.firstStage !== true || (levels === 5 && !scalable.fiveLevels)) return null;
   const geometry = { last: lastFirstStagePage(levels), reserved: RESERVED };
-  return { stage, format: firstStageFormat(levels, scalable), geometry, canSnoop };
+  return { stage, format: firstStageFormat(levels, scalable), geometry, canSnoop, canTrack: false };
 }
 
 export function abilities(unit: Unit): Abilities {

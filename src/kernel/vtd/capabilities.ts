@@ -69,6 +69,8 @@ export interface ScalableCapabilities {
   readonly pageRequests: boolean;
   readonly pageRequestDrain: boolean;
   readonly hostPermissions: boolean;
+  /** Accessed and dirty flags of the second stage, which walks that do not snoop cannot set. */
+  readonly secondStageFlags: boolean;
 }
 
 /** Registers-based invalidation is gone from this major version on. */
@@ -133,5 +135,6 @@ function readScalable(cap: Uint32Array, ecap: Uint32Array): ScalableCapabilities
     pageRequests: ECAP.PRS.isSet(ecap),
     pageRequestDrain: ECAP.PDS.isSet(ecap),
     hostPermissions: ECAP.HPTS.isSet(ecap),
+    secondStageFlags: ECAP.SSADS.isSet(ecap) && ECAP.SMPWCS.isSet(ecap),
   };
 }

@@ -1,6 +1,7 @@
 /** Makes domains as the unit's capabilities and mode allow. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
+import { DirtyTracking } from '../iommu/dirty-tracking.ts';
 import type { DomainOptions, Nesting } from '../iommu/driver.ts';
 import { PageTable } from '../iommu/page-table.ts';
 import { refusalOf, type TableShape } from '../iommu/table-shape.ts';
@@ -32,7 +33,8 @@ export function makeDomain(driver: VtdDriver, options: DomainOptions, allocator:
   }
   const permitted = permissions && new HostPermissions(driver, did, permissions);
   const { enforceSnoop: snoop = shape.canSnoop } = options;
-  const target = targetOf(driver, shape, { did, root: table.root, snoop, permissions: permitted });
+  const tracking = shape.canTrack ? new DirtyTracking(table, shape.geometry) : null;
+  const target = targetOf(driver, shape, { did, root: table.root, snoop, permissions: permitted, tracking });
   return new VtdDomain(driver, did, table, permitted, { target, geometry: shape.geometry });
 }
 
@@ -50,16 +52,18 @@ interface Parts {
   readonly did: number;
   readonly root: PageNumber;
   readonly snoop: boolean;
+  readonly tracking: DirtyTracking | null;
   readonly permissions: HostPermissions | null;
 }
 
 function targetOf(
   { capabilities }: VtdDriver,
   { stage, format }: TableShape,
-  { did, root, snoop, permissions }: Parts,
+  { did, root, snoop, permissions, tracking }: Parts,
 ): FirstStageTarget | SecondStageTarget {
   const common = { did, snoop, permissions };
-  if (stage === 'second')
-    return { ...common, kind: 'second-stage', root, addressWidth: capabilities.depth.addressWidth };
+  if (stage === 'second') {
+    return { ...common, kind: 'second-stage', root, addressWidth: capabilities.depth.addressWidth, tracking };
+  }
   return { ...common, kind: 'first-stage', table: root, levels: format.levels === 5 ? 5 : 4 };
 }

@@ -2,14 +2,15 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { EINVAL } from '../../uapi/index.ts';
+import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
+import type { DirtyTracking } from '../iommu/dirty-tracking.ts';
 import type { Geometry, IommuDomain } from '../iommu/driver.ts';
-import type { PageTable, Unmapped } from '../iommu/page-table.ts';
+import type { PageRun, PageTable, Unmapped } from '../iommu/page-table.ts';
 import { blockAround, type PageBlock } from '../iommu/routed-translation.ts';
 import type { VtdDriver } from './driver.ts';
 import type { HostPermissions } from './host-permissions.ts';
 import type { Invalidation } from './invalidation.ts';
-import type { FirstStageTarget, SecondStageTarget } from './routes.ts';
+import type { FirstStageTarget, SecondStageTarget, Use } from './routes.ts';
 import { VtdTranslation } from './translation.ts';
 
 export interface DomainShape {
@@ -20,6 +21,7 @@ export interface DomainShape {
 /** A domain that is nested in another. */
 export interface Nested {
   readonly did: number;
+  readonly uses: readonly Use[];
   /** What its devices must forget when the table below changes. */
   wholeDeviceTlbs(): Invalidation[];
 }
@@ -97,6 +99,30 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
 
   reclaim({ tables }: Unmapped): void {
     this.table.reclaim(tables);
+  }
+
+  *setDirtyTracking(on: boolean): Script<number> {
+    const tracking = this.#tracking;
+    if (tracking === null) return -EOPNOTSUPP;
+    const uses = () => [...this.uses, ...[...this.nested].flatMap((domain) => domain.uses)];
+    return yield* tracking.turn(on, () => this.driver.routes.retrack(uses()));
+  }
+
+  *readDirty(first: PageNumber, pages: number, { keep = false } = {}): Script<PageRun[] | number> {
+    const tracking = this.#tracking;
+    if (tracking === null) return -EOPNOTSUPP;
+    return yield* tracking.read({ first, pages }, keep, (written) => this.#forgetWritten(written));
+  }
+
+  get #tracking(): DirtyTracking | null {
+    return this.target.kind === 'second-stage' ? this.target.tracking : null;
+  }
+
+  *#forgetWritten({ first, pages }: PageRun): Script<number> {
+    yield* this.driver.writeEntries(this.table.entries);
+    const block = blockAround(first, pages);
+    const devices = [...this.deviceTlbs(block), ...this.#nestedDeviceTlbs()];
+    return yield* this.driver.invalidate([...this.#secondStage(block, true), ...devices]);
   }
 
   protected release(): void {

@@ -20,6 +20,11 @@ export function isPresent(memory: CpuMemory, at: number): boolean {
   return (memory.read64(at) & PRESENT) !== 0n;
 }
 
+/** Changes flags beside P while hardware may be reading the entry. */
+export function rewriteFirst(memory: CpuMemory, at: number, words: Uint32Array): void {
+  memory.write64(at, joinHalves(words[1]!, words[0]!));
+}
+
 /** Takes P away and nothing else. */
 export function blockEntry(memory: CpuMemory, at: number): void {
   memory.write64(at, memory.read64(at) & ~PRESENT);

@@ -49,6 +49,12 @@ export class LegacyRoutes implements Routes {
     return false;
   }
 
+  /** Context entries have no such flag, so nothing is ever tracked. */
+  // biome-ignore lint/correctness/useYield: other modes have to wait here
+  *retrack(): Script<number> {
+    return -EOPNOTSUPP;
+  }
+
   *open(device: PciDevice, _pasid: number, target: Target): Script<number> {
     if (target.kind !== 'second-stage') return -EOPNOTSUPP;
     const driver = this.#driver;

@@ -33,6 +33,6 @@ function firstStage({ table, levels, snoop }: FirstStage): Values<typeof PASID_E
   return { FSPTPTR: table, FSPM, PGSNP: snoop ? 1 : 0 };
 }
 
-function secondStage({ root, addressWidth }: SecondStage): Values<typeof PASID_ENTRY> {
-  return { SSPTPTR: root, AW: addressWidth };
+function secondStage({ root, addressWidth, tracking }: SecondStage): Values<typeof PASID_ENTRY> {
+  return { SSPTPTR: root, AW: addressWidth, SSADE: tracking?.isOn === true ? 1 : 0 };
 }

@@ -3,7 +3,7 @@ import { encode, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index
 import { PASID_DIRECTORY_ENTRY, PASID_ENTRY } from '../../../hardware/vtd/spec/index.ts';
 import type { CpuMemory } from '../bus.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import { blockEntry, eraseEntry, isPresent, writeEntry } from './entry-writes.ts';
+import { blockEntry, eraseEntry, isPresent, rewriteFirst, writeEntry } from './entry-writes.ts';
 
 const PURPOSE = 'PASID tables';
 const TABLE_ENTRIES = 64;
@@ -65,6 +65,13 @@ export class PasidTables {
   set(pasid: number, entry: Uint32Array): void {
     this.#used.add(pasid);
     writeEntry(this.#memory, this.#address(pasid), entry);
+  }
+
+  /** Changes flags in the first word of an entry that is present: false when there is none. */
+  change(pasid: number, entry: Uint32Array): boolean {
+    if (!this.#used.has(pasid) || !isPresent(this.#memory, this.#address(pasid))) return false;
+    rewriteFirst(this.#memory, this.#address(pasid), entry);
+    return true;
   }
 
   /** Takes P away and nothing else: hardware may be reading the entry. There may never have been one. */

@@ -1,6 +1,9 @@
 /** What leads from a requester to its domain: context tables in legacy mode, context and PASID tables in scalable mode. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import type { DirtyTracking } from '../iommu/dirty-tracking.ts';
 import type { Router } from '../iommu/routed-translation.ts';
+import type { PciDevice } from '../pci/index.ts';
 
 /** What the tables say about a domain. */
 export type Target = FirstStageTarget | SecondStageTarget | NestedTarget | PassThroughTarget;
@@ -23,6 +26,8 @@ export interface SecondStage extends Stage {
   readonly root: PageNumber;
   /** CONTEXT_ENTRY.AW, PASID_ENTRY.AW */
   readonly addressWidth: number;
+  /** `null` where pages that are written cannot be tracked. */
+  readonly tracking: DirtyTracking | null;
 }
 
 export interface FirstStage extends Stage {
@@ -52,9 +57,21 @@ export interface PassThroughTarget {
   readonly permissions: null;
 }
 
+/** Requests that are routed, and where they go. */
+export interface Use {
+  readonly device: PciDevice;
+  readonly pasid: number;
+  readonly target: Target;
+}
+
 export interface Routes extends Router<Target> {
   /** Frame of the root table. */
   readonly root: PageNumber;
   /** RTADDR.TTM */
   readonly mode: number;
+  /**
+   * Writes the entries of these requests anew, whose second stage is tracked or not any more: 0 when hardware has
+   * forgotten what they said before, and all that was translated; -EIO.
+   */
+  retrack(uses: readonly Use[]): Script<number>;
 }

@@ -19,7 +19,7 @@ import type { VtdDriver } from './driver.ts';
 import type { Invalidation } from './invalidation.ts';
 import { pasidEntry } from './pasid-entry.ts';
 import { PasidTables } from './pasid-tables.ts';
-import type { Routes, Target } from './routes.ts';
+import type { Routes, Target, Use } from './routes.ts';
 import { ScalableContexts } from './scalable-contexts.ts';
 
 /** Domain id that hardware gives to faulting entries that it caches. */
@@ -135,6 +135,24 @@ export class ScalableRoutes implements Routes {
         if (drained < 0) return drained;
       }
       return tables.isEmpty ? yield* this.#leave(device, tables) : 0;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  *retrack(uses: readonly Use[]): Script<number> {
+    yield this.#lock.acquire();
+    try {
+      const invalidations: Invalidation[] = [];
+      for (const { device, pasid, target } of uses) {
+        const index = indexOf(pasid);
+        const entry = pasidEntry(target, this.#driver.capabilities);
+        if (this.#devices.get(device)?.change(index, entry) !== true) continue;
+        yield* this.#driver.writeEntries(1);
+        const changed: Invalidation = { cache: 'pasid', scope: 'pasid', did: target.did, pasid: index };
+        invalidations.push(changed, ...this.forgetting(device, pasid, target));
+      }
+      return yield* this.#driver.invalidate(invalidations);
     } finally {
       this.#lock.release();
     }

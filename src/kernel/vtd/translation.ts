@@ -2,10 +2,15 @@
 import { type PageBlock, RoutedTranslation } from '../iommu/routed-translation.ts';
 import type { VtdDriver } from './driver.ts';
 import type { Invalidation } from './invalidation.ts';
-import type { Target } from './routes.ts';
+import type { Target, Use } from './routes.ts';
 import { indexOf } from './scalable-routes.ts';
 
 export abstract class VtdTranslation extends RoutedTranslation<Target, VtdDriver> {
+  /** What is attached, as the tables say it. */
+  get uses(): Use[] {
+    return [...this.attached].map(({ device, pasid }) => ({ device, pasid, target: this.target }));
+  }
+
   /** PASIDs that requests come with, 0 for those that come without. */
   protected get pasids(): number[] {
     return [...new Set([...this.attached].map(({ pasid }) => indexOf(pasid)))];

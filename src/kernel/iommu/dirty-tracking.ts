@@ -1,0 +1,42 @@
+/** Which pages of a table devices have written to: hardware sets flags in the table, the kernel reads and clears them. */
+import type { Script } from '../../../hardware/sim/index.ts';
+import { EINVAL } from '../../uapi/index.ts';
+import type { Geometry } from './driver.ts';
+import type { PageRun, PageTable } from './page-table.ts';
+
+export class DirtyTracking {
+  readonly #table: PageTable;
+  readonly #geometry: Geometry;
+  #isOn = false;
+
+  constructor(table: PageTable, geometry: Geometry) {
+    this.#table = table;
+    this.#geometry = geometry;
+  }
+
+  /** What the entries of devices that use the table say. */
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  /** `tell` makes hardware know of it, and forget which pages it need not tell of. */
+  *turn(on: boolean, tell: () => Script<number>): Script<number> {
+    if (on) this.#table.takeDirty(0, this.#geometry.last + 1, false);
+    this.#isOn = on;
+    return yield* tell();
+  }
+
+  /** The pages that were written, by runs. `forget` makes hardware forget that it has told of them: 0, -EIO. */
+  *read(
+    { first, pages }: PageRun,
+    keep: boolean,
+    forget: (written: PageRun) => Script<number>,
+  ): Script<PageRun[] | number> {
+    if (!this.#isOn) return -EINVAL;
+    const runs = this.#table.takeDirty(first, pages, keep);
+    const [start, end] = [runs[0], runs.at(-1)];
+    if (keep || start === undefined || end === undefined) return runs;
+    const result = yield* forget({ first: start.first, pages: end.first + end.pages - start.first });
+    return result < 0 ? result : runs;
+  }
+}
