@@ -98,6 +98,6 @@ export default scenario({
 
 /** A process wants memory, and gets what is free. */
 function* hide(victim: Program): Script {
-  const vaddr = yield* victim.mmap(WANTED * 4096);
+  const vaddr = yield* victim.mmap(WANTED * 4096, { populate: true });
   for (let i = 0; i < WANTED; i++) victim.write(vaddr + BigInt(i * 4096), SECRET);
 }

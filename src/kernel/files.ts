@@ -19,7 +19,7 @@ export interface FileOperations {
 export class OpenFile {
   readonly path: string;
   readonly operations: FileOperations;
-  /** The descriptor, and calls that are still under way. */
+  /** Descriptors, of a process and its children, and calls that are still under way. */
   #references = 1;
 
   constructor(path: string, operations: FileOperations) {
@@ -61,6 +61,14 @@ export class FileTable {
     if (fd >= this.#limit) return -EMFILE;
     this.#files.set(fd, file);
     return fd;
+  }
+
+  /** Gives a child the same open files under the same descriptors. */
+  shareWith(child: FileTable): void {
+    for (const [fd, file] of this.#files) {
+      file.hold();
+      child.#files.set(fd, file);
+    }
   }
 
   remove(fd: number): OpenFile | undefined {

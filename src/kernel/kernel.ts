@@ -8,7 +8,6 @@ import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, ENODEV, formatResult } from '../uapi/index.ts';
 import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
-import { AddressSpace } from './address-space.ts';
 import { AmdDriver } from './amd/driver.ts';
 import type { Bus, Firmware } from './bus.ts';
 import { KernelDriver } from './drivers/index.ts';
@@ -20,10 +19,11 @@ import { IoasidFile } from './ioasid/file.ts';
 import type { IommuDriver } from './iommu/driver.ts';
 import { attachDirect, type DirectRun, Iommu } from './iommu/iommu.ts';
 import { KernelLog } from './log.ts';
+import { AddressSpace } from './memory/address-space.ts';
+import { UserPages } from './memory/user-pages.ts';
 import { PageAllocator } from './page-allocator.ts';
 import { blockTranslated, groupsOf, Pci, type PciDevice, united, VirtualFunctions } from './pci/index.ts';
 import { type CallProbe, Process } from './process.ts';
-import { UserPages } from './user-pages.ts';
 import { VfioDevice } from './vfio/device.ts';
 import { VfioFile } from './vfio/file.ts';
 import { VtdDriver } from './vtd/driver.ts';
@@ -181,9 +181,10 @@ export class Kernel {
 
   process(name: string): Process {
     const { lockLimit, fileLimit } = this.#options;
-    const space = new AddressSpace(this.allocator, this.pages, this.#bus.memory, lockLimit);
+    const { memory, cost } = this.#bus;
+    const space = new AddressSpace({ allocator: this.allocator, pages: this.pages, memory, cost }, lockLimit);
     return new Process(name, space, {
-      cost: this.#bus.cost,
+      cost,
       fileLimit,
       open: (path) => this.#nodes.get(path)?.(),
       probe: () => this.calls,

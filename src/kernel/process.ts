@@ -5,9 +5,9 @@
 import { addressOf, hex, PAGE_SIZE, pageOf } from '../../hardware/bits/index.ts';
 import { ns, type Script } from '../../hardware/sim/index.ts';
 import { EBADF, EINVAL, ENOENT, ENOTTY, EPERM } from '../uapi/index.ts';
-import type { AddressSpace, Placement } from './address-space.ts';
 import type { KernelCosts } from './costs.ts';
 import { type FileOperations, FileTable, OpenFile } from './files.ts';
+import type { AddressSpace, Placement } from './memory/address-space.ts';
 
 /** Sees system calls: for traces. */
 export interface CallProbe {
@@ -28,6 +28,8 @@ export interface MapOptions {
   /** False: the program may only read; devices cannot be given write access. */
   readonly writable?: boolean;
   readonly placement?: Placement;
+  /** Frames come at once, as MAP_POPULATE has it, and not at the first touch. */
+  readonly populate?: boolean;
 }
 
 /** One pread or pwrite moves at most this much. */
@@ -97,6 +99,7 @@ export class Process {
    * it is to be tried again; -EIO when nobody takes it, -EPERM without a PASID.
    */
   *enqcmd(fd: number, address: bigint, offset: bigint): Script<number> {
+    yield* this.space.settle();
     const { pasid } = this;
     if (pasid === undefined) return -EPERM;
     return yield* this.#use(fd, (file) =>
@@ -111,7 +114,7 @@ export class Process {
     return this.#call(`mmap(${length} bytes)`, () => this.#mmap(length, options));
   }
 
-  /** Gives up what one mmap returned. */
+  /** Gives up whatever there is in a range of addresses: 0, -EINVAL, -ENOMEM when something would be cut and cannot be. */
   munmap(address: bigint, length: number): Script<number> {
     return this.#call(`munmap(${hex(address)}, ${length} bytes)`, () => this.#munmap(address, length));
   }
@@ -121,6 +124,20 @@ export class Process {
     if (!(nanoseconds >= 0 && nanoseconds <= LONGEST_SLEEP)) return -EINVAL;
     yield ns(nanoseconds);
     return 0;
+  }
+
+  /**
+   * A child with the same open files under the same descriptors and a copy of the memory: -ENOMEM, -EIO. It has no PASID, no
+   * locked memory and none of the parent's pins.
+   */
+  *fork(name: string): Script<Process | number> {
+    let child: Process | undefined;
+    const result = yield* this.#call(`fork(${name})`, () =>
+      this.#fork(name, (made) => {
+        child = made;
+      }),
+    );
+    return child ?? result;
   }
 
   /** Closes every descriptor, then gives up the memory. */
@@ -154,31 +171,42 @@ export class Process {
     return 0;
   }
 
-  *#mmap(length: number, { writable = true, placement = 'heap' }: MapOptions): Script<bigint> {
-    const pages = Math.ceil(length / PAGE_SIZE);
-    const first = this.space.map(pages, writable, placement);
+  *#mmap(length: number, options: MapOptions): Script<bigint> {
+    const { writable = true, placement = 'heap', populate = false } = options;
+    const first = this.space.map(Math.ceil(length / PAGE_SIZE), writable, placement, populate);
     if (first < 0) return BigInt(first);
-    yield ns(pages * this.cost.clearPage + this.cost.allocate);
+    yield ns(this.cost.allocate);
     return addressOf(first);
   }
 
   *#munmap(address: bigint, length: number): Script<number> {
     yield ns(this.cost.allocate);
     if (BigInt.asUintN(12, address) !== 0n) return -EINVAL;
-    return this.space.unmap(pageOf(address), Math.ceil(length / PAGE_SIZE));
+    return yield* this.space.unmap(pageOf(address), Math.ceil(length / PAGE_SIZE));
   }
 
   *#exit(): Script<number> {
     for (const fd of this.files.descriptors) yield* this.#close(fd);
-    this.space.clear();
+    yield* this.space.clear();
     return 0;
   }
 
-  /** What all system calls have in common. */
+  *#fork(name: string, made: (child: Process) => void): Script<number> {
+    const space = yield* this.space.fork();
+    if (typeof space === 'number') return space;
+    const child = new Process(name, space, this.#services);
+    this.files.shareWith(child.files);
+    made(child);
+    return 0;
+  }
+
+  /** What all system calls have in common; the program's own loads and stores cost their time here, before the next call. */
   *#call<R extends number | bigint>(call: string, body: () => Script<R>): Script<R> {
+    yield* this.space.settle();
     this.#services.probe()?.enter(this, call);
     yield ns(this.cost.systemCall);
     const result = yield* body();
+    yield* this.space.settle();
     this.#services.probe()?.leave(this, call, result);
     return result;
   }

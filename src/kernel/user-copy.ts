@@ -1,7 +1,7 @@
 /** How the kernel takes structures from a process and gives them back: the size rules of extensible structures. */
 import { PAGE_SIZE, wordsOf } from '../../hardware/bits/index.ts';
 import { type AnyStruct, E2BIG, EFAULT, EINVAL, type Members, type ObjectOf, type Struct } from '../uapi/index.ts';
-import type { AddressSpace } from './address-space.ts';
+import type { AddressSpace } from './memory/address-space.ts';
 
 /** Size of the `argsz` that every structure begins with. */
 const HEADER_BYTES = 4;

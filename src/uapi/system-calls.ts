@@ -17,11 +17,15 @@ export interface SystemCalls {
   pwrite(fd: number, address: bigint, length: number, offset: bigint): Blocking<number>;
   /** The instruction ENQCMD with 64 bytes at `address`, to `offset` of a device's file: it needs a PASID. */
   enqcmd(fd: number, address: bigint, offset: bigint): Blocking<number>;
+  /** Memory that reads 0. Its frames come at the first touch, or at once with `populate`. */
   mmap(
     length: number,
-    options?: { readonly writable?: boolean; readonly placement?: 'heap' | 'stack' },
+    options?: { readonly writable?: boolean; readonly placement?: 'heap' | 'stack'; readonly populate?: boolean },
   ): Blocking<bigint>;
+  /** Gives up whatever there is in a range: parts of several mmaps, or nothing. */
   munmap(address: bigint, length: number): Blocking<number>;
+  /** A child with a copy of the memory and the same open files, or a negative errno. */
+  fork(name: string): Blocking<SystemCalls | number>;
   nanosleep(nanoseconds: number): Blocking<number>;
   exit(): Blocking<number>;
   /** The program's own loads: `undefined` where it has no memory. */

@@ -106,12 +106,21 @@ export class Program {
   }
 
   /** The address of fresh memory, or -EINVAL, -ENOMEM. */
-  mmap(length: number, options?: { readonly writable?: boolean }): Blocking<bigint> {
+  mmap(length: number, options?: { readonly writable?: boolean; readonly populate?: boolean }): Blocking<bigint> {
     return this.system.mmap(length, options);
   }
 
   munmap(address: bigint, length: number): Blocking<number> {
     return this.system.munmap(address, length);
+  }
+
+  /** A child with a copy of the memory and the same open files, or a negative errno. */
+  *fork(name: string): Blocking<Program | number> {
+    const child = yield* this.system.fork(name);
+    if (typeof child === 'number') return child;
+    const program = new Program(child);
+    program.#scratch.push(...this.#scratch);
+    return program;
   }
 
   sleep(nanoseconds: number): Blocking<number> {
@@ -135,9 +144,10 @@ export class Program {
     if (!this.system.store(address, bytes)) throw this.#segmentationFault('writes', address, bytes.length);
   }
 
-  /** A page for one call's argument, or -ENOMEM. */
+  /** A page for one call's argument, or -ENOMEM: it has its frame from the start, so that writing the argument cannot fail. */
   *#take(): Blocking<bigint> {
-    const address = this.#scratch.pop() ?? (yield* this.system.mmap(PAGE_BYTES, { placement: 'stack' }));
+    const options = { placement: 'stack', populate: true } as const;
+    const address = this.#scratch.pop() ?? (yield* this.system.mmap(PAGE_BYTES, options));
     return address < 0n ? BigInt(-ENOMEM) : address;
   }
 

@@ -143,12 +143,13 @@ describe('a device file', () => {
 });
 
 describe('memory', () => {
-  it('is EINVAL for no length, ENOMEM for more than there is, and EINVAL for giving up what was not given', () => {
+  it('is EINVAL for no length, ENOMEM for more than there is, and EINVAL for giving up what is no range of pages', () => {
     withSetup(function* ({ program, memory }) {
       expect(yield* program.mmap(0)).toBe(BigInt(-EINVAL));
       expect(yield* program.mmap(2 ** 40)).toBe(BigInt(-ENOMEM));
-      expect(yield* program.munmap(memory, PAGE)).toBe(-EINVAL);
+      expect(yield* program.munmap(memory, 0)).toBe(-EINVAL);
       expect(yield* program.munmap(memory + 1n, 16 * PAGE)).toBe(-EINVAL);
+      expect(yield* program.munmap((1n << 47n) - 4096n, 2 * PAGE)).toBe(-EINVAL);
       expect(yield* program.munmap(memory, 16 * PAGE)).toBe(0);
       expect(() => program.read(memory, 1)).toThrow(/segmentation fault/);
     });

@@ -7,11 +7,11 @@
 import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EDEADLK, EEXIST, EINVAL, EIO, ENOSPC } from '../../uapi/index.ts';
-import type { AddressSpace, Pinned } from '../address-space.ts';
 import type { KernelCosts } from '../costs.ts';
 import { type IommuDomain, isPermitted } from '../iommu/driver.ts';
 import type { Iommu } from '../iommu/iommu.ts';
 import type { KernelLog } from '../log.ts';
+import type { AddressSpace, Pinned } from '../memory/address-space.ts';
 import type { BoundDevice } from './context.ts';
 import { type Mapping, Mappings } from './mappings.ts';
 
@@ -100,6 +100,7 @@ export class Ioasid {
     if (!isPermitted(domain.geometry, first, pages)) return -EINVAL;
     const pinned = space.pin(source, pages, write);
     if (typeof pinned === 'number') return pinned;
+    yield* space.settle();
     yield ns(pages * cost.pinPage);
     const result = yield* iommu.map(domain, first, pinned.frames, { read, write });
     if (result === 0) this.mappings.add({ first, pages, pinned });

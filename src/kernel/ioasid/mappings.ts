@@ -1,6 +1,6 @@
 /** What is mapped in one I/O address space: disjoint ranges of pages in ascending order. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
-import type { Pinned } from '../address-space.ts';
+import type { Pinned } from '../memory/address-space.ts';
 
 export interface Mapping {
   readonly first: PageNumber;

@@ -30,7 +30,7 @@ export interface Unmapped {
   entries: number;
 }
 
-const PURPOSE = 'I/O page table';
+const IO_PURPOSE = 'I/O page table';
 
 type Leaf = Extract<DecodedEntry, { kind: 'leaf' }>;
 
@@ -63,21 +63,35 @@ export class PageTable {
   pages = 0;
   readonly #allocator: PageAllocator;
   readonly #memory: CpuMemory;
+  /** What the allocator is told. */
+  readonly #purpose: string;
   /** Number of entries in use, by the table's frame. */
   readonly #used = new Map<PageNumber, number>();
 
-  private constructor(format: PageTableFormat, allocator: PageAllocator, memory: CpuMemory, root: PageNumber) {
+  private constructor(
+    format: PageTableFormat,
+    allocator: PageAllocator,
+    memory: CpuMemory,
+    root: PageNumber,
+    purpose: string,
+  ) {
     this.format = format;
     this.root = root;
     this.#allocator = allocator;
     this.#memory = memory;
+    this.#purpose = purpose;
     this.#used.set(root, 0);
   }
 
   /** An empty table, or -ENOMEM. */
-  static create(format: PageTableFormat, allocator: PageAllocator, memory: CpuMemory): PageTable | number {
-    const root = allocator.allocate(PURPOSE);
-    return root < 0 ? root : new PageTable(format, allocator, memory, root);
+  static create(
+    format: PageTableFormat,
+    allocator: PageAllocator,
+    memory: CpuMemory,
+    purpose = IO_PURPOSE,
+  ): PageTable | number {
+    const root = allocator.allocate(purpose);
+    return root < 0 ? root : new PageTable(format, allocator, memory, root, purpose);
   }
 
   /** 0, or -ENOMEM with a part of the pages mapped. Throws when something is mapped there already: callers know better. */
@@ -104,6 +118,34 @@ export class PageTable {
     const runs: { first: PageNumber; pages: number }[] = [];
     this.#takeDirty(this.root, this.format.levels, { first, pages, keep, runs });
     return runs;
+  }
+
+  /** Addresses of the entries that lead to a page, from the top table to the one that maps it; none when nothing does. */
+  path(page: PageNumber): number[] {
+    const path: number[] = [];
+    for (let table = this.root, level = this.format.levels; this.#used.has(table); level--) {
+      const at = this.#entryAddress(table, level, page);
+      const entry = this.format.decode(level, this.#memory.read64(at));
+      path.push(at);
+      if (entry.kind === 'leaf') return path;
+      if (entry.kind === 'empty') break;
+      table = entry.address / PAGE_SIZE;
+    }
+    return [];
+  }
+
+  /** Sees to it that no entry maps pages on both sides of the start of `page`: 0, or -ENOMEM. Every page stays where it is. */
+  split(page: PageNumber): number {
+    let table = this.root;
+    for (let level = this.format.levels; page % this.#span(level) !== 0 && this.#used.has(table); level--) {
+      const at = this.#entryAddress(table, level, page);
+      const entry = this.#memory.read64(at);
+      const decoded = this.format.decode(level, entry);
+      if (decoded.kind === 'empty') return 0;
+      table = decoded.kind === 'leaf' ? this.#splitLeaf(at, level, entry, decoded) : decoded.address / PAGE_SIZE;
+      if (table < 0) return table;
+    }
+    return 0;
   }
 
   /** Frees tables that are no longer linked. */
@@ -195,12 +237,28 @@ export class PageTable {
     const entry = this.format.decode(level, this.#memory.read64(at));
     if (entry.kind === 'table') return entry.address / PAGE_SIZE;
     this.#expectEmpty(at, level, page);
-    const child = this.#allocator.allocate(PURPOSE);
+    const child = this.#allocator.allocate(this.#purpose);
     if (child < 0) return child;
     this.tables++;
     this.#used.set(child, 0);
     this.#write(at, this.format.table(level, child * PAGE_SIZE));
     this.#count(table, 1);
+    return child;
+  }
+
+  /** Replaces an entry by a table that says the same, and what hardware has noted in the entry: its frame, or -ENOMEM. */
+  #splitLeaf(at: number, level: number, entry: bigint, { address, ...protection }: Leaf): PageNumber {
+    const child = this.#allocator.allocate(this.#purpose);
+    if (child < 0) return child;
+    const noted = entry & ~this.format.leaf(level, address, protection);
+    const bytes = this.#span(level - 1) * PAGE_SIZE;
+    const entries = this.#span(level) / this.#span(level - 1);
+    for (let i = 0; i < entries; i++) {
+      const leaf = this.format.leaf(level - 1, address + i * bytes, protection);
+      this.#memory.write64(child * PAGE_SIZE + i * this.format.entryBytes, leaf | noted);
+    }
+    this.#used.set(child, entries);
+    this.#memory.write64(at, this.format.table(level, child * PAGE_SIZE));
     return child;
   }
 
