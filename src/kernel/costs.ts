@@ -10,6 +10,10 @@ export interface KernelCosts {
   readonly clearPage: number;
   /** Pinning or unpinning one page. */
   readonly pinPage: number;
+  /** Looking for free I/O virtual addresses among all that there are, or putting some back there. */
+  readonly iovaSearch: number;
+  /** The same where a cache of freed ones has some, or takes them. */
+  readonly iovaCached: number;
   /** Writing one table entry or descriptor. */
   readonly writeEntry: number;
   /** From the interrupt message to the first instruction of its handler. */
@@ -27,6 +31,8 @@ export const DEFAULT_COSTS: KernelCosts = {
   allocate: 50,
   clearPage: 60,
   pinPage: 40,
+  iovaSearch: 100,
+  iovaCached: 20,
   writeEntry: 5,
   interruptEntry: 500,
   pollFirst: 20,

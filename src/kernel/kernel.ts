@@ -10,14 +10,15 @@ import { EBUSY, EINVAL, ENODEV, formatResult } from '../uapi/index.ts';
 import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
 import { AmdDriver } from './amd/driver.ts';
 import type { Bus, Firmware } from './bus.ts';
+import { DefaultDomains, type DefaultDomainType, type DmaPolicy } from './dma/index.ts';
 import { KernelDriver } from './drivers/index.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
 import type { FileOperations } from './files.ts';
 import { Interrupts } from './interrupts.ts';
 import { IoasidContext } from './ioasid/context.ts';
 import { IoasidFile } from './ioasid/file.ts';
-import type { IommuDriver } from './iommu/driver.ts';
-import { attachDirect, type DirectRun, Iommu } from './iommu/iommu.ts';
+import type { IommuDomain, IommuDriver } from './iommu/driver.ts';
+import { attachDirect, type DirectRun, Iommu, type KeptMemory } from './iommu/iommu.ts';
 import { KernelLog } from './log.ts';
 import { AddressSpace } from './memory/address-space.ts';
 import { UserPages } from './memory/user-pages.ts';
@@ -47,6 +48,10 @@ export interface KernelOptions {
   readonly openBridgesLate: boolean;
   /** A device that a process gives back is reset, so that it forgets what it was told. */
   readonly resetOnRelease: boolean;
+  /** What devices of drivers inside the kernel reach: what is mapped for them, or all memory as it is. */
+  readonly defaultDomain: DefaultDomainType;
+  /** When the addresses and tables of such a device can be used again: when its unmap returns, or after one flush of many. */
+  readonly dmaPolicy: DmaPolicy;
   /** Names for `/dev/vfio/devices/NAME` beside the address, by requester id. */
   readonly deviceNames: Readonly<Record<number, string>>;
 }
@@ -61,6 +66,8 @@ export const DEFAULT_OPTIONS: KernelOptions = {
   remapInterrupts: false,
   openBridgesLate: false,
   resetOnRelease: false,
+  defaultDomain: 'dma',
+  dmaPolicy: 'strict',
   deviceNames: {},
 };
 
@@ -79,6 +86,7 @@ export class Kernel {
   readonly #options: KernelOptions;
   readonly #pci: Pci;
   readonly #virtual: VirtualFunctions;
+  readonly #defaultDomains: DefaultDomains;
   #devices: readonly PciDevice[] = [];
   /** What can be opened, by path. */
   readonly #nodes = new Map<string, () => FileOperations>();
@@ -96,6 +104,10 @@ export class Kernel {
     this.iommu = new Iommu(this.#options);
     this.#pci = new Pci(bus, this.log, firmware.mmio, !this.#options.openBridgesLate);
     this.#virtual = new VirtualFunctions(bus, this.log);
+    const { dmaPolicy: policy, defaultDomain: type } = this.#options;
+    const windows = [{ first: firmware.mmio[0] / PAGE_SIZE, pages: firmware.mmio[1] / PAGE_SIZE }];
+    const { iommu, log } = this;
+    this.#defaultDomains = new DefaultDomains({ engine, iommu, cost: bus.cost, log, policy, type, windows });
   }
 
   /** What IOMMUs reported, decoded; the newest last. */
@@ -175,8 +187,9 @@ export class Kernel {
   driver(name: string): KernelDriver | number {
     const device = this.#deviceNamed(name);
     if (device === undefined) return -ENODEV;
-    const { iommu, interrupts, allocator } = this;
-    return KernelDriver.take(device, { bus: this.#bus, pci: this.#pci, iommu, interrupts, allocator });
+    const { iommu, interrupts, allocator, log } = this;
+    const services = { bus: this.#bus, pci: this.#pci, iommu, interrupts, allocator, log };
+    return KernelDriver.take(device, { ...services, defaultDomains: this.#defaultDomains });
   }
 
   process(name: string): Process {
@@ -194,28 +207,31 @@ export class Kernel {
   *#startUnit(unit: RemappingUnit, index: number): Script {
     const driver = this.#driverOf(unit, index);
     if ((yield* driver.probe()) < 0) return;
-    for (const [device, memory] of unit.reserved) yield* this.#keepReaching(driver, device, memory);
+    const kept = new Map<PciDevice, KeptMemory>();
+    for (const [device, memory] of unit.reserved) {
+      kept.set(device, { memory, domain: yield* this.#keepReaching(driver, device, memory) });
+    }
     if ((yield* driver.enable()) < 0) return;
     const own = new Set(unit.groups.flat());
     const reached = groupsOf(this.#devices, this.#pci.bridges).map((group) =>
       group.filter((device) => own.has(device)),
     );
     for (const devices of united(unit.groups, reached)) {
-      const isFirmware = devices.some((device) => unit.reserved.has(device));
-      this.iommu.addGroup(driver, devices, isFirmware);
+      this.iommu.addGroup(driver, devices, new Map([...kept].filter(([device]) => devices.includes(device))));
     }
   }
 
   /** Firmware goes on using this device with this memory, and it with nothing else. */
-  *#keepReaching(driver: IommuDriver, device: PciDevice, memory: readonly DirectRun[]): Script {
+  *#keepReaching(driver: IommuDriver, device: PciDevice, memory: readonly DirectRun[]): Script<IommuDomain | null> {
     const result = yield* attachDirect(driver, device, memory);
-    if (result === 0) yield* this.#pci.setBusMaster(device, true);
+    if (typeof result !== 'number') yield* this.#pci.setBusMaster(device, true);
     const bytes = memory.reduce((sum, { pages }) => sum + pages * PAGE_SIZE, 0);
     this.log.write(
-      result === 0
+      typeof result !== 'number'
         ? `${driver.name}: ${device.address} keeps ${bytes} bytes of reserved memory and stays with firmware`
         : `${driver.name}: ${device.address} loses its reserved memory: ${formatResult(result)}`,
     );
+    return typeof result === 'number' ? null : result;
   }
 
   #driverOf(unit: RemappingUnit, index: number): IommuDriver {

@@ -153,6 +153,8 @@ export class Machine {
     interruptRemapping,
     openBridges,
     deviceReset,
+    defaultDomain,
+    dmaPolicy,
     costs,
   }: KernelSpec): Kernel {
     const { memory, rootComplex, requesters } = this.#hardware;
@@ -165,6 +167,8 @@ export class Machine {
       remapInterrupts: interruptRemapping === 'on',
       openBridgesLate: openBridges === 'translated',
       resetOnRelease: deviceReset === 'release',
+      defaultDomain,
+      dmaPolicy,
       deviceNames,
     };
     return new Kernel(this.engine, new MachineBus(rootComplex, memory, costs), firmware, options);

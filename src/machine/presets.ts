@@ -75,6 +75,8 @@ const INTEL_LEGACY: With<IntelSpec> = {
     interruptRemapping: 'off',
     openBridges: 'found',
     deviceReset: 'never',
+    defaultDomain: 'dma',
+    dmaPolicy: 'strict',
     costs: DEFAULT_COSTS,
   },
 };

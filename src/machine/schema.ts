@@ -3,6 +3,7 @@
  * that sentence is what somebody reads who got it wrong.
  */
 import { z } from 'zod';
+import { DEFAULT_COSTS } from '../kernel/costs.ts';
 import { DEVICE } from './devices/index.ts';
 import { checkFunction0, checkPlaces } from './fabric/check.ts';
 import { BRIDGES, ROOT_PORTS, SWITCHES } from './fabric/schema.ts';
@@ -85,6 +86,10 @@ export const MACHINE = section({
     openBridges: oneOf(['found', 'translated']).default('found'),
     /** When devices that processes drive are reset: before they are given back, or (leaving them with their commands) never. */
     deviceReset: oneOf(['never', 'release']).default('never'),
+    /** What devices of drivers inside the kernel reach: what is mapped for them, or (where the IOMMU can) all memory as it is. */
+    defaultDomain: oneOf(['dma', 'identity']).default('dma'),
+    /** When unmapped addresses of such a device can be used again: after an invalidation each, or after one for many. */
+    dmaPolicy: oneOf(['strict', 'lazy']).default('strict'),
     /** What the kernel's own work takes, in nanoseconds. */
     costs: section({
       systemCall: between(0, 1_000_000, 'nanoseconds'),
@@ -92,6 +97,8 @@ export const MACHINE = section({
       allocate: between(0, 1_000_000, 'nanoseconds'),
       clearPage: between(0, 1_000_000, 'nanoseconds'),
       pinPage: between(0, 1_000_000, 'nanoseconds'),
+      iovaSearch: between(0, 1_000_000, 'nanoseconds').default(DEFAULT_COSTS.iovaSearch),
+      iovaCached: between(0, 1_000_000, 'nanoseconds').default(DEFAULT_COSTS.iovaCached),
       writeEntry: between(0, 1_000_000, 'nanoseconds'),
       interruptEntry: between(0, 1_000_000, 'nanoseconds'),
       pollFirst: between(0.001, 1_000_000, 'nanoseconds'),

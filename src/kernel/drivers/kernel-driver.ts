@@ -9,11 +9,13 @@ import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EIO, ENODEV, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
+import { type DefaultDomains, DeviceDma } from '../dma/index.ts';
 import type { Interrupts, Message } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
 import type { AttachOptions, DeviceFeatures, DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
 import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
 import type { Unmapped } from '../iommu/page-table.ts';
+import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import { isTranslatedBlocked, type Pci, type PciDevice, resetFunction } from '../pci/index.ts';
 import { enqueueAt, readRange, writeRange } from '../register-range.ts';
@@ -30,6 +32,8 @@ export interface DriverServices {
   readonly iommu: Iommu;
   readonly interrupts: Interrupts;
   readonly allocator: PageAllocator;
+  readonly log: KernelLog;
+  readonly defaultDomains: DefaultDomains;
 }
 
 const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
@@ -42,6 +46,8 @@ interface Attached {
 export class KernelDriver {
   readonly device: PciDevice;
   readonly memory: DriverMemory;
+  /** Lends memory to the device, at addresses that the kernel chooses. */
+  readonly dma: DeviceDma;
   readonly #services: DriverServices;
   readonly #group: IommuGroup;
   readonly #interrupts: DeviceInterrupts;
@@ -58,9 +64,16 @@ export class KernelDriver {
     this.#group = group;
     this.#interrupts = new DeviceInterrupts({ ...services, iommu: group.driver }, device);
     this.#features = new TranslationFeatures(bus, device.rid);
+    this.dma = new DeviceDma(device, {
+      domain: services.defaultDomains.of(group, device),
+      memory: this.memory,
+      cost: bus.cost,
+      log: services.log,
+      domainOptions: () => ({ hostPermissions: this.#hostPermissions }),
+    });
   }
 
-  /** Takes the device for the kernel: -ENODEV when no IOMMU serves it, -EBUSY when a process has it or firmware keeps it. */
+  /** Takes the device for the kernel: -ENODEV when no IOMMU serves it, -EBUSY when a process has it. */
   static take(device: PciDevice, services: DriverServices): KernelDriver | number {
     const group = services.iommu.groupOf(device);
     if (group === undefined) return -ENODEV;
@@ -70,13 +83,15 @@ export class KernelDriver {
 
   /** Stops the device, takes everything away from it, and lets go of it. */
   *release(): Script<number> {
-    yield* this.#services.pci.setBusMaster(this.device, false);
+    if (!this.#isKept) yield* this.#services.pci.setBusMaster(this.device, false);
     yield* this.#features.disable();
     for (const { domain, pasid } of [...this.#attached]) {
       const result = yield* this.detach(domain, pasid);
       // Nobody knows what hardware still reaches: memory and tables stay, and this can be tried again.
       if (result < 0) return result;
     }
+    const left = yield* this.dma.release();
+    if (left < 0) return left;
     // Whoever has the device next trusts it with nothing that this driver has.
     this.#group.driver.prepare(this.device, NO_FEATURES);
     for (const domain of this.#domains) yield* domain.destroy();
@@ -214,6 +229,11 @@ export class KernelDriver {
    */
   reportPageFault(request: PageRequest, pasid?: number): Script<PageResponse | number> {
     return this.#group.driver.attachments.reportPageFault(this.device, request, pasid);
+  }
+
+  /** Firmware goes on using it. */
+  get #isKept(): boolean {
+    return (this.#group.kept.get(this.device)?.domain ?? null) !== null;
   }
 
   #at(bar: number, offset: number): number {

@@ -22,9 +22,9 @@ export class DriverMemory {
     this.#memory = memory;
   }
 
-  /** -ENOMEM when there are no `pages` pages. */
-  allocate(pages: number): DeviceBuffer | number {
-    const frames = this.#allocator.allocateAll(PURPOSE, pages);
+  /** -ENOMEM when there are no `pages` pages; `contiguous`: in a row. */
+  allocate(pages: number, { contiguous = false } = {}): DeviceBuffer | number {
+    const frames = contiguous ? this.#inARow(pages) : this.#allocator.allocateAll(PURPOSE, pages);
     if (typeof frames === 'number') return frames;
     const buffer = { frames: Float64Array.from(frames), length: pages * PAGE_SIZE };
     this.#buffers.add(buffer);
@@ -39,6 +39,17 @@ export class DriverMemory {
 
   freeAll(): void {
     for (const buffer of this.#buffers) this.free(buffer);
+  }
+
+  /** The first of a block of a power of two; the others are given back. */
+  #inARow(pages: number): PageNumber[] | number {
+    let order = 0;
+    while (2 ** order < pages) order++;
+    const first = this.#allocator.allocate(PURPOSE, order);
+    if (first < 0) return first;
+    this.#allocator.split(first);
+    for (let i = pages; i < 2 ** order; i++) this.#allocator.release(first + i);
+    return Array.from({ length: pages }, (_, i) => first + i);
   }
 
   read(buffer: DeviceBuffer, from: number, length: number): Uint8Array {

@@ -9,27 +9,46 @@ import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from './driver.ts';
 import type { PageRun, Unmapped } from './page-table.ts';
+import { WHOLE } from './routed-translation.ts';
 
 /** Pages that are mapped one to one. */
 export interface DirectRun extends PageRun {
   readonly protection: Protection;
 }
 
+/** Memory that firmware goes on using with a device. */
+export interface KeptMemory {
+  readonly memory: readonly DirectRun[];
+  /** Where the device has been since boot, with the memory mapped one to one; `null` when that failed. */
+  readonly domain: IommuDomain | null;
+}
+
+const NOTHING_KEPT: ReadonlyMap<PciDevice, KeptMemory> = new Map();
+
 /** The smallest set of devices that can be isolated from the rest. Its DMA is blocked while nobody has attached it. */
 export class IommuGroup {
   readonly id: number;
   readonly driver: IommuDriver;
   readonly devices: readonly PciDevice[];
-  /** Firmware uses the device together with some memory: the group stays with the kernel. */
-  readonly isFirmware: boolean;
+  readonly kept: ReadonlyMap<PciDevice, KeptMemory>;
   #owner: object | null = null;
   #claims = 0;
 
-  constructor(id: number, driver: IommuDriver, devices: readonly PciDevice[], isFirmware: boolean) {
+  constructor(
+    id: number,
+    driver: IommuDriver,
+    devices: readonly PciDevice[],
+    kept: ReadonlyMap<PciDevice, KeptMemory>,
+  ) {
     this.id = id;
     this.driver = driver;
     this.devices = devices;
-    this.isFirmware = isFirmware;
+    this.kept = kept;
+  }
+
+  /** Firmware uses a device together with some memory: the group stays with the kernel. */
+  get isFirmware(): boolean {
+    return this.kept.size > 0;
   }
 
   /**
@@ -48,7 +67,7 @@ export class IommuGroup {
 
   /** For the kernel's own drivers, which trust each other with all devices of a group: -EBUSY when somebody else has it. */
   claimForKernel(kernel: object): number {
-    if (this.isFirmware || (this.#owner !== null && this.#owner !== kernel)) return -EBUSY;
+    if (this.#owner !== null && this.#owner !== kernel) return -EBUSY;
     this.#owner = kernel;
     this.#claims++;
     return 0;
@@ -81,8 +100,8 @@ export class Iommu {
   }
 
   /** Puts devices that cannot be told apart behind `driver` into one group. */
-  addGroup(driver: IommuDriver, devices: readonly PciDevice[], isFirmware = false): void {
-    const group = new IommuGroup(this.#nextGroup++, driver, devices, isFirmware);
+  addGroup(driver: IommuDriver, devices: readonly PciDevice[], kept = NOTHING_KEPT): void {
+    const group = new IommuGroup(this.#nextGroup++, driver, devices, kept);
     this.groups.push(group);
     for (const device of devices) this.#groupOf.set(device, group);
   }
@@ -125,47 +144,70 @@ export class Iommu {
   /** Makes hardware forget everything that was unmapped for later, in one go: 0 or -EIO. */
   *flush(domain: IommuDomain, waiting: readonly Unmapped[]): Script<number> {
     if (waiting.length === 0) return 0;
-    const all = together(waiting);
-    const result = yield* domain.flush(all);
-    if (result === 0) domain.reclaim(all);
+    return yield* this.#flush(domain, { ...leftBy(waiting), ...rangeAround(waiting) });
+  }
+
+  /** The same by making it forget the whole domain, even if nothing waits. */
+  flushAll(domain: IommuDomain, waiting: readonly Unmapped[]): Script<number> {
+    return this.#flush(domain, { ...leftBy(waiting), first: 0, pages: 2 ** WHOLE });
+  }
+
+  *#flush(domain: IommuDomain, unmapped: Unmapped): Script<number> {
+    const result = yield* domain.flush(unmapped);
+    if (result === 0) domain.reclaim(unmapped);
     return result;
   }
 
   *#remove(domain: IommuDomain, first: PageNumber, pages: number, invalidate: boolean): Script<number> {
     const unmapped = yield* domain.unmap(first, pages);
-    const result = invalidate ? yield* domain.flush(unmapped) : 0;
-    if (result === 0) domain.reclaim(unmapped);
-    return result;
+    if (invalidate) return yield* this.#flush(domain, unmapped);
+    domain.reclaim(unmapped);
+    return 0;
   }
 }
 
 /**
- * Maps memory one to one for a device that has to go on using it and attaches the device, for good: 0, -EINVAL when the
- * memory cannot be mapped there, or what the driver answers. Done before `driver.enable`, it leaves no gap.
+ * Maps memory one to one for a device that has to go on using it and attaches the device, for good: the domain,
+ * -EINVAL when the memory cannot be mapped there, or what the driver answers. Done before `driver.enable`, it leaves no gap.
  */
-export function* attachDirect(driver: IommuDriver, device: PciDevice, memory: readonly DirectRun[]): Script<number> {
+export function* attachDirect(
+  driver: IommuDriver,
+  device: PciDevice,
+  memory: readonly DirectRun[],
+): Script<IommuDomain | number> {
   const domain = yield* driver.allocateDomain();
   if (typeof domain === 'number') return domain;
+  let result = yield* mapDirect(domain, memory);
+  if (result === 0) result = yield* domain.attach(device);
+  // With -EIO nobody knows what hardware still reads.
+  if (result < 0 && result !== -EIO) yield* domain.destroy();
+  return result < 0 ? result : domain;
+}
+
+/** Maps memory one to one: 0, -EINVAL when it cannot be mapped there, or what the driver answers, and a part may be mapped. */
+export function* mapDirect(domain: IommuDomain, memory: readonly DirectRun[]): Script<number> {
   let result = 0;
   for (const { first, pages, protection } of memory) {
     if (result === 0) result = isPermitted(domain.geometry, first, pages) ? 0 : -EINVAL;
     if (result === 0) result = yield* domain.map(first, first, pages, protection);
     if (result === 0) result = yield* domain.mapped(first, pages);
   }
-  if (result === 0) result = yield* domain.attach(device);
-  // With -EIO nobody knows what hardware still reads.
-  if (result < 0 && result !== -EIO) yield* domain.destroy();
   return result;
 }
 
-/** The smallest range around all of them, and what they leave behind. */
-function together(waiting: readonly Unmapped[]): Unmapped {
-  const first = Math.min(...waiting.map((one) => one.first));
-  const end = Math.max(...waiting.map((one) => one.first + one.pages));
+/** What all of them leave behind. */
+function leftBy(waiting: readonly Unmapped[]): Pick<Unmapped, 'mappings' | 'tables' | 'entries'> {
   const entries = waiting.reduce((sum, one) => sum + one.entries, 0);
   const mappings = waiting.flatMap((one) => one.mappings);
   const tables = waiting.flatMap((one) => one.tables);
-  return { first, pages: end - first, mappings, tables, entries };
+  return { mappings, tables, entries };
+}
+
+/** The smallest range around all of them. */
+function rangeAround(waiting: readonly PageRun[]): PageRun {
+  const first = Math.min(...waiting.map((one) => one.first));
+  const end = Math.max(...waiting.map((one) => one.first + one.pages));
+  return { first, pages: end - first };
 }
 
 /** Number of consecutive frames from index `start` on. */

@@ -1,0 +1,123 @@
+/**
+ * The I/O virtual addresses of a domain that drivers inside the kernel share: who has which, and when they, the tables and
+ * the memory behind them can be used again.
+ *
+ * `strict`: an unmap waits until hardware has forgotten. `lazy`: an unmap only clears entries; hardware forgets many at once
+ * later, and until then a device may reach what was unmapped. When hardware does not answer (-EIO), nothing is ever used
+ * again.
+ */
+import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { Protection } from '../../../hardware/formats/index.ts';
+import { type Engine, ns, type Script } from '../../../hardware/sim/index.ts';
+import { EIO } from '../../uapi/index.ts';
+import type { KernelCosts } from '../costs.ts';
+import type { IommuDomain } from '../iommu/driver.ts';
+import type { Iommu } from '../iommu/iommu.ts';
+import type { PageRun, Unmapped } from '../iommu/page-table.ts';
+import type { KernelLog } from '../log.ts';
+import { FlushQueue } from './flush-queue.ts';
+import { type AllocateOptions, IovaAllocator } from './iova-allocator.ts';
+
+/** When an unmapped address can be used again: when its unmap returns, or after a later flush of many. */
+export type DmaPolicy = 'strict' | 'lazy';
+
+export interface SpaceServices {
+  readonly engine: Engine;
+  readonly iommu: Iommu;
+  readonly cost: KernelCosts;
+  readonly log: KernelLog;
+  readonly policy: DmaPolicy;
+}
+
+export class DmaSpace {
+  readonly domain: IommuDomain;
+  readonly #services: SpaceServices;
+  readonly #addresses: IovaAllocator;
+  /** `null` with the strict policy. */
+  readonly #queue: FlushQueue | null;
+  /** A flush has failed since the last that did not: nobody knows what hardware still reaches. */
+  #unsure = false;
+
+  /** `reserved`: what the domain's own geometry does not know of. */
+  constructor(services: SpaceServices, domain: IommuDomain, reserved: readonly PageRun[]) {
+    const { engine, policy } = services;
+    const { last, reserved: ownReserved } = domain.geometry;
+    const ranges = reserved.map(({ first, pages }) => [first, first + pages - 1] as const);
+    this.domain = domain;
+    this.#services = services;
+    this.#addresses = new IovaAllocator({ last, reserved: [...ownReserved, ...ranges] });
+    this.#queue = policy === 'lazy' ? new FlushQueue(engine, (waiting) => this.#flush(waiting)) : null;
+  }
+
+  /** Pages of addresses that nobody has. */
+  get free(): number {
+    return this.#addresses.free;
+  }
+
+  /** Addresses for this many pages: the first page, or -ENOSPC. */
+  *allocate(pages: number, options: AllocateOptions): Script<PageNumber | number> {
+    const first = this.#addresses.allocate(pages, options);
+    yield ns(this.#price());
+    return first;
+  }
+
+  /** Maps frames at addresses that `allocate` gave: 0, or why not, and the addresses are given back where they can be. */
+  *map(first: PageNumber, frames: Float64Array, protection: Protection): Script<number> {
+    const result = yield* this.#services.iommu.map(this.domain, first, frames, protection);
+    if (result === -EIO) this.#lose(frames.length);
+    else if (result < 0) yield ns(this.#release({ first, pages: frames.length }));
+    return result;
+  }
+
+  /** `released` is called when no device can reach the memory any more: maybe later, and never with -EIO. */
+  *unmap(run: PageRun, released: () => void): Script<number> {
+    const { iommu } = this.#services;
+    if (this.#queue !== null) {
+      const unmapped = yield* iommu.unmapLater(this.domain, run.first, run.pages);
+      yield* this.#queue.add({ unmapped, released });
+      return 0;
+    }
+    const result = yield* iommu.unmap(this.domain, run.first, run.pages);
+    if (result < 0) this.#lose(run.pages);
+    if (result < 0) return result;
+    yield ns(this.#release(run));
+    released();
+    return 0;
+  }
+
+  /** Unmaps all of these and waits until hardware has forgotten everything that was ever unmapped: 0 or -EIO. */
+  *withdraw(runs: readonly PageRun[]): Script<number> {
+    const drained = this.#queue === null ? 0 : yield* this.#queue.close();
+    const waiting: Unmapped[] = [];
+    for (const { first, pages } of runs)
+      waiting.push(yield* this.#services.iommu.unmapLater(this.domain, first, pages));
+    if (drained === 0 && waiting.length === 0 && !this.#unsure) return 0;
+    return yield* this.#flush(waiting);
+  }
+
+  /** Makes hardware forget the whole domain, and gives back the addresses of what was unmapped. */
+  *#flush(waiting: readonly Unmapped[]): Script<number> {
+    const result = yield* this.#services.iommu.flushAll(this.domain, waiting);
+    if (result < 0) for (const { pages } of waiting) this.#lose(pages);
+    if (result < 0) return result;
+    this.#unsure = false;
+    yield ns(waiting.reduce((sum, run) => sum + this.#release(run), 0));
+    return 0;
+  }
+
+  /** Gives addresses back; what that costs. */
+  #release({ first, pages }: PageRun): number {
+    this.#addresses.release(first, pages);
+    return this.#price();
+  }
+
+  #lose(pages: number): void {
+    this.#unsure = true;
+    this.#services.log.write(`dma: hardware does not forget; ${pages} pages of addresses are never used again`);
+  }
+
+  #price(): number {
+    const { iovaSearch, iovaCached } = this.#services.cost;
+    return this.#addresses.searched ? iovaSearch : iovaCached;
+  }
+}
