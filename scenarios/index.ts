@@ -21,6 +21,7 @@ import subPageExposure from './36-sub-page-exposure.ts';
 import writeFlood from './37-write-flood.ts';
 import deferredDma from './38-deferred-dma.ts';
 import beforeTheKernel from './39-before-the-kernel.ts';
+import strictAndLazy from './41-strict-and-lazy.ts';
 
 export const scenarios = [
   firstDma,
@@ -45,4 +46,5 @@ export const scenarios = [
   writeFlood,
   deferredDma,
   beforeTheKernel,
+  strictAndLazy,
 ];

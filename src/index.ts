@@ -10,6 +10,7 @@ export {
   DmaEngineDriver,
   type DmaOptions,
   type DmaResult,
+  type DmaSegment,
   type Duration,
   InputError,
   type Instant,

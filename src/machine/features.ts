@@ -5,10 +5,17 @@ import { ECAP } from '../../hardware/vtd/spec/index.ts';
 import type { MachineSpec } from './schema.ts';
 
 /**
- * Device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have translated themselves, and of
+ * Requests that no table translates; device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have translated themselves, and of
  * their interrupts.
  */
-export const MACHINE_FEATURES = ['ats', 'pasid', 'page requests', 'host permissions', 'interrupt remapping'] as const;
+export const MACHINE_FEATURES = [
+  'pass-through',
+  'ats',
+  'pasid',
+  'page requests',
+  'host permissions',
+  'interrupt remapping',
+] as const;
 export type MachineFeature = (typeof MACHINE_FEATURES)[number];
 
 /** What of these a machine has. */
@@ -20,7 +27,8 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
   if (iommu.vendor === 'intel') {
     const words = register(ECAP.$.offset!, iommu.ecap);
     const isScalable = ECAP.SMTS.isSet(words) && kernel.iommuMode === 'auto';
-    // In legacy mode the kernel's driver lets no device keep translations.
+    // In legacy mode the kernel's driver has no pass-through, and lets no device keep translations.
+    has['pass-through'] = isScalable && ECAP.PT.isSet(words);
     has.ats = isScalable && ECAP.DT.isSet(words);
     has.pasid = isScalable && ECAP.PASID.isSet(words);
     has['page requests'] = isScalable && has.ats && ECAP.PRS.isSet(words);
@@ -28,6 +36,7 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
     has['interrupt remapping'] = ECAP.IR.isSet(words) && !ECAP.EIMER.isSet(words);
   } else {
     const words = register(EFR.$.offset!, iommu.efr);
+    has['pass-through'] = true;
     has.ats = HEADER.IotlbSup.isSet(Uint32Array.of(Number(iommu.capHeader)));
     has.pasid = EFR.GTSup.isSet(words) && kernel.iommuMode === 'auto';
     has['page requests'] = has.ats && EFR.PPRSup.isSet(words);

@@ -15,6 +15,7 @@ export {
   us,
   waitFor,
 } from '../../hardware/sim/index.ts';
+export type { CoherentMemory, DmaDirection, DmaPiece, DmaSegment } from '../kernel/dma/index.ts';
 export { type DeviceBuffer, type DeviceRights, KernelDriver } from '../kernel/drivers/index.ts';
 export type { PageRequestGroup } from '../kernel/iommu/attachments.ts';
 export type { DomainOptions, IommuDomain } from '../kernel/iommu/driver.ts';

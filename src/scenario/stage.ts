@@ -22,7 +22,7 @@ import {
   type Task,
   waitFor,
 } from '../machine/index.ts';
-import type { Recorder } from '../recorder/index.ts';
+import { type Recorder, Statistics } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
 import { isSame, show } from './compare.ts';
 
@@ -56,6 +56,7 @@ export class Stage {
   readonly random: Random;
   readonly expectations: Expectation[] = [];
   readonly #recorder: Recorder;
+  readonly #statistics: Statistics;
   #steps = 0;
   /** Faults that an earlier kernel had read: a reboot starts a new list. */
   #faultsSeen = 0;
@@ -64,6 +65,7 @@ export class Stage {
     this.machine = machine;
     this.random = new Random(machine.spec.seed);
     this.#recorder = recorder;
+    this.#statistics = new Statistics(recorder);
   }
 
   get now(): Instant {
@@ -167,6 +169,11 @@ export class Stage {
   iotlb(): { hits: number; misses: number } {
     const { hits, misses } = this.machine.snapshot()[IOMMU_NAME] as { hits: number; misses: number };
     return { hits, misses };
+  }
+
+  /** How many invalidations the IOMMU has done so far. */
+  get invalidations(): number {
+    return this.#statistics.counts.invalidations;
   }
 
   /** Waits for what was started beside the story. */

@@ -105,6 +105,20 @@ describe.each(ALL)('On %s', (name, platform) => {
   });
 });
 
+/** On other units hardware need not forget anything before a device can be let in. */
+const ASKED = ['VT-d in caching mode', 'AMD-Vi with host tables', 'AMD-Vi with all it has'] as const;
+
+describe.each(ASKED)('A device on %s', (name) => {
+  it('that hardware does not let in is not used, and its driver cannot go.', () => {
+    const { bench, driver } = driving(PLATFORMS[name]!);
+    const buffer = marked(driver, 1, 0);
+    bench.tap = () => false;
+    for (let i = 0; i < 2; i++) expect(bench.run(driver.dma.map(buffer, 'both'))).toBe(-EIO);
+    expect(bench.run(driver.release())).toBe(-EIO);
+    expect(bench.kernel.allocator.inUse['driver memory']).toBe(1);
+  });
+});
+
 /** Where CAP and ECAP of the bench put the IOTLB register, and its start bit: while it stays, nothing is invalidated. */
 const IOTLB_OFFSET = 0xf8;
 const IVT = 1n << 63n;

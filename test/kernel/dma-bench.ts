@@ -1,7 +1,7 @@
 /** Machines of both vendors with a driver inside the kernel that lends memory to its device. */
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
-import type { KernelOptions } from '../../src/kernel/index.ts';
+import type { Kernel, KernelOptions } from '../../src/kernel/index.ts';
 import { type DeviceBuffer, DmaEngineDriver, type KernelDriver, registersOf } from '../../src/machine/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
 import { Bench } from './bench.ts';
@@ -62,10 +62,16 @@ export function driving(
   return { bench, ...take(bench, 'dev0'), invalidations };
 }
 
-export function take(bench: MachineBench, name: string): { driver: KernelDriver; dma: DmaEngineDriver } {
-  const driver = bench.kernel.driver(name);
+export function take(bench: MachineBench, name: string): Pick<Driving, 'driver' | 'dma'> {
+  const both = taken(bench.kernel, name);
+  bench.run(both.driver.setBusMaster(true));
+  return both;
+}
+
+/** A driver of a device that nobody has. */
+export function taken(kernel: Kernel, name: string): Pick<Driving, 'driver' | 'dma'> {
+  const driver = kernel.driver(name);
   if (typeof driver === 'number') throw new Error(`no driver for ${name}: ${driver}`);
-  bench.run(driver.setBusMaster(true));
   return { driver, dma: new DmaEngineDriver(registersOf(driver, 0)) };
 }
 

@@ -22,6 +22,12 @@ export interface DefaultDomainServices extends SpaceServices {
   readonly windows: readonly PageRun[];
 }
 
+interface Users {
+  /** For whom the requests were let in. */
+  readonly attached: PciDevice;
+  readonly devices: Set<PciDevice>;
+}
+
 export class DefaultDomain {
   readonly #services: DefaultDomainServices;
   readonly #group: IommuGroup;
@@ -29,8 +35,8 @@ export class DefaultDomain {
   readonly #kept: PciDevice | null;
   #translation: Translation | null = null;
   #space: DmaSpace | null = null;
-  /** Devices by requester id: bridges make several look like one. */
-  readonly #users = new Map<number, Set<PciDevice>>();
+  /** Who uses a requester id: bridges make several devices look like one. */
+  readonly #users = new Map<number, Users>();
   readonly #turn: Semaphore;
 
   constructor(services: DefaultDomainServices, group: IommuGroup, kept: PciDevice | null) {
@@ -71,17 +77,23 @@ export class DefaultDomain {
     const users = this.#users.get(device.requester);
     let result = this.#translation === null ? yield* this.#make(device, options) : 0;
     if (result === 0 && users === undefined) result = yield* this.#translation!.attach(device);
-    if (result === 0 || result === -EIO) this.#users.set(device.requester, (users ?? new Set()).add(device));
-    else yield* this.#destroyUnused();
+    if (result < 0 && result !== -EIO) yield* this.#destroyUnused();
+    else if (users !== undefined) users.devices.add(device);
+    else if (this.#translation !== null) {
+      this.#users.set(device.requester, { attached: device, devices: new Set([device]) });
+    }
     return result;
   }
 
   *#leave(device: PciDevice): Script<number> {
-    const users = this.#users.get(device.requester)!;
-    const result = users.size > 1 ? 0 : yield* this.#translation!.detach(device);
+    const users = this.#users.get(device.requester);
+    // There never was a domain to let it into.
+    if (users === undefined) return 0;
+    const { attached, devices } = users;
+    const result = devices.size > 1 ? 0 : yield* this.#translation!.detach(attached);
     if (result < 0) return result;
-    users.delete(device);
-    if (users.size === 0) this.#users.delete(device.requester);
+    devices.delete(device);
+    if (devices.size === 0) this.#users.delete(device.requester);
     yield* this.#destroyUnused();
     return 0;
   }
