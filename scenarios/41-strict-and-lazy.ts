@@ -79,7 +79,7 @@ function* act(s: Stage): Script<Act> {
   yield* driver.setBusMaster(true);
   const dma0 = s.dmaEngineOf(driver);
   const pages = s.buffer(driver, FRAMES);
-  s.check('They have it.', typeof (yield* driver.dma.allocateCoherent(PAGE)) !== 'number');
+  s.check('They have it.', typeof (yield* driver.dma.allocCoherent(PAGE)) !== 'number');
 
   s.step(`It sends ${FRAMES} frames, one after the other: it maps one, dma0 reads it, the driver unmaps it.`);
   const count = s.invalidations;

@@ -73,7 +73,7 @@ describe.each(ALL)('Addresses on %s', (_, platform) => {
         expect(yield* fill(driver.dma, driven)).toEqual([3, 2, 1]);
         expect(yield* driver.dma.unmap(0x2000n)).toBe(0);
         expect(yield* fill(driver.dma, driven)).toEqual([2]);
-        expect(yield* driver.dma.allocateCoherent(1)).toBe(-ENOSPC);
+        expect(yield* driver.dma.allocCoherent(1)).toBe(-ENOSPC);
       })(),
     );
   });

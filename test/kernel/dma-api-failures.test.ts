@@ -16,7 +16,7 @@ const TOP = 0xffff_f000n;
 function* everything({ driver }: Driving, buffer: DeviceBuffer): Script<unknown[]> {
   const results: unknown[] = [];
   const wide = yield* driver.dma.map(buffer, 'both');
-  const shared = yield* driver.dma.allocateCoherent(3 * PAGE);
+  const shared = yield* driver.dma.allocCoherent(3 * PAGE);
   const scattered = yield* driver.dma.mapSg([{ buffer, offset: 5 }, { buffer }], 'to device');
   results.push(wide, shared, scattered);
   if (typeof wide !== 'number') results.push(yield* driver.dma.unmap(wide));
@@ -64,7 +64,7 @@ describe.each(ALL)('On %s', (name, platform) => {
     bench.run(
       (function* () {
         const buffer = marked(driver, 1, 0x40);
-        const shared = yield* driver.dma.allocateCoherent(PAGE);
+        const shared = yield* driver.dma.allocCoherent(PAGE);
         if (typeof shared === 'number') throw new Error('no memory');
         const iova = yield* address(driver.dma.map(buffer, 'to device'));
         expect([shared.iova, iova]).toEqual([TOP, TOP - 0x1000n]);
@@ -89,7 +89,7 @@ describe.each(ALL)('On %s', (name, platform) => {
     const { allocator } = bench.kernel;
     bench.run(
       (function* () {
-        const shared = yield* driver.dma.allocateCoherent(4 * PAGE);
+        const shared = yield* driver.dma.allocCoherent(4 * PAGE);
         if (typeof shared === 'number') throw new Error('no memory');
         expect(yield* driver.dma.freeCoherent(shared.iova)).toBe(0);
         const tables = allocator.inUse['I/O page table'];
@@ -130,7 +130,7 @@ describe.each(POLICIES)('A unit that comes to its senses (%o)', (kernel) => {
     const { driver, dma } = take(bench, 'dev0');
     bench.run(
       (function* () {
-        const shared = yield* driver.dma.allocateCoherent(PAGE);
+        const shared = yield* driver.dma.allocCoherent(PAGE);
         if (typeof shared === 'number') throw new Error('no memory');
         yield* dma.read(shared.iova, 1);
         bench.readTap = (offset, value) => (offset === IOTLB_OFFSET ? value | IVT : value);

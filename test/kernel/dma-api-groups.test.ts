@@ -63,4 +63,21 @@ describe.each(FABRICS)('Two drivers of one group on %s', (preset) => {
     for (const driver of drivers) expect(run(driver.release())).toBe(0);
     expect(held()).toEqual(before);
   });
+
+  it('may even drive one device, which is blocked when the last of them has gone.', () => {
+    const { run, take, held } = up(preset);
+    const before = held();
+    const [one, other] = [take('dma0'), take('dma0')];
+    run(
+      (function* () {
+        const first = yield* address(one.driver.dma.map(marked(one.driver, 1, 0x10), 'to device'));
+        const second = yield* address(other.driver.dma.map(marked(other.driver, 1, 0x20), 'to device'));
+        expect(yield* one.driver.release()).toBe(0);
+        yield* other.driver.setBusMaster(true);
+        expect([yield* byteAt(other.dma, first), yield* byteAt(other.dma, second)]).toEqual([null, 0x20]);
+        expect(yield* other.driver.release()).toBe(0);
+      })(),
+    );
+    expect(held()).toEqual(before);
+  });
 });

@@ -41,6 +41,30 @@ describe.each(ALL)('With the strict policy on %s', (unit, platform) => {
   });
 });
 
+/** On the other platform a map needs hardware, too. */
+const QUIET = ALL.filter(([unit]) => perMapOf(unit) === 0);
+
+describe.each(QUIET)('What is mapped while an unmap waits on %s', (_, platform) => {
+  it.each(['strict', 'lazy'] as const)(
+    'beside it is in reach, though hardware knows the old tables (%s).',
+    (dmaPolicy) => {
+      const { bench, driver, dma } = driving(platform, { dmaPolicy });
+      bench.run(
+        (function* () {
+          const buffer = marked(driver, 1, 0x40);
+          const old = yield* address(driver.dma.map(buffer, 'to device'));
+          expect(yield* byteAt(dma, old)).toBe(0x40);
+          bench.tap = () => false;
+          bench.engine.spawn(driver.dma.unmap(old));
+          const fresh = yield* address(driver.dma.map(buffer, 'to device'));
+          expect(fresh).toBe(old - 0x1000n);
+          expect([yield* byteAt(dma, fresh), yield* byteAt(dma, old)]).toEqual([0x40, 0x40]);
+        })(),
+      );
+    },
+  );
+});
+
 describe.each(ALL)('With the lazy policy on %s', (unit, platform) => {
   it('the device reaches memory after its unmap until the flush 10 ms later, and not after it.', () => {
     const { bench, driver, dma } = driving(platform, LAZY);
@@ -118,7 +142,7 @@ describe.each(ALL)('With the lazy policy on %s', (unit, platform) => {
         // More than one table maps: what lies in between becomes empty.
         const wide = marked(driver, 1024, 0);
         const before = { ...allocator.inUse };
-        const shared = yield* driver.dma.allocateCoherent(PAGE);
+        const shared = yield* driver.dma.allocCoherent(PAGE);
         if (typeof shared === 'number') throw new Error('no memory');
         const iova = yield* address(driver.dma.map(wide, 'to device'));
         const mapped = { ...allocator.inUse };
@@ -166,7 +190,7 @@ describe.each(ALL)('With the lazy policy on %s', (unit, platform) => {
     bench.run(
       (function* () {
         const [iova] = yield* mapAndUnmap(driven, 3);
-        yield* driver.dma.allocateCoherent(PAGE);
+        yield* driver.dma.allocCoherent(PAGE);
         expect(yield* driver.release()).toBe(0);
         expect(held(bench)).toEqual(before);
         const next = bench.kernel.driver('dev0');

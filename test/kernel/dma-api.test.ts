@@ -99,7 +99,7 @@ describe.each(ALL)('The DMA API on %s', (_, platform) => {
     const before = bench.kernel.allocator.inUse['driver memory'];
     bench.run(
       (function* () {
-        const shared = yield* driver.dma.allocateCoherent(PAGE + 1);
+        const shared = yield* driver.dma.allocCoherent(PAGE + 1);
         if (typeof shared === 'number') throw new Error(`no memory: ${shared}`);
         expect(driver.memory.read(shared.buffer, 0, 2 * PAGE).every((byte) => byte === 0)).toBe(true);
         yield* dma.write(shared.iova + BigInt(PAGE), Uint8Array.of(3));
@@ -126,7 +126,7 @@ describe.each(ALL)('The DMA API on %s', (_, platform) => {
     expect(bench.run(driver.dma.map(buffer, 'both', { offset, length }))).toBe(-EINVAL);
     expect(bench.run(driver.dma.mapSg([{ buffer }, { buffer, offset, length }], 'both'))).toBe(-EINVAL);
     expect(bench.run(driver.dma.mapSg([], 'both'))).toBe(-EINVAL);
-    for (const bytes of [0, -1, 0.5]) expect(bench.run(driver.dma.allocateCoherent(bytes))).toBe(-EINVAL);
+    for (const bytes of [0, -1, 0.5]) expect(bench.run(driver.dma.allocCoherent(bytes))).toBe(-EINVAL);
   });
 
   it('leaves nothing when the driver goes, whatever is still lent.', () => {
@@ -136,7 +136,7 @@ describe.each(ALL)('The DMA API on %s', (_, platform) => {
     bench.run(
       (function* () {
         const iova = yield* address(driver.dma.map(marked(driver, 3, 0x40), 'both'));
-        yield* driver.dma.allocateCoherent(PAGE);
+        yield* driver.dma.allocCoherent(PAGE);
         expect(driver.dma.domainType).toBe('dma');
         expect(yield* byteAt(dma, iova)).toBe(0x40);
         expect(yield* driver.release()).toBe(0);
@@ -217,7 +217,7 @@ describe.each(PASSING)('Without translation on %s', (name) => {
           { iova: BigInt(frames[2]! * PAGE), length: PAGE },
           { iova: BigInt(frames[0]! * PAGE), length: PAGE },
         ]);
-        const shared = yield* driver.dma.allocateCoherent(3 * PAGE);
+        const shared = yield* driver.dma.allocCoherent(3 * PAGE);
         if (typeof shared === 'number') throw new Error(`no memory: ${shared}`);
         driver.memory.write(shared.buffer, 2 * PAGE, Uint8Array.of(8));
         expect(yield* byteAt(dma, shared.iova + BigInt(2 * PAGE))).toBe(8);

@@ -87,6 +87,22 @@ describe('the page-table mapper', () => {
     expect(allocator.free).toBe(free + 3);
   });
 
+  it('leaves tables of neighbours where they are when it is told to, even without entries', () => {
+    const { table, lookup } = make(4, [2]);
+    const tableOf = (): number => table.map(8, 2, 1, RW) + table.tables;
+    table.map(7, 1, 1, RW);
+    expect(table.unmap(7, 1, 'covered').tables).toEqual([]);
+    expect(tableOf(), 'the old tables do').toBe(0);
+    // All that a table of 4 KiB pages could map: that one goes, and the table of 2 MiB pages above it stays.
+    expect(table.unmap(0, 512, 'covered').tables).toHaveLength(1);
+    table.map(7, 1, 1, RW);
+    table.unmap(7, 1, 'covered');
+    table.map(0, 512, 512, RW);
+    expect(table.entries, 'small pages in the table that is there').toBe(512);
+    expect(lookup(511)).toBe(1023);
+    expect(table.unmap(0, 512).tables).toHaveLength(3);
+  });
+
   it('stops with -ENOMEM and can take back what it has mapped', () => {
     const { table, allocator } = make(4, [], 8);
     expect(table.map(0, 100, 512 * 20, RW)).toBe(-ENOMEM);
@@ -111,6 +127,7 @@ describe('the page-table mapper', () => {
       ),
       pages: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(512, 1024, 700)),
       remove: fc.boolean(),
+      unlinking: fc.constantFrom('emptied' as const, 'covered' as const),
     });
     const shape = fc.record({
       levels: fc.constantFrom(3 as const, 4 as const, 5 as const),
@@ -121,11 +138,11 @@ describe('the page-table mapper', () => {
         const { table, lookup, allocator } = make(levels, superpages);
         const twin = new Map<number, number>();
         const mapped: { first: number; pages: number }[] = [];
-        for (const { first, frame, pages, remove } of steps) {
+        for (const { first, frame, pages, remove, unlinking } of steps) {
           if (remove) {
             const [gone] = mapped.splice(first % Math.max(1, mapped.length), 1);
             if (gone === undefined) continue;
-            table.reclaim(table.unmap(gone.first, gone.pages).tables);
+            table.reclaim(table.unmap(gone.first, gone.pages, unlinking).tables);
             for (let i = 0; i < gone.pages; i++) twin.delete(gone.first + i);
             continue;
           }

@@ -4,7 +4,7 @@ import type { Protection } from '../../../hardware/formats/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Geometry, IommuDomain } from '../iommu/driver.ts';
-import type { PageRun, PageTable, Unmapped } from '../iommu/page-table.ts';
+import type { PageRun, PageTable, Unlinking, Unmapped } from '../iommu/page-table.ts';
 import { blockAround } from '../iommu/routed-translation.ts';
 import type { Command } from './commands.ts';
 import type { AmdDriver } from './driver.ts';
@@ -58,8 +58,8 @@ export class AmdDomain extends AmdTranslation implements IommuDomain {
     return yield* this.driver.run(this.#forgetting(first, pages, true));
   }
 
-  *unmap(first: PageNumber, pages: number): Script<Unmapped> {
-    const unmapped = this.table.unmap(first, pages);
+  *unmap(first: PageNumber, pages: number, unlinking?: Unlinking): Script<Unmapped> {
+    const unmapped = this.table.unmap(first, pages, unlinking);
     yield* this.driver.writeEntries(unmapped.entries);
     return unmapped;
   }

@@ -22,10 +22,15 @@ export interface DefaultDomainServices extends SpaceServices {
   readonly windows: readonly PageRun[];
 }
 
+/** A driver's part in the default domain of its device. */
+export interface DomainUser {
+  readonly device: PciDevice;
+}
+
 interface Users {
   /** For whom the requests were let in. */
   readonly attached: PciDevice;
-  readonly devices: Set<PciDevice>;
+  readonly all: Set<DomainUser>;
 }
 
 export class DefaultDomain {
@@ -57,43 +62,45 @@ export class DefaultDomain {
     return this.#space;
   }
 
-  /** Lets a device's requests in: 0, or why not; with -EIO they may come in, and `leave` must be called nevertheless. */
-  *enter(device: PciDevice, options: DomainOptions): Script<number> {
+  /** Lets the requests of a user's device in: 0, or why not; with -EIO they may come in, and `leave` must be called nevertheless. */
+  *enter(user: DomainUser, options: DomainOptions): Script<number> {
     yield this.#turn.acquire();
-    const result = this.#kept === null ? yield* this.#enter(device, options) : 0;
+    const result = this.#kept === null ? yield* this.#enter(user, options) : 0;
     this.#turn.release();
     return result;
   }
 
-  /** Blocks a device's requests after all of its memory was unmapped: 0 or -EIO. */
-  *leave(device: PciDevice): Script<number> {
+  /** The user has unmapped all that it had; the last one's device is blocked: 0 or -EIO. */
+  *leave(user: DomainUser): Script<number> {
     yield this.#turn.acquire();
-    const result = this.#kept === null ? yield* this.#leave(device) : 0;
+    const result = this.#kept === null ? yield* this.#leave(user) : 0;
     this.#turn.release();
     return result;
   }
 
-  *#enter(device: PciDevice, options: DomainOptions): Script<number> {
+  *#enter(user: DomainUser, options: DomainOptions): Script<number> {
+    const { device } = user;
     const users = this.#users.get(device.requester);
     let result = this.#translation === null ? yield* this.#make(device, options) : 0;
     if (result === 0 && users === undefined) result = yield* this.#translation!.attach(device);
     if (result < 0 && result !== -EIO) yield* this.#destroyUnused();
-    else if (users !== undefined) users.devices.add(device);
+    else if (users !== undefined) users.all.add(user);
     else if (this.#translation !== null) {
-      this.#users.set(device.requester, { attached: device, devices: new Set([device]) });
+      this.#users.set(device.requester, { attached: device, all: new Set([user]) });
     }
     return result;
   }
 
-  *#leave(device: PciDevice): Script<number> {
-    const users = this.#users.get(device.requester);
+  *#leave(user: DomainUser): Script<number> {
+    const { requester } = user.device;
+    const users = this.#users.get(requester);
     // There never was a domain to let it into.
     if (users === undefined) return 0;
-    const { attached, devices } = users;
-    const result = devices.size > 1 ? 0 : yield* this.#translation!.detach(attached);
+    const { attached, all } = users;
+    const result = all.size > 1 ? 0 : yield* this.#translation!.detach(attached);
     if (result < 0) return result;
-    devices.delete(device);
-    if (devices.size === 0) this.#users.delete(device.requester);
+    all.delete(user);
+    if (all.size === 0) this.#users.delete(requester);
     yield* this.#destroyUnused();
     return 0;
   }

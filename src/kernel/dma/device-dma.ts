@@ -1,7 +1,7 @@
 /**
  * The DMA API of drivers inside the kernel: it lends memory to a device and says where the device finds it.
  *
- * Surface: `setMask`; `map`, `mapSg` and `unmap` for memory that the driver has; `allocateCoherent` and `freeCoherent` for
+ * Surface: `setMask`; `map`, `mapSg` and `unmap` for memory that the driver has; `allocCoherent` and `freeCoherent` for
  * memory that driver and device share for long. An address is a bigint and a failure a negative errno: -EINVAL, -ENOSPC
  * without free addresses, -ENOMEM, -EBUSY when the driver has attached the device elsewhere, -EIO.
  *
@@ -17,7 +17,7 @@ import type { DeviceBuffer, DriverMemory } from '../drivers/memory.ts';
 import type { DomainOptions } from '../iommu/driver.ts';
 import type { KernelLog } from '../log.ts';
 import type { PciDevice } from '../pci/index.ts';
-import type { DefaultDomain } from './default-domain.ts';
+import type { DefaultDomain, DomainUser } from './default-domain.ts';
 import type { DmaSpace } from './dma-space.ts';
 import { type DmaPiece, type DmaSegment, type Lending, lendingOf, segmentsOf } from './segments.ts';
 
@@ -59,8 +59,8 @@ export interface DeviceDmaServices {
   readonly domainOptions: () => DomainOptions;
 }
 
-export class DeviceDma {
-  readonly #device: PciDevice;
+export class DeviceDma implements DomainUser {
+  readonly device: PciDevice;
   readonly #services: DeviceDmaServices;
   /** By the first page of addresses. */
   readonly #lent = new Map<PageNumber, Lent>();
@@ -72,7 +72,7 @@ export class DeviceDma {
   #entered: number | null = null;
 
   constructor(device: PciDevice, services: DeviceDmaServices) {
-    this.#device = device;
+    this.device = device;
     this.#services = services;
   }
 
@@ -113,7 +113,7 @@ export class DeviceDma {
   }
 
   /** Cleared memory that the device reads and writes. */
-  *allocateCoherent(bytes: number): Script<CoherentMemory | number> {
+  *allocCoherent(bytes: number): Script<CoherentMemory | number> {
     if (!(Number.isSafeInteger(bytes) && bytes > 0)) return -EINVAL;
     const entered = yield* this.#enter();
     if (entered < 0) return entered;
@@ -141,14 +141,14 @@ export class DeviceDma {
     const runs = [...this.#lent].map(([first, { pages }]) => ({ first, pages }));
     this.#lent.clear();
     const withdrawn = domain.space === null ? 0 : yield* domain.space.withdraw(runs);
-    const left = withdrawn < 0 ? withdrawn : yield* domain.leave(this.#device);
+    const left = withdrawn < 0 ? withdrawn : yield* domain.leave(this);
     if (left === 0) this.#entered = null;
     return left;
   }
 
   *#enter(): Script<number> {
     if (this.#entered !== null) return this.#entered;
-    const result = yield* this.#services.domain.enter(this.#device, this.#services.domainOptions());
+    const result = yield* this.#services.domain.enter(this, this.#services.domainOptions());
     if (result === 0 || result === -EIO) this.#entered = result;
     return result;
   }
@@ -183,7 +183,7 @@ export class DeviceDma {
       const low = yield* space.allocate(pages, { last: LAST_32BIT_PAGE, emptyCache: false });
       if (low !== -ENOSPC) return low;
       this.#beyond32 = true;
-      this.#services.log.write(`dma: ${this.#device.address} is given addresses of more than 32 bits`);
+      this.#services.log.write(`dma: ${this.device.address} is given addresses of more than 32 bits`);
     }
     return yield* space.allocate(pages, { last: this.#last, emptyCache: true });
   }

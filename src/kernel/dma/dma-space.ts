@@ -77,7 +77,8 @@ export class DmaSpace {
       yield* this.#queue.add({ unmapped, released });
       return 0;
     }
-    const result = yield* iommu.unmap(this.domain, run.first, run.pages);
+    // Others may map neighbours, and use them, before hardware has forgotten.
+    const result = yield* iommu.unmap(this.domain, run.first, run.pages, 'covered');
     if (result < 0) this.#lose(run.pages);
     if (result < 0) return result;
     yield ns(this.#release(run));

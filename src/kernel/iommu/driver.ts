@@ -11,7 +11,7 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import type { Message } from '../interrupts.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { AttachmentHandlers, Attachments } from './attachments.ts';
-import type { PageRun, Unmapped } from './page-table.ts';
+import type { PageRun, Unlinking, Unmapped } from './page-table.ts';
 
 export interface IommuDriver {
   readonly name: string;
@@ -180,7 +180,7 @@ export interface IommuDomain extends Translation {
   /** What new mappings need before devices may use them. Called once after any number of `map`. */
   mapped(first: PageNumber, pages: number): Script<number>;
   /** Clears mappings; hardware may go on using them until `flush`. Holes are skipped, a mapping is never cut. */
-  unmap(first: PageNumber, pages: number): Script<Unmapped>;
+  unmap(first: PageNumber, pages: number, unlinking?: Unlinking): Script<Unmapped>;
   /** Makes hardware forget what `unmap` cleared. */
   flush(unmapped: Unmapped): Script<number>;
   /** Frees the tables that `unmap` emptied, after `flush`. */

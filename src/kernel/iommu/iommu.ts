@@ -8,7 +8,7 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from './driver.ts';
-import type { PageRun, Unmapped } from './page-table.ts';
+import type { PageRun, Unlinking, Unmapped } from './page-table.ts';
 import { WHOLE } from './routed-translation.ts';
 
 /** Pages that are mapped one to one. */
@@ -127,42 +127,41 @@ export class Iommu {
     }
     if (result === 0) result = yield* domain.mapped(first, frames.length);
     if (result === 0) return 0;
-    const undone = yield* this.#remove(domain, first, frames.length, true);
+    const undone = yield* this.#flushed(domain, yield* domain.unmap(first, frames.length));
     return undone < 0 ? undone : result;
   }
 
   /** Removes whole mappings. When it fails devices may still reach the memory, so its owner must keep it. */
-  unmap(domain: IommuDomain, first: PageNumber, pages: number): Script<number> {
-    return this.#remove(domain, first, pages, this.#options.invalidateOnUnmap);
+  *unmap(domain: IommuDomain, first: PageNumber, pages: number, unlinking?: Unlinking): Script<number> {
+    const unmapped = yield* domain.unmap(first, pages, unlinking);
+    if (this.#options.invalidateOnUnmap) return yield* this.#flushed(domain, unmapped);
+    domain.reclaim(unmapped);
+    return 0;
   }
 
-  /** Clears mappings; hardware may go on using them, and reach the memory, until they are part of a `flush`. */
+  /**
+   * Clears mappings; hardware may go on using them, and reach the memory, until they are part of a `flush`. Neighbours may be
+   * mapped in the meantime, but nothing in the range itself.
+   */
   unmapLater(domain: IommuDomain, first: PageNumber, pages: number): Script<Unmapped> {
-    return domain.unmap(first, pages);
+    return domain.unmap(first, pages, 'covered');
   }
 
   /** Makes hardware forget everything that was unmapped for later, in one go: 0 or -EIO. */
   *flush(domain: IommuDomain, waiting: readonly Unmapped[]): Script<number> {
     if (waiting.length === 0) return 0;
-    return yield* this.#flush(domain, { ...leftBy(waiting), ...rangeAround(waiting) });
+    return yield* this.#flushed(domain, { ...leftBy(waiting), ...rangeAround(waiting) });
   }
 
   /** The same by making it forget the whole domain, even if nothing waits. */
   flushAll(domain: IommuDomain, waiting: readonly Unmapped[]): Script<number> {
-    return this.#flush(domain, { ...leftBy(waiting), first: 0, pages: 2 ** WHOLE });
+    return this.#flushed(domain, { ...leftBy(waiting), first: 0, pages: 2 ** WHOLE });
   }
 
-  *#flush(domain: IommuDomain, unmapped: Unmapped): Script<number> {
+  *#flushed(domain: IommuDomain, unmapped: Unmapped): Script<number> {
     const result = yield* domain.flush(unmapped);
     if (result === 0) domain.reclaim(unmapped);
     return result;
-  }
-
-  *#remove(domain: IommuDomain, first: PageNumber, pages: number, invalidate: boolean): Script<number> {
-    const unmapped = yield* domain.unmap(first, pages);
-    if (invalidate) return yield* this.#flush(domain, unmapped);
-    domain.reclaim(unmapped);
-    return 0;
   }
 }
 

@@ -18,6 +18,12 @@ export interface Mapping {
   readonly protection: Protection;
 }
 
+/**
+ * Which tables an unmap unlinks: all that it empties, or of these only those of which it covers all that they could map.
+ * Hardware may look for neighbours in a table that it knows until the flush, even when there is another one by then.
+ */
+export type Unlinking = 'emptied' | 'covered';
+
 /** What an unmap leaves for its flush. */
 export interface Unmapped {
   readonly first: PageNumber;
@@ -51,6 +57,13 @@ interface Run {
   readonly first: PageNumber;
   readonly frame: PageNumber;
   readonly pages: number;
+}
+
+/** Part of a range that is to be cleared. */
+interface Clearing {
+  readonly first: PageNumber;
+  readonly end: PageNumber;
+  readonly unlinking: Unlinking;
 }
 
 export class PageTable {
@@ -103,9 +116,9 @@ export class PageTable {
   }
 
   /** Clears every mapping in a range. Throws when a superpage reaches beyond it. */
-  unmap(first: PageNumber, pages: number): Unmapped {
+  unmap(first: PageNumber, pages: number, unlinking: Unlinking = 'emptied'): Unmapped {
     const unmapped: Unmapped = { first, pages, mappings: [], tables: [], entries: 0 };
-    this.#clear(this.root, this.format.levels, first, first + pages, unmapped);
+    this.#clear(this.root, this.format.levels, { first, end: first + pages, unlinking }, unmapped);
     return unmapped;
   }
 
@@ -170,7 +183,8 @@ export class PageTable {
       const page = first + done;
       const at = this.#entryAddress(table, level, page);
       const left = pages - done;
-      if (this.#fits(level, page, frame + done, left)) {
+      // A table that is there stays, even an empty one: hardware may know it.
+      if (this.#fits(level, page, frame + done, left) && !this.#isTable(at, level)) {
         this.#expectEmpty(at, level, page);
         this.#write(at, this.format.leaf(level, (frame + done) * PAGE_SIZE, protection));
         this.#count(table, 1);
@@ -188,7 +202,7 @@ export class PageTable {
     return 0;
   }
 
-  #clear(table: PageNumber, level: number, first: PageNumber, end: PageNumber, unmapped: Unmapped): void {
+  #clear(table: PageNumber, level: number, { first, end, unlinking }: Clearing, unmapped: Unmapped): void {
     const span = this.#span(level);
     for (let page = first; page < end; ) {
       const next = Math.min(end, (Math.floor(page / span) + 1) * span);
@@ -198,8 +212,10 @@ export class PageTable {
         throw new Error(`page table: unmapping ${hex(page)}-${hex(next)} would cut a page of ${span} × 4 KiB`);
       }
       if (entry.kind === 'leaf') note(unmapped.mappings, page, span, entry);
-      if (entry.kind === 'table') this.#clear(entry.address / PAGE_SIZE, level - 1, page, next, unmapped);
-      const emptied = entry.kind === 'table' && this.#used.get(entry.address / PAGE_SIZE) === 0;
+      if (entry.kind === 'table')
+        this.#clear(entry.address / PAGE_SIZE, level - 1, { first: page, end: next, unlinking }, unmapped);
+      const goes = unlinking === 'emptied' || next - page === span;
+      const emptied = goes && entry.kind === 'table' && this.#used.get(entry.address / PAGE_SIZE) === 0;
       if (entry.kind === 'leaf' || emptied) {
         this.#memory.write64(at, this.format.empty);
         this.#count(table, -1);
@@ -265,6 +281,10 @@ export class PageTable {
   #fits(level: number, page: PageNumber, frame: PageNumber, left: number): boolean {
     const span = this.#span(level);
     return this.format.leafLevels.includes(level) && left >= span && page % span === 0 && frame % span === 0;
+  }
+
+  #isTable(at: number, level: number): boolean {
+    return this.format.decode(level, this.#memory.read64(at)).kind === 'table';
   }
 
   #expectEmpty(at: number, level: number, page: PageNumber): void {

@@ -5,7 +5,7 @@ import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { DirtyTracking } from '../iommu/dirty-tracking.ts';
 import type { Geometry, IommuDomain } from '../iommu/driver.ts';
-import type { PageRun, PageTable, Unmapped } from '../iommu/page-table.ts';
+import type { PageRun, PageTable, Unlinking, Unmapped } from '../iommu/page-table.ts';
 import { blockAround, type PageBlock } from '../iommu/routed-translation.ts';
 import type { VtdDriver } from './driver.ts';
 import type { HostPermissions } from './host-permissions.ts';
@@ -76,8 +76,8 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
     return yield* this.driver.invalidate(this.#secondStage(blockAround(first, pages), false));
   }
 
-  *unmap(first: PageNumber, pages: number): Script<Unmapped> {
-    const unmapped = this.table.unmap(first, pages);
+  *unmap(first: PageNumber, pages: number, unlinking?: Unlinking): Script<Unmapped> {
+    const unmapped = this.table.unmap(first, pages, unlinking);
     yield* this.driver.writeEntries(unmapped.entries);
     return unmapped;
   }
