@@ -2,7 +2,12 @@
 import { hexadecimal, meaning, table } from './markdown.mjs';
 
 /** The file that a list of commands is for. */
-const FILES = { IOASID_COMMANDS: '/dev/ioasid', VFIO_COMMANDS: '/dev/vfio/devices/NAME' };
+const FILES = {
+  IOASID_COMMANDS: '/dev/ioasid',
+  IOMMU_COMMANDS: '/dev/iommu',
+  VFIO_COMMANDS: '/dev/vfio/devices/NAME, bound to /dev/ioasid',
+  VFIO_2_COMMANDS: '/dev/vfio/devices/NAME, bound to /dev/iommu',
+};
 
 const isObject = (value) => typeof value === 'object' && value !== null;
 const isCommandList = ([name, value]) => /_COMMANDS$/.test(name) && Array.isArray(value);

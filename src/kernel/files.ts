@@ -11,7 +11,7 @@ export interface FileOperations {
   /** ENQCMD with 64 bytes of the process to a place in a mapping of the file, under the process's PASID. */
   enqcmd?(process: Process, pasid: number, address: bigint, offset: bigint): Script<number>;
   /** The command behind a request number: for traces. */
-  command?(request: number): Command | undefined;
+  command?(request: number, process: Process, argument: bigint): Command | undefined;
   /** Runs once, when nobody uses the file any more. */
   release(): Script<void>;
 }

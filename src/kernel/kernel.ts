@@ -266,7 +266,12 @@ export class Kernel {
   #makeNodes(): void {
     const { iommu, log } = this;
     const services = { iommu, log, cost: this.#bus.cost, mappingLimit: this.#options.mappingLimit };
-    this.#nodes.set('/dev/ioasid', () => new IoasidFile(new IoasidContext(this.#engine, services)));
+    for (const [path, version] of [
+      ['/dev/ioasid', 1],
+      ['/dev/iommu', 2],
+    ] as const) {
+      this.#nodes.set(path, () => new IoasidFile(new IoasidContext(this.#engine, services), version));
+    }
     for (const device of this.#devices) this.#makeNode(device);
   }
 

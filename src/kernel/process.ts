@@ -223,7 +223,7 @@ export class Process {
 
   /** A call as it is written in a trace, with the structure it passes. */
   #describe(fd: number, request: number, argument: bigint): string {
-    const command = this.files.get(fd)?.operations.command?.(request >>> 0);
+    const command = this.files.get(fd)?.operations.command?.(request >>> 0, this, BigInt.asUintN(64, argument));
     if (command === undefined) return `ioctl(${fd}, ${hex(request >>> 0)})`;
     const { name, argument: struct } = command;
     if (struct === 'none') return `ioctl(${fd}, ${name})`;

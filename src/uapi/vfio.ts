@@ -1,6 +1,9 @@
 /**
- * `/dev/vfio/devices/NAME`: one device. The commands of version 1 of the proposal (section 2.2) and, from Linux's VFIO,
- * how a program learns where a device's regions lie in the file.
+ * `/dev/vfio/devices/NAME`: one device. The commands of both versions of the proposal (section 2.2 of each) and, from Linux's
+ * VFIO, how a program learns where a device's regions lie in the file.
+ *
+ * The two versions give the same numbers to different commands. A file speaks the version of the descriptor that it is bound
+ * to; VFIO_BASE + 22 binds in both, and its descriptor stands at the same place.
  */
 import { command } from './ioctl.ts';
 import { padding, Struct, s32, u32, u64 } from './struct.ts';
@@ -40,6 +43,35 @@ export const VFIO_DETACH = new Struct('vfio_detach_ioasid', REFERENCE, {
   padding,
 });
 
+const REFERENCE_2 = 'RFC v2 2.2';
+const iommu_fd = s32('an open /dev/iommu: the one that the device is bound to');
+
+export const VfioAttachFlag = { VPASID: 1 } as const;
+
+export const VFIO_BIND_2 = new Struct('vfio_bind_iommu_fd', REFERENCE_2, {
+  argsz,
+  flags: noFlags,
+  iommu_fd: s32('an open /dev/iommu'),
+  padding,
+  cookie: u64('what the program calls the device there'),
+});
+
+export const VFIO_ATTACH_2 = new Struct('vfio_attach_ioasid_2', REFERENCE_2, {
+  argsz,
+  flags: u32('what else is valid', VfioAttachFlag),
+  iommu_fd,
+  ioasid: u32('an I/O address space of the fd'),
+  vpasid: u32('with VPASID: the PASID that marks this space'),
+  padding,
+});
+
+export const VFIO_DETACH_2 = new Struct('vfio_detach_ioasid_2', REFERENCE_2, {
+  argsz,
+  flags: noFlags,
+  iommu_fd,
+  ioasid: u32('an I/O address space that the device is attached to'),
+});
+
 export const VFIO_REGION_INFO = new Struct('vfio_region_info', 'Linux vfio.h', {
   argsz,
   flags: u32('out: what the region supports', VfioRegionFlag),
@@ -60,11 +92,23 @@ export const VFIO_UNBIND_IOASID_FD = command('VFIO_UNBIND_IOASID_FD', VFIO_TYPE,
 export const VFIO_ATTACH_IOASID = command('VFIO_ATTACH_IOASID', VFIO_TYPE, VFIO_BASE + 24, VFIO_ATTACH);
 export const VFIO_DETACH_IOASID = command('VFIO_DETACH_IOASID', VFIO_TYPE, VFIO_BASE + 25, VFIO_DETACH);
 
-/** In ascending order of their numbers. */
+export const VFIO_BIND_IOMMU_FD = command('VFIO_BIND_IOMMU_FD', VFIO_TYPE, VFIO_BASE + 22, VFIO_BIND_2);
+export const VFIO_ATTACH_IOASID_2 = command('VFIO_ATTACH_IOASID', VFIO_TYPE, VFIO_BASE + 23, VFIO_ATTACH_2);
+export const VFIO_DETACH_IOASID_2 = command('VFIO_DETACH_IOASID', VFIO_TYPE, VFIO_BASE + 24, VFIO_DETACH_2);
+
+/** Of version 1, in ascending order of their numbers. */
 export const VFIO_COMMANDS = [
   VFIO_DEVICE_GET_REGION_INFO,
   VFIO_BIND_IOASID_FD,
   VFIO_UNBIND_IOASID_FD,
   VFIO_ATTACH_IOASID,
   VFIO_DETACH_IOASID,
+] as const;
+
+/** Of version 2, in ascending order of their numbers. */
+export const VFIO_2_COMMANDS = [
+  VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_BIND_IOMMU_FD,
+  VFIO_ATTACH_IOASID_2,
+  VFIO_DETACH_IOASID_2,
 ] as const;

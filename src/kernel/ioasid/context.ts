@@ -1,20 +1,15 @@
 /**
- * What stands behind one open `/dev/ioasid`: its I/O address spaces and the devices that are bound to it. It lives until the
- * file is closed and the last device is unbound.
+ * What stands behind one open `/dev/ioasid` or `/dev/iommu`: its I/O address spaces and the devices that are bound to it. It
+ * lives until the file is closed and the last device is unbound.
  */
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import { EBUSY, EINVAL } from '../../uapi/index.ts';
+import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
 import type { IommuGroup } from '../iommu/iommu.ts';
 import type { PciDevice } from '../pci/index.ts';
-import { Ioasid, type IoasidServices } from './ioasid.ts';
-
-/** A device that one context controls. */
-export interface BoundDevice {
-  readonly device: PciDevice;
-  readonly group: IommuGroup;
-  /** Where its requests without PASID go. */
-  ioasid: Ioasid | null;
-}
+import { BoundDevice } from './bound-device.ts';
+import { Ioasid, type IoasidShape } from './ioasid.ts';
+import { Routes } from './routes.ts';
+import type { IoasidServices } from './table.ts';
 
 /** Address spaces of one context: as many as there are PASIDs. */
 const MOST_IOASIDS = 2 ** 20;
@@ -23,14 +18,16 @@ export class IoasidContext {
   /** Held by whoever changes anything here: commands of several tasks follow each other. */
   readonly lock: Semaphore;
   readonly devices = new Set<BoundDevice>();
-  readonly #services: IoasidServices;
+  readonly services: IoasidServices;
   readonly #ioasids = new Map<number, Ioasid>();
+  readonly #routes: Routes;
   #references = 1;
   #last = 0;
 
   constructor(engine: Engine, services: IoasidServices) {
     this.lock = new Semaphore(engine, 1, 'ioasid context');
-    this.#services = services;
+    this.services = services;
+    this.#routes = new Routes(this.devices, () => ({}));
   }
 
   /** Runs something while nobody else changes this context. */
@@ -42,10 +39,10 @@ export class IoasidContext {
   }
 
   /** A number that this context has not used yet, or -EBUSY. */
-  allocate(): number {
+  allocate(shape: (name: string) => IoasidShape): number {
     if (this.#ioasids.size >= MOST_IOASIDS) return -EBUSY;
     const id = ++this.#last;
-    this.#ioasids.set(id, new Ioasid(id, this.#services));
+    this.#ioasids.set(id, new Ioasid(id, shape(`ioasid ${id}`)));
     return id;
   }
 
@@ -53,55 +50,110 @@ export class IoasidContext {
     return this.#ioasids.get(id);
   }
 
-  /** -EINVAL for an unknown number, -EBUSY while a device is attached. */
-  free(id: number): number {
+  /** -EINVAL for an unknown number, -EBUSY while a device is attached or another space is nested on it. */
+  *free(id: number): Script<number> {
     const ioasid = this.#ioasids.get(id);
     if (ioasid === undefined) return -EINVAL;
-    if (ioasid.devices.size > 0) return -EBUSY;
+    if (!ioasid.isFree) return -EBUSY;
     this.#ioasids.delete(id);
+    yield* ioasid.destroy();
     return 0;
   }
 
+  /** A device by what the program calls it. */
+  deviceOf(cookie: bigint): BoundDevice | undefined {
+    return [...this.devices].find((bound) => bound.cookie === cookie);
+  }
+
   /** Takes control of a device: its group belongs to this context from now on. */
-  bind(device: PciDevice, group: IommuGroup): BoundDevice | number {
+  bind(device: PciDevice, group: IommuGroup, cookie: bigint): BoundDevice | number {
     const claimed = group.claim(this);
     if (claimed < 0) return claimed;
-    const bound: BoundDevice = { device, group, ioasid: null };
+    const bound = new BoundDevice(device, group, cookie);
     this.devices.add(bound);
     this.#references++;
     return bound;
   }
 
-  /** Detaches the device and lets go of it. */
+  /** Detaches the device from everything and lets go of it. */
   *unbind(bound: BoundDevice): Script<number> {
-    const { ioasid } = bound;
-    const result = ioasid === null ? 0 : yield* this.detach(bound, ioasid.id);
+    let result = 0;
+    for (const [pasid, stack] of bound.slots) {
+      for (const ioasid of [...stack].reverse()) {
+        const detached = yield* this.#detach(bound, ioasid, pasid);
+        if (detached < 0) result = detached;
+      }
+    }
     this.devices.delete(bound);
     bound.group.release();
-    this.put();
+    yield* this.put();
     return result;
   }
 
-  /** -EINVAL: unknown ioasid, or attached to it already; -EBUSY: attached to another one. */
-  *attach(bound: BoundDevice, id: number): Script<number> {
+  /**
+   * Leads a device's requests to a space: those with a PASID or those without. -EINVAL: unknown ioasid, attached to it already,
+   * not attached to what it is nested on, or others of its group go elsewhere; -EBUSY: they go to another space; and what
+   * drivers answer.
+   */
+  *attach(bound: BoundDevice, id: number, pasid: number): Script<number> {
     const ioasid = this.#ioasids.get(id);
-    if (ioasid === undefined || bound.ioasid === ioasid) return -EINVAL;
-    if (bound.ioasid !== null) return -EBUSY;
-    const result = yield* ioasid.attach(bound);
-    if (result === 0) bound.ioasid = ioasid;
+    if (ioasid === undefined || ioasid.isDummy || ioasid.isAttached(bound)) return -EINVAL;
+    const { parent } = ioasid;
+    const stack = bound.slots.get(pasid) ?? [];
+    const top = stack.at(-1);
+    if (top !== undefined && top !== parent) return -EBUSY;
+    if (parent !== null && !parent.isDummy && !parent.isAttached(bound)) return -EINVAL;
+    if (!this.#agrees(bound, pasid, [...stack, ioasid])) return -EINVAL;
+    const entered = yield* ioasid.enter({ bound, pasid });
+    if (entered < 0) return entered;
+    bound.slots.set(pasid, [...stack, ioasid]);
+    const result = yield* this.#routes.update(bound, pasid);
+    if (result === 0) return 0;
+    this.#pop(bound, pasid);
+    // Back to where they went before. After -EIO nobody knows what hardware uses.
+    if (result !== -EIO) yield* this.#routes.update(bound, pasid);
+    yield* ioasid.leave(bound, result !== -EIO);
     return result;
   }
 
+  /** -EINVAL when it is not attached there; -EBUSY while it is attached to a space that is nested on this one. */
   *detach(bound: BoundDevice, id: number): Script<number> {
-    const { ioasid } = bound;
-    if (ioasid === null || ioasid.id !== id) return -EINVAL;
-    bound.ioasid = null;
-    return yield* ioasid.detach(bound);
+    for (const [pasid, stack] of bound.slots) {
+      const ioasid = stack.find((one) => one.id === id);
+      if (ioasid === undefined) continue;
+      const isParent = [...ioasid.children].some((child) => child.isAttached(bound));
+      return isParent ? -EBUSY : yield* this.#detach(bound, ioasid, pasid);
+    }
+    return -EINVAL;
   }
 
-  /** One user less. What an ioasid holds, it holds for attached devices, so nothing is left when the last one goes. */
-  put(): void {
+  /** One user less; with the last one everything goes. */
+  *put(): Script {
     this.#references--;
-    if (this.#references === 0) this.#ioasids.clear();
+    if (this.#references > 0) return;
+    // Those that are nested come after what they are nested on.
+    for (const ioasid of [...this.#ioasids.values()].reverse()) yield* ioasid.destroy();
+    this.#ioasids.clear();
+  }
+
+  *#detach(bound: BoundDevice, ioasid: Ioasid, pasid: number): Script<number> {
+    this.#pop(bound, pasid);
+    const result = yield* this.#routes.update(bound, pasid);
+    yield* ioasid.leave(bound, result === 0);
+    return result;
+  }
+
+  #pop(bound: BoundDevice, pasid: number): void {
+    const stack = bound.slots.get(pasid)!.slice(0, -1);
+    if (stack.length > 0) bound.slots.set(pasid, stack);
+    else bound.slots.delete(pasid);
+  }
+
+  /** The devices of a group cannot be told apart: their requests go to one space, or to it and one that is nested on it. */
+  #agrees(bound: BoundDevice, pasid: number, stack: readonly Ioasid[]): boolean {
+    return [...this.devices]
+      .filter((other) => other !== bound && other.group === bound.group)
+      .map((other) => other.slots.get(pasid) ?? [])
+      .every((other) => other.slice(0, stack.length).every((ioasid, i) => ioasid === stack[i]));
   }
 }

@@ -1,18 +1,26 @@
 /** What is mapped in one I/O address space: disjoint ranges of pages in ascending order. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { Protection } from '../../../hardware/formats/index.ts';
+import type { PageRun } from '../iommu/page-table.ts';
 import type { Pinned } from '../memory/address-space.ts';
 
-export interface Mapping {
-  readonly first: PageNumber;
-  readonly pages: number;
-  readonly pinned: Pinned;
+export interface Mapping extends PageRun {
+  readonly protection: Protection;
+  /** First page of what is mapped: of the process, or of the parent space. */
+  readonly source: PageNumber;
+  /** The frames of a root's mapping; `null` for one of a nested space, which has its parent's. */
+  readonly pinned: Pinned | null;
 }
 
-export class Mappings {
+export class Mappings implements Iterable<Mapping> {
   readonly #list: Mapping[] = [];
 
   get count(): number {
     return this.#list.length;
+  }
+
+  [Symbol.iterator](): Iterator<Mapping> {
+    return this.#list[Symbol.iterator]();
   }
 
   /** The mappings that have a page in common with a range, in ascending order. */
@@ -27,6 +35,16 @@ export class Mappings {
   overlaps(first: PageNumber, pages: number): boolean {
     const next = this.#list[this.#after(first)];
     return next !== undefined && next.first < first + pages;
+  }
+
+  /** True when every page of a range is mapped. */
+  covers(first: PageNumber, pages: number): boolean {
+    let end = first;
+    for (const mapping of this.within(first, pages)) {
+      if (mapping.first > end) return false;
+      end = mapping.first + mapping.pages;
+    }
+    return end >= first + pages;
   }
 
   add(mapping: Mapping): void {

@@ -2,7 +2,10 @@
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EBUSY, EFAULT, EINVAL, ENODEV } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
-import type { BoundDevice, IoasidContext } from '../ioasid/context.ts';
+import type { BoundDevice } from '../ioasid/bound-device.ts';
+import type { IoasidContext } from '../ioasid/context.ts';
+import type { IoasidFile, Version } from '../ioasid/file.ts';
+import { NO_PASID } from '../iommu/attachments.ts';
 import type { Iommu } from '../iommu/iommu.ts';
 import type { KernelLog } from '../log.ts';
 import { type Bar, type Pci, type PciDevice, resetFunction } from '../pci/index.ts';
@@ -30,8 +33,19 @@ const PASID_WORD = 4;
 interface Binding {
   /** The open file that bound the device: the only one that may use it. */
   readonly holder: object;
+  /** What stands behind the descriptor that it is bound to. */
   readonly context: IoasidContext;
+  readonly version: Version;
   readonly bound: BoundDevice;
+}
+
+/** Where requests are to go. */
+export interface Place {
+  readonly ioasid: number;
+  /** Left out: requests without PASID. */
+  readonly pasid?: number;
+  /** Version 2 names the descriptor again. */
+  readonly context?: IoasidContext;
 }
 
 export class VfioDevice {
@@ -46,9 +60,12 @@ export class VfioDevice {
     this.#lock = new Semaphore(services.engine, 1, `vfio ${device.address}`);
   }
 
-  /** -EBUSY: bound already, or the group is somebody else's; -ENODEV: no IOMMU; -EINVAL: the group is not viable. */
-  bind(holder: object, context: IoasidContext): Script<number> {
-    return this.#locked(() => this.#bind(holder, context));
+  /**
+   * -EBUSY: bound already, the group is somebody else's, or the program calls another device so; -ENODEV: no IOMMU; -EINVAL: the
+   * group is not viable.
+   */
+  bind(holder: object, file: IoasidFile, cookie: bigint): Script<number> {
+    return this.#locked(() => this.#bind(holder, file, cookie));
   }
 
   /** Stops the device's DMA, detaches it and lets go of it. -EINVAL when `holder` has not bound it. */
@@ -56,12 +73,21 @@ export class VfioDevice {
     return this.#locked(() => this.#unbind(holder));
   }
 
-  attach(holder: object, ioasid: number): Script<number> {
-    return this.#withBinding(holder, ({ context, bound }) => context.locked(() => context.attach(bound, ioasid)));
+  attach(holder: object, { ioasid, pasid = NO_PASID, context: given }: Place): Script<number> {
+    return this.#withBinding(holder, ({ context, bound }) =>
+      isAnother(given, context) ? atOnce(-EINVAL) : context.locked(() => context.attach(bound, ioasid, pasid)),
+    );
   }
 
-  detach(holder: object, ioasid: number): Script<number> {
-    return this.#withBinding(holder, ({ context, bound }) => context.locked(() => context.detach(bound, ioasid)));
+  detach(holder: object, { ioasid, context: given }: Place): Script<number> {
+    return this.#withBinding(holder, ({ context, bound }) =>
+      isAnother(given, context) ? atOnce(-EINVAL) : context.locked(() => context.detach(bound, ioasid)),
+    );
+  }
+
+  /** The version of the proposal whose descriptor `holder` has bound the device to; `undefined` when it has not. */
+  versionOf(holder: object): Version | undefined {
+    return this.#binding?.holder === holder ? this.#binding.version : undefined;
   }
 
   isBoundBy(holder: object): boolean {
@@ -104,13 +130,14 @@ export class VfioDevice {
     return yield* enqueueAt(this.#services.bus, part.bar.address + part.start, bytes);
   }
 
-  *#bind(holder: object, context: IoasidContext): Script<number> {
+  *#bind(holder: object, { context, version }: IoasidFile, cookie: bigint): Script<number> {
     if (this.#binding !== null) return -EBUSY;
     const group = this.#services.iommu.groupOf(this.device);
     if (group === undefined) return -ENODEV;
-    const bound = context.bind(this.device, group);
+    if (version === 2 && context.deviceOf(cookie) !== undefined) return -EBUSY;
+    const bound = context.bind(this.device, group, cookie);
     if (typeof bound === 'number') return bound;
-    this.#binding = { holder, context, bound };
+    this.#binding = { holder, context, version, bound };
     // The device may issue requests from now on; the IOMMU blocks them until it is attached.
     yield* this.#services.pci.setBusMaster(this.device, true);
     return 0;
@@ -160,4 +187,13 @@ export class VfioDevice {
 
 function isWholeStore({ start, length }: { readonly start: number; readonly length: number }): boolean {
   return length === WHOLE_STORE && start % WHOLE_STORE === 0;
+}
+
+function isAnother(given: IoasidContext | undefined, context: IoasidContext): boolean {
+  return given !== undefined && given !== context;
+}
+
+// biome-ignore lint/correctness/useYield: a script like any other, that has nothing to wait for
+function* atOnce(result: number): Script<number> {
+  return result;
 }

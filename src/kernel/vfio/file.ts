@@ -1,48 +1,111 @@
-/** `/dev/vfio/devices/NAME`: the device commands of version 1, and the device's regions by pread and pwrite. */
+/** `/dev/vfio/devices/NAME`: the device commands of both versions, and the device's regions by pread and pwrite. */
+import { wordsOf } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import {
   type Command,
   EINVAL,
-  EOPNOTSUPP,
   IoasidAttachFlag,
+  type ObjectOf,
+  type Struct,
   VFIO_ATTACH_IOASID,
+  VFIO_ATTACH_IOASID_2,
   VFIO_BIND_IOASID_FD,
+  VFIO_BIND_IOMMU_FD,
   VFIO_DETACH_IOASID,
+  VFIO_DETACH_IOASID_2,
   VFIO_DEVICE_GET_REGION_INFO,
+  type VFIO_REGION_INFO,
   VFIO_UNBIND_IOASID_FD,
+  VfioAttachFlag,
   VfioPciRegion,
   VfioRegionFlag,
 } from '../../uapi/index.ts';
-import { CommandTable, plain, structured } from '../commands.ts';
+import { type Call, CommandTable, plain, structured } from '../commands.ts';
 import type { FileOperations } from '../files.ts';
-import { IoasidFile } from '../ioasid/file.ts';
+import { IoasidFile, type Version } from '../ioasid/file.ts';
+import { NO_PASID } from '../iommu/attachments.ts';
 import type { Process } from '../process.ts';
 import type { VfioDevice } from './device.ts';
 
-const TABLE = new CommandTable<VfioFile>([
-  // biome-ignore lint/correctness/useYield: nothing to wait for
-  structured(VFIO_DEVICE_GET_REGION_INFO, 0, function* ({ context, argument, reply }) {
-    if (!context.device.isBoundBy(context) || argument.index > VfioPciRegion.CONFIG) return -EINVAL;
-    const { offset, size } = context.device.region(argument.index);
-    const flags = size > 0 ? VfioRegionFlag.READ | VfioRegionFlag.WRITE : 0;
-    return reply({ ...argument, flags, cap_offset: 0, size: BigInt(size), offset });
-  }),
-  structured(VFIO_BIND_IOASID_FD, 0, function* ({ context, process, argument }) {
-    const file = process.files.get(argument.ioasid_fd);
-    if (file === undefined || !(file.operations instanceof IoasidFile)) return -EINVAL;
-    // The file stays open until the device holds on to what is behind it.
-    file.hold();
-    const result = yield* context.device.bind(context, file.operations.context);
-    yield* file.drop();
-    return result;
-  }),
-  plain(VFIO_UNBIND_IOASID_FD, ({ context }) => context.device.unbind(context)),
-  structured(VFIO_ATTACH_IOASID, IoasidAttachFlag.USER_PASID, function* ({ context, argument }) {
-    if ((argument.flags & IoasidAttachFlag.USER_PASID) !== 0) return -EOPNOTSUPP;
-    return argument.user_pasid === 0 ? yield* context.device.attach(context, argument.ioasid) : -EINVAL;
-  }),
-  structured(VFIO_DETACH_IOASID, 0, ({ context, argument }) => context.device.detach(context, argument.ioasid)),
-]);
+type RegionCall = Call<VfioFile, typeof VFIO_REGION_INFO extends Struct<infer M> ? ObjectOf<M> : never>;
+
+// biome-ignore lint/correctness/useYield: nothing to wait for
+const REGION_INFO = structured(VFIO_DEVICE_GET_REGION_INFO, 0, function* (call: RegionCall) {
+  const { context, argument, reply } = call;
+  if (!context.device.isBoundBy(context) || argument.index > VfioPciRegion.CONFIG) return -EINVAL;
+  const { offset, size } = context.device.region(argument.index);
+  const flags = size > 0 ? VfioRegionFlag.READ | VfioRegionFlag.WRITE : 0;
+  return reply({ ...argument, flags, cap_offset: 0, size: BigInt(size), offset });
+});
+
+const TABLES: Readonly<Record<Version, CommandTable<VfioFile>>> = {
+  1: new CommandTable<VfioFile>([
+    REGION_INFO,
+    structured(VFIO_BIND_IOASID_FD, 0, ({ context, process, argument }) =>
+      bind(context, process, { fd: argument.ioasid_fd, version: 1, cookie: 0n }),
+    ),
+    plain(VFIO_UNBIND_IOASID_FD, ({ context }) => context.device.unbind(context)),
+    structured(VFIO_ATTACH_IOASID, IoasidAttachFlag.USER_PASID, function* ({ context, argument }) {
+      const pasid = pasidOf((argument.flags & IoasidAttachFlag.USER_PASID) !== 0, argument.user_pasid);
+      if (pasid === undefined) return -EINVAL;
+      return yield* context.device.attach(context, { ioasid: argument.ioasid, pasid });
+    }),
+    structured(VFIO_DETACH_IOASID, 0, ({ context, argument }) =>
+      context.device.detach(context, { ioasid: argument.ioasid }),
+    ),
+  ]),
+  2: new CommandTable<VfioFile>([
+    REGION_INFO,
+    structured(VFIO_BIND_IOMMU_FD, 0, ({ context, process, argument }) =>
+      bind(context, process, { fd: argument.iommu_fd, version: 2, cookie: argument.cookie }),
+    ),
+    structured(VFIO_ATTACH_IOASID_2, VfioAttachFlag.VPASID, function* ({ context, process, argument }) {
+      const { flags, iommu_fd: fd, ioasid, vpasid } = argument;
+      const pasid = pasidOf((flags & VfioAttachFlag.VPASID) !== 0, vpasid);
+      const file = ioasidFileOf(process, fd, 2);
+      if (pasid === undefined || file === undefined) return -EINVAL;
+      return yield* context.device.attach(context, { ioasid, pasid, context: file.context });
+    }),
+    structured(VFIO_DETACH_IOASID_2, 0, function* ({ context, process, argument }) {
+      const file = ioasidFileOf(process, argument.iommu_fd, 2);
+      if (file === undefined) return -EINVAL;
+      return yield* context.device.detach(context, { ioasid: argument.ioasid, context: file.context });
+    }),
+  ]),
+};
+
+interface Binding {
+  readonly fd: number;
+  readonly version: Version;
+  readonly cookie: bigint;
+}
+
+/** -EINVAL when the descriptor is not an open file of that version. */
+function* bind(file: VfioFile, process: Process, { fd, version, cookie }: Binding): Script<number> {
+  const operations = ioasidFileOf(process, fd, version);
+  if (operations === undefined) return -EINVAL;
+  // The file stays open until the device holds on to what is behind it.
+  const open = process.files.get(fd)!;
+  open.hold();
+  const result = yield* file.device.bind(file, operations, cookie);
+  yield* open.drop();
+  return result;
+}
+
+function ioasidFileOf(process: Process, fd: number, version?: Version): IoasidFile | undefined {
+  const operations = process.files.get(fd)?.operations;
+  if (!(operations instanceof IoasidFile)) return undefined;
+  return version === undefined || operations.version === version ? operations : undefined;
+}
+
+/** `undefined` when there is one that is not meant. */
+function pasidOf(isGiven: boolean, pasid: number): number | undefined {
+  if (isGiven) return pasid;
+  return pasid === 0 ? NO_PASID : undefined;
+}
+
+/** Where both versions' structures of a bind have the descriptor. */
+const BIND_FD = 8;
 
 export class VfioFile implements FileOperations {
   readonly device: VfioDevice;
@@ -51,12 +114,21 @@ export class VfioFile implements FileOperations {
     this.device = device;
   }
 
-  command(request: number): Command | undefined {
-    return TABLE.command(request);
+  command(request: number, process: Process, argument: bigint): Command | undefined {
+    return this.#table(process, argument).command(request);
   }
 
   ioctl(process: Process, request: number, argument: bigint): Script<number> {
-    return TABLE.run(this, process, request, argument);
+    return this.#table(process, argument).run(this, process, request, argument);
+  }
+
+  /** Of the version that the file is bound to; before, that of the descriptor that a bind would name. */
+  #table(process: Process, argument: bigint): CommandTable<VfioFile> {
+    const version = this.device.versionOf(this);
+    if (version !== undefined) return TABLES[version];
+    const bytes = process.space.copyFromUser(argument + BigInt(BIND_FD), 4);
+    const fd = bytes === undefined ? -1 : wordsOf(bytes)[0]! | 0;
+    return TABLES[ioasidFileOf(process, fd)?.version ?? 1];
   }
 
   /** A device is inert before it is bound: its registers cannot be reached. */

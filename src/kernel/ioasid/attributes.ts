@@ -1,0 +1,78 @@
+/** What a space is to be, as version 2's IOMMU_IOASID_ALLOC says it. */
+import { pageOf } from '../../../hardware/bits/index.ts';
+import {
+  EINVAL,
+  ENOENT,
+  EOPNOTSUPP,
+  INVALID_IOASID,
+  type IOMMU_IOASID_ATTRIBUTES,
+  IommuFormat,
+  IommuIoasidFlag,
+  IommuIoasidType,
+  type ObjectOf,
+  type Struct,
+} from '../../uapi/index.ts';
+import type { IoasidContext } from './context.ts';
+import type { Ioasid, IoasidShape } from './ioasid.ts';
+import { KernelTable } from './kernel-table.ts';
+import { UserTable } from './user-table.ts';
+
+type Attributes = typeof IOMMU_IOASID_ATTRIBUTES extends Struct<infer M> ? ObjectOf<M> : never;
+/** A space with this shape, under the name that it will have. */
+type Shaped = (name: string) => IoasidShape;
+
+export const ATTRIBUTE_FLAGS = Object.values(IommuIoasidFlag).reduce((all, flag) => all | flag, 0);
+
+const { USER_PGTABLE, USER_PASID_TABLE, ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY } = IommuIoasidFlag;
+const KERNEL_ONLY = ENFORCE_SNOOP | NO_ENFORCE_SNOOP | DIRTY_TRACKING | DUMMY;
+/** Bits of an address that an x86 table of so many levels translates. */
+const LEVELS = new Map<number, { readonly levels: 4 | 5; readonly addressWidth: number }>([
+  [IommuFormat.X86_4LEVEL, { levels: 4, addressWidth: 48 }],
+  [IommuFormat.X86_5LEVEL, { levels: 5, addressWidth: 57 }],
+]);
+/** No address has more bits. */
+const WIDEST = 64;
+
+/**
+ * -EINVAL: attributes that do not go together, a user-managed table without a parent, a table that is not at the start of a
+ * page, no width; -ENOENT: no such parent; -EOPNOTSUPP: a format that this kernel does not know.
+ */
+export function shapeOf(context: IoasidContext, attributes: Attributes): Shaped | number {
+  const { flags, parent_ioasid: id } = attributes;
+  const parent = id === INVALID_IOASID ? null : context.get(id);
+  if (parent === undefined) return -ENOENT;
+  const owners = flags & (USER_PGTABLE | USER_PASID_TABLE);
+  return owners === 0 ? kernelManaged(context, attributes, parent) : userManaged(attributes, parent);
+}
+
+function kernelManaged(context: IoasidContext, attributes: Attributes, parent: Ioasid | null): Shaped | number {
+  const { flags, type, addr, format, addr_width: addressWidth } = attributes;
+  const has = (flag: number) => (flags & flag) !== 0;
+  if (type !== IommuIoasidType.KERNEL_TYPE1V2 || addr !== 0n || format !== 0) return -EINVAL;
+  if (addressWidth === 0 || addressWidth > WIDEST) return -EINVAL;
+  if (has(ENFORCE_SNOOP) && has(NO_ENFORCE_SNOOP)) return -EINVAL;
+  if (has(DUMMY) && (parent !== null || has(DIRTY_TRACKING | ENFORCE_SNOOP | NO_ENFORCE_SNOOP))) return -EINVAL;
+  const above = parent === null ? null : parent.table;
+  if (above !== null && !(above instanceof KernelTable)) return -EINVAL;
+  const snoop = has(ENFORCE_SNOOP | NO_ENFORCE_SNOOP) ? { enforceSnoop: has(ENFORCE_SNOOP) } : {};
+  const dirty = has(DIRTY_TRACKING) ? { dirtyTracking: true } : {};
+  return (name) => {
+    const shape = { name, parent: above, addressWidth, keepsMappings: true, ...snoop, ...dirty };
+    return { parent, isDummy: has(DUMMY), table: new KernelTable(shape, context.services) };
+  };
+}
+
+function userManaged(
+  { flags, type, addr, format, addr_width: width }: Attributes,
+  parent: Ioasid | null,
+): Shaped | number {
+  if (parent === null || parent.isDummy || !(parent.table instanceof KernelTable)) return -EINVAL;
+  if ((flags & KERNEL_ONLY) !== 0 || type !== 0) return -EINVAL;
+  // PASID tables of user space are still to come.
+  if ((flags & USER_PASID_TABLE) !== 0) return -EOPNOTSUPP;
+  const known = LEVELS.get(format);
+  if (known === undefined) return -EOPNOTSUPP;
+  if (width !== known.addressWidth || BigInt.asUintN(12, addr) !== 0n) return -EINVAL;
+  const table = new UserTable({ parent: parent.table, table: pageOf(addr), levels: known.levels });
+  return () => ({ parent, table });
+}

@@ -1,0 +1,28 @@
+/** A device that one context controls, and the spaces that its requests go to. */
+import { NO_PASID } from '../iommu/attachments.ts';
+import type { IommuGroup } from '../iommu/iommu.ts';
+import type { PciDevice } from '../pci/index.ts';
+import type { Ioasid } from './ioasid.ts';
+
+export class BoundDevice {
+  readonly device: PciDevice;
+  readonly group: IommuGroup;
+  /** What the program calls it; version 1 has no names. */
+  readonly cookie: bigint;
+  /**
+   * By PASID, or NO_PASID: a space and the space that is nested on it, in this order. The last one translates; the others keep
+   * their attachment meanwhile.
+   */
+  readonly slots = new Map<number, Ioasid[]>();
+
+  constructor(device: PciDevice, group: IommuGroup, cookie: bigint) {
+    this.device = device;
+    this.group = group;
+    this.cookie = cookie;
+  }
+
+  /** Where requests go now; `undefined` while they are blocked. */
+  translating(pasid: number = NO_PASID): Ioasid | undefined {
+    return this.slots.get(pasid)?.at(-1);
+  }
+}

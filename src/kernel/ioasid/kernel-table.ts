@@ -1,0 +1,251 @@
+/**
+ * A kernel-managed I/O page table. That of a root pins the pages of processes; that of a nested space is made of its own
+ * mappings and its parent's, merged (software nesting), and kept in step with both: what the parent loses it loses, before
+ * anything is unpinned, and what the parent gains it gains.
+ *
+ * Pages are unpinned only after hardware has confirmed that it cannot reach them. When it does not, they stay pinned for
+ * ever: losing memory is better than letting a device write into somebody else's.
+ */
+import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import type { Protection } from '../../../hardware/formats/index.ts';
+import { ns, type Script } from '../../../hardware/sim/index.ts';
+import { EADDRINUSE, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../uapi/index.ts';
+import { type IommuDomain, type IommuDriver, isPermitted } from '../iommu/driver.ts';
+import type { PageRun } from '../iommu/page-table.ts';
+import type { AddressSpace } from '../memory/address-space.ts';
+import { type Mapping, Mappings } from './mappings.ts';
+import type { IoasidServices, IoTable } from './table.ts';
+
+/** A range of whole pages in both spaces. */
+export interface MapRequest extends PageRun {
+  readonly space: AddressSpace;
+  /** First page of the process; of a nested space first page of the parent. */
+  readonly source: PageNumber;
+  readonly protection: Protection;
+}
+
+export interface KernelTableShape {
+  /** What the table is called in the kernel's log. */
+  readonly name: string;
+  /** `null` for a root. */
+  readonly parent: KernelTable | null;
+  /** Left out: where hardware can. */
+  readonly enforceSnoop?: boolean;
+  readonly dirtyTracking?: boolean;
+  /** Bits of an address that devices must be able to use. */
+  readonly addressWidth?: number;
+  /** Mappings outlive the last holder. */
+  readonly keepsMappings: boolean;
+}
+
+/** Frames in a row of pages in a row. */
+interface Piece extends PageRun {
+  readonly frames: Float64Array;
+  readonly protection: Protection;
+}
+
+const PAGE_SHIFT = 12;
+
+export class KernelTable implements IoTable {
+  readonly mappings = new Mappings();
+  readonly shape: KernelTableShape;
+  /** Tables that are merged of this one and their own. */
+  readonly #merged = new Set<KernelTable>();
+  readonly #services: IoasidServices;
+  #domain: IommuDomain | null = null;
+  #holders = 0;
+
+  constructor(shape: KernelTableShape, services: IoasidServices) {
+    this.shape = shape;
+    this.#services = services;
+    if (shape.parent !== null) shape.parent.#merged.add(this);
+  }
+
+  get translation(): IommuDomain | null {
+    return this.#domain;
+  }
+
+  *hold(driver: IommuDriver): Script<number> {
+    if (this.#domain === null) {
+      const made = yield* this.#open(driver);
+      if (made < 0) return made;
+    }
+    // One table belongs to one unit: for a device behind another the program has to make another space.
+    if (this.#domain?.driver !== driver) return -EINVAL;
+    this.#holders++;
+    return 0;
+  }
+
+  *drop(trusted: boolean): Script {
+    this.#holders--;
+    if (this.#holders > 0) return;
+    const domain = this.#domain!;
+    this.#domain = null;
+    if (!trusted) {
+      this.#abandon(this.mappings.clear());
+      return;
+    }
+    yield* domain.destroy();
+    if (!this.shape.keepsMappings) yield* this.#unpinAll();
+  }
+
+  /** Ends the table, which nobody holds. */
+  *destroy(): Script {
+    const { parent } = this.shape;
+    if (parent !== null) parent.#merged.delete(this);
+    yield* this.#unpinAll();
+  }
+
+  /**
+   * Pins the pages and maps them: 0, -EEXIST, -ENOSPC, -EINVAL, -EFAULT, -ENOMEM, -EIO, -ENOENT where the parent does not map
+   * all of them. Nothing stays behind on failure.
+   */
+  *map({ space, source, first, pages, protection }: MapRequest): Script<number> {
+    const { cost, mappingLimit } = this.#services;
+    const { parent } = this.shape;
+    if (this.mappings.overlaps(first, pages)) return -EEXIST;
+    if (this.mappings.count >= mappingLimit) return -ENOSPC;
+    if (this.#domain !== null && !isPermitted(this.#domain.geometry, first, pages)) return -EINVAL;
+    if (!this.#isWithinWidth(first, pages)) return -EINVAL;
+    if (parent !== null && !parent.mappings.covers(source, pages)) return -ENOENT;
+    const pinned = parent === null ? space.pin(source, pages, protection.write) : null;
+    if (typeof pinned === 'number') return pinned;
+    if (pinned !== null) {
+      yield* space.settle();
+      yield ns(pages * cost.pinPage);
+    }
+    const mapping = { first, pages, source, protection, pinned };
+    this.mappings.add(mapping);
+    const result = yield* this.#enter(mapping);
+    if (result === 0) return 0;
+    // Merged tables may have a part of it.
+    const undone = result === -EIO ? result : yield* this.#leave(mapping);
+    this.mappings.remove(mapping);
+    if (undone < 0) this.#abandon([mapping]);
+    else yield* this.#unpin(mapping);
+    return undone < 0 ? undone : result;
+  }
+
+  /** Removes every mapping in a range and gives the number of pages; -EINVAL when one would be cut, -EIO. */
+  *unmap({ first, pages }: PageRun): Script<number> {
+    const found = this.mappings.within(first, pages);
+    const start = found[0];
+    const end = found.at(-1);
+    if (start === undefined || end === undefined) return 0;
+    if (start.first < first || end.first + end.pages > first + pages) return -EINVAL;
+    // On failure the mappings stay listed and pinned: the program may try again, and closing gives them up for good.
+    const span = { first: start.first, pages: end.first + end.pages - start.first };
+    const result = yield* this.#leave(span);
+    if (result < 0) return result;
+    let removed = 0;
+    for (const mapping of found) {
+      this.mappings.remove(mapping);
+      yield* this.#unpin(mapping);
+      removed += mapping.pages;
+    }
+    return removed;
+  }
+
+  /** A table in hardware with everything that is mapped already. */
+  *#open(driver: IommuDriver): Script<number> {
+    const { enforceSnoop, dirtyTracking, addressWidth = 0 } = this.shape;
+    const { abilities } = driver;
+    if (enforceSnoop === true && !abilities.enforcesSnoop) return -EINVAL;
+    if (abilities.geometry.last + 1 < 2 ** (addressWidth - PAGE_SHIFT)) return -EINVAL;
+    const domain = yield* driver.allocateDomain({
+      ...(enforceSnoop === undefined ? {} : { enforceSnoop }),
+      ...(dirtyTracking === undefined ? {} : { dirtyTracking }),
+    });
+    if (typeof domain === 'number') return domain;
+    let result = 0;
+    for (const mapping of this.mappings) {
+      if (result === 0 && !isPermitted(domain.geometry, mapping.first, mapping.pages)) result = -EADDRINUSE;
+      if (result === 0) result = yield* this.#fill(domain, mapping);
+    }
+    // Nothing is attached to it yet, so nothing of it is cached.
+    if (result < 0) yield* domain.destroy();
+    else this.#domain = domain;
+    return result;
+  }
+
+  /** Enters what a range has into this table, and into those that are merged of it. */
+  *#enter(range: PageRun): Script<number> {
+    let result = this.#domain === null ? 0 : yield* this.#fill(this.#domain, range);
+    for (const [table, part] of this.#merging(range)) {
+      if (result === 0) result = yield* table.#enter(part);
+    }
+    return result;
+  }
+
+  /** Takes what a range has out of the tables that are merged of this one, then out of this one: 0 or -EIO. */
+  *#leave({ first, pages }: PageRun): Script<number> {
+    for (const [table, part] of this.#merging({ first, pages })) {
+      const result = yield* table.#leave(part);
+      if (result < 0) return result;
+    }
+    return this.#domain === null ? 0 : yield* this.#services.iommu.unmap(this.#domain, first, pages);
+  }
+
+  *#fill(domain: IommuDomain, range: PageRun): Script<number> {
+    for (const { first, frames, protection } of this.#pieces(range)) {
+      const result = yield* this.#services.iommu.map(domain, first, frames, protection);
+      if (result < 0) return result;
+    }
+    return 0;
+  }
+
+  /** Where the ranges of merged tables are that use a range of this one. */
+  *#merging({ first, pages }: PageRun): Iterable<[KernelTable, PageRun]> {
+    for (const table of this.#merged) {
+      for (const mapping of [...table.mappings]) {
+        const start = Math.max(first, mapping.source);
+        const end = Math.min(first + pages, mapping.source + mapping.pages);
+        if (start < end) yield [table, { first: mapping.first + start - mapping.source, pages: end - start }];
+      }
+    }
+  }
+
+  /** The frames behind a range, cut where a mapping of any table on the way begins: so no superpage is ever cut. */
+  *#pieces({ first, pages }: PageRun): Iterable<Piece> {
+    for (const mapping of this.mappings.within(first, pages)) {
+      const start = Math.max(first, mapping.first);
+      const end = Math.min(first + pages, mapping.first + mapping.pages);
+      const offset = start - mapping.first;
+      const { pinned, protection, source } = mapping;
+      if (pinned !== null) {
+        yield {
+          first: start,
+          pages: end - start,
+          frames: pinned.frames.subarray(offset, offset + end - start),
+          protection,
+        };
+        continue;
+      }
+      for (const piece of this.shape.parent!.#pieces({ first: source + offset, pages: end - start })) {
+        const read = protection.read && piece.protection.read;
+        const write = protection.write && piece.protection.write;
+        if (read || write) yield { ...piece, first: piece.first - source + mapping.first, protection: { read, write } };
+      }
+    }
+  }
+
+  #isWithinWidth(first: PageNumber, pages: number): boolean {
+    const { addressWidth } = this.shape;
+    return addressWidth === undefined || first + pages <= 2 ** (addressWidth - PAGE_SHIFT);
+  }
+
+  *#unpinAll(): Script {
+    for (const mapping of this.mappings.clear()) yield* this.#unpin(mapping);
+  }
+
+  *#unpin({ pinned }: Mapping): Script {
+    if (pinned === null) return;
+    pinned.space.unpin(pinned);
+    yield ns(pinned.frames.length * this.#services.cost.pinPage);
+  }
+
+  #abandon(mappings: readonly Mapping[]): void {
+    const bytes = mappings.reduce((sum, { pages }) => sum + pages * PAGE_SIZE, 0);
+    this.#services.log.write(`${this.shape.name}: hardware may still reach ${bytes} bytes, which are never used again`);
+  }
+}

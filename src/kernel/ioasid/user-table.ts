@@ -1,0 +1,67 @@
+/**
+ * A user-managed I/O page table: a process has built it in its own memory, at an address of the parent space, and hardware
+ * walks it through the parent's table (hardware nesting). The process tells what hardware has to forget.
+ */
+import type { PageNumber } from '../../../hardware/bits/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
+import type { IommuDriver, NestedDomain } from '../iommu/driver.ts';
+import type { PageRun } from '../iommu/page-table.ts';
+import type { KernelTable } from './kernel-table.ts';
+import type { IoTable } from './table.ts';
+
+export interface UserTableShape {
+  readonly parent: KernelTable;
+  /** Page of the top table, in the parent space. */
+  readonly table: PageNumber;
+  readonly levels: 4 | 5;
+}
+
+export class UserTable implements IoTable {
+  readonly #shape: UserTableShape;
+  #domain: NestedDomain | null = null;
+  #holders = 0;
+
+  constructor(shape: UserTableShape) {
+    this.#shape = shape;
+  }
+
+  get translation(): NestedDomain | null {
+    return this.#domain;
+  }
+
+  *hold(driver: IommuDriver): Script<number> {
+    const { parent, table, levels } = this.#shape;
+    if (!driver.abilities.nestedLevels.includes(levels)) return -EOPNOTSUPP;
+    if (this.#domain !== null && this.#domain.driver !== driver) return -EINVAL;
+    const held = yield* parent.hold(driver);
+    if (held < 0) return held;
+    if (this.#domain === null) {
+      const made = yield* driver.allocateNested({ parent: parent.translation!, table, levels });
+      if (typeof made === 'number') {
+        yield* parent.drop(true);
+        return made;
+      }
+      this.#domain = made;
+    }
+    this.#holders++;
+    return 0;
+  }
+
+  *drop(trusted: boolean): Script {
+    this.#holders--;
+    if (this.#holders === 0) {
+      if (trusted) yield* this.#domain!.destroy();
+      this.#domain = null;
+    }
+    yield* this.#shape.parent.drop(trusted);
+  }
+
+  /** It has nothing of its own. */
+  *destroy(): Script {}
+
+  /** Makes the IOMMU and every device with a device-TLB that is attached forget a range, or everything: 0, -EIO. */
+  *invalidate(range?: PageRun): Script<number> {
+    return this.#domain === null ? 0 : yield* this.#domain.forget(range);
+  }
+}
