@@ -136,8 +136,8 @@ export interface NestedDomain extends Translation {
 /** What is attached to it takes all requests of its device, with PASIDs and without: nothing else can be attached then. */
 export interface PasidTableDomain extends Translation {
   /**
-   * Makes hardware forget a range of a PASID's first stage, or all of that PASID with its entry in the table, or
-   * everything of all PASIDs: 0, -EINVAL, -EIO.
+   * Makes hardware forget a range of a PASID's first stage, or all of that PASID with its entry in the table; without a
+   * PASID everything: 0, -EINVAL, -EIO.
    */
   forget(what?: { readonly pasid?: number; readonly range?: PageRun }): Script<number>;
 }
