@@ -35,8 +35,9 @@ export class DmaSpace {
   readonly #addresses: IovaAllocator;
   /** `null` with the strict policy. */
   readonly #queue: FlushQueue | null;
-  /** A flush has failed since the last that did not: nobody knows what hardware still reaches. */
-  #unsure = false;
+  /** How often hardware did not forget, and how many of these a later flush has made up for. */
+  #failures = 0;
+  #settled = 0;
 
   /** `reserved`: what the domain's own geometry does not know of. */
   constructor(services: SpaceServices, domain: IommuDomain, reserved: readonly PageRun[]) {
@@ -92,16 +93,17 @@ export class DmaSpace {
     const waiting: Unmapped[] = [];
     for (const { first, pages } of runs)
       waiting.push(yield* this.#services.iommu.unmapLater(this.domain, first, pages));
-    if (drained === 0 && waiting.length === 0 && !this.#unsure) return 0;
+    if (drained === 0 && waiting.length === 0 && this.#settled === this.#failures) return 0;
     return yield* this.#flush(waiting);
   }
 
   /** Makes hardware forget the whole domain, and gives back the addresses of what was unmapped. */
   *#flush(waiting: readonly Unmapped[]): Script<number> {
+    const before = this.#failures;
     const result = yield* this.#services.iommu.flushAll(this.domain, waiting);
     if (result < 0) for (const { pages } of waiting) this.#lose(pages);
     if (result < 0) return result;
-    this.#unsure = false;
+    this.#settled = Math.max(this.#settled, before);
     yield ns(waiting.reduce((sum, run) => sum + this.#release(run), 0));
     return 0;
   }
@@ -113,7 +115,7 @@ export class DmaSpace {
   }
 
   #lose(pages: number): void {
-    this.#unsure = true;
+    this.#failures++;
     this.#services.log.write(`dma: hardware does not forget; ${pages} pages of addresses are never used again`);
   }
 
