@@ -101,8 +101,8 @@ describe('ioasim on a machine with an AMD-Vi unit', () => {
   it('shows the entries of a walk field by field with --step', async () => {
     const { code, out } = await ioasim('run', '01-first-dma', '--machine', 'amd-v1', '--step');
     expect(code).toBe(0);
-    expect(out).toMatch(/\| DTE at 0x100100 = 0x26000000000108803$/m);
-    expect(out).toMatch(/\| +51:12 {2}HostPTRoot +0x108000 +Top table of the host table$/m);
+    expect(out).toMatch(/\| DTE at 0x100100 = 0x2600000000010c803$/m);
+    expect(out).toMatch(/\| +51:12 {2}HostPTRoot +0x10c000 +Top table of the host table$/m);
     expect(out).toMatch(/\| host PTE, level 1 at 0x/);
   });
 });

@@ -89,7 +89,8 @@ export class AddressSpace {
    * and nothing is given up. Pinned frames live on until they are unpinned.
    */
   *unmap(first: PageNumber, pages: number): Script<number> {
-    const isRange = Number.isSafeInteger(pages) && pages > 0 && first >= 0 && first + pages <= END_PAGE;
+    const isWhole = Number.isSafeInteger(first) && Number.isSafeInteger(pages);
+    const isRange = isWhole && pages > 0 && first >= 0 && first + pages <= END_PAGE;
     if (!isRange) return -EINVAL;
     const parts = this.#areas.within(first, pages);
     // One page more at each side: then what is given up is a hole in an area, which makes two of it.
@@ -206,7 +207,7 @@ export class AddressSpace {
 
   /** Makes a range accessible, all of it or nothing. */
   #bringIn(address: bigint, length: number, write: boolean): boolean {
-    if (!(length >= 0 && length <= LONGEST_COPY)) return false;
+    if (!(Number.isSafeInteger(length) && length >= 0 && length <= LONGEST_COPY)) return false;
     const { page, pages } = rangeOf(address, length);
     if (pages > 0 && this.#areas.around(page, pages, write) === undefined) return false;
     for (let i = 0; i < pages; i++) {

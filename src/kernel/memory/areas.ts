@@ -51,8 +51,9 @@ export class Areas {
     return area !== undefined && area.first <= page ? area : undefined;
   }
 
-  /** The area that all of a range lies in, and that may be written if asked. Two areas never touch, so one is enough. */
+  /** The area that all of a range of at least one page lies in, and that may be written if asked. Two areas never touch, so one is enough. */
   around(first: PageNumber, pages: number, write: boolean): Area | undefined {
+    if (!Number.isSafeInteger(first) || !Number.isSafeInteger(pages) || pages <= 0) return undefined;
     const area = this.at(first);
     if (area === undefined || first + pages > area.first + area.pages) return undefined;
     return write && !area.writable ? undefined : area;

@@ -74,14 +74,7 @@ export class PresentPages {
   take(first: PageNumber, pages: number, write: boolean): number {
     const blocks = this.#blocksFor(first, pages);
     if (typeof blocks === 'number') return blocks;
-    for (const [i, block] of blocks.entries()) {
-      const result = this.#enter(block, write);
-      if (result === 0) continue;
-      for (const { first: page, pages: count } of blocks.slice(0, i)) this.release(this.detach(page, count));
-      this.#free(blocks.slice(i));
-      return result;
-    }
-    return 0;
+    return this.#enterAll(blocks, write);
   }
 
   /** The largest block that `pages` pages can be made of, in pages. */
@@ -96,10 +89,7 @@ export class PresentPages {
     const isEmpty = fits && this.#frames.next(first, first + LARGE_PAGES) === first + LARGE_PAGES;
     const large = isEmpty ? this.#block(first, LARGE_ORDER) : -ENOMEM;
     const block = typeof large === 'number' ? this.#block(page, 0) : large;
-    if (typeof block === 'number') return block;
-    const result = this.#enter(block, write);
-    if (result < 0) this.#free([block]);
-    return result;
+    return typeof block === 'number' ? block : this.#enterAll([block], write);
   }
 
   /** Makes the frame of a page its own, copying it when others have it too: the frame it was, to be released, or -ENOMEM. */
@@ -231,6 +221,20 @@ export class PresentPages {
     for (const { frame, pages } of blocks) {
       for (let i = 0; i < pages; i++) this.#services.pages.release(frame + i);
     }
+  }
+
+  /** Enters blocks, or frees them all: 0, -ENOMEM. */
+  #enterAll(blocks: readonly Block[], write: boolean): number {
+    const { isEmpty } = this.#tables;
+    for (const [i, block] of blocks.entries()) {
+      const result = this.#enter(block, write);
+      if (result === 0) continue;
+      for (const { first, pages } of blocks.slice(0, i)) this.release(this.detach(first, pages));
+      this.#free(blocks.slice(i));
+      if (isEmpty) this.#tables.destroy();
+      return result;
+    }
+    return 0;
   }
 
   /** Enters frames for pages that have none: 0, or -ENOMEM and nothing is entered. */

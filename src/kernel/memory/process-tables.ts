@@ -33,21 +33,24 @@ export class ProcessTables {
     this.#memory = memory;
   }
 
+  /** True when nothing has needed a table yet. */
+  get isEmpty(): boolean {
+    return this.#table === null;
+  }
+
   /** The frame of the top table, made when there is none: -ENOMEM. */
   get root(): PageNumber {
     const table = this.#made();
     return typeof table === 'number' ? table : table.root;
   }
 
-  /** 0, or -ENOMEM and nothing is mapped. Nothing may be mapped there before. */
+  /** 0, or -ENOMEM and nothing is mapped but perhaps a top table made. Nothing may be mapped there before. */
   map(first: PageNumber, frame: PageNumber, pages: number, write: boolean): number {
-    const isFirst = this.#table === null;
     const table = this.#made();
     if (typeof table === 'number') return table;
     const result = table.map(first, frame, pages, { read: true, write });
     this.writes += table.entries;
     if (result < 0) this.reclaim(this.unmap(first, pages));
-    if (result < 0 && isFirst) this.destroy();
     return result;
   }
 
