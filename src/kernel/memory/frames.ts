@@ -11,6 +11,8 @@ interface Chunk {
   readonly frames: Float64Array;
   /** 1: the frame is copied before the page is written. */
   readonly copied: Uint8Array;
+  /** What a CPU has noted in the page's table entry already: 1 that it was accessed, 3 also that it is dirty. */
+  readonly noted: Uint8Array;
   used: number;
 }
 
@@ -36,12 +38,14 @@ export class Frames {
     const index = chunkOf(page);
     let chunk = this.#chunks.get(index);
     if (chunk === undefined) {
-      chunk = { frames: new Float64Array(CHUNK_PAGES), copied: new Uint8Array(CHUNK_PAGES), used: 0 };
+      const [copied, noted] = [new Uint8Array(CHUNK_PAGES), new Uint8Array(CHUNK_PAGES)];
+      chunk = { frames: new Float64Array(CHUNK_PAGES), copied, noted, used: 0 };
       this.#chunks.set(index, chunk);
     }
     if (chunk.frames[page % CHUNK_PAGES] === 0) chunk.used++;
     chunk.frames[page % CHUNK_PAGES] = frame;
     chunk.copied[page % CHUNK_PAGES] = isCopied ? 1 : 0;
+    chunk.noted[page % CHUNK_PAGES] = 0;
   }
 
   delete(page: PageNumber): void {
@@ -51,6 +55,14 @@ export class Frames {
     chunk.copied[page % CHUNK_PAGES] = 0;
     chunk.used--;
     if (chunk.used === 0) this.#chunks.delete(chunkOf(page));
+  }
+
+  /** True the first time that a page which has a frame is read, or written, with this frame. */
+  note(page: PageNumber, write: boolean): boolean {
+    const { noted } = this.#chunks.get(chunkOf(page))!;
+    const known = noted[page % CHUNK_PAGES]!;
+    noted[page % CHUNK_PAGES] = known | (write ? 3 : 1);
+    return known !== noted[page % CHUNK_PAGES];
   }
 
   /** True when a write to the page must copy its frame first, unless nobody else has it any more. */

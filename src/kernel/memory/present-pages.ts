@@ -109,7 +109,7 @@ export class PresentPages {
 
   /** Notes in the tables what a CPU notes when it loads or stores. */
   touch(page: PageNumber, write: boolean): void {
-    this.#tables.touch(page, write);
+    if (this.#frames.note(page, write)) this.#tables.touch(page, write);
   }
 
   /** Sees to it that a range can be detached: 0, -ENOMEM. */

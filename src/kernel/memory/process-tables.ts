@@ -18,6 +18,8 @@ const X86 = x86Paging({ levels: 4, superpages: [2, 3] });
 const PROCESS_PAGING: PageTableFormat = {
   ...X86,
   name: `${X86.name}, of a process`,
+  // Set from the start, as Linux does: only what maps a page tells whether it was accessed.
+  table: (level, address) => X86.table(level, address) | ACCESSED,
   leaf: (level, address, protection) => X86.leaf(level, address, protection) | EXECUTE_DISABLE,
 };
 
@@ -97,12 +99,8 @@ export class ProcessTables {
 
   /** Notes what a CPU notes when it loads or stores. */
   touch(page: PageNumber, write: boolean): void {
-    const path = this.#path(page);
-    path.forEach((at, i) => {
-      const entry = this.#memory.read64(at);
-      const noted = entry | ACCESSED | (write && i === path.length - 1 ? DIRTY : 0n);
-      if (noted !== entry) this.#memory.write64(at, noted);
-    });
+    const at = this.#path(page).at(-1);
+    if (at !== undefined) this.#memory.write64(at, this.#memory.read64(at) | ACCESSED | (write ? DIRTY : 0n));
   }
 
   #path(page: PageNumber): number[] {
