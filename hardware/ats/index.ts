@@ -1,5 +1,5 @@
 /** Address Translation Services: what travels between devices and translation agents, and the devices' side of it. */
-export type { AtsTarget, OnFault } from './access.ts';
+export { type AtsTarget, nextPage, type OnFault } from './access.ts';
 export * from './ats-requester.ts';
 export * from './cache/index.ts';
 export * from './device-tlb.ts';

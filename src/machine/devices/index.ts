@@ -7,10 +7,19 @@ import { ACCELERATOR_MODEL } from './accelerator.ts';
 import { DMA_ENGINE_MODEL } from './dma-engine.ts';
 import { EDU_MODEL } from './edu.ts';
 import { MALICIOUS_MODEL } from './malicious.ts';
+import { MMU_ENGINE_MODEL } from './mmu-engine.ts';
 import { NIC_MODEL } from './nic.ts';
 import { NVME_MODEL } from './nvme.ts';
 
-const MODELS = [DMA_ENGINE_MODEL, EDU_MODEL, NIC_MODEL, ACCELERATOR_MODEL, NVME_MODEL, MALICIOUS_MODEL] as const;
+const MODELS = [
+  DMA_ENGINE_MODEL,
+  EDU_MODEL,
+  NIC_MODEL,
+  ACCELERATOR_MODEL,
+  NVME_MODEL,
+  MALICIOUS_MODEL,
+  MMU_ENGINE_MODEL,
+] as const;
 
 type SchemasOf<T extends readonly { readonly schema: unknown }[]> = { -readonly [I in keyof T]: T[I]['schema'] };
 
