@@ -10,6 +10,7 @@ import { EBUSY, EINVAL, ENODEV, formatResult } from '../uapi/index.ts';
 import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
 import { AmdDriver } from './amd/driver.ts';
 import type { Bus, Firmware } from './bus.ts';
+import { ComposedDrivers } from './composed-drivers.ts';
 import { DefaultDomains, type DefaultDomainType, type DmaPolicy } from './dma/index.ts';
 import { KernelDriver } from './drivers/index.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
@@ -19,6 +20,7 @@ import { IoasidContext } from './ioasid/context.ts';
 import { IoasidFile } from './ioasid/file.ts';
 import type { IommuDomain, IommuDriver } from './iommu/driver.ts';
 import { attachDirect, type DirectRun, Iommu, type KeptMemory } from './iommu/iommu.ts';
+import type { IommuServices } from './iommu/services.ts';
 import { KernelLog } from './log.ts';
 import { AddressSpace } from './memory/address-space.ts';
 import { UserPages } from './memory/user-pages.ts';
@@ -212,12 +214,14 @@ export class Kernel {
       kept.set(device, { memory, domain: yield* this.#keepReaching(driver, device, memory) });
     }
     if ((yield* driver.enable()) < 0) return;
+    const composed = new ComposedDrivers(driver, this.#services);
     const own = new Set(unit.groups.flat());
     const reached = groupsOf(this.#devices, this.#pci.bridges).map((group) =>
       group.filter((device) => own.has(device)),
     );
     for (const devices of united(unit.groups, reached)) {
-      this.iommu.addGroup(driver, devices, new Map([...kept].filter(([device]) => devices.includes(device))));
+      const theirs = new Map([...kept].filter(([device]) => devices.includes(device)));
+      this.iommu.addGroup(theirs.size > 0 ? driver : composed.of(devices), devices, theirs);
     }
   }
 
@@ -234,8 +238,9 @@ export class Kernel {
     return typeof result === 'number' ? null : result;
   }
 
-  #driverOf(unit: RemappingUnit, index: number): IommuDriver {
-    const services = {
+  /** What drivers of IOMMUs are given. */
+  get #services(): IommuServices {
+    return {
       engine: this.#engine,
       bus: this.#bus,
       log: this.log,
@@ -244,6 +249,10 @@ export class Kernel {
       interrupts: this.interrupts,
       pageRequestPlaces: this.#options.pageRequestPlaces,
     };
+  }
+
+  #driverOf(unit: RemappingUnit, index: number): IommuDriver {
+    const services = this.#services;
     const legacy = this.#options.iommuMode === 'legacy';
     const { remapInterrupts } = this.#options;
     if (unit.vendor === 'amd') {

@@ -3,7 +3,7 @@ import { numberOf } from '../../hardware/bits/index.ts';
 import { DMA_ENGINE, DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
 import { type IommuUnit, TIMED_IOMMU, TimedIommu } from '../../hardware/iommu/index.ts';
 import { MEMORY_CONTROLLER, MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
-import { LINK, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
+import { type Device, LINK, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
 import { type Bus, DEFAULT_COSTS, Kernel, type KernelOptions } from '../../src/kernel/index.ts';
 import { buildRsdp, buildXsdt } from '../../src/machine/firmware/table.ts';
@@ -48,6 +48,8 @@ export interface MachineOptions {
   readonly tables?: Tables;
   readonly ramBytes?: number;
   readonly kernel?: Partial<KernelOptions>;
+  /** Devices beside the two DMA engines. */
+  readonly more?: (engine: Engine) => readonly Device[];
 }
 
 /** The unit in the machine, and where its registers are. */
@@ -76,7 +78,7 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
 
   constructor(
     mount: (memory: PhysicalMemory, raiseMsi: RaiseMsi) => Mounted<Unit>,
-    { ramBytes = RAM_BYTES, tables, kernel }: MachineOptions,
+    { ramBytes = RAM_BYTES, tables, kernel, more }: MachineOptions,
   ) {
     const { engine } = this;
     this.memory = new PhysicalMemory([[0, ramBytes]]);
@@ -98,7 +100,8 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
       },
     });
     this.devices = RIDS.map((requester, i) => new DmaEngine(engine, { ...DMA_ENGINE, name: `dev${i}`, requester }));
-    for (const device of this.devices) this.rootComplex.connect(LINK, [device.function]);
+    const all: readonly Device[] = [...this.devices, ...(more?.(engine) ?? [])];
+    for (const { functions } of all) this.rootComplex.connect(LINK, functions);
     for (const [at, bytes] of tables ?? mounted.tables) this.memory.write(at, Uint8Array.from(bytes));
     const firmware = {
       memory: [[MIB, ramBytes - MIB]] as const,
@@ -107,7 +110,7 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
       rsdp: RSDP,
       pciBuses: [0],
     };
-    const deviceNames = Object.fromEntries(RIDS.map((rid, i) => [rid, `dev${i}`]));
+    const deviceNames = Object.fromEntries(all.map(({ name, functions }) => [functions[0]!.requester, name]));
     this.bus = this.#bus();
     this.kernel = new Kernel(engine, this.bus, firmware, { deviceNames, ...kernel });
   }

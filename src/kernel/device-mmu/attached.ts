@@ -1,0 +1,96 @@
+/** One device that is attached to a domain of the composed driver: its MMU, and what becomes of the MMU's faults. */
+import { PAGE_SIZE, pageOf } from '../../../hardware/bits/index.ts';
+import { MmuEngineVector, MmuFaultReason } from '../../../hardware/devices/mmu-engine/spec.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import { DeviceInterrupts } from '../drivers/device-interrupts.ts';
+import { type AttachmentHandlers, NO_PASID } from '../iommu/attachments.ts';
+import type { IommuDriver } from '../iommu/driver.ts';
+import type { IommuServices } from '../iommu/services.ts';
+import type { PciDevice } from '../pci/index.ts';
+import { DeviceMmu, type MmuFault } from './device.ts';
+import type { Change } from './tables.ts';
+
+const MEANING: Readonly<Record<number, string>> = {
+  [MmuFaultReason.ADDRESS]: 'the address is beyond what the device’s MMU translates',
+  [MmuFaultReason.NO_TABLE]: 'the device’s MMU has no table for the address',
+  [MmuFaultReason.NO_PAGE]: 'the device’s MMU has no such page',
+  [MmuFaultReason.NOT_READABLE]: 'the device’s MMU does not allow reads of the page',
+  [MmuFaultReason.NOT_WRITABLE]: 'the device’s MMU does not allow writes to the page',
+};
+
+export class AttachedMmu {
+  readonly device: PciDevice;
+  readonly mmu: DeviceMmu;
+  readonly #handlers: AttachmentHandlers;
+  readonly #platform: IommuDriver;
+  readonly #services: IommuServices;
+  readonly #interrupts: DeviceInterrupts;
+  /** Nobody answers the device any more. */
+  #isOver = false;
+
+  constructor(device: PciDevice, handlers: AttachmentHandlers, platform: IommuDriver, services: IommuServices) {
+    const { engine, bus, interrupts } = services;
+    this.device = device;
+    this.mmu = new DeviceMmu(device, engine, bus);
+    this.#handlers = handlers;
+    this.#platform = platform;
+    this.#services = services;
+    this.#interrupts = new DeviceInterrupts({ bus, interrupts, iommu: platform }, device);
+  }
+
+  /** Gives the device its tables and lets it translate: 0, -ENODEV, -ENOMEM, or why its faults could not be told. */
+  *begin(tables: readonly Change[]): Script<number> {
+    const { mmu } = this;
+    let result = yield* mmu.clear();
+    for (const change of tables) if (result === 0) result = yield* mmu.enter(change);
+    const name = `${this.device.address} MMU fault`;
+    if (result === 0) result = yield* this.#interrupts.request(MmuEngineVector.FAULT, name, () => this.#serve());
+    if (result === 0) yield* mmu.start(this.#handlers.onPageRequest !== undefined);
+    return result;
+  }
+
+  /** The device translates nothing, and its faults interrupt nobody any more: 0, -EIO; then this can be tried again. */
+  *end(): Script<number> {
+    this.#isOver = true;
+    yield* this.mmu.stop();
+    return yield* this.#interrupts.free();
+  }
+
+  /**
+   * The device has interrupted. However often it does, one look takes one fault: it interrupts again for another, and one that
+   * never stops has only its own handler waiting.
+   */
+  *#serve(): Script {
+    const fault = yield* this.mmu.takeFault();
+    if (fault === undefined) return;
+    if (fault.stalled) this.#services.engine.spawn(this.#answer(fault), `page fault of ${this.device.address}`);
+    else this.#report(fault);
+  }
+
+  /** The device has told in its own way that it wants a page: whoever may have it there decides. */
+  *#answer(fault: MmuFault): Script {
+    const { write, address } = fault;
+    const wanted = { page: pageOf(address), read: !write, write, execute: false, privileged: false };
+    const answer = yield* this.#platform.attachments.reportPageFault(this.device, wanted);
+    if (this.#isOver) return;
+    if (answer !== 'success') this.#report(fault);
+    yield* this.mmu.answer(answer === 'success');
+  }
+
+  #report({ code, name, address, write }: MmuFault): void {
+    const { engine, faults } = this.#services;
+    const fault = {
+      at: engine.now,
+      unit: `${this.device.address} MMU`,
+      code,
+      name,
+      meaning: MEANING[code] ?? 'the device’s MMU does not say why',
+      requester: this.device.requester,
+      pasid: NO_PASID,
+      address: address - (address % BigInt(PAGE_SIZE)),
+      access: write ? 'write' : 'read',
+    } as const;
+    faults.record(fault);
+    this.#handlers.onFault?.(fault);
+  }
+}
