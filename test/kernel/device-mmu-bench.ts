@@ -28,18 +28,18 @@ export interface MmuBench {
   readonly asked: bigint[];
 }
 
-export type MakeBench = (options?: Partial<MmuEngineSpec>, machine?: MachineOptions) => MmuBench;
+/** `specs`: what the devices have that others have not. */
+export type MakeBench = (specs?: readonly Partial<MmuEngineSpec>[]) => MmuBench;
 
 /** By name, how to make each. */
 export const BENCHES: readonly (readonly [string, MakeBench])[] = Object.entries(UNITS).map(([name, up]) => [
   name,
-  (spec, machine) => {
+  (specs = []) => {
     const engines: MmuEngine[] = [];
     const bench = up({
-      ...machine,
       more: (engine) => {
         for (const [i, requester] of MMU_RIDS.entries()) {
-          engines.push(new MmuEngine(engine, { ...MMU_ENGINE, ...spec, name: `mmu${i}`, requester }));
+          engines.push(new MmuEngine(engine, { ...MMU_ENGINE, ...specs[i], name: `mmu${i}`, requester }));
         }
         return engines;
       },
