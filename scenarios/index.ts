@@ -22,6 +22,7 @@ import writeFlood from './37-write-flood.ts';
 import deferredDma from './38-deferred-dma.ts';
 import beforeTheKernel from './39-before-the-kernel.ts';
 import strictAndLazy from './41-strict-and-lazy.ts';
+import deviceMmu from './42-device-mmu.ts';
 
 export const scenarios = [
   firstDma,
@@ -47,4 +48,5 @@ export const scenarios = [
   deferredDma,
   beforeTheKernel,
   strictAndLazy,
+  deviceMmu,
 ];

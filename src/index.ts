@@ -22,6 +22,7 @@ export {
   type MachineInput,
   type MachineSpec,
   MaliciousDriver,
+  MmuEngineDriver,
   ms,
   NicDriver,
   NVME_QUEUE_BYTES,

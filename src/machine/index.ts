@@ -31,6 +31,7 @@ export {
   type DmaResult,
   type Loot,
   MaliciousDriver,
+  MmuEngineDriver,
   NicDriver,
   NVME_QUEUE_BYTES,
   NvmeDriver,

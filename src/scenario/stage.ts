@@ -12,6 +12,7 @@ import {
   type Machine,
   type MachineInput,
   MaliciousDriver,
+  MmuEngineDriver,
   NicDriver,
   NvmeDriver,
   Program,
@@ -106,6 +107,13 @@ export class Stage {
     return driver;
   }
 
+  /** The process's hand on the MMU of a device that it has bound. */
+  *mmuEngine(program: Program, fd: number): Script<MmuEngineDriver> {
+    const driver = yield* MmuEngineDriver.open(program, fd);
+    if (typeof driver === 'number') throw new Error(`${program.name} cannot drive fd ${fd}: ${formatResult(driver)}`);
+    return driver;
+  }
+
   /** The process's driver for a malicious device that it has bound. */
   *malicious(program: Program, fd: number): Script<MaliciousDriver> {
     const driver = yield* MaliciousDriver.open(program, fd);
@@ -157,6 +165,12 @@ export class Stage {
   deviceTlb(name: string): { hits: number; misses: number; faults: number } {
     const { ats } = this.machine.snapshot()[name] as { ats: { hits: number; misses: number; faults: number } };
     return { hits: ats.hits, misses: ats.misses, faults: ats.faults };
+  }
+
+  /** What a device has found in the TLB of its own MMU so far, and what its MMU has refused. */
+  deviceMmu(name: string): { hits: number; misses: number; faults: number } {
+    const { mmu } = this.machine.snapshot()[name] as { mmu: { hits: number; misses: number; faults: number } };
+    return { hits: mmu.hits, misses: mmu.misses, faults: mmu.faults };
   }
 
   /** What a network interface believes to have put into memory so far, and what it has dropped. */

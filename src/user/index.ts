@@ -12,6 +12,7 @@ export type { DeviceRegisters, Portals } from './device-registers.ts';
 export { DmaEngineDriver, type DmaOptions, type DmaResult } from './dma-engine.ts';
 export { EduDriver } from './edu.ts';
 export { type Attack, type Loot, MaliciousDriver } from './malicious.ts';
+export { MmuEngineDriver } from './mmu-engine.ts';
 export {
   bytesOfQueue,
   NicDriver,
