@@ -1,6 +1,7 @@
 /** What a driver in front of another holds, when it gives it back, and what it tells of faults. */
 import { describe, expect, it } from 'vitest';
-import { type Script, us } from '../../hardware/sim/index.ts';
+import { MMU_ENGINE, MmuEngine } from '../../hardware/devices/mmu-engine/index.ts';
+import { type Engine, type Script, us } from '../../hardware/sim/index.ts';
 import type { DeviceBuffer, KernelDriver } from '../../src/kernel/drivers/index.ts';
 import type { IommuFault } from '../../src/kernel/index.ts';
 import type { PageRequestGroup } from '../../src/kernel/iommu/attachments.ts';
@@ -19,6 +20,7 @@ import {
   VFIO_BIND_IOASID_FD,
   VFIO_DETACH_IOASID,
 } from '../../src/uapi/index.ts';
+import { Bench } from './bench.ts';
 import { BENCHES, forgetFlushes, MMU_DEV, type MmuBench, WINDOW } from './device-mmu-bench.ts';
 import { engineOf, held, map, named, PAGE, type Setup, setUp, unmap } from './machine-bench.ts';
 import { sure } from './scalable-bench.ts';
@@ -117,17 +119,19 @@ describe.each(BENCHES)('In front of a unit of %s, the driver of devices’ MMUs'
     const all = make([{ tablePages: 4 }]);
     run(all, function* () {
       const s = yield* setUp(all.bench, 4 * PAGE, MMU_DEV[0]);
-      for (let n = 0n; n < 3n; n++) expect(yield* map(s, n * SPAN, s.memory, K4)).toBe(0);
+      for (let n = 0n; n < 3n; n++) expect(yield* map(s, n * SPAN + n * K4, s.memory, K4)).toBe(0);
       const before = everything(all);
       expect(yield* named(map(s, 3n * SPAN, s.memory, K4))).toBe('-ENOMEM');
       expect(yield* named(map(s, 3n * SPAN - K4, s.memory, 2n * K4))).toBe('-ENOMEM');
       expect(everything(all)).toEqual(before);
-      expect((yield* unmap(s, 0n, K4)).result).toBe(0);
+      // The table of the second goes; that of the fourth takes its place, with nothing at the same index.
+      expect((yield* unmap(s, SPAN + K4, K4)).result).toBe(0);
       expect(yield* map(s, 3n * SPAN - K4, s.memory, 2n * K4)).toBe(0);
       const driver = yield* engineOf(s);
-      for (const iova of [SPAN, 2n * SPAN, 3n * SPAN - K4, 3n * SPAN])
-        expect((yield* driver.read(iova, 4)).ok).toBe(true);
-      for (const iova of [0n, 3n * SPAN - 2n * K4]) expect((yield* driver.read(iova, 4)).ok).toBe(false);
+      const reached = [0n, 2n * SPAN + 2n * K4, 3n * SPAN - K4, 3n * SPAN];
+      const missing = [SPAN + K4, 3n * SPAN + K4, 3n * SPAN - 2n * K4];
+      for (const iova of reached) expect((yield* driver.read(iova, 4)).ok).toBe(true);
+      for (const iova of missing) expect(yield* driver.read(iova, 4)).toMatchObject({ error: 'NO_TRANSLATION' });
     });
   });
 
@@ -282,8 +286,10 @@ describe.each(BENCHES)('A driver in the kernel whose device has an MMU, in front
       expect(yield* driver.release()).toBe(0);
       yield write.done;
       expect(write.result.ok).toBe(false);
+      yield us(20);
     });
     expect(everything(all)).toEqual(before);
+    expect(all.bench.kernel.faults).toEqual([]);
   });
 
   it('gets no PASIDs, no nesting and no device-TLBs, and no second domain at a time', () => {
@@ -301,6 +307,46 @@ describe.each(BENCHES)('A driver in the kernel whose device has an MMU, in front
       expect(yield* one.detach(driver.device, 1)).toBe(-EINVAL);
       expect(yield* one.detach(driver.device)).toBe(0);
     });
+  });
+});
+
+describe.each(BENCHES.filter(([name]) => ['VT-d in scalable mode', 'AMD-Vi'].includes(name)))(
+  'A device with an MMU, behind a unit of %s that can leave addresses as they are,',
+  (_, make) => {
+    it('leaves them as they are, too, whatever its MMU was told before', () => {
+      const all = make();
+      run(all, function* () {
+        const { driver, engine } = take(all);
+        yield* driver.setBusMaster(true);
+        const unit = all.bench.kernel.iommu.groupOf(driver.device)!.driver;
+        const identity = yield* sure(unit.allocateIdentity());
+        expect(identity.driver).toBe(unit);
+        const buffer = pageOf(driver);
+        driver.memory.write(buffer, 0, Uint8Array.of(42));
+        yield* driver.write(2, 0x08, 4, 1n);
+        expect(yield* driver.attach(identity)).toBe(0);
+        const data = Uint8Array.of(42);
+        expect(yield* engine.read(BigInt(buffer.frames[0]!) * K4, 1)).toEqual({ ok: true, data });
+        expect(yield* driver.release()).toBe(0);
+      });
+    });
+  },
+);
+
+describe('A unit that cannot map as much as a device’s MMU', () => {
+  it('lets the device be attached to nothing, and nothing stays behind', () => {
+    const engines = (engine: Engine) => [new MmuEngine(engine, { ...MMU_ENGINE, name: 'mmu0', requester: 0x20 })];
+    const bench = Bench.up({ cap: { SAGAW: 0b00010, MGAW: 31 }, more: engines });
+    const before = held(bench);
+    bench.run(
+      (function* () {
+        const s = yield* setUp(bench, PAGE, MMU_DEV[0]);
+        const attach = s.program.ioctl(s.deviceFd, VFIO_ATTACH_IOASID, { ioasid: s.ioasid });
+        expect(yield* attach).toBe(-EOPNOTSUPP);
+        yield* s.program.exit();
+      })(),
+    );
+    expect(held(bench)).toEqual(before);
   });
 });
 

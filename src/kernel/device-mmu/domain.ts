@@ -13,7 +13,7 @@ import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { BUS_PAGES, IOVA_PAGES } from '../../../hardware/devices/mmu-engine/spec.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
+import { EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import { NO_PASID } from '../iommu/attachments.ts';
 import { type AttachOptions, type Geometry, type IommuDomain, isPermitted } from '../iommu/driver.ts';
 import type { PageRun, Unlinking, Unmapped } from '../iommu/page-table.ts';
@@ -94,7 +94,6 @@ export class DeviceMmuDomain implements IommuDomain {
 
   *#attach(device: PciDevice, { pasid = NO_PASID, ...handlers }: AttachOptions): Script<number> {
     if (pasid !== NO_PASID) return -EOPNOTSUPP;
-    if (this.driver.attachments.find(device.requester, pasid) !== undefined) return -EBUSY;
     const { onFault } = handlers;
     const result = yield* this.#platform.attach(device, {
       ...handlers,
