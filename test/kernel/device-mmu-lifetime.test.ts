@@ -194,9 +194,9 @@ describe.each(BENCHES)('In front of a unit of %s, the driver of devices’ MMUs'
   });
 });
 
-/** A driver inside the kernel that has the first device, and what it knows of its registers. */
-function take(all: MmuBench): { driver: KernelDriver; engine: DmaEngineDriver } {
-  const driver = all.bench.kernel.driver('mmu0');
+/** A driver inside the kernel that has one of the devices, and what knows its registers. */
+function take(all: MmuBench, name = 'mmu0'): { driver: KernelDriver; engine: DmaEngineDriver } {
+  const driver = all.bench.kernel.driver(name);
   if (typeof driver === 'number') throw new Error(formatResult(driver));
   return { driver, engine: new DmaEngineDriver(registersOf(driver, 0)) };
 }
@@ -290,6 +290,28 @@ describe.each(BENCHES)('A driver in the kernel whose device has an MMU, in front
     });
     expect(everything(all)).toEqual(before);
     expect(all.bench.kernel.faults).toEqual([]);
+  });
+
+  it('may map while another device is being attached: both reach everything in the end', () => {
+    const all = make();
+    run(all, function* () {
+      const { kernel, engine } = all.bench;
+      const [one, two] = [take(all), take(all, 'mmu1')];
+      for (const { driver } of [one, two]) yield* driver.setBusMaster(true);
+      const domain = yield* sure(one.driver.domain());
+      const buffer = pageOf(one.driver);
+      for (let n = 0; n < 8; n++) yield* one.driver.map(domain, n * 1024, buffer, RW);
+      yield* one.driver.attach(domain);
+      const attach = engine.spawn(two.driver.attach(domain));
+      const pages = [1, 1025, 8 * 1024];
+      const maps = pages.map((page) => engine.spawn(one.driver.map(domain, page, buffer, RW)));
+      for (const task of [attach, ...maps]) expect(yield task.done).toBe(0);
+      for (const page of [0, 7 * 1024, ...pages]) {
+        for (const { engine: dma } of [one, two]) expect((yield* dma.read(BigInt(page) * K4, 4)).ok).toBe(true);
+      }
+      for (const { driver } of [two, one]) expect(yield* driver.release()).toBe(0);
+      expect(kernel.faults).toEqual([]);
+    });
   });
 
   it('gets no PASIDs, no nesting and no device-TLBs, and no second domain at a time', () => {
