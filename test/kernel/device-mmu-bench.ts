@@ -2,6 +2,7 @@
 import { MMU_ENGINE, MmuEngine, type MmuEngineSpec } from '../../hardware/devices/mmu-engine/index.ts';
 import type { IommuProbe } from '../../hardware/iommu/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
+import type { KernelOptions } from '../../src/kernel/index.ts';
 import { AmdBench } from './amd-bench.ts';
 import { Bench } from './bench.ts';
 import type { MachineBench, MachineOptions, Setup } from './machine-bench.ts';
@@ -29,14 +30,15 @@ export interface MmuBench {
 }
 
 /** `specs`: what the devices have that others have not. */
-export type MakeBench = (specs?: readonly Partial<MmuEngineSpec>[]) => MmuBench;
+export type MakeBench = (specs?: readonly Partial<MmuEngineSpec>[], kernel?: Partial<KernelOptions>) => MmuBench;
 
 /** By name, how to make each. */
 export const BENCHES: readonly (readonly [string, MakeBench])[] = Object.entries(UNITS).map(([name, up]) => [
   name,
-  (specs = []) => {
+  (specs = [], kernel = {}) => {
     const engines: MmuEngine[] = [];
     const bench = up({
+      kernel,
       more: (engine) => {
         for (const [i, requester] of MMU_RIDS.entries()) {
           engines.push(new MmuEngine(engine, { ...MMU_ENGINE, ...specs[i], name: `mmu${i}`, requester }));

@@ -81,6 +81,18 @@ describe.each(BENCHES)('In front of a unit of %s, the driver of devices’ MMUs'
     for (const { state } of all.engines) expect(state.mmu.registers['MMU_CONTROL']).toBe(0);
   });
 
+  it('finds a device again that was reset when its program went, and everything is given back', () => {
+    const all = make([], { resetOnRelease: true });
+    const before = everything(all);
+    for (let round = 0; round < 2; round++) {
+      run(all, function* () {
+        yield* (yield* useEverything(all)).program.exit();
+      });
+      expect(everything(all)).toEqual(before);
+      for (const { state } of all.engines) expect(state.mmu).toMatchObject({ misses: 0, flushes: 0, kept: [] });
+    }
+  });
+
   it('gives everything back, whichever allocation fails', () => {
     for (let failing = 0; ; failing++) {
       const all = make();
@@ -268,6 +280,29 @@ describe.each(BENCHES)('A driver in the kernel whose device has an MMU, in front
       expect(yield* driver.release()).toBe(0);
     });
     expect(all.bench.kernel.faults).toHaveLength(goesOn ? 0 : 1);
+    expect(everything(all)).toEqual(before);
+  });
+
+  it('is asked for one page at a time, however often a device says that it waits', () => {
+    const all = make();
+    const before = everything(all);
+    run(all, function* () {
+      const { driver } = take(all);
+      yield* driver.setBusMaster(true);
+      const domain = yield* sure(driver.domain());
+      let groups = 0;
+      yield* driver.attach(domain, { onPageRequest: () => void groups++ });
+      const { mmu, function: fn } = all.engines[0]!;
+      const read = mmu.registerRead.bind(mmu);
+      mmu.registerRead = (offset, into, length) =>
+        offset === 0x18 ? into.fill(0x35, 0, length) : read(offset, into, length);
+      for (let n = 0; n < 20; n++) {
+        yield* fn.interrupt(1);
+        yield us(5);
+      }
+      expect(groups).toBe(1);
+      expect(yield* driver.release()).toBe(0);
+    });
     expect(everything(all)).toEqual(before);
   });
 

@@ -27,6 +27,8 @@ export class AttachedMmu {
   readonly #interrupts: DeviceInterrupts;
   /** Nobody answers the device any more. */
   #isOver = false;
+  /** The device waits for one page at a time, whatever it says. */
+  #isAsking = false;
 
   constructor(device: PciDevice, handlers: AttachmentHandlers, platform: IommuDriver, services: IommuServices) {
     const { engine, bus, interrupts } = services;
@@ -56,22 +58,21 @@ export class AttachedMmu {
     return yield* this.#interrupts.free();
   }
 
-  /**
-   * The device has interrupted. However often it does, one look takes one fault: it interrupts again for another, and one that
-   * never stops has only its own handler waiting.
-   */
+  /** The device has interrupted. One look takes one fault, as it interrupts again for another. */
   *#serve(): Script {
     const fault = yield* this.mmu.takeFault();
     if (fault === undefined) return;
-    if (fault.stalled) this.#services.engine.spawn(this.#answer(fault), `page fault of ${this.device.address}`);
-    else this.#report(fault);
+    if (!fault.stalled) this.#report(fault);
+    else if (!this.#isAsking) this.#services.engine.spawn(this.#answer(fault), `page fault of ${this.device.address}`);
   }
 
   /** The device has told in its own way that it wants a page: whoever may have it there decides. */
   *#answer(fault: MmuFault): Script {
+    this.#isAsking = true;
     const { write, address } = fault;
     const wanted = { page: pageOf(address), read: !write, write, execute: false, privileged: false };
     const answer = yield* this.#platform.attachments.reportPageFault(this.device, wanted);
+    this.#isAsking = false;
     if (this.#isOver) return;
     if (answer !== 'success') this.#report(fault);
     yield* this.mmu.answer(answer === 'success');
