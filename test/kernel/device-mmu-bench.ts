@@ -5,7 +5,7 @@ import type { Script } from '../../hardware/sim/index.ts';
 import type { KernelOptions } from '../../src/kernel/index.ts';
 import { AmdBench } from './amd-bench.ts';
 import { Bench } from './bench.ts';
-import type { MachineBench, MachineOptions, Setup } from './machine-bench.ts';
+import { held, type MachineBench, type MachineOptions, type Setup } from './machine-bench.ts';
 import { scalableBench } from './scalable-bench.ts';
 
 /** Requester ids, and paths. */
@@ -78,4 +78,15 @@ export function forgetFlushes({ mmu }: MmuEngine): void {
 export function poke(s: Setup, bar: number, offset: number, word: number): Script<number> {
   const bytes = new Uint8Array(new Uint32Array([word]).buffer);
   return s.program.pwrite(s.deviceFd, bytes, (BigInt(bar) << 40n) + BigInt(offset));
+}
+
+/** Everything that is given out, interrupt vectors too. */
+export function everything({ bench }: MmuBench) {
+  const { kernel } = bench;
+  const vectors = kernel.interrupts.counts.handled.map(({ name }) => name);
+  return { ...held(bench), pinned: kernel.pages.pinned, vectors };
+}
+
+export function run(all: MmuBench, body: () => Script): void {
+  all.bench.run(body());
 }
