@@ -17,9 +17,9 @@ export const WINDOW = 0x1_0000_0000n;
 /** Kinds of units that the driver can stand in front of. */
 const UNITS: Readonly<Record<string, (options: MachineOptions) => MachineBench>> = {
   'VT-d in legacy mode': (options) => Bench.up(options),
-  'VT-d in scalable mode': (options) => scalableBench(options),
+  'VT-d in scalable mode': (options) => scalableBench({ ...options, ecap: { SSADS: 1 } }),
   'VT-d with first stages alone': (options) => scalableBench({ ...options, ecap: { SSTS: 0, NEST: 0 } }),
-  'AMD-Vi': (options) => AmdBench.up(options),
+  'AMD-Vi': (options) => AmdBench.up({ ...options, efr: { HASup: 1, HDSup: 1 } }),
 };
 
 export interface MmuBench {

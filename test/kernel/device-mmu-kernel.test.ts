@@ -58,6 +58,26 @@ describe.each(BENCHES)('A driver in the kernel whose device has an MMU, in front
     });
   });
 
+  it('lends the device memory at addresses that the kernel chooses, as every driver does', () => {
+    const all = make();
+    const before = everything(all);
+    run(all, function* () {
+      const { driver, engine } = take(all);
+      yield* driver.setBusMaster(true);
+      const buffer = pageOf(driver);
+      driver.memory.write(buffer, 0, Uint8Array.of(42));
+      const iova = yield* driver.dma.map(buffer, 'both');
+      expect(yield* engine.read(BigInt(iova), 1)).toEqual({ ok: true, data: Uint8Array.of(42) });
+      expect(all.asked).toEqual([WINDOW + BigInt(iova)]);
+      expect(yield* driver.dma.unmap(BigInt(iova))).toBe(0);
+      expect(yield* engine.read(BigInt(iova), 1)).toMatchObject({ error: 'NO_TRANSLATION' });
+      yield us(20);
+      expect(yield* driver.release()).toBe(0);
+    });
+    expect(all.asked).toHaveLength(1);
+    expect(everything(all)).toEqual(before);
+  });
+
   it.each([
     ['success', true],
     ['invalid', false],
@@ -164,6 +184,8 @@ describe.each(BENCHES)('A driver in the kernel whose device has an MMU, in front
       const [one, two] = [yield* sure(driver.domain()), yield* sure(driver.domain())];
       expect(yield* one.attach(driver.device, { pasid: 1 })).toBe(-EOPNOTSUPP);
       expect(yield* unit.allocateNested({ parent: one, table: 1, levels: 4 })).toBe(-EOPNOTSUPP);
+      const foreign = { parent: one, table: 1, pasidBits: 9, levels: 4, usesPasidZero: true } as const;
+      expect(yield* unit.allocatePasidTable(foreign)).toBe(-EOPNOTSUPP);
       expect(unit.prepare(driver.device, { deviceTlb: true, pageRequests: false })).toBe(-EOPNOTSUPP);
       expect(yield* one.attach(driver.device)).toBe(0);
       expect(yield* two.attach(driver.device)).toBe(-EBUSY);
@@ -174,9 +196,49 @@ describe.each(BENCHES)('A driver in the kernel whose device has an MMU, in front
   });
 });
 
-describe.each(BENCHES.filter(([name]) => ['VT-d in scalable mode', 'AMD-Vi'].includes(name)))(
-  'A device with an MMU, behind a unit of %s that can leave addresses as they are,',
+/** Units that leave addresses as they are where they are asked to, and that keep track of what is written. */
+const CAPABLE: readonly string[] = ['VT-d in scalable mode', 'AMD-Vi'];
+
+describe.each(BENCHES)('What devices with MMUs and units of %s can do together', (name, make) => {
+  it('is what each can: mapping by the one, keeping DMA coherent and track of it by the other', () => {
+    const [plain, composed] = [0, 2].map((group) => make().bench.kernel.iommu.groups[group]!.driver.abilities);
+    expect(composed).toEqual({
+      pageShifts: [12],
+      geometry: { last: 0xf_ffff, reserved: [] },
+      enforcesSnoop: plain!.enforcesSnoop,
+      nestedLevels: [],
+      pasidTableBits: 0,
+      pasidBits: 0,
+      deviceTlb: false,
+      pageRequests: false,
+      dirtyTracking: CAPABLE.includes(name),
+    });
+  });
+});
+
+describe.each(BENCHES.filter(([name]) => CAPABLE.includes(name)))(
+  'A device with an MMU, behind a unit of %s that can do more,',
   (_, make) => {
+    it('has pages that are told as written, by its own addresses', () => {
+      const all = make();
+      run(all, function* () {
+        const { driver, engine } = take(all);
+        yield* driver.setBusMaster(true);
+        const domain = yield* sure(driver.domain({ dirtyTracking: true }));
+        const buffer = pageOf(driver);
+        for (const page of [5, 6]) yield* driver.map(domain, page, buffer, RW);
+        expect(yield* driver.attach(domain)).toBe(0);
+        expect(yield* domain.readDirty(0, 16)).toBe(-EINVAL);
+        expect(yield* domain.setDirtyTracking(true)).toBe(0);
+        yield* engine.write(6n * K4, Uint8Array.of(1));
+        yield* engine.read(5n * K4, 1);
+        yield us(20);
+        expect(yield* domain.readDirty(0, 16)).toEqual([{ first: 6, pages: 1 }]);
+        expect(yield* domain.readDirty(0, 16)).toEqual([]);
+        expect(yield* driver.release()).toBe(0);
+      });
+    });
+
     it('leaves them as they are, too, whatever its MMU was told before', () => {
       const all = make();
       run(all, function* () {

@@ -111,6 +111,7 @@ describe.each(BENCHES)('In front of a unit of %s, the driver of devices’ MMUs'
     const all = make([{ tablePages: 4 }]);
     run(all, function* () {
       const s = yield* setUp(all.bench, 4 * PAGE, MMU_DEV[0]);
+      s.program.write(s.memory, new Uint8Array(2 * PAGE));
       for (let n = 0n; n < 3n; n++) expect(yield* map(s, n * SPAN + n * K4, s.memory, K4)).toBe(0);
       const before = everything(all);
       expect(yield* named(map(s, 3n * SPAN, s.memory, K4))).toBe('-ENOMEM');
