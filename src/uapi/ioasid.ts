@@ -32,7 +32,7 @@ export const IoasidMapFlag = { READ: 1, WRITE: 2 } as const;
 /** What an IOASID_INVALIDATE_CACHE covers. */
 export const IoasidGranularity = { ALL: 0, RANGE: 1 } as const;
 
-/** One I/O address space and nothing more: IOASID_FREE, IOASID_GET_INFO and the UNBIND commands. */
+/** One I/O address space and nothing more: IOASID_FREE and the UNBIND commands. */
 export const IOASID_REFERENCE = new Struct('ioasid_reference', REFERENCE, { argsz, flags: noFlags, ioasid, padding });
 
 export const IOASID_MEMORY = new Struct('ioasid_memory', REFERENCE, {
@@ -70,11 +70,36 @@ export const IOASID_NESTING = new Struct('ioasid_nesting', REFERENCE, {
   padding,
 });
 
+/** What a space can be used for, as far as the devices that are attached to it allow. */
+export const IoasidInfoFlag = {
+  MAP: 1,
+  BIND_PGTABLE: 2,
+  BIND_PASID_TABLE: 4,
+  SOFTWARE_NESTING: 8,
+  HARDWARE_NESTING: 16,
+} as const;
+
+/** Formats of user-managed page tables, whoever made the IOMMU. */
+export const IoasidFormat = { X86: 1 } as const;
+
+export const IOASID_INFO = new Struct('ioasid_info', REFERENCE, {
+  argsz,
+  flags: u32('out: what the space can be used for', IoasidInfoFlag),
+  ioasid,
+  addr_width: u32('out: bits of an I/O virtual address'),
+  pgsize_bitmap: u64('out: sizes of pages that can be mapped'),
+  formats: u32('out: formats of tables that can be bound', IoasidFormat),
+  children: u32('out: spaces that are nested on this one'),
+  num_ranges: u32('in: places at `ranges`; out: how many reserved ranges there are'),
+  padding,
+  ranges: u64('where the reserved ranges go, each as first and last address'),
+});
+
 export const IOASID_PGTABLE = new Struct('ioasid_pgtable', REFERENCE, {
   argsz,
   flags: noFlags,
   child_ioasid: u32('a nested I/O address space'),
-  vendor: u32('format: whose'),
+  vendor: u32('format: whose', IoasidFormat),
   addr: u64('table, an address of the parent space'),
   address_width: u32('format: bits of input address'),
   padding,
@@ -105,7 +130,7 @@ export const IOASID_REGISTER_MEMORY = command('IOASID_REGISTER_MEMORY', IOASID_T
 export const IOASID_UNREGISTER_MEMORY = command('IOASID_UNREGISTER_MEMORY', IOASID_TYPE, at + 2, IOASID_MEMORY);
 export const IOASID_ALLOC = command('IOASID_ALLOC', IOASID_TYPE, at + 3, 'none');
 export const IOASID_FREE = command('IOASID_FREE', IOASID_TYPE, at + 4, IOASID_REFERENCE);
-export const IOASID_GET_INFO = command('IOASID_GET_INFO', IOASID_TYPE, at + 5, IOASID_REFERENCE);
+export const IOASID_GET_INFO = command('IOASID_GET_INFO', IOASID_TYPE, at + 5, IOASID_INFO);
 export const IOASID_MAP_DMA = command('IOASID_MAP_DMA', IOASID_TYPE, at + 6, IOASID_DMA_MAP);
 export const IOASID_UNMAP_DMA = command('IOASID_UNMAP_DMA', IOASID_TYPE, at + 7, IOASID_DMA_UNMAP);
 export const IOASID_CREATE_NESTING = command('IOASID_CREATE_NESTING', IOASID_TYPE, at + 8, IOASID_NESTING);

@@ -8,8 +8,9 @@ import type { IommuGroup } from '../iommu/iommu.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { BoundDevice } from './bound-device.ts';
 import { Ioasid, type IoasidShape } from './ioasid.ts';
+import { RegisteredMemory } from './registered-memory.ts';
 import { Routes } from './routes.ts';
-import type { IoasidServices } from './table.ts';
+import type { IoasidServices, IoTable } from './table.ts';
 
 /** Address spaces of one context: as many as there are PASIDs. */
 const MOST_IOASIDS = 2 ** 20;
@@ -19,6 +20,7 @@ export class IoasidContext {
   readonly lock: Semaphore;
   readonly devices = new Set<BoundDevice>();
   readonly services: IoasidServices;
+  readonly registered: RegisteredMemory;
   readonly #ioasids = new Map<number, Ioasid>();
   readonly #routes: Routes;
   #references = 1;
@@ -27,6 +29,7 @@ export class IoasidContext {
   constructor(engine: Engine, services: IoasidServices) {
     this.lock = new Semaphore(engine, 1, 'ioasid context');
     this.services = services;
+    this.registered = new RegisteredMemory(services.cost);
     this.#routes = new Routes(this.devices, () => ({}));
   }
 
@@ -127,6 +130,43 @@ export class IoasidContext {
     return -EINVAL;
   }
 
+  /**
+   * Gives a space another table, and leads the devices that are attached to it there: 0, or what the tables answer, and then
+   * the old one stays.
+   */
+  *replaceTable(ioasid: Ioasid, table: IoTable): Script<number> {
+    const { table: old, attachments } = ioasid;
+    let held = 0;
+    let result = 0;
+    for (const { bound } of attachments) {
+      if (result === 0) result = yield* table.hold(bound.group.driver);
+      if (result === 0) held++;
+    }
+    if (result === 0) {
+      ioasid.table = table;
+      result = yield* this.#lead(ioasid);
+    }
+    if (result < 0) {
+      ioasid.table = old;
+      // After -EIO nobody knows what hardware uses: both tables stay.
+      const back = result === -EIO ? result : yield* this.#lead(ioasid);
+      for (; held > 0; held--) yield* table.drop(back === 0);
+      return result;
+    }
+    for (; held > 0; held--) yield* old.drop(true);
+    yield* old.destroy();
+    return 0;
+  }
+
+  /** Leads everything that is attached to a space to its table. */
+  *#lead({ attachments }: Ioasid): Script<number> {
+    for (const { bound, pasid } of attachments) {
+      const result = yield* this.#routes.update(bound, pasid);
+      if (result < 0) return result;
+    }
+    return 0;
+  }
+
   /** One user less; with the last one everything goes. */
   *put(): Script {
     this.#references--;
@@ -134,6 +174,7 @@ export class IoasidContext {
     // Those that are nested come after what they are nested on.
     for (const ioasid of [...this.#ioasids.values()].reverse()) yield* ioasid.destroy();
     this.#ioasids.clear();
+    yield* this.registered.clear();
   }
 
   *#detach(bound: BoundDevice, ioasid: Ioasid, pasid: number): Script<number> {

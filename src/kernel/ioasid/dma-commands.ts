@@ -10,6 +10,7 @@ import {
   type Struct,
 } from '../../uapi/index.ts';
 import type { Call } from '../commands.ts';
+import type { IoasidContext } from './context.ts';
 import { KernelTable } from './kernel-table.ts';
 import type { IoTable } from './table.ts';
 
@@ -18,12 +19,13 @@ type Of<S> = S extends Struct<infer M> ? ObjectOf<M> : never;
 export const MAP_FLAGS = IoasidMapFlag.READ | IoasidMapFlag.WRITE;
 
 /** Maps memory of the process, or of the parent space, in a kernel-managed table. */
-export function* mapDma(table: IoTable, call: Call<unknown, Of<typeof IOASID_DMA_MAP>>): Script<number> {
+export function* mapDma(table: IoTable, call: Call<IoasidContext, Of<typeof IOASID_DMA_MAP>>): Script<number> {
   const { flags, vaddr, iova, size } = call.argument;
   if (!(table instanceof KernelTable)) return -EINVAL;
   if (flags === 0 || !isPageRange(iova, size) || !isPageRange(vaddr, size)) return -EINVAL;
   return yield* table.map({
     space: call.process.space,
+    registered: call.context.registered,
     source: pageOf(vaddr),
     first: pageOf(iova),
     pages: pageOf(size),

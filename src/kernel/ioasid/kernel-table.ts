@@ -12,13 +12,16 @@ import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EADDRINUSE, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../uapi/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from '../iommu/driver.ts';
 import type { PageRun } from '../iommu/page-table.ts';
-import type { AddressSpace } from '../memory/address-space.ts';
+import type { AddressSpace, Pinned } from '../memory/address-space.ts';
 import { type Mapping, Mappings } from './mappings.ts';
+import type { RegisteredMemory } from './registered-memory.ts';
 import type { IoasidServices, IoTable } from './table.ts';
 
 /** A range of whole pages in both spaces. */
 export interface MapRequest extends PageRun {
   readonly space: AddressSpace;
+  /** Where the pages have to be registered, once anything is. */
+  readonly registered: RegisteredMemory;
   /** First page of the process; of a nested space first page of the parent. */
   readonly source: PageNumber;
   readonly protection: Protection;
@@ -100,7 +103,7 @@ export class KernelTable implements IoTable {
    * Pins the pages and maps them: 0, -EEXIST, -ENOSPC, -EINVAL, -EFAULT, -ENOMEM, -EIO, -ENOENT where the parent does not map
    * all of them. Nothing stays behind on failure.
    */
-  *map({ space, source, first, pages, protection }: MapRequest): Script<number> {
+  *map({ space, registered, source, first, pages, protection }: MapRequest): Script<number> {
     const { cost, mappingLimit } = this.#services;
     const { parent } = this.shape;
     if (this.mappings.overlaps(first, pages)) return -EEXIST;
@@ -108,9 +111,9 @@ export class KernelTable implements IoTable {
     if (this.#domain !== null && !isPermitted(this.#domain.geometry, first, pages)) return -EINVAL;
     if (!this.#isWithinWidth(first, pages)) return -EINVAL;
     if (parent !== null && !parent.mappings.covers(source, pages)) return -ENOENT;
-    const pinned = parent === null ? space.pin(source, pages, protection.write) : null;
+    const pinned = parent === null ? this.#pin({ space, registered, source, pages, protection }) : null;
     if (typeof pinned === 'number') return pinned;
-    if (pinned !== null) {
+    if (pinned?.space === space) {
       yield* space.settle();
       yield ns(pages * cost.pinPage);
     }
@@ -232,6 +235,12 @@ export class KernelTable implements IoTable {
   #isWithinWidth(first: PageNumber, pages: number): boolean {
     const { addressWidth } = this.shape;
     return addressWidth === undefined || first + pages <= 2 ** (addressWidth - PAGE_SHIFT);
+  }
+
+  /** Pinned and charged now, or once for all when it was registered. */
+  #pin({ space, registered, source, pages, protection }: Omit<MapRequest, 'first'>): Pinned | number {
+    if (registered.isEmpty) return space.pin(source, pages, protection.write);
+    return registered.borrow(space, { first: source, pages }, protection.write);
   }
 
   *#unpinAll(): Script {

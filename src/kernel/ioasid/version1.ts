@@ -1,29 +1,62 @@
-/** `/dev/ioasid`: the commands of version 1. A space is a bare number until a device is attached to it. */
-import { ns } from '../../../hardware/sim/index.ts';
+/**
+ * `/dev/ioasid`: the commands of version 1. A space is a bare number until a device is attached to it; what it becomes then
+ * the program says by what it does with it.
+ */
+import { PAGE_SIZE, pageOf } from '../../../hardware/bits/index.ts';
+import { ns, type Script } from '../../../hardware/sim/index.ts';
 import {
   EDEADLK,
   EINVAL,
+  EOPNOTSUPP,
   IOASID_ALLOC,
+  IOASID_BIND_PASID_TABLE,
+  IOASID_BIND_PGTABLE,
   IOASID_CHECK_EXTENSION,
+  IOASID_CREATE_NESTING,
   IOASID_FREE,
+  IOASID_GET_INFO,
+  IOASID_INVALIDATE_CACHE,
   IOASID_MAP_DMA,
+  IOASID_REGISTER_MEMORY,
+  IOASID_UNBIND_PASID_TABLE,
+  IOASID_UNBIND_PGTABLE,
   IOASID_UNMAP_DMA,
+  IOASID_UNREGISTER_MEMORY,
   IoasidExtension,
+  IoasidGranularity,
 } from '../../uapi/index.ts';
-import { CommandTable, plain, structured } from '../commands.ts';
+import { type Call, CommandTable, plain, structured } from '../commands.ts';
+import { bindTable, unbindTable } from './binding.ts';
 import type { IoasidContext } from './context.ts';
-import { MAP_FLAGS, mapDma, unmapDma } from './dma-commands.ts';
+import { isPageRange, MAP_FLAGS, mapDma, unmapDma } from './dma-commands.ts';
 import type { Ioasid } from './ioasid.ts';
+import { ioasidInfo } from './ioasid-info.ts';
 import { KernelTable } from './kernel-table.ts';
+import { UserTable } from './user-table.ts';
 
 /** Type1's second version: an unmap never cuts a mapping. */
-const SUPPORTED: ReadonlySet<bigint> = new Set([BigInt(IoasidExtension.MAP_TYPE1V2)]);
+const { MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP } = IoasidExtension;
+const SUPPORTED: ReadonlySet<bigint> = new Set(
+  [MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP].map(BigInt),
+);
 
 export const VERSION_1 = new CommandTable<IoasidContext>([
   // biome-ignore lint/correctness/useYield: nothing to wait for
   plain(IOASID_CHECK_EXTENSION, function* ({ argument }) {
     return SUPPORTED.has(argument) ? 1 : 0;
   }),
+  structured(IOASID_REGISTER_MEMORY, 0, ({ context, process, argument: { vaddr, size } }) =>
+    context.locked(function* () {
+      if (!isPageRange(vaddr, size)) return -EINVAL;
+      return yield* context.registered.register(process.space, { first: pageOf(vaddr), pages: pageOf(size) });
+    }),
+  ),
+  structured(IOASID_UNREGISTER_MEMORY, 0, ({ context, process, argument: { vaddr, size } }) =>
+    context.locked(function* () {
+      if (!isPageRange(vaddr, size)) return -EINVAL;
+      return yield* context.registered.unregister(process.space, { first: pageOf(vaddr), pages: pageOf(size) });
+    }),
+  ),
   plain(IOASID_ALLOC, function* ({ context, process }) {
     yield ns(process.cost.allocate);
     return context.allocate((name) => ({
@@ -32,23 +65,67 @@ export const VERSION_1 = new CommandTable<IoasidContext>([
     }));
   }),
   structured(IOASID_FREE, 0, ({ context, argument }) => context.locked(() => context.free(argument.ioasid))),
+  structured(IOASID_GET_INFO, 0, (call) => whenReady(call, call.argument.ioasid, (space) => ioasidInfo(space, call))),
   structured(IOASID_MAP_DMA, MAP_FLAGS, (call) =>
-    call.context.locked(function* () {
-      const ioasid = ready(call.context, call.argument.ioasid);
-      return typeof ioasid === 'number' ? ioasid : yield* mapDma(ioasid.table, call);
-    }),
+    whenReady(call, call.argument.ioasid, ({ table }) => mapDma(table, call)),
   ),
   structured(IOASID_UNMAP_DMA, 0, (call) =>
-    call.context.locked(function* () {
-      const ioasid = ready(call.context, call.argument.ioasid);
-      return typeof ioasid === 'number' ? ioasid : yield* unmapDma(ioasid.table, call);
+    whenReady(call, call.argument.ioasid, ({ table }) => unmapDma(table, call)),
+  ),
+  structured(IOASID_CREATE_NESTING, 0, (call) =>
+    whenReady(call, call.argument.parent_ioasid, function* (parent) {
+      const { context, process } = call;
+      const above = parent.table;
+      yield ns(process.cost.allocate);
+      if (!(above instanceof KernelTable)) return -EINVAL;
+      return context.allocate((name) => ({
+        parent,
+        table: new KernelTable({ name, parent: above, keepsMappings: false }, context.services),
+      }));
+    }),
+  ),
+  structured(IOASID_BIND_PGTABLE, 0, (call) =>
+    whenReady(call, call.argument.child_ioasid, (child) => bindTable(call.context, child, call.argument)),
+  ),
+  structured(IOASID_UNBIND_PGTABLE, 0, (call) =>
+    whenReady(call, call.argument.ioasid, (child) => unbindTable(call.context, child)),
+  ),
+  // PASID tables of user space are still to come.
+  structured(IOASID_BIND_PASID_TABLE, 0, (call) =>
+    // biome-ignore lint/correctness/useYield: nothing to wait for
+    whenReady(call, call.argument.child_ioasid, function* () {
+      return -EOPNOTSUPP;
+    }),
+  ),
+  structured(IOASID_UNBIND_PASID_TABLE, 0, (call) =>
+    // biome-ignore lint/correctness/useYield: nothing to wait for
+    whenReady(call, call.argument.ioasid, function* () {
+      return -EINVAL;
+    }),
+  ),
+  structured(IOASID_INVALIDATE_CACHE, 0, (call) =>
+    whenReady(call, call.argument.child_ioasid, function* ({ table }) {
+      const { granularity, iova, size } = call.argument;
+      if (!(table instanceof UserTable)) return -EINVAL;
+      if (granularity === IoasidGranularity.ALL) return yield* table.invalidate();
+      if (granularity !== IoasidGranularity.RANGE || !isPageRange(iova, size)) return -EINVAL;
+      return yield* table.invalidate({ first: pageOf(iova), pages: Number(size / BigInt(PAGE_SIZE)) });
     }),
   ),
 ]);
 
-/** A space that accepts commands: -EINVAL when it does not exist or no device is attached, -EDEADLK when a part of a group is. */
-function ready(context: IoasidContext, id: number): Ioasid | number {
-  const ioasid = context.get(id);
-  if (ioasid === undefined || ioasid.attachments.length === 0) return -EINVAL;
-  return ioasid.isPartial ? -EDEADLK : ioasid;
+/**
+ * Runs a command on a space that accepts commands: -EINVAL when it does not exist or no device is attached, -EDEADLK when only a
+ * part of a group is.
+ */
+function whenReady(
+  { context }: Pick<Call<IoasidContext, unknown>, 'context'>,
+  id: number,
+  body: (ioasid: Ioasid) => Script<number>,
+): Script<number> {
+  return context.locked(function* () {
+    const ioasid = context.get(id);
+    if (ioasid === undefined || ioasid.attachments.length === 0) return -EINVAL;
+    return ioasid.isPartial ? -EDEADLK : yield* body(ioasid);
+  });
 }

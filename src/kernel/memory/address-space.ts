@@ -16,9 +16,9 @@ export type { Placement } from './areas.ts';
 /** Bytes that one copy moves at most. */
 const LONGEST_COPY = 2 ** 30;
 
-/** Frames that a device may use, and the space that is charged for them. */
+/** Frames that a device may use, and whoever takes them back: the space that is charged for them. */
 export interface Pinned {
-  readonly space: AddressSpace;
+  readonly space: { unpin(pinned: Pinned): void };
   readonly frames: Float64Array;
 }
 

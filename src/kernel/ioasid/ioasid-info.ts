@@ -1,0 +1,31 @@
+/** What version 1's IOASID_GET_INFO says of a space: what its devices' IOMMU can do with it. */
+import { ns, type Script } from '../../../hardware/sim/index.ts';
+import { type IOASID_INFO, IoasidFormat, IoasidInfoFlag, type ObjectOf, type Struct } from '../../uapi/index.ts';
+import type { Call } from '../commands.ts';
+import type { IoasidContext } from './context.ts';
+import type { Ioasid } from './ioasid.ts';
+import { addressWidth, reservedRanges, writeRanges } from './ranges.ts';
+
+type Info = typeof IOASID_INFO extends Struct<infer M> ? ObjectOf<M> : never;
+
+const { MAP, BIND_PGTABLE, SOFTWARE_NESTING, HARDWARE_NESTING } = IoasidInfoFlag;
+
+/** 0, -EFAULT; -EMSGSIZE when there are more ranges than places, with their number in the structure. */
+export function* ioasidInfo(ioasid: Ioasid, { process, argument, reply }: Call<IoasidContext, Info>): Script<number> {
+  const { abilities } = ioasid.attachments[0]!.bound.group.driver;
+  const ranges = reservedRanges(abilities.geometry);
+  const canNest = abilities.nestedLevels.length > 0;
+  const isChild = ioasid.parent !== null;
+  const answered = reply({
+    ...argument,
+    flags: MAP | SOFTWARE_NESTING | (canNest ? HARDWARE_NESTING : 0) | (canNest && isChild ? BIND_PGTABLE : 0),
+    addr_width: addressWidth(abilities.geometry),
+    pgsize_bitmap: abilities.pageShifts.reduce((bitmap, shift) => bitmap | (1n << BigInt(shift)), 0n),
+    formats: canNest ? IoasidFormat.X86 : 0,
+    children: ioasid.children.size,
+    num_ranges: ranges.length,
+  });
+  if (answered < 0) return answered;
+  yield ns(process.cost.copyLine);
+  return writeRanges(process.space, argument, ranges);
+}
