@@ -21,6 +21,7 @@ import subPageExposure from './36-sub-page-exposure.ts';
 import writeFlood from './37-write-flood.ts';
 import deferredDma from './38-deferred-dma.ts';
 import beforeTheKernel from './39-before-the-kernel.ts';
+import sharedIotlb from './40-shared-iotlb.ts';
 import strictAndLazy from './41-strict-and-lazy.ts';
 import deviceMmu from './42-device-mmu.ts';
 
@@ -47,6 +48,7 @@ export const scenarios = [
   writeFlood,
   deferredDma,
   beforeTheKernel,
+  sharedIotlb,
   strictAndLazy,
   deviceMmu,
 ];

@@ -14,6 +14,7 @@ export {
   type Duration,
   InputError,
   type Instant,
+  type IommuDomain,
   intelCapabilities,
   type KernelDriver,
   type Loot,

@@ -172,8 +172,13 @@ function machineFor(scenario: Scenario, asked: string | MachineInput | undefined
   const machine = asked ?? scenario.machine ?? {};
   // A story that brings devices brings all of the way to them.
   const hardware = scenario.hardware && { ...NO_WAY, ...scenario.hardware };
-  const input = { ...(typeof machine === 'string' ? { preset: machine } : machine), ...hardware };
-  return scenario.kernel === undefined ? input : { ...input, kernel: { ...input.kernel, ...scenario.kernel } };
+  const input: MachineInput = { ...(typeof machine === 'string' ? { preset: machine } : machine), ...hardware };
+  const { iotlb, kernel } = scenario;
+  return {
+    ...input,
+    ...(iotlb && { iommu: { ...input.iommu, iotlb: { ...input.iommu?.iotlb, ...iotlb } } }),
+    ...(kernel && { kernel: { ...input.kernel, ...kernel } }),
+  };
 }
 
 /** What a scenario needs and the machine that it would run on has not; the scenario cannot be told there. */

@@ -16,6 +16,8 @@ export interface ScenarioDefinition {
   readonly machine?: string | MachineInput;
   /** What the story asks of the kernel, on whatever machine it runs. */
   readonly kernel?: MachineInput['kernel'];
+  /** The size of the IOTLB that the story is told with, on whatever machine it runs. */
+  readonly iotlb?: { readonly sets: number; readonly ways: number };
   /** The devices that the story is about and the way to them, on whatever machine it runs. */
   readonly hardware?: Pick<MachineInput, 'devices' | 'rootPorts' | 'switches' | 'bridges'>;
   /** It measures: what it expects holds for machines as they are, and not with every change of their settings. */

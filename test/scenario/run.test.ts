@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ms, Signal, us } from '../../hardware/sim/index.ts';
-import { InputError } from '../../src/machine/index.ts';
+import { InputError, type MachineInput } from '../../src/machine/index.ts';
 import { Run, runScenario, type ScenarioDefinition, scenario } from '../../src/scenario/index.ts';
 
 function run(script: ScenarioDefinition['run'], more: Partial<ScenarioDefinition> = {}) {
@@ -120,6 +120,30 @@ describe('a scenario', () => {
     expect(runScenario(definition, { machine: { preset: 'intel-legacy', name: 'mine' } })).toMatchObject({
       machine: 'mine',
     });
+  });
+
+  it('has an IOTLB of the size that it asks for on any machine, unless a setting says otherwise', () => {
+    const definition = scenario({
+      name: 'test',
+      title: 'Test',
+      iotlb: { sets: 2, ways: 3 },
+      // biome-ignore lint/correctness/useYield: nothing to wait for
+      *run(s) {
+        const { sets, ways, policy } = s.machine.spec.iommu.iotlb;
+        s.note(`${sets} sets of ${ways} ways, ${policy}`);
+      },
+    });
+    const told = (machine: string | MachineInput, ...settings: string[]): string[] => {
+      const run = new Run(definition, { machine, settings });
+      const notes: string[] = [];
+      run.recorder.on('note', ({ text }) => notes.push(text));
+      run.finish();
+      return notes;
+    };
+    expect(told('intel-legacy')).toEqual(['2 sets of 3 ways, lru']);
+    expect(told('amd-full', 'iommu.iotlb.ways=1')).toEqual(['2 sets of 1 ways, lru']);
+    const own: MachineInput = { preset: 'amd-v1', iommu: { iotlb: { sets: 64, policy: 'fifo' } } };
+    expect(told(own)).toEqual(['2 sets of 3 ways, fifo']);
   });
 });
 
