@@ -86,11 +86,13 @@ export class AmdDomain extends AmdTranslation implements IommuDomain {
   *readDirty(first: PageNumber, pages: number, { keep = false } = {}): Script<PageRun[] | number> {
     const { target } = this;
     if (target.kind !== 'host' || target.tracking === null) return -EOPNOTSUPP;
-    return yield* target.tracking.read({ first, pages }, keep, (written) => this.#forgetWritten(written));
+    return yield* target.tracking.read({ first, pages }, keep, (written, entries) =>
+      this.#forgetWritten(written, entries),
+    );
   }
 
-  *#forgetWritten({ first, pages }: PageRun): Script<number> {
-    yield* this.driver.writeEntries(this.table.entries);
+  *#forgetWritten({ first, pages }: PageRun, entries: number): Script<number> {
+    yield* this.driver.writeEntries(entries);
     const devices = [...this.deviceTlbs(blockAround(first, pages)), ...this.#nestedDeviceTlbs()];
     return yield* this.driver.run([...this.#forgetting(first, pages, false), ...devices]);
   }

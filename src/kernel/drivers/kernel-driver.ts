@@ -77,7 +77,7 @@ export class KernelDriver {
   static take(device: PciDevice, services: DriverServices): KernelDriver | number {
     const group = services.iommu.groupOf(device);
     if (group === undefined) return -ENODEV;
-    if (group.claimForKernel(services.iommu) < 0) return -EBUSY;
+    if (group.claimForKernel(services.iommu, device) < 0) return -EBUSY;
     return new KernelDriver(device, group, services);
   }
 
@@ -99,7 +99,7 @@ export class KernelDriver {
     const silenced = yield* this.#interrupts.free();
     if (silenced < 0) return silenced;
     this.memory.freeAll();
-    this.#group.release();
+    this.#group.release(this.device);
     return 0;
   }
 

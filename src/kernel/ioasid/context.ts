@@ -70,7 +70,7 @@ export class IoasidContext {
 
   /** Takes control of a device: its group belongs to this context from now on. */
   bind(device: PciDevice, group: IommuGroup, cookie: bigint): BoundDevice | number {
-    const claimed = group.claim(this);
+    const claimed = group.claim(this, device);
     if (claimed < 0) return claimed;
     const bound = new BoundDevice(device, group, cookie);
     this.devices.add(bound);
@@ -88,7 +88,7 @@ export class IoasidContext {
       }
     }
     this.devices.delete(bound);
-    bound.group.release();
+    bound.group.release(bound.device);
     yield* this.put();
     return result;
   }

@@ -32,7 +32,10 @@ export class IommuGroup {
   readonly devices: readonly PciDevice[];
   readonly kept: ReadonlyMap<PciDevice, KeptMemory>;
   #owner: object | null = null;
-  #claims = 0;
+  /** The kernel itself owns it. */
+  #isKernels = false;
+  /** How often each device is claimed. */
+  readonly #claims = new Map<PciDevice, number>();
 
   constructor(
     id: number,
@@ -52,35 +55,42 @@ export class IommuGroup {
   }
 
   /**
-   * Makes the group `owner`'s, one claim per device: -EINVAL when it is firmware's or has not one device, -EBUSY when
-   * another owns it.
+   * Makes the group `owner`'s, one claim per device; those that nobody has claimed may do nothing then: -EBUSY when another owns
+   * it; -EINVAL when it is not viable: firmware uses it, or a driver of the kernel another device of it.
    */
-  claim(owner: object): number {
+  claim(owner: object, device: PciDevice): number {
     if (this.isFirmware) return -EINVAL;
-    // Groups of several devices come with their own rules; until then such a group is not viable for user space.
-    if (this.devices.length !== 1) return -EINVAL;
+    if (this.#isKernels && !this.#claims.has(device)) return -EINVAL;
     if (this.#owner !== null && this.#owner !== owner) return -EBUSY;
-    this.#owner = owner;
-    this.#claims++;
+    this.#take(owner, device);
     return 0;
   }
 
   /** For the kernel's own drivers, which trust each other with all devices of a group: -EBUSY when somebody else has it. */
-  claimForKernel(kernel: object): number {
+  claimForKernel(kernel: object, device: PciDevice): number {
     if (this.#owner !== null && this.#owner !== kernel) return -EBUSY;
-    this.#owner = kernel;
-    this.#claims++;
+    this.#take(kernel, device);
+    this.#isKernels = true;
     return 0;
   }
 
   /** Nobody has it. */
   get isFree(): boolean {
-    return this.#claims === 0 && !this.isFirmware;
+    return this.#claims.size === 0 && !this.isFirmware;
   }
 
-  release(): void {
-    this.#claims--;
-    if (this.#claims === 0) this.#owner = null;
+  release(device: PciDevice): void {
+    const left = this.#claims.get(device)! - 1;
+    if (left > 0) this.#claims.set(device, left);
+    else this.#claims.delete(device);
+    if (this.#claims.size > 0) return;
+    this.#owner = null;
+    this.#isKernels = false;
+  }
+
+  #take(owner: object, device: PciDevice): void {
+    this.#owner = owner;
+    this.#claims.set(device, (this.#claims.get(device) ?? 0) + 1);
   }
 }
 

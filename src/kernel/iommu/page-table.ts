@@ -46,12 +46,6 @@ export interface PageRun {
   readonly pages: number;
 }
 
-interface DirtySearch extends PageRun {
-  readonly keep: boolean;
-  /** What was found so far. */
-  readonly runs: { first: PageNumber; pages: number }[];
-}
-
 /** Part of a mapping that is still to be entered. */
 interface Run {
   readonly first: PageNumber;
@@ -70,12 +64,12 @@ export class PageTable {
   readonly format: PageTableFormat;
   /** Frame of the top table. */
   readonly root: PageNumber;
-  /** Entries and tables written by the last `map` or `takeDirty`: what it cost; and how many pages it has mapped. */
+  /** Entries and tables written by the last `map`: what it cost; and how many pages it has mapped. */
   entries = 0;
   tables = 0;
   pages = 0;
   readonly #allocator: PageAllocator;
-  readonly #memory: CpuMemory;
+  readonly memory: CpuMemory;
   /** What the allocator is told. */
   readonly #purpose: string;
   /** Number of entries in use, by the table's frame. */
@@ -91,7 +85,7 @@ export class PageTable {
     this.format = format;
     this.root = root;
     this.#allocator = allocator;
-    this.#memory = memory;
+    this.memory = memory;
     this.#purpose = purpose;
     this.#used.set(root, 0);
   }
@@ -122,23 +116,12 @@ export class PageTable {
     return unmapped;
   }
 
-  /**
-   * The pages of a range that hardware has written to. A superpage counts whole, also where it reaches beyond the range.
-   * Unless `keep`, the flags are cleared, as by atomic operations of the CPU: no time passes between a look and its write.
-   */
-  takeDirty(first: PageNumber, pages: number, keep: boolean): PageRun[] {
-    this.entries = 0;
-    const runs: { first: PageNumber; pages: number }[] = [];
-    this.#takeDirty(this.root, this.format.levels, { first, pages, keep, runs });
-    return runs;
-  }
-
   /** Addresses of the entries that lead to a page, from the top table to the one that maps it; none when nothing does. */
   path(page: PageNumber): number[] {
     const path: number[] = [];
     for (let table = this.root, level = this.format.levels; this.#used.has(table); level--) {
       const at = this.#entryAddress(table, level, page);
-      const entry = this.format.decode(level, this.#memory.read64(at));
+      const entry = this.format.decode(level, this.memory.read64(at));
       path.push(at);
       if (entry.kind === 'leaf') return path;
       if (entry.kind === 'empty') break;
@@ -152,7 +135,7 @@ export class PageTable {
     let table = this.root;
     for (let level = this.format.levels; page % this.#span(level) !== 0 && this.#used.has(table); level--) {
       const at = this.#entryAddress(table, level, page);
-      const entry = this.#memory.read64(at);
+      const entry = this.memory.read64(at);
       const decoded = this.format.decode(level, entry);
       if (decoded.kind === 'empty') return 0;
       table = decoded.kind === 'leaf' ? this.#splitLeaf(at, level, entry, decoded) : decoded.address / PAGE_SIZE;
@@ -207,7 +190,7 @@ export class PageTable {
     for (let page = first; page < end; ) {
       const next = Math.min(end, (Math.floor(page / span) + 1) * span);
       const at = this.#entryAddress(table, level, page);
-      const entry = this.format.decode(level, this.#memory.read64(at));
+      const entry = this.format.decode(level, this.memory.read64(at));
       if (entry.kind === 'leaf' && next - page !== span) {
         throw new Error(`page table: unmapping ${hex(page)}-${hex(next)} would cut a page of ${span} × 4 KiB`);
       }
@@ -217,7 +200,7 @@ export class PageTable {
       const goes = unlinking === 'emptied' || next - page === span;
       const emptied = goes && entry.kind === 'table' && this.#used.get(entry.address / PAGE_SIZE) === 0;
       if (entry.kind === 'leaf' || emptied) {
-        this.#memory.write64(at, this.format.empty);
+        this.memory.write64(at, this.format.empty);
         this.#count(table, -1);
         unmapped.entries++;
       }
@@ -229,28 +212,9 @@ export class PageTable {
     }
   }
 
-  #takeDirty(table: PageNumber, level: number, { first, pages, keep, runs }: DirtySearch): void {
-    const span = this.#span(level);
-    for (let page = Math.floor(first / span) * span; page < first + pages; page += span) {
-      const at = this.#entryAddress(table, level, page);
-      const word = this.#memory.read64(at);
-      const entry = this.format.decode(level, word);
-      if (entry.kind === 'table') {
-        const start = Math.max(first, page);
-        const part = { first: start, pages: Math.min(first + pages, page + span) - start, keep, runs };
-        this.#takeDirty(entry.address / PAGE_SIZE, level - 1, part);
-      }
-      if (entry.kind !== 'leaf' || (word & this.format.dirty) === 0n) continue;
-      const last = runs.at(-1);
-      if (last !== undefined && last.first + last.pages === page) last.pages += span;
-      else runs.push({ first: page, pages: span });
-      if (!keep) this.#write(at, word & ~this.format.dirty);
-    }
-  }
-
   /** The table below an entry, made when there is none; -ENOMEM. */
   #childOf(table: PageNumber, level: number, at: number, page: PageNumber): PageNumber {
-    const entry = this.format.decode(level, this.#memory.read64(at));
+    const entry = this.format.decode(level, this.memory.read64(at));
     if (entry.kind === 'table') return entry.address / PAGE_SIZE;
     this.#expectEmpty(at, level, page);
     const child = this.#allocator.allocate(this.#purpose);
@@ -271,10 +235,10 @@ export class PageTable {
     const entries = this.#span(level) / this.#span(level - 1);
     for (let i = 0; i < entries; i++) {
       const leaf = this.format.leaf(level - 1, address + i * bytes, protection);
-      this.#memory.write64(child * PAGE_SIZE + i * this.format.entryBytes, leaf | noted);
+      this.memory.write64(child * PAGE_SIZE + i * this.format.entryBytes, leaf | noted);
     }
     this.#used.set(child, entries);
-    this.#memory.write64(at, this.format.table(level, child * PAGE_SIZE));
+    this.memory.write64(at, this.format.table(level, child * PAGE_SIZE));
     return child;
   }
 
@@ -284,11 +248,11 @@ export class PageTable {
   }
 
   #isTable(at: number, level: number): boolean {
-    return this.format.decode(level, this.#memory.read64(at)).kind === 'table';
+    return this.format.decode(level, this.memory.read64(at)).kind === 'table';
   }
 
   #expectEmpty(at: number, level: number, page: PageNumber): void {
-    if (this.format.decode(level, this.#memory.read64(at)).kind !== 'empty') {
+    if (this.format.decode(level, this.memory.read64(at)).kind !== 'empty') {
       throw new Error(`page table: page ${hex(page)} is mapped already`);
     }
   }
@@ -307,7 +271,7 @@ export class PageTable {
   }
 
   #write(at: number, entry: bigint): void {
-    this.#memory.write64(at, entry);
+    this.memory.write64(at, entry);
     this.entries++;
   }
 }

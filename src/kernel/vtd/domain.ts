@@ -111,15 +111,15 @@ export class VtdDomain extends VtdTranslation implements IommuDomain {
   *readDirty(first: PageNumber, pages: number, { keep = false } = {}): Script<PageRun[] | number> {
     const tracking = this.#tracking;
     if (tracking === null) return -EOPNOTSUPP;
-    return yield* tracking.read({ first, pages }, keep, (written) => this.#forgetWritten(written));
+    return yield* tracking.read({ first, pages }, keep, (written, entries) => this.#forgetWritten(written, entries));
   }
 
   get #tracking(): DirtyTracking | null {
     return this.target.kind === 'second-stage' ? this.target.tracking : null;
   }
 
-  *#forgetWritten({ first, pages }: PageRun): Script<number> {
-    yield* this.driver.writeEntries(this.table.entries);
+  *#forgetWritten({ first, pages }: PageRun, entries: number): Script<number> {
+    yield* this.driver.writeEntries(entries);
     const block = blockAround(first, pages);
     const devices = [...this.deviceTlbs(block), ...this.#nestedDeviceTlbs()];
     return yield* this.driver.invalidate([...this.#secondStage(block, true), ...devices]);

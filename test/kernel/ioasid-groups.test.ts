@@ -1,0 +1,149 @@
+/** Groups of several devices in the hands of processes (proposal 1.2 and 4.7): one owner, one space, or nothing. */
+import { describe, expect, it } from 'vitest';
+import type { Script } from '../../hardware/sim/index.ts';
+import { buildMachine } from '../../src/machine/index.ts';
+import {
+  formatResult,
+  IOASID_ALLOC,
+  IOASID_MAP_DMA,
+  VFIO_ATTACH_IOASID,
+  VFIO_BIND_IOASID_FD,
+  VFIO_DETACH_IOASID,
+} from '../../src/uapi/index.ts';
+import { DmaEngineDriver, Program } from '../../src/user/index.ts';
+import { PAGE, RW } from './machine-bench.ts';
+
+const HELLO = new TextEncoder().encode('hello, devices');
+
+/** A process with two spaces and the devices of a group behind a bridge, whose requests carry one id. */
+class Owner {
+  readonly program: Program;
+  fd = -1;
+  readonly devices: number[] = [];
+
+  constructor(program: Program) {
+    this.program = program;
+  }
+
+  *open(...names: readonly string[]): Script<this> {
+    this.fd = yield* this.program.open('/dev/ioasid');
+    for (const name of names) this.devices.push(yield* this.program.open(`/dev/vfio/devices/${name}`));
+    return this;
+  }
+
+  *bind(i: number): Script<string> {
+    return formatResult(yield* this.program.ioctl(this.devices[i]!, VFIO_BIND_IOASID_FD, { ioasid_fd: this.fd }));
+  }
+
+  *attach(i: number, ioasid: number): Script<string> {
+    return formatResult(yield* this.program.ioctl(this.devices[i]!, VFIO_ATTACH_IOASID, { ioasid }));
+  }
+
+  *detach(i: number, ioasid: number): Script<string> {
+    return formatResult(yield* this.program.ioctl(this.devices[i]!, VFIO_DETACH_IOASID, { ioasid }));
+  }
+
+  *map(ioasid: number, vaddr: bigint): Script<string> {
+    const range = { iova: 0x10_0000n, size: BigInt(PAGE), flags: RW };
+    return formatResult(yield* this.program.ioctl(this.fd, IOASID_MAP_DMA, { ioasid, vaddr, ...range }));
+  }
+
+  /** What the device reads at the address that `map` maps; null when it may not. */
+  *read(i: number): Script<Uint8Array | null> {
+    const driver = yield* DmaEngineDriver.open(this.program, this.devices[i]!);
+    if (typeof driver === 'number') throw new Error(formatResult(driver));
+    const read = yield* driver.read(0x10_0000n, HELLO.length);
+    return read.ok ? read.data : null;
+  }
+}
+
+describe.each(['intel-fabric', 'amd-fabric'])('A group of two devices, on %s', (preset) => {
+  function withOwners(body: (owner: Owner, other: Owner) => Script): void {
+    const machine = buildMachine({ preset });
+    const { kernel, engine } = machine;
+    const run = <T>(script: Script<T>): T => engine.runUntilDone(engine.spawn(script));
+    run(machine.boot());
+    run(
+      (function* () {
+        const [owner, other] = ['owner', 'other'].map((name) => new Owner(new Program(kernel.process(name))));
+        yield* owner!.open('pci0', 'pci1', 'dma0');
+        yield* other!.open('pci0', 'pci1', 'dma0');
+        yield* body(owner!, other!);
+        yield* owner!.program.exit();
+        yield* other!.program.exit();
+      })(),
+    );
+    expect(kernel.pages.pinned).toBe(0);
+    expect(kernel.iommu.groups.every(({ isFree }) => isFree)).toBe(true);
+  }
+
+  it('belongs to one descriptor from the first bind on, until the last device of it is given back', () => {
+    withOwners(function* (owner, other) {
+      expect(yield* owner.bind(0)).toBe('0');
+      expect(yield* other.bind(1)).toBe('-EBUSY');
+      expect(yield* owner.bind(1)).toBe('0');
+      yield* owner.program.close(owner.devices[0]!);
+      expect(yield* other.bind(0)).toBe('-EBUSY');
+      yield* owner.program.close(owner.devices[1]!);
+      expect(yield* other.bind(0)).toBe('0');
+    });
+  });
+
+  it('accepts no command before all its devices are attached to the same space', () => {
+    withOwners(function* (owner) {
+      const memory = yield* owner.program.mmap(PAGE);
+      owner.program.write(memory, HELLO);
+      for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
+      const ioasid = yield* owner.program.ioctl(owner.fd, IOASID_ALLOC);
+      expect(yield* owner.attach(0, ioasid)).toBe('0');
+      expect(yield* owner.map(ioasid, memory)).toBe('-EDEADLK');
+      expect(yield* owner.attach(1, ioasid)).toBe('0');
+      expect(yield* owner.map(ioasid, memory)).toBe('0');
+      expect(yield* owner.read(0)).toEqual(HELLO);
+      expect(yield* owner.read(1)).toEqual(HELLO);
+    });
+  });
+
+  it('cannot go to two spaces at once', () => {
+    withOwners(function* (owner) {
+      for (const i of [0, 1]) yield* owner.bind(i);
+      const [one, two] = [0, 0].map(() => owner.program.ioctl(owner.fd, IOASID_ALLOC));
+      const [first, second] = [yield* one!, yield* two!];
+      expect(yield* owner.attach(0, first)).toBe('0');
+      expect(yield* owner.attach(1, second)).toBe('-EINVAL');
+      expect(yield* owner.detach(0, first)).toBe('0');
+      expect(yield* owner.attach(1, second)).toBe('0');
+    });
+  });
+
+  it('goes on with one device when the other is detached, and is blocked with the last', () => {
+    withOwners(function* (owner) {
+      const memory = yield* owner.program.mmap(PAGE);
+      owner.program.write(memory, HELLO);
+      for (const i of [0, 1]) yield* owner.bind(i);
+      const ioasid = yield* owner.program.ioctl(owner.fd, IOASID_ALLOC);
+      for (const i of [0, 1]) yield* owner.attach(i, ioasid);
+      yield* owner.map(ioasid, memory);
+      expect(yield* owner.detach(0, ioasid)).toBe('0');
+      expect(yield* owner.read(1)).toEqual(HELLO);
+      expect(yield* owner.detach(1, ioasid)).toBe('0');
+      expect(yield* owner.read(1)).toBeNull();
+    });
+  });
+
+  it('is not viable while a driver of the kernel has one of its devices', () => {
+    const machine = buildMachine({ preset });
+    const { kernel, engine } = machine;
+    engine.runUntilDone(engine.spawn(machine.boot()));
+    expect(typeof kernel.driver('pci0')).toBe('object');
+    engine.runUntilDone(
+      engine.spawn(
+        (function* () {
+          const owner = yield* new Owner(new Program(kernel.process('owner'))).open('pci0', 'pci1');
+          expect(yield* owner.bind(1)).toBe('-EINVAL');
+          expect(yield* owner.bind(0)).toBe('-EBUSY');
+        })(),
+      ),
+    );
+  });
+});
