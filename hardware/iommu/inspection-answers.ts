@@ -16,17 +16,17 @@ import type { IommuProbe } from './probe.ts';
 import type { FaultReason, Translation } from './translation.ts';
 import { finish, type Walk } from './walk.ts';
 
-/** Carries a walk out at once while `explainer`, and nobody else, listens to the unit. */
-export function overhear(
+/** Carries a walk out at once while `explainer`, and nobody else, listens to the unit: nobody at all without one. */
+export function overhear<R>(
   unit: { probe: IommuProbe | null },
-  explainer: Explainer,
+  explainer: Explainer | null,
   memory: PhysicalMemory,
-  walk: () => Walk,
-): void {
+  walk: () => Walk<R>,
+): R {
   const before = unit.probe;
   unit.probe = explainer;
   try {
-    finish(walk(), memory);
+    return finish(walk(), memory);
   } finally {
     unit.probe = before;
   }

@@ -112,7 +112,7 @@ export class AmdViInspector implements IommuInspector {
   #wayPast(t: Translation<AmdFault>): ExplanationStep[] {
     const { registers, translator } = this.#unit;
     if (t.fault !== null || !t.passed || !CONTROL.IommuEn.isSet(registers.words)) return [];
-    const device = finish(translator.devices.find(t), this.#memory);
+    const device = overhear(this.#unit, null, this.#memory, () => translator.devices.find(t));
     if ('code' in device) return [];
     const text = !device.valid
       ? 'V of the device table entry is 0: addresses pass as they are.'
