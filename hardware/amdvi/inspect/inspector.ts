@@ -9,7 +9,6 @@ import {
   Explainer,
   type Explanation,
   type ExplanationStep,
-  finish,
   INTERRUPT_NOTE,
   type InterruptExplanation,
   type InterruptQuestion,
