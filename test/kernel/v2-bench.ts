@@ -3,6 +3,7 @@ import type { Script } from '../../hardware/sim/index.ts';
 import {
   IOMMU_IOASID_ALLOC,
   type IOMMU_IOASID_ATTRIBUTES,
+  IOMMU_IOASID_FREE,
   IOMMU_MAP_DMA,
   IOMMU_UNMAP_DMA,
   IommuIoasidType,
@@ -13,7 +14,7 @@ import {
   VFIO_DETACH_IOASID_2,
 } from '../../src/uapi/index.ts';
 import { DmaEngineDriver, type Program } from '../../src/user/index.ts';
-import { DEV, type MachineBench, RW } from './machine-bench.ts';
+import { DEV, type MachineBench, PAGE, RW } from './machine-bench.ts';
 
 type Attributes = typeof IOMMU_IOASID_ATTRIBUTES extends Struct<infer M> ? Partial<ObjectOf<M>> : never;
 
@@ -61,6 +62,15 @@ export class Version2 {
     return this.program.ioctl(this.deviceFds[device]!, VFIO_DETACH_IOASID_2, { iommu_fd: this.iommuFd, ioasid });
   }
 
+  free(ioasid: number): Script<number> {
+    return this.program.ioctl(this.iommuFd, IOMMU_IOASID_FREE, { ioasid });
+  }
+
+  /** Pages that the program is charged for. */
+  get locked(): number {
+    return (this.program.system as unknown as { readonly space: { readonly locked: number } }).space.locked;
+  }
+
   /** The program's driver of a device. */
   *engine(device: number): Script<DmaEngineDriver> {
     const driver = yield* DmaEngineDriver.open(this.program, this.deviceFds[device]!);
@@ -74,4 +84,53 @@ export class Version2 {
     this.program.write(address, bytes);
     return address;
   }
+}
+
+const GREETING = new TextEncoder().encode('hello, device');
+const K4 = BigInt(PAGE);
+
+/** Device 0 in a root space with memory of 4 pages at 0x10000, which holds a greeting. */
+export class Standing extends Version2 {
+  readonly #bench: MachineBench;
+  root = -1;
+  buffer = -1n;
+  #engine!: DmaEngineDriver;
+
+  constructor(bench: MachineBench) {
+    super(bench);
+    this.#bench = bench;
+  }
+
+  override *begin(): Script<this> {
+    yield* super.begin(0);
+    this.root = yield* this.alloc();
+    this.buffer = yield* this.memory(GREETING, 4 * PAGE);
+    yield* this.map(this.root, 0x1_0000n, this.buffer, 4n * K4);
+    yield* this.attach(0, this.root);
+    this.#engine = yield* this.engine(0);
+    return this;
+  }
+
+  /** What a command that is refused leaves as it was. */
+  *state(): Script<object> {
+    const { kernel } = this.#bench;
+    const { user: _, ...inUse } = kernel.allocator.inUse;
+    const read = yield* this.#engine.read(0x1_0000n, GREETING.length);
+    return { locked: this.locked, pinned: kernel.pages.pinned, inUse, read };
+  }
+}
+
+/** Runs a body that leaves everything that `Standing` has made as it was, and nothing else behind: gives both states. */
+export function aroundStanding(
+  bench: MachineBench,
+  body: (s: Standing) => Script,
+): readonly [before: object, after: object] {
+  return bench.run(
+    (function* () {
+      const s = yield* new Standing(bench).begin();
+      const before = yield* s.state();
+      yield* body(s);
+      return [before, yield* s.state()] as const;
+    })(),
+  );
 }
