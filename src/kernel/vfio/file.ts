@@ -9,6 +9,7 @@ import {
   type Struct,
   VFIO_ATTACH_IOASID,
   VFIO_ATTACH_IOASID_2,
+  VFIO_BIND_2,
   VFIO_BIND_IOASID_FD,
   VFIO_BIND_IOMMU_FD,
   VFIO_DETACH_IOASID,
@@ -104,8 +105,8 @@ function pasidOf(isGiven: boolean, pasid: number): number | undefined {
   return pasid === 0 ? NO_PASID : undefined;
 }
 
-/** Where both versions' structures of a bind have the descriptor. */
-const BIND_FD = 8;
+/** Both versions' structures of a bind begin with their size and flags; then comes the descriptor. */
+const BIND_HEADER = 12;
 
 export class VfioFile implements FileOperations {
   readonly device: VfioDevice;
@@ -122,13 +123,17 @@ export class VfioFile implements FileOperations {
     return this.#table(process, argument).run(this, process, request, argument);
   }
 
-  /** Of the version that the file is bound to; before, that of the descriptor that a bind would name. */
+  /**
+   * Of the version that the file is bound to; before, that of the descriptor that a bind would name. Of a descriptor that is
+   * neither, the size tells which version the program means, so that it learns what is wrong.
+   */
   #table(process: Process, argument: bigint): CommandTable<VfioFile> {
     const version = this.device.versionOf(this);
     if (version !== undefined) return TABLES[version];
-    const bytes = process.space.copyFromUser(argument + BigInt(BIND_FD), 4);
-    const fd = bytes === undefined ? -1 : wordsOf(bytes)[0]! | 0;
-    return TABLES[ioasidFileOf(process, fd)?.version ?? 1];
+    const bytes = process.space.copyFromUser(argument, BIND_HEADER);
+    if (bytes === undefined) return TABLES[1];
+    const [argsz, , fd] = wordsOf(bytes) as unknown as readonly [number, number, number];
+    return TABLES[ioasidFileOf(process, fd | 0)?.version ?? (argsz < VFIO_BIND_2.bytes ? 1 : 2)];
   }
 
   /** A device is inert before it is bound: its registers cannot be reached. */
