@@ -154,6 +154,7 @@ export class KernelTable implements IoTable {
     const { enforceSnoop, dirtyTracking, addressWidth = 0 } = this.shape;
     const { abilities } = driver;
     if (enforceSnoop === true && !abilities.enforcesSnoop) return -EINVAL;
+    if (dirtyTracking === true && !abilities.dirtyTracking) return -EINVAL;
     if (abilities.geometry.last + 1 < 2 ** (addressWidth - PAGE_SHIFT)) return -EINVAL;
     const domain = yield* driver.allocateDomain({
       ...(enforceSnoop === undefined ? {} : { enforceSnoop }),

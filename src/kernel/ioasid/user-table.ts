@@ -4,7 +4,7 @@
  */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
+import { EINVAL } from '../../uapi/index.ts';
 import type { IommuDriver, NestedDomain } from '../iommu/driver.ts';
 import type { PageRun } from '../iommu/page-table.ts';
 import type { KernelTable } from './kernel-table.ts';
@@ -32,7 +32,7 @@ export class UserTable implements IoTable {
 
   *hold(driver: IommuDriver): Script<number> {
     const { parent, table, levels } = this.#shape;
-    if (!driver.abilities.nestedLevels.includes(levels)) return -EOPNOTSUPP;
+    if (!driver.abilities.nestedLevels.includes(levels)) return -EINVAL;
     if (this.#domain !== null && this.#domain.driver !== driver) return -EINVAL;
     const held = yield* parent.hold(driver);
     if (held < 0) return held;
