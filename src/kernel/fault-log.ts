@@ -1,6 +1,7 @@
 /** Faults that IOMMUs have reported, decoded; the newest last. */
 import { hex } from '../../hardware/bits/index.ts';
 import type { Instant } from '../../hardware/sim/index.ts';
+import type { IoasidFaultReason } from '../uapi/index.ts';
 import type { KernelLog } from './log.ts';
 import { formatRid } from './pci/index.ts';
 
@@ -14,6 +15,8 @@ export interface IommuFault {
   readonly code: number;
   readonly name: string;
   readonly meaning: string;
+  /** The same as programs are told it, whosever the unit is. */
+  readonly reason: IoasidFaultReason;
   /** Requester id of the device. */
   readonly requester: number;
   /** -1 for a request without PASID. */

@@ -8,6 +8,11 @@ export interface FileOperations {
   ioctl?(process: Process, request: number, argument: bigint): Script<number>;
   pread?(process: Process, address: bigint, length: number, offset: bigint): Script<number>;
   pwrite?(process: Process, address: bigint, length: number, offset: bigint): Script<number>;
+  /** Where the file has no places: what comes next, and what is said next. */
+  read?(process: Process, address: bigint, length: number): Script<number>;
+  write?(process: Process, address: bigint, length: number): Script<number>;
+  /** Waits until there is something to read, so many nanoseconds at most: 1 when there is, else 0. */
+  poll?(nanoseconds: number): Script<number>;
   /** ENQCMD with 64 bytes of the process to a place in a mapping of the file, under the process's PASID. */
   enqcmd?(process: Process, pasid: number, address: bigint, offset: bigint): Script<number>;
   /** The command behind a request number: for traces. */

@@ -50,6 +50,8 @@ export interface KernelOptions {
   readonly openBridgesLate: boolean;
   /** A device that a process gives back is reset, so that it forgets what it was told. */
   readonly resetOnRelease: boolean;
+  /** Devices of processes may keep translations, ask for pages and send PASIDs, where they and their IOMMU can. */
+  readonly trustDevices: boolean;
   /** What devices of drivers inside the kernel reach: what is mapped for them, or all memory as it is. */
   readonly defaultDomain: DefaultDomainType;
   /** When the addresses and tables of such a device can be used again: when its unmap returns, or after one flush of many. */
@@ -68,6 +70,7 @@ export const DEFAULT_OPTIONS: KernelOptions = {
   remapInterrupts: false,
   openBridgesLate: false,
   resetOnRelease: false,
+  trustDevices: false,
   defaultDomain: 'dma',
   dmaPolicy: 'strict',
   deviceNames: {},
@@ -274,7 +277,8 @@ export class Kernel {
 
   #makeNodes(): void {
     const { iommu, log } = this;
-    const services = { iommu, log, cost: this.#bus.cost, mappingLimit: this.#options.mappingLimit };
+    const { mappingLimit, trustDevices } = this.#options;
+    const services = { iommu, log, cost: this.#bus.cost, mappingLimit, trustDevices };
     for (const [path, version] of [
       ['/dev/ioasid', 1],
       ['/dev/iommu', 2],
@@ -285,9 +289,9 @@ export class Kernel {
   }
 
   #makeNode(device: PciDevice): void {
-    const { resetOnRelease } = this.#options;
+    const { resetOnRelease, trustDevices } = this.#options;
     const services = { engine: this.#engine, bus: this.#bus, pci: this.#pci, iommu: this.iommu, log: this.log };
-    const vfio = new VfioDevice(device, { ...services, resetOnRelease });
+    const vfio = new VfioDevice(device, { ...services, resetOnRelease, trustDevices });
     for (const alias of this.#namesOf(device)) this.#nodes.set(nodeOf(alias), () => new VfioFile(vfio));
   }
 }

@@ -94,6 +94,36 @@ export class Process {
     );
   }
 
+  /** What comes next of a file that has no places: bytes, or -EINVAL, -EFAULT. */
+  read(fd: number, address: bigint, length: number): Script<number> {
+    return this.#call(`read(${fd}, ${length} bytes)`, () =>
+      this.#use(fd, (file) =>
+        file.read === undefined || !isLength(length)
+          ? atOnce(-EINVAL)
+          : file.read(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER)),
+      ),
+    );
+  }
+
+  write(fd: number, address: bigint, length: number): Script<number> {
+    return this.#call(`write(${fd}, ${length} bytes)`, () =>
+      this.#use(fd, (file) =>
+        file.write === undefined || !isLength(length)
+          ? atOnce(-EINVAL)
+          : file.write(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER)),
+      ),
+    );
+  }
+
+  /** 1 as soon as there is something to read, 0 when there is nothing for `nanoseconds`, an hour at most; -EINVAL. */
+  poll(fd: number, nanoseconds: number): Script<number> {
+    return this.#call(`poll(${fd}, ${nanoseconds} ns)`, () =>
+      this.#use(fd, (file) =>
+        file.poll === undefined || !isPause(nanoseconds) ? atOnce(-EINVAL) : file.poll(nanoseconds),
+      ),
+    );
+  }
+
   /**
    * ENQCMD: no system call, but an instruction on a mapping of the file, which the descriptor stands for. 0, or -EAGAIN when
    * it is to be tried again; -EIO when nobody takes it, -EPERM without a PASID.
@@ -121,7 +151,7 @@ export class Process {
 
   /** Lets `nanoseconds` pass. */
   *nanosleep(nanoseconds: number): Script<number> {
-    if (!(nanoseconds >= 0 && nanoseconds <= LONGEST_SLEEP)) return -EINVAL;
+    if (!isPause(nanoseconds)) return -EINVAL;
     yield ns(nanoseconds);
     return 0;
   }
@@ -236,6 +266,10 @@ export class Process {
 // biome-ignore lint/correctness/useYield: a script like any other, that has nothing to wait for
 function* atOnce(result: number): Script<number> {
   return result;
+}
+
+function isPause(nanoseconds: number): boolean {
+  return nanoseconds >= 0 && nanoseconds <= LONGEST_SLEEP;
 }
 
 function isLength(length: number): boolean {

@@ -75,6 +75,7 @@ const INTEL_LEGACY: With<IntelSpec> = {
     interruptRemapping: 'off',
     openBridges: 'found',
     deviceReset: 'never',
+    trustDevices: false,
     defaultDomain: 'dma',
     dmaPolicy: 'strict',
     costs: DEFAULT_COSTS,

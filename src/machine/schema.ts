@@ -86,6 +86,8 @@ export const MACHINE = section({
     openBridges: oneOf(['found', 'translated']).default('found'),
     /** When devices that processes drive are reset: before they are given back, or (leaving them with their commands) never. */
     deviceReset: oneOf(['never', 'release']).default('never'),
+    /** Whether devices that processes drive may keep translations, ask for pages and send PASIDs, where they and their IOMMU can. */
+    trustDevices: flag().default(false),
     /** What devices of drivers inside the kernel reach: what is mapped for them, or (where the IOMMU can) all memory as it is. */
     defaultDomain: oneOf(['dma', 'identity']).default('dma'),
     /** When unmapped addresses of such a device can be used again: after an invalidation each, or after one for many. */

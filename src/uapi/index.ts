@@ -1,4 +1,5 @@
 export * from './errno.ts';
+export * from './fault.ts';
 export * from './ioasid.ts';
 export * from './ioctl.ts';
 export * from './iommu.ts';

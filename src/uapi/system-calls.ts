@@ -15,6 +15,11 @@ export interface SystemCalls {
   ioctl(fd: number, request: number, argument: bigint): Blocking<number>;
   pread(fd: number, address: bigint, length: number, offset: bigint): Blocking<number>;
   pwrite(fd: number, address: bigint, length: number, offset: bigint): Blocking<number>;
+  /** What comes next of a file without places: bytes, 0 when there is nothing now. */
+  read(fd: number, address: bigint, length: number): Blocking<number>;
+  write(fd: number, address: bigint, length: number): Blocking<number>;
+  /** Waits until there is something to read: 1, or 0 after so many nanoseconds, an hour at most. */
+  poll(fd: number, nanoseconds: number): Blocking<number>;
   /** The instruction ENQCMD with 64 bytes at `address`, to `offset` of a device's file: it needs a PASID. */
   enqcmd(fd: number, address: bigint, offset: bigint): Blocking<number>;
   /** Memory that reads 0. Its frames come at the first touch, or at once with `populate`. */

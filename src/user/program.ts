@@ -92,6 +92,32 @@ export class Program {
     return count;
   }
 
+  /** What comes next of a file without places, up to 4 KiB, or a negative errno. */
+  *readFile(fd: number, length: number): Blocking<Uint8Array | number> {
+    const address = yield* this.#take();
+    if (address < 0n) return Number(address);
+    const count = yield* this.system.read(fd, address, Math.min(length, PAGE_BYTES));
+    const bytes = count < 0 ? count : this.read(address, count);
+    this.#scratch.push(address);
+    return bytes;
+  }
+
+  /** Writes up to 4 KiB to such a file: the number of bytes, or a negative errno. */
+  *writeFile(fd: number, bytes: Uint8Array): Blocking<number> {
+    const address = yield* this.#take();
+    if (address < 0n) return Number(address);
+    const part = bytes.subarray(0, PAGE_BYTES);
+    this.write(address, part);
+    const count = yield* this.system.write(fd, address, part.length);
+    this.#scratch.push(address);
+    return count;
+  }
+
+  /** 1 as soon as there is something to read, 0 when there is nothing for so long, or a negative errno. */
+  poll(fd: number, nanoseconds: number): Blocking<number> {
+    return this.system.poll(fd, nanoseconds);
+  }
+
   /**
    * Hands 64 bytes to a device that may put them off (ENQCMD), under the program's PASID: 0, -EAGAIN when it does, or another
    * negative errno.

@@ -37,9 +37,9 @@ export class EventReader {
     else this.#unit.faults.remark(`${this.#unit.name}: ${event.name}`);
   }
 
-  #report({ code, name, meaning, deviceId: requester, pasid, address, access }: BlockedRequest): void {
+  #report({ deviceId: requester, kind: _, ...event }: BlockedRequest): void {
     const { engine, faults, name: unit } = this.#unit;
-    const fault: IommuFault = { at: engine.now, unit, code, name, meaning, requester, pasid, address, access };
+    const fault: IommuFault = { at: engine.now, unit, requester, ...event };
     faults.record(fault);
     this.onFault(fault);
   }

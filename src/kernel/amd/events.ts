@@ -17,6 +17,7 @@ import {
 } from '../../../hardware/amdvi/spec/index.ts';
 import type { Field } from '../../../hardware/bits/index.ts';
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
+import { IoasidFaultReason } from '../../uapi/index.ts';
 import type { FaultAccess } from '../fault-log.ts';
 import type { LogShape } from './log-reader.ts';
 import { BLOCKED_DID } from './route.ts';
@@ -39,12 +40,17 @@ export const EVENT_LOG: LogShape = {
   lost: 'events were lost, the event log was full',
 };
 
+/** Why a request was blocked: in words, and as programs are told it. */
+interface Cause {
+  readonly meaning: string;
+  readonly reason: IoasidFaultReason;
+}
+
 /** A request that the unit blocked. */
-export interface BlockedRequest {
+export interface BlockedRequest extends Cause {
   readonly kind: 'blocked';
   readonly code: number;
   readonly name: string;
-  readonly meaning: string;
   readonly deviceId: number;
   /** -1 without one. */
   readonly pasid: number;
@@ -79,12 +85,14 @@ const REQUEST_EVENTS: ReadonlyMap<number, RequestEvent> = new Map<number, Reques
   [EventCode.INVALID_PPR_REQUEST, INVALID_PPR_REQUEST],
 ]);
 
-const MEANINGS: ReadonlyMap<number, string> = new Map([
-  [EventCode.ILLEGAL_DEV_TABLE_ENTRY, 'the device table entry is not valid'],
-  [EventCode.DEV_TAB_HARDWARE_ERROR, 'the device table entry could not be read'],
-  [EventCode.PAGE_TAB_HARDWARE_ERROR, 'a table could not be read or written'],
-  [EventCode.INVALID_DEVICE_REQUEST, 'the device may not send such a request'],
-  [EventCode.INVALID_PPR_REQUEST, 'the device may not ask for pages'],
+const { UNKNOWN, WALK_EABT, PTE_FETCH, PERMISSION } = IoasidFaultReason;
+
+const CAUSES: ReadonlyMap<number, Cause> = new Map([
+  [EventCode.ILLEGAL_DEV_TABLE_ENTRY, { meaning: 'the device table entry is not valid', reason: UNKNOWN }],
+  [EventCode.DEV_TAB_HARDWARE_ERROR, { meaning: 'the device table entry could not be read', reason: UNKNOWN }],
+  [EventCode.PAGE_TAB_HARDWARE_ERROR, { meaning: 'a table could not be read or written', reason: WALK_EABT }],
+  [EventCode.INVALID_DEVICE_REQUEST, { meaning: 'the device may not send such a request', reason: UNKNOWN }],
+  [EventCode.INVALID_PPR_REQUEST, { meaning: 'the device may not ask for pages', reason: UNKNOWN }],
 ]);
 
 export function understandEvent(entry: Uint32Array): Event {
@@ -99,7 +107,7 @@ export function understandEvent(entry: Uint32Array): Event {
     return {
       kind: 'blocked',
       ...common,
-      meaning: meaningOf(code, entry),
+      ...causeOf(code, entry),
       pasid: pasidOf(of, entry),
       access: accessOf(code, of, entry),
     };
@@ -112,19 +120,20 @@ export function understandEvent(entry: Uint32Array): Event {
 
 const PAGE = BigInt(PAGE_SIZE);
 
-function meaningOf(code: number, entry: Uint32Array): string {
-  return code === EventCode.IO_PAGE_FAULT ? meaningOfPageFault(entry) : MEANINGS.get(code)!;
+function causeOf(code: number, entry: Uint32Array): Cause {
+  return code === EventCode.IO_PAGE_FAULT ? causeOfPageFault(entry) : CAUSES.get(code)!;
 }
 
 /** The flags tell causes apart, and no more than this; the domain tells whether the device has one at all. */
-function meaningOfPageFault(entry: Uint32Array): string {
+function causeOfPageFault(entry: Uint32Array): Cause {
   const { GN, I, PR, PE, RZ, DomainID } = IO_PAGE_FAULT;
   if (!I.isSet(entry) && !GN.isSet(entry) && DomainID.get(entry) === BLOCKED_DID)
-    return 'the device is attached to nothing';
+    return { meaning: 'the device is attached to nothing', reason: UNKNOWN };
   const what = I.isSet(entry) ? 'the interrupt' : 'the page';
-  if (!PR.isSet(entry)) return `${what} is not mapped`;
-  if (PE.isSet(entry)) return 'permission is missing';
-  return RZ.isSet(entry) ? 'a table entry has a reserved bit set' : 'a table entry has an invalid level or size';
+  if (!PR.isSet(entry)) return { meaning: `${what} is not mapped`, reason: PTE_FETCH };
+  if (PE.isSet(entry)) return { meaning: 'permission is missing', reason: PERMISSION };
+  const wrong = RZ.isSet(entry) ? 'a reserved bit set' : 'an invalid level or size';
+  return { meaning: `a table entry has ${wrong}`, reason: PTE_FETCH };
 }
 
 /** Requests without PASID that use a guest table are reported as PASID 0, which no process has. */

@@ -2,6 +2,7 @@
 import { PAGE_SIZE, pageOf } from '../../../hardware/bits/index.ts';
 import { MmuEngineVector, MmuFaultReason } from '../../../hardware/devices/mmu-engine/spec.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
+import { IoasidFaultReason } from '../../uapi/index.ts';
 import { DeviceInterrupts } from '../drivers/device-interrupts.ts';
 import { type AttachmentHandlers, NO_PASID } from '../iommu/attachments.ts';
 import type { IommuDriver } from '../iommu/driver.ts';
@@ -10,13 +11,23 @@ import type { PciDevice } from '../pci/index.ts';
 import { DeviceMmu, type MmuFault } from './device.ts';
 import type { Change } from './tables.ts';
 
-const MEANING: Readonly<Record<number, string>> = {
-  [MmuFaultReason.ADDRESS]: 'the address is beyond what the device’s MMU translates',
-  [MmuFaultReason.NO_TABLE]: 'the device’s MMU has no table for the address',
-  [MmuFaultReason.NO_PAGE]: 'the device’s MMU has no such page',
-  [MmuFaultReason.NOT_READABLE]: 'the device’s MMU does not allow reads of the page',
-  [MmuFaultReason.NOT_WRITABLE]: 'the device’s MMU does not allow writes to the page',
+const { UNKNOWN, PTE_FETCH, PERMISSION, OOR_ADDRESS } = IoasidFaultReason;
+
+/** Why it faults: in words, and as programs are told it. */
+const CAUSES: Readonly<Record<number, { readonly meaning: string; readonly reason: IoasidFaultReason }>> = {
+  [MmuFaultReason.ADDRESS]: {
+    meaning: 'the address is beyond what the device’s MMU translates',
+    reason: OOR_ADDRESS,
+  },
+  [MmuFaultReason.NO_TABLE]: { meaning: 'the device’s MMU has no table for the address', reason: PTE_FETCH },
+  [MmuFaultReason.NO_PAGE]: { meaning: 'the device’s MMU has no such page', reason: PTE_FETCH },
+  [MmuFaultReason.NOT_READABLE]: { meaning: 'the device’s MMU does not allow reads of the page', reason: PERMISSION },
+  [MmuFaultReason.NOT_WRITABLE]: {
+    meaning: 'the device’s MMU does not allow writes to the page',
+    reason: PERMISSION,
+  },
 };
+const NO_CAUSE = { meaning: 'the device’s MMU does not say why', reason: UNKNOWN };
 
 export class AttachedMmu {
   readonly device: PciDevice;
@@ -85,7 +96,7 @@ export class AttachedMmu {
       unit: `${this.device.address} MMU`,
       code,
       name,
-      meaning: MEANING[code] ?? 'the device’s MMU does not say why',
+      ...(CAUSES[code] ?? NO_CAUSE),
       requester: this.device.requester,
       pasid: NO_PASID,
       address: address - (address % BigInt(PAGE_SIZE)),

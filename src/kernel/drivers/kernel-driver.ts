@@ -12,7 +12,13 @@ import type { AccessSize, Bus } from '../bus.ts';
 import { type DefaultDomains, DeviceDma } from '../dma/index.ts';
 import type { Interrupts, Message } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
-import type { AttachOptions, DeviceFeatures, DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
+import {
+  type AttachOptions,
+  type DomainOptions,
+  type IommuDomain,
+  NO_FEATURES,
+  type Translation,
+} from '../iommu/driver.ts';
 import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
 import type { Unmapped } from '../iommu/page-table.ts';
 import type { KernelLog } from '../log.ts';
@@ -35,8 +41,6 @@ export interface DriverServices {
   readonly log: KernelLog;
   readonly defaultDomains: DefaultDomains;
 }
-
-const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
 
 interface Attached {
   readonly domain: Translation;

@@ -10,7 +10,8 @@ import {
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
-import { findExtendedCapability, wordAt } from '../pci/index.ts';
+import type { Abilities } from '../iommu/driver.ts';
+import { findExtendedCapability, isTranslatedBlocked, type PciDevice, wordAt } from '../pci/index.ts';
 
 /** What a device is to be able to do. */
 export interface DeviceRights {
@@ -32,6 +33,8 @@ interface Places {
 }
 
 const CONTROL = 0x04;
+/** What an Outstanding Page Request Allocation can say. */
+const MOST_PAGE_REQUESTS = 2 ** 32 - 1;
 
 export class TranslationFeatures {
   readonly #bus: Bus;
@@ -41,6 +44,17 @@ export class TranslationFeatures {
   constructor(bus: Bus, rid: number) {
     this.#bus = bus;
     this.#rid = rid;
+  }
+
+  /** All that device and unit can do, page requests as many as the device can have; nothing where what it has translated is blocked. */
+  *most(device: PciDevice, { deviceTlb, pageRequests, pasidBits }: Abilities): Script<DeviceRights> {
+    const { ats: atsAt, pri, pasid } = yield* this.#find();
+    const ats = atsAt !== 0 && deviceTlb && !isTranslatedBlocked(device);
+    return {
+      ats,
+      pasid: pasid !== 0 && pasidBits > 0,
+      pageRequests: ats && pri !== 0 && pageRequests ? MOST_PAGE_REQUESTS : 0,
+    };
   }
 
   /** What of `rights` the device has not: -EOPNOTSUPP, -EINVAL for what needs ATS without it; 0 when it can do all. */

@@ -4,9 +4,12 @@
  */
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
+import { ALL_PASIDS } from '../iommu/attachments.ts';
+import { NO_FEATURES } from '../iommu/driver.ts';
 import type { IommuGroup } from '../iommu/iommu.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { BoundDevice } from './bound-device.ts';
+import { FaultQueue } from './fault-queue.ts';
 import { Ioasid, type IoasidShape } from './ioasid.ts';
 import { RegisteredMemory } from './registered-memory.ts';
 import { Routes } from './routes.ts';
@@ -20,6 +23,8 @@ export class IoasidContext {
   readonly lock: Semaphore;
   readonly devices = new Set<BoundDevice>();
   readonly services: IoasidServices;
+  /** What the program is told of its devices' faults. */
+  readonly faults: FaultQueue;
   readonly registered: RegisteredMemory;
   readonly #ioasids = new Map<number, Ioasid>();
   readonly #routes: Routes;
@@ -30,7 +35,15 @@ export class IoasidContext {
     this.lock = new Semaphore(engine, 1, 'ioasid context');
     this.services = services;
     this.registered = new RegisteredMemory(services.cost);
-    this.#routes = new Routes(this.devices, () => ({}));
+    this.faults = new FaultQueue(engine);
+    this.#routes = new Routes(this.devices, (ioasid, bound) =>
+      this.faults.listen({
+        ioasid: ioasid.id,
+        cookie: bound.cookie,
+        mayAsk: services.trustDevices,
+        isPasidTable: bound.translating(ALL_PASIDS) === ioasid,
+      }),
+    );
   }
 
   /** Runs something while nobody else changes this context. */
@@ -88,6 +101,8 @@ export class IoasidContext {
       }
     }
     this.devices.delete(bound);
+    // Whoever has the device next trusts it with nothing that this program had.
+    bound.group.driver.prepare(bound.device, NO_FEATURES);
     bound.group.release(bound.device);
     yield* this.put();
     return result;

@@ -5,6 +5,7 @@ import type { CommandTable } from '../commands.ts';
 import type { FileOperations } from '../files.ts';
 import type { Process } from '../process.ts';
 import type { IoasidContext } from './context.ts';
+import { readFaults, writeResponses } from './fault-file.ts';
 import { VERSION_1 } from './version1.ts';
 import { VERSION_2 } from './version2.ts';
 
@@ -30,8 +31,23 @@ export class IoasidFile implements FileOperations {
     return this.#table.run(this.context, process, request, argument);
   }
 
-  /** Devices that are still bound keep what is behind the file. */
+  /** Reports of faults. */
+  read(process: Process, address: bigint, length: number): Script<number> {
+    return readFaults(this.context.faults, this.version, { process, address, length });
+  }
+
+  /** Answers to page requests. */
+  write(process: Process, address: bigint, length: number): Script<number> {
+    return writeResponses(this.context.faults, this.version, { process, address, length });
+  }
+
+  poll(nanoseconds: number): Script<number> {
+    return this.context.faults.poll(nanoseconds);
+  }
+
+  /** Devices that are still bound keep what is behind the file, but nobody hears of their faults any more. */
   *release(): Script {
+    yield* this.context.faults.close();
     yield* this.context.put();
   }
 }

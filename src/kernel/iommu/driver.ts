@@ -88,6 +88,9 @@ export interface DeviceFeatures {
   readonly hostPermissions?: boolean;
 }
 
+/** DMA and nothing else. */
+export const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
+
 export interface Nesting {
   readonly parent: IommuDomain;
   /** Page of the first stage's top table as `parent` translates it. */

@@ -1,11 +1,13 @@
 /** A device that processes may drive: which open file controls it, and access to its regions. */
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import { EBUSY, EFAULT, EINVAL, ENODEV } from '../../uapi/index.ts';
+import { EBUSY, EFAULT, EINVAL, ENODEV, formatResult } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
+import { TranslationFeatures } from '../drivers/translation-features.ts';
 import type { BoundDevice } from '../ioasid/bound-device.ts';
 import type { IoasidContext } from '../ioasid/context.ts';
 import type { IoasidFile, Version } from '../ioasid/file.ts';
 import { NO_PASID } from '../iommu/attachments.ts';
+import { type IommuDriver, NO_FEATURES } from '../iommu/driver.ts';
 import type { Iommu } from '../iommu/iommu.ts';
 import type { KernelLog } from '../log.ts';
 import { type Bar, type Pci, type PciDevice, resetFunction } from '../pci/index.ts';
@@ -20,6 +22,8 @@ export interface VfioServices {
   readonly log: KernelLog;
   /** A device that is given back forgets what it was told. */
   readonly resetOnRelease: boolean;
+  /** Devices may keep translations, ask for pages and send PASIDs, as far as they and their IOMMU can. */
+  readonly trustDevices: boolean;
 }
 
 /** A file offset is the region's index and, below, the offset in the region. */
@@ -52,11 +56,13 @@ export class VfioDevice {
   readonly device: PciDevice;
   readonly #services: VfioServices;
   readonly #lock: Semaphore;
+  readonly #features: TranslationFeatures;
   #binding: Binding | null = null;
 
   constructor(device: PciDevice, services: VfioServices) {
     this.device = device;
     this.#services = services;
+    this.#features = new TranslationFeatures(services.bus, device.rid);
     this.#lock = new Semaphore(services.engine, 1, `vfio ${device.address}`);
   }
 
@@ -138,6 +144,7 @@ export class VfioDevice {
     const bound = context.bind(this.device, group, cookie);
     if (typeof bound === 'number') return bound;
     this.#binding = { holder, context, version, bound };
+    if (this.#services.trustDevices) yield* this.#trust(group.driver);
     // The device may issue requests from now on; the IOMMU blocks them until it is attached.
     yield* this.#services.pci.setBusMaster(this.device, true);
     return 0;
@@ -147,14 +154,28 @@ export class VfioDevice {
     const binding = this.#binding;
     if (binding?.holder !== holder) return -EINVAL;
     this.#binding = null;
-    const { pci, bus, resetOnRelease, log } = this.#services;
+    const { pci, bus, resetOnRelease, trustDevices, log } = this.#services;
     yield* pci.setBusMaster(this.device, false);
+    if (trustDevices) yield* this.#features.disable();
     // Before the memory goes to somebody else: what the device still has to do must not find it.
     if (resetOnRelease && (yield* resetFunction(bus, this.device)) < 0) {
       log.write(`vfio ${this.device.address}: it cannot be reset and keeps what it was told`);
     }
     const { context, bound } = binding;
     return yield* context.locked(() => context.unbind(bound));
+  }
+
+  /** Before anything is attached. What the device does not take on is not given to it. */
+  *#trust(driver: IommuDriver): Script {
+    const { device } = this;
+    const rights = yield* this.#features.most(device, driver.abilities);
+    const { ats = false, pageRequests = 0 } = rights;
+    let result = driver.prepare(device, { deviceTlb: ats, pageRequests: pageRequests > 0 });
+    if (result === 0) result = yield* this.#features.enable(rights);
+    if (result === 0) return;
+    yield* this.#features.disable();
+    driver.prepare(device, NO_FEATURES);
+    this.#services.log.write(`vfio ${device.address}: it is not trusted with translations: ${formatResult(result)}`);
   }
 
   #withBinding(holder: object, body: (binding: Binding) => Script<number>): Script<number> {

@@ -12,6 +12,7 @@ import {
 } from '../../../hardware/vtd/spec/index.ts';
 import type { FaultAccess, FaultLog, IommuFault } from '../fault-log.ts';
 import type { Interrupts } from '../interrupts.ts';
+import { reasonOf } from './fault-reasons.ts';
 import type { Registers } from './registers.ts';
 
 const RECORD_BYTES = 16;
@@ -124,6 +125,7 @@ export class FaultReader {
       code,
       name,
       meaning,
+      reason: reasonOf(code),
       requester,
       pasid,
       address,
