@@ -42,7 +42,7 @@ function eventsOf(scenario: Scenario, machine: string, ask: (machine: Machine) =
 const MACHINES = ['intel-caching-mode', 'intel-scalable', 'amd-v1', 'amd-full'];
 // Devices with hundreds of requests, many of them under way at once: to ask everything before each takes minutes, and what
 // becomes of one hangs on the others.
-const CROWDED = ['10-nvme-reads-a-file', '13-nic-at-line-rate', '37-write-flood', '38-deferred-dma'];
+const CROWDED = ['10-nvme-reads-a-file', '13-nic-at-line-rate', '37-write-flood', '38-deferred-dma', '40-shared-iotlb'];
 const cases = scenarios
   .filter(({ name }) => !CROWDED.includes(name))
   .flatMap((scenario) => MACHINES.map((machine) => ({ name: scenario.name, machine, scenario })))
