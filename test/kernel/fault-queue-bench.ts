@@ -19,7 +19,7 @@ import { COOKIES, Version2 } from './v2-bench.ts';
 
 const REQUESTER = 0x0020;
 export const COOKIE = 0xc00_1e2n;
-const DEVICE = '/dev/vfio/devices/asker';
+export const DEVICE = '/dev/vfio/devices/asker';
 
 type Of<S> = S extends Struct<infer M> ? ObjectOf<M> : never;
 export type Fault = Of<typeof IOMMU_FAULT>;
