@@ -72,3 +72,14 @@ export function pageLow(hi: number, lo: number): number {
 export function hex(value: number | bigint, digits = 0): string {
   return `0x${value.toString(16).padStart(digits, '0')}`;
 }
+
+/** The exponent of the smallest power of two that is not less than a whole number from 1 to 2^53. */
+export function ceilingLog2(value: number): number {
+  const order = floorLog2(value);
+  return 2 ** order === value ? order : order + 1;
+}
+
+/** That of the largest power of two that is not greater than such a number. */
+export function floorLog2(value: number): number {
+  return value < 2 ** 32 ? 31 - Math.clz32(value) : 63 - Math.clz32(value / 2 ** 32);
+}

@@ -1,6 +1,7 @@
 /** ioctls as a table from number to handler: one row per command, and what every command has in common. */
 import { ns, type Script } from '../../hardware/sim/index.ts';
 import { type Command, EINVAL, ENOTTY, type Members, type ObjectOf, type Struct } from '../uapi/index.ts';
+import { copying } from './costs.ts';
 import type { Process } from './process.ts';
 import { copyStructFromUser, copyStructToUser } from './user-copy.ts';
 
@@ -18,7 +19,6 @@ interface Row<Context> {
   readonly run: (context: Context, process: Process, argument: bigint) => Script<number>;
 }
 
-const CACHE_LINE = 64;
 const noReply = (): number => -EINVAL;
 
 /** A command without a structure: its argument is a number, or nothing. */
@@ -44,7 +44,7 @@ export function structured<Context, M extends Members>(
     *run(context, process, address) {
       const { space, cost } = process;
       const bytes = copyStructFromUser(space, struct, address);
-      yield ns(Math.ceil(struct.bytes / CACHE_LINE) * cost.copyLine);
+      yield ns(copying(cost, struct.bytes));
       if (typeof bytes === 'number') return bytes;
       const value = struct.decode(bytes);
       const given = (value as unknown as { readonly flags: number }).flags;

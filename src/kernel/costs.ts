@@ -39,3 +39,10 @@ export const DEFAULT_COSTS: KernelCosts = {
   pollLongest: 1_000,
   hardwareTimeout: 10_000_000,
 };
+
+const CACHE_LINE = 64;
+
+/** What copying so many bytes takes, in nanoseconds. */
+export function copying({ copyLine }: KernelCosts, bytes: number): number {
+  return Math.ceil(bytes / CACHE_LINE) * copyLine;
+}

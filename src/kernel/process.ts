@@ -75,43 +75,27 @@ export class Process {
   }
 
   pread(fd: number, address: bigint, length: number, offset: bigint): Script<number> {
-    return this.#call(`pread(${fd}, ${length} bytes at ${hex(offset)})`, () =>
-      this.#use(fd, (file) =>
-        file.pread === undefined || !isLength(length) || offset < 0n
-          ? atOnce(-EINVAL)
-          : file.pread(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER), offset),
-      ),
+    return this.#transfer(`pread(${fd}, ${length} bytes at ${hex(offset)})`, fd, length, (file, most) =>
+      offset < 0n ? undefined : file.pread?.(this, BigInt.asUintN(64, address), most, offset),
     );
   }
 
   pwrite(fd: number, address: bigint, length: number, offset: bigint): Script<number> {
-    return this.#call(`pwrite(${fd}, ${length} bytes at ${hex(offset)})`, () =>
-      this.#use(fd, (file) =>
-        file.pwrite === undefined || !isLength(length) || offset < 0n
-          ? atOnce(-EINVAL)
-          : file.pwrite(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER), offset),
-      ),
+    return this.#transfer(`pwrite(${fd}, ${length} bytes at ${hex(offset)})`, fd, length, (file, most) =>
+      offset < 0n ? undefined : file.pwrite?.(this, BigInt.asUintN(64, address), most, offset),
     );
   }
 
   /** What comes next of a file that has no places: bytes, or -EINVAL, -EFAULT. */
   read(fd: number, address: bigint, length: number): Script<number> {
-    return this.#call(`read(${fd}, ${length} bytes)`, () =>
-      this.#use(fd, (file) =>
-        file.read === undefined || !isLength(length)
-          ? atOnce(-EINVAL)
-          : file.read(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER)),
-      ),
+    return this.#transfer(`read(${fd}, ${length} bytes)`, fd, length, (file, most) =>
+      file.read?.(this, BigInt.asUintN(64, address), most),
     );
   }
 
   write(fd: number, address: bigint, length: number): Script<number> {
-    return this.#call(`write(${fd}, ${length} bytes)`, () =>
-      this.#use(fd, (file) =>
-        file.write === undefined || !isLength(length)
-          ? atOnce(-EINVAL)
-          : file.write(this, BigInt.asUintN(64, address), Math.min(length, LONGEST_TRANSFER)),
-      ),
+    return this.#transfer(`write(${fd}, ${length} bytes)`, fd, length, (file, most) =>
+      file.write?.(this, BigInt.asUintN(64, address), most),
     );
   }
 
@@ -241,6 +225,21 @@ export class Process {
     return result;
   }
 
+  /** A call that moves bytes, so many at most: -EINVAL where the file has none such. */
+  #transfer(
+    call: string,
+    fd: number,
+    length: number,
+    body: (file: FileOperations, most: number) => Script<number> | undefined,
+  ): Script<number> {
+    return this.#call(call, () =>
+      this.#use(
+        fd,
+        (file) => (isLength(length) ? body(file, Math.min(length, LONGEST_TRANSFER)) : undefined) ?? atOnce(-EINVAL),
+      ),
+    );
+  }
+
   /** Runs something on an open file, which stays open meanwhile. */
   *#use(fd: number, body: (file: FileOperations) => Script<number>): Script<number> {
     const file = this.files.get(fd);
@@ -258,7 +257,7 @@ export class Process {
     const { name, argument: struct } = command;
     if (struct === 'none') return `ioctl(${fd}, ${name})`;
     if (struct === 'value') return `ioctl(${fd}, ${name}, ${argument})`;
-    const bytes = this.space.copyFromUser(argument, struct.bytes);
+    const bytes = this.space.peek(argument, struct.bytes);
     return `ioctl(${fd}, ${name}, ${bytes === undefined ? hex(BigInt.asUintN(64, argument)) : struct.describe(bytes)})`;
   }
 }

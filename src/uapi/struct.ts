@@ -45,6 +45,9 @@ export type ObjectOf<M extends Members> = {
   -readonly [K in keyof M as M[K]['kind'] extends 'padding' ? never : K]: ValueOf<M[K]['kind']>;
 };
 
+/** The object form of a structure. */
+export type ObjectIn<S> = S extends Struct<infer M> ? ObjectOf<M> : never;
+
 /** What code needs that handles any structure. */
 export interface AnyStruct {
   readonly name: string;

@@ -72,45 +72,23 @@ export class Program {
   }
 
   /** Up to 4 KiB of a file, or a negative errno. */
-  *pread(fd: number, length: number, offset: bigint): Blocking<Uint8Array | number> {
-    const address = yield* this.#take();
-    if (address < 0n) return Number(address);
-    const count = yield* this.system.pread(fd, address, Math.min(length, PAGE_BYTES), offset);
-    const bytes = count < 0 ? count : this.read(address, count);
-    this.#scratch.push(address);
-    return bytes;
+  pread(fd: number, length: number, offset: bigint): Blocking<Uint8Array | number> {
+    return this.#receive(length, (address, part) => this.system.pread(fd, address, part, offset));
   }
 
   /** Writes up to 4 KiB to a file: the number of bytes, or a negative errno. */
-  *pwrite(fd: number, bytes: Uint8Array, offset: bigint): Blocking<number> {
-    const address = yield* this.#take();
-    if (address < 0n) return Number(address);
-    const part = bytes.subarray(0, PAGE_BYTES);
-    this.write(address, part);
-    const count = yield* this.system.pwrite(fd, address, part.length, offset);
-    this.#scratch.push(address);
-    return count;
+  pwrite(fd: number, bytes: Uint8Array, offset: bigint): Blocking<number> {
+    return this.#send(bytes, (address, part) => this.system.pwrite(fd, address, part, offset));
   }
 
   /** What comes next of a file without places, up to 4 KiB, or a negative errno. */
-  *readFile(fd: number, length: number): Blocking<Uint8Array | number> {
-    const address = yield* this.#take();
-    if (address < 0n) return Number(address);
-    const count = yield* this.system.read(fd, address, Math.min(length, PAGE_BYTES));
-    const bytes = count < 0 ? count : this.read(address, count);
-    this.#scratch.push(address);
-    return bytes;
+  readFile(fd: number, length: number): Blocking<Uint8Array | number> {
+    return this.#receive(length, (address, part) => this.system.read(fd, address, part));
   }
 
   /** Writes up to 4 KiB to such a file: the number of bytes, or a negative errno. */
-  *writeFile(fd: number, bytes: Uint8Array): Blocking<number> {
-    const address = yield* this.#take();
-    if (address < 0n) return Number(address);
-    const part = bytes.subarray(0, PAGE_BYTES);
-    this.write(address, part);
-    const count = yield* this.system.write(fd, address, part.length);
-    this.#scratch.push(address);
-    return count;
+  writeFile(fd: number, bytes: Uint8Array): Blocking<number> {
+    return this.#send(bytes, (address, part) => this.system.write(fd, address, part));
   }
 
   /** 1 as soon as there is something to read, 0 when there is nothing for so long, or a negative errno. */
@@ -122,13 +100,8 @@ export class Program {
    * Hands 64 bytes to a device that may put them off (ENQCMD), under the program's PASID: 0, -EAGAIN when it does, or another
    * negative errno.
    */
-  *enqcmd(fd: number, bytes: Uint8Array, offset: bigint): Blocking<number> {
-    const address = yield* this.#take();
-    if (address < 0n) return Number(address);
-    this.write(address, bytes);
-    const result = yield* this.system.enqcmd(fd, address, offset);
-    this.#scratch.push(address);
-    return result;
+  enqcmd(fd: number, bytes: Uint8Array, offset: bigint): Blocking<number> {
+    return this.#send(bytes, (address) => this.system.enqcmd(fd, address, offset));
   }
 
   /** The address of fresh memory, or -EINVAL, -ENOMEM. */
@@ -168,6 +141,30 @@ export class Program {
   /** Writes the program's memory. Throws where it has none, or may only read. */
   write(address: bigint, bytes: Uint8Array): void {
     if (!this.system.store(address, bytes)) throw this.#segmentationFault('writes', address, bytes.length);
+  }
+
+  /** What a call leaves in a page, up to 4 KiB, or its errno. */
+  *#receive(
+    length: number,
+    call: (address: bigint, length: number) => Blocking<number>,
+  ): Blocking<Uint8Array | number> {
+    const address = yield* this.#take();
+    if (address < 0n) return Number(address);
+    const count = yield* call(address, Math.min(length, PAGE_BYTES));
+    const bytes = count < 0 ? count : this.read(address, count);
+    this.#scratch.push(address);
+    return bytes;
+  }
+
+  /** Gives up to 4 KiB to a call. */
+  *#send(bytes: Uint8Array, call: (address: bigint, length: number) => Blocking<number>): Blocking<number> {
+    const address = yield* this.#take();
+    if (address < 0n) return Number(address);
+    const part = bytes.subarray(0, PAGE_BYTES);
+    this.write(address, part);
+    const result = yield* call(address, part.length);
+    this.#scratch.push(address);
+    return result;
   }
 
   /** A page for one call's argument, or -ENOMEM: it has its frame from the start, so that writing the argument cannot fail. */

@@ -26,6 +26,8 @@ interface Pin {
   readonly twin: Twin;
   readonly pinned: Pinned;
   readonly cells: readonly Cell[];
+  /** Of its first page: what nobody may write is never pinned for writing, and stays shared by those who have it. */
+  readonly writable: boolean;
 }
 
 const pages = fc.oneof({ weight: 5, arbitrary: fc.integer({ min: 1, max: 5 }) }, fc.constantFrom(511, 512, 513, 600));
@@ -146,7 +148,8 @@ class Both {
     else if (twin.locked + count > LOCK_LIMIT) expect(pinned).toBe(-ENOMEM);
     else {
       if (typeof pinned === 'number') throw new Error(`not pinned: ${pinned}`);
-      this.pins.push({ twin, pinned, cells: range.map((page) => twin.cells.get(page)!) });
+      const writable = !twin.constant.has(first);
+      this.pins.push({ twin, pinned, cells: range.map((page) => twin.cells.get(page)!), writable });
       twin.locked += count;
     }
   }
@@ -166,6 +169,7 @@ class Both {
     pin.cells.forEach((cell, i) => {
       if (this.bench.memory.read(frames[i]! * PAGE, 1)![0] !== cell.value) expect.fail(`pinned frame ${frames[i]}`);
     });
+    if (!pin.writable) return;
     this.bench.memory.write(frames[0]! * PAGE, Uint8Array.of(byte));
     pin.cells[0]!.value = byte;
   }

@@ -5,7 +5,7 @@ import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
 import { DeviceDma } from '../../src/kernel/dma/device-dma.ts';
 import { DefaultDomains } from '../../src/kernel/dma/index.ts';
-import type { PageRun } from '../../src/kernel/iommu/page-table.ts';
+import type { PageRun } from '../../src/kernel/page-run.ts';
 import { EINVAL, ENOSPC, VFIO_BIND_IOASID_FD } from '../../src/uapi/index.ts';
 import { ivrs, tablesOf } from './amd-bench.ts';
 import { address, byteAt, type Driving, driving, marked, PLATFORMS, type Platform, take } from './dma-bench.ts';

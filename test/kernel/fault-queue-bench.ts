@@ -4,13 +4,7 @@ import type { DeviceMessage } from '../../hardware/iommu/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
 import { NO_PASID } from '../../src/kernel/iommu/attachments.ts';
 import type { PciDevice } from '../../src/kernel/pci/index.ts';
-import {
-  IOMMU_FAULT,
-  IOMMU_PAGE_RESPONSE,
-  type ObjectOf,
-  type Struct,
-  VFIO_BIND_IOMMU_FD,
-} from '../../src/uapi/index.ts';
+import { IOMMU_FAULT, IOMMU_PAGE_RESPONSE, type ObjectIn, VFIO_BIND_IOMMU_FD } from '../../src/uapi/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
 import { DEV, type MachineBench, type MachineOptions } from './machine-bench.ts';
 import { type Ask, requestsUnder } from './page-request-bench.ts';
@@ -21,9 +15,8 @@ const REQUESTER = 0x0020;
 export const COOKIE = 0xc00_1e2n;
 export const DEVICE = '/dev/vfio/devices/asker';
 
-type Of<S> = S extends Struct<infer M> ? ObjectOf<M> : never;
-export type Fault = Of<typeof IOMMU_FAULT>;
-export type Response = Of<typeof IOMMU_PAGE_RESPONSE>;
+export type Fault = ObjectIn<typeof IOMMU_FAULT>;
+export type Response = ObjectIn<typeof IOMMU_PAGE_RESPONSE>;
 
 /** A device that has everything that page requests need. */
 const asker: MachineOptions['more'] = (engine) => [

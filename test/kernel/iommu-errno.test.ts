@@ -6,7 +6,6 @@ import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
 import {
   type Command,
-  E2BIG,
   EFAULT,
   EINVAL,
   ENOTTY,
@@ -17,6 +16,7 @@ import {
   Struct,
   VFIO_DETACH_IOASID_2,
 } from '../../src/uapi/index.ts';
+import { refusesMalformed } from './bad-calls.ts';
 import { named } from './bench.ts';
 import { PAGE } from './machine-bench.ts';
 import { COOKIES, type Standing } from './v2-bench.ts';
@@ -45,30 +45,9 @@ describe.each(MACHINES)('On %s', (_, up) => {
 
     it.each(WITH_STRUCTURE.map((command) => [command.name, command] as const))(
       '%s: EFAULT for a bad pointer, EINVAL for a short structure or an unknown flag, E2BIG for what stands behind it',
-      (__, { number, argument: struct }) => {
+      (__, command) => {
         unchanged(function* ({ program, iommuFd, root }) {
-          for (const address of [0n, 2n ** 63n, 2n ** 64n - 1n]) {
-            expect(yield* program.system.ioctl(iommuFd, number, address)).toBe(-EFAULT);
-          }
-          const at = yield* program.mmap(PAGE);
-          const call = (argsz: number, change: (bytes: Uint8Array) => void = () => {}) => {
-            const bytes = new Uint8Array(PAGE);
-            bytes.set(struct.encode({ argsz, ioasid: root } as object));
-            change(bytes);
-            program.write(at, bytes);
-            return program.system.ioctl(iommuFd, number, at);
-          };
-          expect(yield* call(0)).toBe(-EINVAL);
-          expect(yield* call(struct.bytes - 1)).toBe(-EINVAL);
-          expect(yield* call(struct.bytes + 1, (bytes) => bytes.fill(1, struct.bytes))).toBe(-E2BIG);
-          expect(yield* call(PAGE, (bytes) => bytes.fill(1, PAGE - 1))).toBe(-E2BIG);
-          expect(yield* call(PAGE + 1)).toBe(-E2BIG);
-          for (const bit of [6, 7, 31]) {
-            expect(yield* call(struct.bytes, (bytes) => bytes.set([2 ** (bit & 7)], 4 + (bit >> 3)))).toBe(-EINVAL);
-          }
-          // The last bytes before the end of what is mapped.
-          program.write(at + K4 - 4n, Uint8Array.of(struct.bytes, 0, 0, 0));
-          expect(yield* program.system.ioctl(iommuFd, number, at + K4 - 4n)).toBe(-EFAULT);
+          yield* refusesMalformed(program, iommuFd, command, { values: { ioasid: root }, unknownFlags: [6, 7, 31] });
         });
       },
     );

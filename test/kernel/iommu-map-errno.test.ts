@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
 import { EINVAL, IOMMU_INVALIDATE_CACHE, IOMMU_MAP_DMA, IOMMU_UNMAP_DMA } from '../../src/uapi/index.ts';
+import { BAD_RANGES } from './bad-calls.ts';
 import { named } from './bench.ts';
 import { type MachineOptions, PAGE, RW } from './machine-bench.ts';
 import { COOKIES, type Standing } from './v2-bench.ts';
@@ -13,20 +14,7 @@ describe.each(MACHINES)('On %s', (_, up) => {
   const unchanged = (body: (s: Standing) => Script, options?: MachineOptions) => expectUnchanged(up(options), body);
 
   describe('IOMMU_MAP_DMA and IOMMU_UNMAP_DMA', () => {
-    it.each([
-      ['no right', 0n, 0n, K4, 0],
-      ['an unknown right', 0n, 0n, K4, 7],
-      ['size 0', 0n, 0n, 0n, RW],
-      ['a size that is not whole pages', 0n, 0n, K4 + 1n, RW],
-      ['an iova inside a page', 16n, 0n, K4, RW],
-      ['an address inside a page', 0n, 16n, K4, RW],
-      ['an iova range that wraps', 2n ** 64n - K4, 0n, 2n * K4, RW],
-      ['an address range that wraps', 0n, 2n ** 64n - K4 - 0x4000_0000n, 2n * K4, RW],
-      ['an iova beyond 48 bits', 2n ** 48n, 0n, K4, RW],
-      ['an iova range that ends beyond 48 bits', 2n ** 48n - K4, 0n, 2n * K4, RW],
-      ['the interrupt range', 0xfee0_0000n, 0n, K4, RW],
-      ['a range that ends in the interrupt range', 0xfedf_f000n, 0n, 2n * K4, RW],
-    ])('are EINVAL for %s', (__, iova, offset, size, flags) => {
+    it.each(BAD_RANGES)('are EINVAL for %s', (__, iova, offset, size, flags) => {
       unchanged(function* (s) {
         expect(yield* named(s.map(s.root, iova, s.buffer + offset, size, flags))).toBe('-EINVAL');
       });

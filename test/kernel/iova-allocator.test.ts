@@ -1,7 +1,8 @@
 /** Free I/O virtual addresses: the tree of free ranges and the allocator on it, each against pages that are counted one by one. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ceilingLog2, Gaps } from '../../src/kernel/dma/gaps.ts';
+import { ceilingLog2 } from '../../hardware/bits/index.ts';
+import { Gaps } from '../../src/kernel/dma/gaps.ts';
 import { IovaAllocator } from '../../src/kernel/dma/iova-allocator.ts';
 import { ENOSPC } from '../../src/uapi/index.ts';
 

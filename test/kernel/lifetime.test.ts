@@ -2,13 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
 import {
   ENOMEM,
-  IOASID_ALLOC,
   VFIO_ATTACH_IOASID,
   VFIO_BIND_IOASID_FD,
   VFIO_DETACH_IOASID,
   VFIO_UNBIND_IOASID_FD,
 } from '../../src/uapi/index.ts';
-import { Bench, DEV, engineOf, held, map, PAGE, type Setup, setUp, unmap } from './bench.ts';
+import { Bench, DEV, engineOf, held, map, PAGE, type Setup, setUp, tryEverything, unmap } from './bench.ts';
 
 const K4 = BigInt(PAGE);
 
@@ -157,25 +156,12 @@ describe('when an allocation fails', () => {
       const before = held(bench);
       let count = 0;
       bench.kernel.allocator.refuse = () => count++ === failing;
-      const results: number[] = [];
-      bench.run(
+      const results = bench.run(
         (function* () {
-          const program = bench.program();
-          const memory = yield* program.mmap(4 * PAGE);
-          results.push(Number(memory < 0n ? memory : 0n));
-          const ioasidFd = yield* program.open('/dev/ioasid');
-          const deviceFd = yield* program.open(DEV[0]);
-          results.push(yield* program.ioctl(deviceFd, VFIO_BIND_IOASID_FD, { ioasid_fd: ioasidFd }));
-          const ioasid = yield* program.ioctl(ioasidFd, IOASID_ALLOC);
-          results.push(yield* program.ioctl(deviceFd, VFIO_ATTACH_IOASID, { ioasid }));
-          const s = { program, ioasidFd, deviceFd, ioasid, memory };
-          if (!results.some((result) => result < 0)) {
-            results.push(yield* map(s, 0n, memory, 2n * K4));
-            results.push(yield* map(s, 1n << 40n, memory + K4, 2n * K4));
-          }
-          const mapped = bench.kernel.pages.pinned;
-          expect([0, 2, 4]).toContain(mapped);
-          yield* program.exit();
+          const tried = yield* tryEverything(bench, DEV[0], [0n, 1n << 40n]);
+          expect([0, 2, 4]).toContain(bench.kernel.pages.pinned);
+          yield* tried.program.exit();
+          return tried.results;
         })(),
       );
       expect(held(bench)).toEqual(before);

@@ -189,6 +189,29 @@ export function* setUp(bench: MachineBench, bytes = 16 * PAGE, device: string = 
   return { program, ioasidFd, deviceFd, ioasid, memory };
 }
 
+/** A program that binds and attaches a device and maps two ranges of two pages: what each call gave. It has not ended yet. */
+export function* tryEverything(
+  bench: MachineBench,
+  device: string,
+  iovas: readonly bigint[],
+): Script<{ readonly program: Program; readonly results: readonly number[] }> {
+  const program = bench.program();
+  const memory = yield* program.mmap(4 * PAGE);
+  const results = [Number(memory < 0n ? memory : 0n)];
+  const ioasidFd = yield* program.open('/dev/ioasid');
+  const deviceFd = yield* program.open(device);
+  results.push(yield* program.ioctl(deviceFd, VFIO_BIND_IOASID_FD, { ioasid_fd: ioasidFd }));
+  const ioasid = yield* program.ioctl(ioasidFd, IOASID_ALLOC);
+  results.push(yield* program.ioctl(deviceFd, VFIO_ATTACH_IOASID, { ioasid }));
+  if (results.every((result) => result >= 0)) {
+    const s = { program, ioasidFd, deviceFd, ioasid, memory };
+    for (const [i, iova] of iovas.entries()) {
+      results.push(yield* map(s, iova, memory + BigInt(i * PAGE), BigInt(2 * PAGE)));
+    }
+  }
+  return { program, results };
+}
+
 export function map(s: Setup, iova: bigint, vaddr: bigint, size: bigint, flags: number = RW): Script<number> {
   return s.program.ioctl(s.ioasidFd, IOASID_MAP_DMA, { ioasid: s.ioasid, flags, iova, vaddr, size });
 }

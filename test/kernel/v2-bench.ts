@@ -7,8 +7,7 @@ import {
   IOMMU_MAP_DMA,
   IOMMU_UNMAP_DMA,
   IommuIoasidType,
-  type ObjectOf,
-  type Struct,
+  type ObjectIn,
   VFIO_ATTACH_IOASID_2,
   VFIO_BIND_IOMMU_FD,
   VFIO_DETACH_IOASID_2,
@@ -16,7 +15,7 @@ import {
 import { DmaEngineDriver, type Program } from '../../src/user/index.ts';
 import { DEV, type MachineBench, PAGE, RW } from './machine-bench.ts';
 
-type Attributes = typeof IOMMU_IOASID_ATTRIBUTES extends Struct<infer M> ? Partial<ObjectOf<M>> : never;
+type Attributes = Partial<ObjectIn<typeof IOMMU_IOASID_ATTRIBUTES>>;
 
 export const COOKIES = [0xc00_1e0n, 0xc00_1e1n] as const;
 

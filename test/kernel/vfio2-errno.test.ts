@@ -5,9 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
 import {
-  E2BIG,
   EBUSY,
-  EFAULT,
   EINVAL,
   IOASID_ALLOC,
   IOMMU_IOASID_ALLOC,
@@ -19,6 +17,7 @@ import {
   VFIO_DEVICE_GET_REGION_INFO,
 } from '../../src/uapi/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
+import { refusesMalformed } from './bad-calls.ts';
 import { Bench, named } from './bench.ts';
 import { DEV, type MachineBench, PAGE } from './machine-bench.ts';
 import { scalableBench } from './scalable-bench.ts';
@@ -64,29 +63,10 @@ describe.each(MACHINES)('On %s', (_, up) => {
 
     it.each(VFIO_2_COMMANDS.map((command) => [command.name, command] as const))(
       '%s: EFAULT for a bad pointer, EINVAL for a short structure or an unknown flag, E2BIG for what stands behind it',
-      (__, { number, argument: struct }) => {
+      (__, command) => {
         unchanged(function* ({ program, iommuFd, deviceFds, root }) {
-          const fd = deviceFds[0]!;
-          for (const address of [0n, 2n ** 63n, 2n ** 64n - 1n]) {
-            expect(yield* program.system.ioctl(fd, number, address)).toBe(-EFAULT);
-          }
-          const at = yield* program.mmap(PAGE);
-          const call = (argsz: number, change: (bytes: Uint8Array) => void = () => {}) => {
-            const bytes = new Uint8Array(PAGE);
-            bytes.set(struct.encode({ argsz, iommu_fd: iommuFd, ioasid: root } as object));
-            change(bytes);
-            program.write(at, bytes);
-            return program.system.ioctl(fd, number, at);
-          };
-          expect(yield* call(0)).toBe(-EINVAL);
-          expect(yield* call(struct.bytes - 1)).toBe(-EINVAL);
-          expect(yield* call(struct.bytes + 1, (bytes) => bytes.fill(1, struct.bytes))).toBe(-E2BIG);
-          expect(yield* call(PAGE + 1)).toBe(-E2BIG);
-          for (const bit of [1, 31]) {
-            expect(yield* call(struct.bytes, (bytes) => bytes.set([2 ** (bit & 7)], 4 + (bit >> 3)))).toBe(-EINVAL);
-          }
-          program.write(at + K4 - 4n, Uint8Array.of(struct.bytes, 0, 0, 0));
-          expect(yield* program.system.ioctl(fd, number, at + K4 - 4n)).toBe(-EFAULT);
+          const values = { iommu_fd: iommuFd, ioasid: root };
+          yield* refusesMalformed(program, deviceFds[0]!, command, { values, unknownFlags: [1, 31] });
         });
       },
     );

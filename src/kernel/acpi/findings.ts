@@ -2,8 +2,8 @@
 import { PAGE_SIZE, PHYSICAL_BITS } from '../../../hardware/bits/index.ts';
 import type { CpuMemory, Firmware, Range } from '../bus.ts';
 import type { DirectRun } from '../iommu/iommu.ts';
-import type { PageRun } from '../iommu/page-table.ts';
 import type { KernelLog } from '../log.ts';
+import type { PageRun } from '../page-run.ts';
 
 export interface FirmwareServices {
   readonly memory: CpuMemory;

@@ -6,22 +6,12 @@ import type { AttachOptions, PasidTableDomain } from '../iommu/driver.ts';
 import { blockAround, EVERYTHING, type PageBlock } from '../iommu/routed-translation.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { Command } from './commands.ts';
-import type { HostDomain, Nested } from './domain.ts';
+import type { HostDomain } from './domain.ts';
 import { GCR3_BITS } from './features.ts';
+import { OverHost } from './over-host.ts';
 import { PASID_OF_NONE, type PasidTableTarget } from './route.ts';
-import { AmdTranslation } from './translation.ts';
 
-export class AmdPasidTable extends AmdTranslation implements PasidTableDomain, Nested {
-  readonly target: PasidTableTarget;
-  readonly #parent: HostDomain;
-
-  constructor(parent: HostDomain, target: PasidTableTarget) {
-    super(parent.driver, parent.did);
-    this.target = target;
-    this.#parent = parent;
-    parent.nested.add(this);
-  }
-
+export class AmdPasidTable extends OverHost<PasidTableTarget, HostDomain> implements PasidTableDomain {
   override *attach(device: PciDevice, { pasid, ...handlers }: AttachOptions = {}): Script<number> {
     if (pasid !== undefined) return -EINVAL;
     return yield* super.attach(device, { pasid: ALL_PASIDS, ...handlers });
@@ -45,10 +35,6 @@ export class AmdPasidTable extends AmdTranslation implements PasidTableDomain, N
 
   wholeDeviceTlbs(): Command[] {
     return this.deviceTlbs(EVERYTHING, NO_PASID);
-  }
-
-  protected release(): void {
-    this.#parent.nested.delete(this);
   }
 
   #pages(pasid: number, block: PageBlock): Command[] {

@@ -9,7 +9,7 @@
 import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import { NO_PASID } from '../iommu/attachments.ts';
-import type { DeviceFeatures } from '../iommu/driver.ts';
+import { type DeviceFeatures, NO_FEATURES } from '../iommu/driver.ts';
 import { EVERYTHING, type Router } from '../iommu/routed-translation.ts';
 import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
@@ -32,8 +32,6 @@ import {
   type Route,
   type Target,
 } from './route.ts';
-
-const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
 
 export class Routes implements Router<Target> {
   readonly #driver: AmdDriver;

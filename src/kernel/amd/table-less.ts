@@ -2,9 +2,10 @@
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { NestedDomain } from '../iommu/driver.ts';
 import { blockAround, EVERYTHING } from '../iommu/routed-translation.ts';
+import type { PageRun } from '../page-run.ts';
 import type { Command } from './commands.ts';
-import type { AmdDomain, Nested } from './domain.ts';
 import type { AmdDriver } from './driver.ts';
+import { OverHost } from './over-host.ts';
 import type { IdentityTarget, NestedTarget } from './route.ts';
 import { AmdTranslation } from './translation.ts';
 
@@ -22,27 +23,13 @@ export class AmdIdentity extends AmdTranslation {
   protected release(): void {}
 }
 
-export class AmdNestedDomain extends AmdTranslation implements NestedDomain, Nested {
-  readonly target: NestedTarget;
-  readonly #parent: AmdDomain;
-
-  constructor(parent: AmdDomain, target: NestedTarget) {
-    super(parent.driver, parent.did);
-    this.target = target;
-    this.#parent = parent;
-    parent.nested.add(this);
-  }
-
-  *forget(range?: { readonly first: number; readonly pages: number }): Script<number> {
+export class AmdNestedDomain extends OverHost<NestedTarget> implements NestedDomain {
+  *forget(range?: PageRun): Script<number> {
     const block = range === undefined ? EVERYTHING : blockAround(range.first, range.pages);
     return yield* this.driver.run([...this.guestPages(block, true), ...this.deviceTlbs(block)]);
   }
 
   wholeDeviceTlbs(): Command[] {
     return this.deviceTlbs(EVERYTHING);
-  }
-
-  protected release(): void {
-    this.#parent.nested.delete(this);
   }
 }

@@ -9,15 +9,16 @@
  *
  * Changes are made one at a time, because entering them in a device's memory takes a while.
  */
-import type { PageNumber } from '../../../hardware/bits/index.ts';
+import { addressOf, type PageNumber } from '../../../hardware/bits/index.ts';
 import { BUS_PAGES, IOVA_PAGES } from '../../../hardware/devices/mmu-engine/spec.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import { NO_PASID } from '../iommu/attachments.ts';
 import { type AttachOptions, type Geometry, type IommuDomain, isPermitted } from '../iommu/driver.ts';
-import type { PageRun, Unlinking, Unmapped } from '../iommu/page-table.ts';
+import type { Unlinking, Unmapped } from '../iommu/page-table.ts';
 import type { IommuServices } from '../iommu/services.ts';
+import type { PageRun } from '../page-run.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { AttachedMmu } from './attached.ts';
 import type { DeviceMmuDriver } from './driver.ts';
@@ -145,8 +146,8 @@ export class DeviceMmuDomain implements IommuDomain {
 
   /** Where the device was, by what the platform's IOMMU saw. Outside the window it has not been sent by these tables. */
   #seenByDevice(address: bigint): bigint {
-    const start = BigInt(this.#window) << 12n;
-    return address >= start && address < start + (BigInt(IOVA_PAGES) << 12n) ? address - start : address;
+    const start = addressOf(this.#window);
+    return address >= start && address < start + addressOf(IOVA_PAGES) ? address - start : address;
   }
 
   *#locked<T>(body: () => Script<T>): Script<T> {

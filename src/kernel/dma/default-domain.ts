@@ -9,7 +9,7 @@ import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
 import { type IommuGroup, mapDirect } from '../iommu/iommu.ts';
-import type { PageRun } from '../iommu/page-table.ts';
+import type { PageRun } from '../page-run.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { DmaSpace, type SpaceServices } from './dma-space.ts';
 

@@ -13,8 +13,9 @@ import { EIO } from '../../uapi/index.ts';
 import type { KernelCosts } from '../costs.ts';
 import type { IommuDomain } from '../iommu/driver.ts';
 import type { Iommu } from '../iommu/iommu.ts';
-import type { PageRun, Unmapped } from '../iommu/page-table.ts';
+import type { Unmapped } from '../iommu/page-table.ts';
 import type { KernelLog } from '../log.ts';
+import type { PageRun } from '../page-run.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { type AllocateOptions, IovaAllocator } from './iova-allocator.ts';
 

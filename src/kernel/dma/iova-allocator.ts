@@ -4,9 +4,9 @@
  *
  * Surface: `allocate`, `release`; `searched` says what the last call cost.
  */
-import type { PageNumber } from '../../../hardware/bits/index.ts';
+import { ceilingLog2, type PageNumber } from '../../../hardware/bits/index.ts';
 import { ENOSPC } from '../../uapi/index.ts';
-import { ceilingLog2, Gaps } from './gaps.ts';
+import { Gaps } from './gaps.ts';
 
 /** Ranges of up to 2^5 pages are cached, each size apart. */
 const CACHED_ORDERS = 6;

@@ -1,5 +1,5 @@
 /** Memory of a driver inside the kernel: pages that its device is given, and that it reads and writes itself. */
-import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import { ceilingLog2, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import type { CpuMemory } from '../bus.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 
@@ -43,8 +43,7 @@ export class DriverMemory {
 
   /** The first of a block of a power of two; the others are given back. */
   #inARow(pages: number): PageNumber[] | number {
-    let order = 0;
-    while (2 ** order < pages) order++;
+    const order = ceilingLog2(pages);
     const first = this.#allocator.allocate(PURPOSE, order);
     if (first < 0) return first;
     this.#allocator.split(first);

@@ -9,15 +9,14 @@ import {
   IommuFormat,
   IommuIoasidFlag,
   IommuIoasidType,
-  type ObjectOf,
-  type Struct,
+  type ObjectIn,
 } from '../../uapi/index.ts';
 import type { IoasidContext } from './context.ts';
 import type { Ioasid, IoasidShape } from './ioasid.ts';
 import { KernelTable } from './kernel-table.ts';
-import { UserTable } from './user-table.ts';
+import { LEVELS_OF_WIDTH, UserTable } from './user-table.ts';
 
-type Attributes = typeof IOMMU_IOASID_ATTRIBUTES extends Struct<infer M> ? ObjectOf<M> : never;
+type Attributes = ObjectIn<typeof IOMMU_IOASID_ATTRIBUTES>;
 /** A space with this shape, under the name that it will have. */
 type Shaped = (name: string) => IoasidShape;
 
@@ -25,10 +24,10 @@ export const ATTRIBUTE_FLAGS = Object.values(IommuIoasidFlag).reduce((all, flag)
 
 const { USER_PGTABLE, USER_PASID_TABLE, ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY } = IommuIoasidFlag;
 const KERNEL_ONLY = ENFORCE_SNOOP | NO_ENFORCE_SNOOP | DIRTY_TRACKING | DUMMY;
-/** Bits of an address that an x86 table of so many levels translates. */
-const LEVELS = new Map<number, { readonly levels: 4 | 5; readonly addressWidth: number }>([
-  [IommuFormat.X86_4LEVEL, { levels: 4, addressWidth: 48 }],
-  [IommuFormat.X86_5LEVEL, { levels: 5, addressWidth: 57 }],
+/** Bits of an address that a table of this format translates. */
+const WIDTHS = new Map<number, number>([
+  [IommuFormat.X86_4LEVEL, 48],
+  [IommuFormat.X86_5LEVEL, 57],
 ]);
 /** No address has more bits. */
 const WIDEST = 64;
@@ -70,9 +69,10 @@ function userManaged(
   if ((flags & KERNEL_ONLY) !== 0 || type !== 0) return -EINVAL;
   // PASID tables of user space are still to come.
   if ((flags & USER_PASID_TABLE) !== 0) return -EOPNOTSUPP;
-  const known = LEVELS.get(format);
+  const known = WIDTHS.get(format);
   if (known === undefined) return -EOPNOTSUPP;
-  if (width !== known.addressWidth || BigInt.asUintN(12, addr) !== 0n) return -EINVAL;
-  const table = new UserTable({ parent: parent.table, table: pageOf(addr), levels: known.levels });
+  const levels = LEVELS_OF_WIDTH.get(width);
+  if (width !== known || levels === undefined || BigInt.asUintN(12, addr) !== 0n) return -EINVAL;
+  const table = new UserTable({ parent: parent.table, table: pageOf(addr), levels });
   return () => ({ parent, table });
 }

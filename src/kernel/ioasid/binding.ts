@@ -1,27 +1,13 @@
 /** Version 1's BIND and UNBIND: a nested space becomes one whose table a process keeps, and back. */
 import { pageOf } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import {
-  EBUSY,
-  EINVAL,
-  EOPNOTSUPP,
-  type IOASID_PGTABLE,
-  IoasidFormat,
-  type ObjectOf,
-  type Struct,
-} from '../../uapi/index.ts';
+import { EBUSY, EINVAL, EOPNOTSUPP, type IOASID_PGTABLE, IoasidFormat, type ObjectIn } from '../../uapi/index.ts';
 import type { IoasidContext } from './context.ts';
 import type { Ioasid } from './ioasid.ts';
 import { KernelTable } from './kernel-table.ts';
-import { UserTable } from './user-table.ts';
+import { LEVELS_OF_WIDTH, UserTable } from './user-table.ts';
 
-type Pgtable = typeof IOASID_PGTABLE extends Struct<infer M> ? ObjectOf<M> : never;
-
-/** Levels of an x86 table, by the bits of an address that it translates. */
-const LEVELS = new Map<number, 4 | 5>([
-  [48, 4],
-  [57, 5],
-]);
+type Pgtable = ObjectIn<typeof IOASID_PGTABLE>;
 
 /**
  * Leads the devices that are attached to a nested space through a table of the process: -EINVAL for a root, one that has a
@@ -33,7 +19,7 @@ export function* bindTable(context: IoasidContext, child: Ioasid, pgtable: Pgtab
   const { vendor, addr, address_width: width } = pgtable;
   if (!(parent?.table instanceof KernelTable) || !(table instanceof KernelTable)) return -EINVAL;
   if (BigInt.asUintN(12, addr) !== 0n) return -EINVAL;
-  const levels = vendor === IoasidFormat.X86 ? LEVELS.get(width) : undefined;
+  const levels = vendor === IoasidFormat.X86 ? LEVELS_OF_WIDTH.get(width) : undefined;
   if (levels === undefined) return -EOPNOTSUPP;
   if (table.mappings.count > 0 || child.children.size > 0) return -EBUSY;
   return yield* context.replaceTable(child, new UserTable({ parent: parent.table, table: pageOf(addr), levels }));

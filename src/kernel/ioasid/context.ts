@@ -94,11 +94,11 @@ export class IoasidContext {
   /** Detaches the device from everything and lets go of it. */
   *unbind(bound: BoundDevice): Script<number> {
     let result = 0;
-    for (const [pasid, stack] of bound.slots) {
-      for (const ioasid of [...stack].reverse()) {
-        const detached = yield* this.#detach(bound, ioasid, pasid);
-        if (detached < 0) result = detached;
-      }
+    // What is nested on a space, under whatever PASID, has a higher number: it goes before its parent's pages do.
+    const attached = [...bound.slots].flatMap(([pasid, stack]) => stack.map((ioasid) => ({ pasid, ioasid })));
+    for (const { pasid, ioasid } of attached.sort((a, b) => b.ioasid.id - a.ioasid.id)) {
+      const detached = yield* this.#detach(bound, ioasid, pasid);
+      if (detached < 0) result = detached;
     }
     this.devices.delete(bound);
     // Whoever has the device next trusts it with nothing that this program had.
@@ -166,6 +166,7 @@ export class IoasidContext {
       // After -EIO nobody knows what hardware uses: both tables stay.
       const back = result === -EIO ? result : yield* this.#lead(ioasid);
       for (; held > 0; held--) yield* table.drop(back === 0);
+      yield* table.destroy();
       return result;
     }
     for (; held > 0; held--) yield* old.drop(true);
@@ -186,7 +187,7 @@ export class IoasidContext {
   *put(): Script {
     this.#references--;
     if (this.#references > 0) return;
-    // Those that are nested come after what they are nested on.
+    // Those that are nested were made after what they are nested on.
     for (const ioasid of [...this.#ioasids.values()].reverse()) yield* ioasid.destroy();
     this.#ioasids.clear();
     yield* this.registered.clear();

@@ -1,19 +1,18 @@
 /** What version 2's IOMMU_DEVICE_GET_INFO says: what the IOMMU of one bound device can do. */
-import { ns, type Script } from '../../../hardware/sim/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
 import {
   EINVAL,
   type IOMMU_DEVICE_INFO,
   IommuDeviceInfoFlag,
   IommuFormat,
   IommuNesting,
-  type ObjectOf,
-  type Struct,
+  type ObjectIn,
 } from '../../uapi/index.ts';
 import type { Call } from '../commands.ts';
 import type { IoasidContext } from './context.ts';
-import { addressWidth, permittedRanges, writeRanges } from './ranges.ts';
+import { addressWidth, pageSizes, permittedRanges, writeRanges } from './ranges.ts';
 
-type Info = typeof IOMMU_DEVICE_INFO extends Struct<infer M> ? ObjectOf<M> : never;
+type Info = ObjectIn<typeof IOMMU_DEVICE_INFO>;
 
 /**
  * -EINVAL for an unknown device, -EFAULT; -EMSGSIZE when there are more ranges than places, with their number in the structure.
@@ -31,7 +30,7 @@ export function* deviceInfo({ context, process, argument, reply }: Call<IoasidCo
       IommuDeviceInfoFlag.ADDR_WIDTH |
       (abilities.enforcesSnoop ? IommuDeviceInfoFlag.ENFORCE_SNOOP : 0) |
       (abilities.dirtyTracking ? IommuDeviceInfoFlag.DIRTY_TRACKING : 0),
-    pgsize_bitmap: abilities.pageShifts.reduce((bitmap, shift) => bitmap | (1n << BigInt(shift)), 0n),
+    pgsize_bitmap: pageSizes(abilities),
     addr_width: addressWidth(abilities.geometry),
     nesting: IommuNesting.SOFTWARE | hardware,
     formats:
@@ -41,6 +40,5 @@ export function* deviceInfo({ context, process, argument, reply }: Call<IoasidCo
     num_ranges: ranges.length,
   });
   if (answered < 0) return answered;
-  yield ns(process.cost.copyLine);
-  return writeRanges(process.space, argument, ranges);
+  return yield* writeRanges(process, argument, ranges);
 }

@@ -1,25 +1,16 @@
 /** What both versions have in common of mapping: type1's checks. */
 import { PAGE_SIZE, pageOf } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import {
-  EINVAL,
-  type IOASID_DMA_MAP,
-  type IOASID_DMA_UNMAP,
-  IoasidMapFlag,
-  type ObjectOf,
-  type Struct,
-} from '../../uapi/index.ts';
+import { EINVAL, type IOASID_DMA_MAP, type IOASID_DMA_UNMAP, IoasidMapFlag, type ObjectIn } from '../../uapi/index.ts';
 import type { Call } from '../commands.ts';
 import type { IoasidContext } from './context.ts';
 import { KernelTable } from './kernel-table.ts';
 import type { IoTable } from './table.ts';
 
-type Of<S> = S extends Struct<infer M> ? ObjectOf<M> : never;
-
 export const MAP_FLAGS = IoasidMapFlag.READ | IoasidMapFlag.WRITE;
 
 /** Maps memory of the process, or of the parent space, in a kernel-managed table. */
-export function* mapDma(table: IoTable, call: Call<IoasidContext, Of<typeof IOASID_DMA_MAP>>): Script<number> {
+export function* mapDma(table: IoTable, call: Call<IoasidContext, ObjectIn<typeof IOASID_DMA_MAP>>): Script<number> {
   const { flags, vaddr, iova, size } = call.argument;
   if (!(table instanceof KernelTable)) return -EINVAL;
   if (flags === 0 || !isPageRange(iova, size) || !isPageRange(vaddr, size)) return -EINVAL;
@@ -34,7 +25,7 @@ export function* mapDma(table: IoTable, call: Call<IoasidContext, Of<typeof IOAS
 }
 
 /** Unmaps whole mappings and says how many bytes they were. */
-export function* unmapDma(table: IoTable, call: Call<unknown, Of<typeof IOASID_DMA_UNMAP>>): Script<number> {
+export function* unmapDma(table: IoTable, call: Call<unknown, ObjectIn<typeof IOASID_DMA_UNMAP>>): Script<number> {
   const { iova, size } = call.argument;
   if (!(table instanceof KernelTable) || !isPageRange(iova, size)) return -EINVAL;
   const pages = yield* table.unmap({ first: pageOf(iova), pages: pageOf(size) });

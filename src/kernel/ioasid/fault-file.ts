@@ -9,13 +9,13 @@ import {
   IOMMU_FAULT,
   IOMMU_PAGE_RESPONSE,
 } from '../../uapi/index.ts';
+import { copying } from '../costs.ts';
 import type { Process } from '../process.ts';
 import type { FaultQueue, FaultResponse } from './fault-queue.ts';
 import type { Version } from './file.ts';
 
 const RECORDS = { 1: IOASID_FAULT, 2: IOMMU_FAULT } as const;
 const RESPONSES = { 1: IOASID_PAGE_RESPONSE, 2: IOMMU_PAGE_RESPONSE } as const;
-const CACHE_LINE = 64;
 
 /** A range of a process's memory. */
 interface Transfer {
@@ -33,7 +33,7 @@ export function* readFaults(
   const { bytes: size } = RECORDS[version];
   const places = Math.floor(length / size);
   if (places === 0) return -EINVAL;
-  yield copying(process, Math.min(places, queue.peek(places).length) * size);
+  yield ns(copying(process.cost, queue.peek(places).length * size));
   const records = queue.peek(places);
   const bytes = new Uint8Array(records.length * size);
   for (const [i, record] of records.entries()) bytes.set(RECORDS[version].encode(record), i * size);
@@ -55,7 +55,7 @@ export function* writeResponses(
   const { bytes: size } = RESPONSES[version];
   if (length === 0 || length % size !== 0) return -EINVAL;
   for (let done = 0; done < length; done += size) {
-    yield copying(process, size);
+    yield ns(copying(process.cost, size));
     const response = responseAt(process, version, address + BigInt(done));
     const result = typeof response === 'number' ? response : yield* queue.respond(response);
     if (result < 0) return done === 0 ? result : done;
@@ -72,8 +72,4 @@ function responseAt({ space }: Process, version: Version, address: bigint): Faul
   // One follows the other: there is no place for a longer one.
   const isPlain = response.argsz === struct.bytes && response.flags === 0;
   return isPlain && !struct.padding.some((field) => field.isSet(words)) ? response : -EINVAL;
-}
-
-function copying({ cost }: Process, bytes: number) {
-  return ns(Math.ceil(bytes / CACHE_LINE) * cost.copyLine);
 }

@@ -14,8 +14,7 @@ import {
   IoasidFaultFlag,
   IoasidFaultPermission,
   IoasidPageResponse,
-  type ObjectOf,
-  type Struct,
+  type ObjectIn,
 } from '../../uapi/index.ts';
 import type { FaultAccess, IommuFault } from '../fault-log.ts';
 import type { AttachmentHandlers, PageRequest, PageRequestGroup, PageResponse } from '../iommu/attachments.ts';
@@ -23,7 +22,7 @@ import type { AttachmentHandlers, PageRequest, PageRequestGroup, PageResponse } 
 /** Records that a queue has places for. */
 export const FAULT_PLACES = 256;
 
-export type FaultRecord = Omit<typeof IOMMU_FAULT extends Struct<infer M> ? ObjectOf<M> : never, 'argsz'>;
+export type FaultRecord = Omit<ObjectIn<typeof IOMMU_FAULT>, 'argsz'>;
 
 /** An answer as a program gives it; in version 1 it names no device. */
 export interface FaultResponse {

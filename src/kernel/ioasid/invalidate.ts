@@ -7,15 +7,14 @@ import {
   IommuCache,
   IommuGranularity,
   IommuInvalidateFlag,
-  type ObjectOf,
-  type Struct,
+  type ObjectIn,
 } from '../../uapi/index.ts';
 import type { Call } from '../commands.ts';
-import type { PageRun } from '../iommu/page-table.ts';
+import type { PageRun } from '../page-run.ts';
 import type { IoasidContext } from './context.ts';
 import { UserTable } from './user-table.ts';
 
-type Cache = typeof IOMMU_CACHE extends Struct<infer M> ? ObjectOf<M> : never;
+type Cache = ObjectIn<typeof IOMMU_CACHE>;
 
 export const INVALIDATE_FLAGS = IommuInvalidateFlag.DEVICE | IommuInvalidateFlag.VPASID;
 

@@ -1,12 +1,12 @@
 /** What version 1's IOASID_GET_INFO says of a space: what its devices' IOMMU can do with it. */
-import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { type IOASID_INFO, IoasidFormat, IoasidInfoFlag, type ObjectOf, type Struct } from '../../uapi/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
+import { type IOASID_INFO, IoasidFormat, IoasidInfoFlag, type ObjectIn } from '../../uapi/index.ts';
 import type { Call } from '../commands.ts';
 import type { IoasidContext } from './context.ts';
 import type { Ioasid } from './ioasid.ts';
-import { addressWidth, reservedRanges, writeRanges } from './ranges.ts';
+import { addressWidth, pageSizes, reservedRanges, writeRanges } from './ranges.ts';
 
-type Info = typeof IOASID_INFO extends Struct<infer M> ? ObjectOf<M> : never;
+type Info = ObjectIn<typeof IOASID_INFO>;
 
 const { MAP, BIND_PGTABLE, SOFTWARE_NESTING, HARDWARE_NESTING } = IoasidInfoFlag;
 
@@ -20,12 +20,11 @@ export function* ioasidInfo(ioasid: Ioasid, { process, argument, reply }: Call<I
     ...argument,
     flags: MAP | SOFTWARE_NESTING | (canNest ? HARDWARE_NESTING : 0) | (canNest && isChild ? BIND_PGTABLE : 0),
     addr_width: addressWidth(abilities.geometry),
-    pgsize_bitmap: abilities.pageShifts.reduce((bitmap, shift) => bitmap | (1n << BigInt(shift)), 0n),
+    pgsize_bitmap: pageSizes(abilities),
     formats: canNest ? IoasidFormat.X86 : 0,
     children: ioasid.children.size,
     num_ranges: ranges.length,
   });
   if (answered < 0) return answered;
-  yield ns(process.cost.copyLine);
-  return writeRanges(process.space, argument, ranges);
+  return yield* writeRanges(process, argument, ranges);
 }

@@ -6,13 +6,13 @@
  * Pages are unpinned only after hardware has confirmed that it cannot reach them. When it does not, they stay pinned for
  * ever: losing memory is better than letting a device write into somebody else's.
  */
-import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import { PAGE_SHIFT, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EADDRINUSE, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../uapi/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from '../iommu/driver.ts';
-import type { PageRun } from '../iommu/page-table.ts';
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
+import type { PageRun } from '../page-run.ts';
 import { type Mapping, Mappings } from './mappings.ts';
 import type { RegisteredMemory } from './registered-memory.ts';
 import type { IoasidServices, IoTable } from './table.ts';
@@ -47,8 +47,6 @@ interface Piece extends PageRun {
   readonly protection: Protection;
 }
 
-const PAGE_SHIFT = 12;
-
 export class KernelTable implements IoTable {
   readonly mappings = new Mappings();
   readonly shape: KernelTableShape;
@@ -57,6 +55,8 @@ export class KernelTable implements IoTable {
   readonly #services: IoasidServices;
   #domain: IommuDomain | null = null;
   #holders = 0;
+  /** Hardware may reach what the table has mapped, whatever it is told. */
+  #isDoubtful = false;
 
   constructor(shape: KernelTableShape, services: IoasidServices) {
     this.shape = shape;
@@ -80,23 +80,26 @@ export class KernelTable implements IoTable {
   }
 
   *drop(trusted: boolean): Script {
+    if (!trusted) this.distrust();
     this.#holders--;
     if (this.#holders > 0) return;
     const domain = this.#domain!;
     this.#domain = null;
-    if (!trusted) {
-      this.#abandon(this.mappings.clear());
-      return;
-    }
-    yield* domain.destroy();
-    if (!this.shape.keepsMappings) yield* this.#unpinAll();
+    if (!this.#isDoubtful) yield* domain.destroy();
+    if (!this.shape.keepsMappings) yield* this.#giveUp();
   }
 
-  /** Ends the table, which nobody holds. */
+  /** Ends the table, which nobody holds and nothing is merged of. */
   *destroy(): Script {
     const { parent } = this.shape;
     if (parent !== null) parent.#merged.delete(this);
-    yield* this.#unpinAll();
+    yield* this.#giveUp();
+  }
+
+  /** Nobody knows what hardware has of this table: neither it nor what it is nested on gives back a page any more. */
+  distrust(): void {
+    this.#isDoubtful = true;
+    this.shape.parent?.distrust();
   }
 
   /**
@@ -123,9 +126,9 @@ export class KernelTable implements IoTable {
     if (result === 0) return 0;
     // Merged tables may have a part of it.
     const undone = result === -EIO ? result : yield* this.#leave(mapping);
+    if (undone < 0) this.distrust();
     this.mappings.remove(mapping);
-    if (undone < 0) this.#abandon([mapping]);
-    else yield* this.#unpin(mapping);
+    yield* this.#unpin([mapping]);
     return undone < 0 ? undone : result;
   }
 
@@ -140,13 +143,9 @@ export class KernelTable implements IoTable {
     const span = { first: start.first, pages: end.first + end.pages - start.first };
     const result = yield* this.#leave(span);
     if (result < 0) return result;
-    let removed = 0;
-    for (const mapping of found) {
-      this.mappings.remove(mapping);
-      yield* this.#unpin(mapping);
-      removed += mapping.pages;
-    }
-    return removed;
+    for (const mapping of found) this.mappings.remove(mapping);
+    yield* this.#unpin(found);
+    return pagesOf(found);
   }
 
   /** A table in hardware with everything that is mapped already. */
@@ -244,18 +243,26 @@ export class KernelTable implements IoTable {
     return registered.borrow(space, { first: source, pages }, protection.write);
   }
 
-  *#unpinAll(): Script {
-    for (const mapping of this.mappings.clear()) yield* this.#unpin(mapping);
+  /** Unmaps everything; what hardware does not let go of is never used again. */
+  *#giveUp(): Script {
+    for (const mapping of this.mappings) if ((yield* this.#leave(mapping)) < 0) this.distrust();
+    yield* this.#unpin(this.mappings.clear());
   }
 
-  *#unpin({ pinned }: Mapping): Script {
-    if (pinned === null) return;
-    pinned.space.unpin(pinned);
-    yield ns(pinned.frames.length * this.#services.cost.pinPage);
+  *#unpin(mappings: readonly Mapping[]): Script {
+    const pinning = mappings.filter(({ pinned }) => pinned !== null);
+    const pages = pagesOf(pinning);
+    if (pages === 0) return;
+    const { log, cost } = this.#services;
+    if (this.#isDoubtful) {
+      log.write(`${this.shape.name}: hardware may still reach ${pages * PAGE_SIZE} bytes, which are never used again`);
+      return;
+    }
+    for (const { pinned } of pinning) pinned!.space.unpin(pinned!);
+    yield ns(pages * cost.pinPage);
   }
+}
 
-  #abandon(mappings: readonly Mapping[]): void {
-    const bytes = mappings.reduce((sum, { pages }) => sum + pages * PAGE_SIZE, 0);
-    this.#services.log.write(`${this.shape.name}: hardware may still reach ${bytes} bytes, which are never used again`);
-  }
+function pagesOf(mappings: readonly Mapping[]): number {
+  return mappings.reduce((sum, { pages }) => sum + pages, 0);
 }

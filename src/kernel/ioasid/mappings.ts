@@ -1,8 +1,8 @@
 /** What is mapped in one I/O address space: disjoint ranges of pages in ascending order. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
-import type { PageRun } from '../iommu/page-table.ts';
 import type { Pinned } from '../memory/address-space.ts';
+import { indexBehind, type PageRun, runsWithin } from '../page-run.ts';
 
 export interface Mapping extends PageRun {
   readonly protection: Protection;
@@ -25,15 +25,11 @@ export class Mappings implements Iterable<Mapping> {
 
   /** The mappings that have a page in common with a range, in ascending order. */
   within(first: PageNumber, pages: number): Mapping[] {
-    const found: Mapping[] = [];
-    for (let i = this.#after(first); i < this.#list.length && this.#list[i]!.first < first + pages; i++) {
-      found.push(this.#list[i]!);
-    }
-    return found;
+    return [...runsWithin(this.#list, { first, pages })];
   }
 
   overlaps(first: PageNumber, pages: number): boolean {
-    const next = this.#list[this.#after(first)];
+    const next = this.#list[indexBehind(this.#list, first)];
     return next !== undefined && next.first < first + pages;
   }
 
@@ -48,28 +44,15 @@ export class Mappings implements Iterable<Mapping> {
   }
 
   add(mapping: Mapping): void {
-    this.#list.splice(this.#after(mapping.first), 0, mapping);
+    this.#list.splice(indexBehind(this.#list, mapping.first), 0, mapping);
   }
 
   remove(mapping: Mapping): void {
-    this.#list.splice(this.#after(mapping.first), 1);
+    this.#list.splice(indexBehind(this.#list, mapping.first), 1);
   }
 
   /** Empties the list and returns what was in it. */
   clear(): Mapping[] {
     return this.#list.splice(0);
-  }
-
-  /** Index of the first mapping that ends behind `page`. */
-  #after(page: PageNumber): number {
-    let low = 0;
-    let high = this.#list.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const { first, pages } = this.#list[middle]!;
-      if (first + pages <= page) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }

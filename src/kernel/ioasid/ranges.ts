@@ -1,8 +1,13 @@
-/** Ranges of I/O virtual addresses as both versions tell them: an array of first and last address in the process's memory. */
-import { addressOf, PAGE_SHIFT, PAGE_SIZE } from '../../../hardware/bits/index.ts';
+/**
+ * What an IOMMU can do, as both versions tell it: sizes, widths, and ranges of I/O virtual addresses, which are an array of
+ * first and last address in the process's memory.
+ */
+import { addressOf, ceilingLog2, PAGE_SHIFT, PAGE_SIZE } from '../../../hardware/bits/index.ts';
+import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EFAULT, EMSGSIZE } from '../../uapi/index.ts';
-import type { Geometry } from '../iommu/driver.ts';
-import type { AddressSpace } from '../memory/address-space.ts';
+import { copying } from '../costs.ts';
+import type { Abilities, Geometry } from '../iommu/driver.ts';
+import type { Process } from '../process.ts';
 
 export type AddressRange = readonly [first: bigint, last: bigint];
 
@@ -18,11 +23,11 @@ export interface RangeArray {
  * 0, -EFAULT; -EMSGSIZE when there are more ranges than places, and then nothing is written. With no places at all the number
  * is all that is asked for.
  */
-export function writeRanges(
-  space: AddressSpace,
+export function* writeRanges(
+  { space, cost }: Process,
   { num_ranges, ranges }: RangeArray,
   list: readonly AddressRange[],
-): number {
+): Script<number> {
   if (num_ranges === 0) return 0;
   if (num_ranges < list.length) return -EMSGSIZE;
   const bytes = new Uint8Array(list.length * RANGE_BYTES);
@@ -31,6 +36,7 @@ export function writeRanges(
     view.setBigUint64(i * RANGE_BYTES, first, true);
     view.setBigUint64(i * RANGE_BYTES + 8, last, true);
   }
+  yield ns(copying(cost, bytes.length));
   return space.copyToUser(ranges, bytes) < 0 ? -EFAULT : 0;
 }
 
@@ -56,9 +62,12 @@ export function permittedRanges({ last, reserved }: Geometry): AddressRange[] {
 
 /** Bits of the highest address. */
 export function addressWidth({ last }: Geometry): number {
-  let width = PAGE_SHIFT;
-  while (2 ** (width - PAGE_SHIFT) <= last) width++;
-  return width;
+  return PAGE_SHIFT + ceilingLog2(last + 1);
+}
+
+/** Sizes of pages, one bit each. */
+export function pageSizes({ pageShifts }: Abilities): bigint {
+  return pageShifts.reduce((bitmap, shift) => bitmap | (1n << BigInt(shift)), 0n);
 }
 
 function rangeOf(firstPage: number, lastPage: number): AddressRange {

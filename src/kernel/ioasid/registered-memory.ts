@@ -6,8 +6,8 @@ import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EEXIST, EINVAL } from '../../uapi/index.ts';
 import type { KernelCosts } from '../costs.ts';
-import type { PageRun } from '../iommu/page-table.ts';
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
+import type { PageRun } from '../page-run.ts';
 
 interface Registration extends PageRun {
   readonly space: AddressSpace;
@@ -71,9 +71,9 @@ export class RegisteredMemory {
     return { space: { unpin: giveBack }, frames };
   }
 
-  /** Lets go of everything. */
+  /** Lets go of everything but what a table has not given back: hardware may still reach that. */
   *clear(): Script {
-    for (const one of this.#list.splice(0)) yield* this.#release(one);
+    for (const one of this.#list.splice(0)) if (one.users === 0) yield* this.#release(one);
   }
 
   *#release({ space, pinned, pages }: Registration): Script {

@@ -5,7 +5,8 @@
  * On its way from one space to another a request is blocked, and never goes where the kernel's own requests go.
  */
 import type { Script } from '../../../hardware/sim/index.ts';
-import type { AttachmentHandlers } from '../iommu/attachments.ts';
+import { EIO } from '../../uapi/index.ts';
+import { type AttachmentHandlers, keyOf } from '../iommu/attachments.ts';
 import type { Translation } from '../iommu/driver.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { BoundDevice } from './bound-device.ts';
@@ -22,7 +23,7 @@ export type Listen = (ioasid: Ioasid, bound: BoundDevice) => AttachmentHandlers;
 export class Routes {
   readonly #devices: ReadonlySet<BoundDevice>;
   readonly #listen: Listen;
-  readonly #routes = new Map<string, Route>();
+  readonly #routes = new Map<number, Route>();
 
   constructor(devices: ReadonlySet<BoundDevice>, listen: Listen) {
     this.#devices = devices;
@@ -31,7 +32,7 @@ export class Routes {
 
   /** Leads a device's requests to where its slots say: 0, or what the driver answers; on failure they are blocked. */
   *update(bound: BoundDevice, pasid: number): Script<number> {
-    const key = `${bound.device.requester}.${pasid}`;
+    const key = keyOf(bound.device.requester, pasid);
     const route = this.#routes.get(key);
     const target = this.#target(bound, pasid);
     const translation = target?.ioasid.table.translation ?? undefined;
@@ -45,7 +46,8 @@ export class Routes {
     if (target === undefined || translation === undefined) return 0;
     const { device } = target.bound;
     const result = yield* translation.attach(device, { pasid, ...this.#listen(target.ioasid, target.bound) });
-    if (result === 0) this.#routes.set(key, { device, translation });
+    // With -EIO nobody knows what hardware reads: it counts as led there until a detach succeeds.
+    if (result === 0 || result === -EIO) this.#routes.set(key, { device, translation });
     return result;
   }
 

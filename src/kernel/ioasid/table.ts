@@ -23,7 +23,10 @@ export interface IoTable {
    * that unit, -EADDRINUSE, -EOPNOTSUPP, -ENOMEM, -ENOSPC, -EIO.
    */
   hold(driver: IommuDriver): Script<number>;
-  /** One holder less; with the last one it leaves hardware. `trusted` is false when hardware may still use it. */
+  /**
+   * One holder less; with the last one it leaves hardware. `trusted` is false when hardware may still use it: then it, and what
+   * it is nested on, gives back nothing that it has or had, for ever.
+   */
   drop(trusted: boolean): Script<void>;
   /** Ends the table, which nobody holds. */
   destroy(): Script<void>;

@@ -6,9 +6,15 @@ import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EINVAL } from '../../uapi/index.ts';
 import type { IommuDriver, NestedDomain } from '../iommu/driver.ts';
-import type { PageRun } from '../iommu/page-table.ts';
+import type { PageRun } from '../page-run.ts';
 import type { KernelTable } from './kernel-table.ts';
 import type { IoTable } from './table.ts';
+
+/** Levels of an x86 table, by the bits of an address that it translates. */
+export const LEVELS_OF_WIDTH: ReadonlyMap<number, 4 | 5> = new Map([
+  [48, 4],
+  [57, 5],
+]);
 
 export interface UserTableShape {
   readonly parent: KernelTable;
@@ -21,6 +27,8 @@ export class UserTable implements IoTable {
   readonly #shape: UserTableShape;
   #domain: NestedDomain | null = null;
   #holders = 0;
+  /** Hardware may walk it, whatever it is told. */
+  #isDoubtful = false;
 
   constructor(shape: UserTableShape) {
     this.#shape = shape;
@@ -49,12 +57,13 @@ export class UserTable implements IoTable {
   }
 
   *drop(trusted: boolean): Script {
+    if (!trusted) this.#isDoubtful = true;
     this.#holders--;
     if (this.#holders === 0) {
-      if (trusted) yield* this.#domain!.destroy();
+      if (!this.#isDoubtful) yield* this.#domain!.destroy();
       this.#domain = null;
     }
-    yield* this.#shape.parent.drop(trusted);
+    yield* this.#shape.parent.drop(!this.#isDoubtful);
   }
 
   /** It has nothing of its own. */

@@ -22,29 +22,20 @@ import {
   IOASID_UNBIND_PGTABLE,
   IOASID_UNMAP_DMA,
   IOASID_UNREGISTER_MEMORY,
-  IoasidExtension,
   IoasidGranularity,
 } from '../../uapi/index.ts';
 import { type Call, CommandTable, plain, structured } from '../commands.ts';
 import { bindTable, unbindTable } from './binding.ts';
 import type { IoasidContext } from './context.ts';
 import { isPageRange, MAP_FLAGS, mapDma, unmapDma } from './dma-commands.ts';
+import { checkExtension } from './extensions.ts';
 import type { Ioasid } from './ioasid.ts';
 import { ioasidInfo } from './ioasid-info.ts';
 import { KernelTable } from './kernel-table.ts';
 import { UserTable } from './user-table.ts';
 
-/** Type1's second version: an unmap never cuts a mapping. */
-const { MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP } = IoasidExtension;
-const SUPPORTED: ReadonlySet<bigint> = new Set(
-  [MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP].map(BigInt),
-);
-
 export const VERSION_1 = new CommandTable<IoasidContext>([
-  // biome-ignore lint/correctness/useYield: nothing to wait for
-  plain(IOASID_CHECK_EXTENSION, function* ({ argument }) {
-    return SUPPORTED.has(argument) ? 1 : 0;
-  }),
+  plain(IOASID_CHECK_EXTENSION, checkExtension),
   structured(IOASID_REGISTER_MEMORY, 0, ({ context, process, argument: { vaddr, size } }) =>
     context.locked(function* () {
       if (!isPageRange(vaddr, size)) return -EINVAL;

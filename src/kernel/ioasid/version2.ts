@@ -9,25 +9,17 @@ import {
   IOMMU_IOASID_FREE,
   IOMMU_MAP_DMA,
   IOMMU_UNMAP_DMA,
-  IoasidExtension,
 } from '../../uapi/index.ts';
 import { CommandTable, plain, structured } from '../commands.ts';
 import { ATTRIBUTE_FLAGS, shapeOf } from './attributes.ts';
 import type { IoasidContext } from './context.ts';
 import { deviceInfo } from './device-info.ts';
 import { MAP_FLAGS, mapDma, unmapDma } from './dma-commands.ts';
+import { checkExtension } from './extensions.ts';
 import { INVALIDATE_FLAGS, invalidateCache } from './invalidate.ts';
 
-const { MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP } = IoasidExtension;
-const SUPPORTED: ReadonlySet<bigint> = new Set(
-  [MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP].map(BigInt),
-);
-
 export const VERSION_2 = new CommandTable<IoasidContext>([
-  // biome-ignore lint/correctness/useYield: nothing to wait for
-  plain(IOMMU_CHECK_EXTENSION, function* ({ argument }) {
-    return SUPPORTED.has(argument) ? 1 : 0;
-  }),
+  plain(IOMMU_CHECK_EXTENSION, checkExtension),
   structured(IOMMU_DEVICE_GET_INFO, 0, (call) => deviceInfo(call)),
   structured(IOMMU_IOASID_ALLOC, ATTRIBUTE_FLAGS, ({ context, process, argument }) =>
     context.locked(function* () {

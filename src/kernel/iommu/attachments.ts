@@ -157,6 +157,7 @@ export function* refuseGroups({ groups }: Attachment): Script<number> {
   return result;
 }
 
-function keyOf(requester: number, pasid: number): number {
+/** One number for a requester id and a PASID, or what stands in its place. */
+export function keyOf(requester: number, pasid: number): number {
   return requester * 2 ** 21 + pasid - ALL_PASIDS;
 }

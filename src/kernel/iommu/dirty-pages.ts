@@ -1,6 +1,7 @@
 /** What hardware has noted in a page table: which pages devices have written to. */
 import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
-import type { PageRun, PageTable } from './page-table.ts';
+import type { PageRun } from '../page-run.ts';
+import type { PageTable } from './page-table.ts';
 
 interface Search extends PageRun {
   readonly keep: boolean;

@@ -1,9 +1,10 @@
 /** Which pages of a table devices have written to: hardware sets flags in the table, the kernel reads and clears them. */
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EINVAL } from '../../uapi/index.ts';
+import type { PageRun } from '../page-run.ts';
 import { takeDirty } from './dirty-pages.ts';
 import type { Geometry } from './driver.ts';
-import type { PageRun, PageTable } from './page-table.ts';
+import type { PageTable } from './page-table.ts';
 
 export class DirtyTracking {
   readonly #table: PageTable;

@@ -9,9 +9,10 @@ import { type PageNumber, pageOf } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { Message } from '../interrupts.ts';
+import type { PageRun } from '../page-run.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { AttachmentHandlers, Attachments } from './attachments.ts';
-import type { PageRun, Unlinking, Unmapped } from './page-table.ts';
+import type { Unlinking, Unmapped } from './page-table.ts';
 
 export interface IommuDriver {
   readonly name: string;

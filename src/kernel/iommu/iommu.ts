@@ -6,9 +6,10 @@ import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
+import type { PageRun } from '../page-run.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from './driver.ts';
-import type { PageRun, Unlinking, Unmapped } from './page-table.ts';
+import type { Unlinking, Unmapped } from './page-table.ts';
 import { WHOLE } from './routed-translation.ts';
 
 /** Pages that are mapped one to one. */

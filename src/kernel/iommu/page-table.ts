@@ -8,6 +8,7 @@ import { hex, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts
 import type { DecodedEntry, PageTableFormat, Protection } from '../../../hardware/formats/index.ts';
 import type { CpuMemory } from '../bus.ts';
 import type { PageAllocator } from '../page-allocator.ts';
+import { goesOn } from '../page-run.ts';
 
 /** Pages in a row that are mapped to frames in a row. */
 export interface Mapping {
@@ -39,12 +40,6 @@ export interface Unmapped {
 const IO_PURPOSE = 'I/O page table';
 
 type Leaf = Extract<DecodedEntry, { kind: 'leaf' }>;
-
-/** Consecutive pages. */
-export interface PageRun {
-  readonly first: PageNumber;
-  readonly pages: number;
-}
 
 /** Part of a mapping that is still to be entered. */
 interface Run {
@@ -290,8 +285,4 @@ function note(mappings: Mapping[], first: PageNumber, pages: number, { address, 
   } else {
     last.pages += pages;
   }
-}
-
-function goesOn({ first, frame, pages }: Mapping, page: PageNumber, to: PageNumber): boolean {
-  return first + pages === page && frame + pages === to;
 }

@@ -178,12 +178,15 @@ export class AddressSpace {
 
   /** The bytes at `address`, `undefined` (-EFAULT) when any of them is not mapped. */
   copyFromUser(address: bigint, length: number): Uint8Array | undefined {
-    if (!this.#bringIn(address, length, false)) return undefined;
-    const bytes = new Uint8Array(length);
-    this.#eachPart(address, length, (physical, from, count) => {
-      bytes.set(this.#services.memory.read(physical, count), from);
-    });
-    return bytes;
+    return this.#bringIn(address, length, false) ? this.#read(address, length) : undefined;
+  }
+
+  /** The bytes at `address` for somebody who only watches: nothing is brought in, `undefined` where something would have to be. */
+  peek(address: bigint, length: number): Uint8Array | undefined {
+    const { page, pages } = rangeOf(address, length);
+    const isThere = Array.from({ length: pages }, (_, i) => this.#present.frameOf(page + i)).every((frame) => frame);
+    if (!isThere || this.#areas.around(page, pages, false) === undefined) return undefined;
+    return this.#read(address, length);
   }
 
   /** 0, or -EFAULT and nothing written when any of the bytes is not mapped or not writable. */
@@ -257,6 +260,14 @@ export class AddressSpace {
       result = Math.min(result, yield* notifier.invalidate(first, pages));
     }
     return result === 0;
+  }
+
+  #read(address: bigint, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    this.#eachPart(address, length, (physical, from, count) => {
+      bytes.set(this.#services.memory.read(physical, count), from);
+    });
+    return bytes;
   }
 
   #eachPart(address: bigint, length: number, visit: (physical: number, from: number, count: number) => void): void {

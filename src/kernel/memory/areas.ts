@@ -1,5 +1,6 @@
 /** Which pages a process may use: disjoint areas in ascending order. Nothing here costs more than there are areas. */
 import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
+import { indexBehind, type PageRun, runsWithin } from '../page-run.ts';
 
 /** Where the first mapping goes: 0x40000000, the address in the proposal's examples. */
 const HEAP_PAGE = 0x4000_0000 / PAGE_SIZE;
@@ -11,9 +12,7 @@ const MOST_AREAS = 65_530;
 /** Where a mapping goes: behind the others, or down from the end of the address space. */
 export type Placement = 'heap' | 'stack';
 
-export interface Area {
-  readonly first: PageNumber;
-  readonly pages: number;
+export interface Area extends PageRun {
   readonly writable: boolean;
 }
 
@@ -40,14 +39,14 @@ export class Areas {
 
   /** Adds an area at a place that `place` has found. */
   add(area: Area, placement: Placement): void {
-    this.#list.splice(this.#after(area.first), 0, area);
+    this.#list.splice(indexBehind(this.#list, area.first), 0, area);
     if (placement === 'heap') this.#heapEnd = area.first + area.pages;
     else this.#stackStart = area.first;
   }
 
   /** The area of a page. */
   at(page: PageNumber): Area | undefined {
-    const area = this.#list[this.#after(page)];
+    const area = this.#list[indexBehind(this.#list, page)];
     return area !== undefined && area.first <= page ? area : undefined;
   }
 
@@ -61,16 +60,12 @@ export class Areas {
 
   /** The parts of areas that lie in a range. */
   within(first: PageNumber, pages: number): Area[] {
-    const parts: Area[] = [];
-    for (let i = this.#after(first); i < this.#list.length && this.#list[i]!.first < first + pages; i++) {
-      parts.push(partOf(this.#list[i]!, first, first + pages));
-    }
-    return parts;
+    return [...runsWithin(this.#list, { first, pages })].map((area) => partOf(area, first, first + pages));
   }
 
   /** Takes a range away from the areas; one that goes on at both sides becomes two. */
   remove(first: PageNumber, pages: number): void {
-    const start = this.#after(first);
+    const start = indexBehind(this.#list, first);
     const touched = this.within(first, pages).length;
     const end = first + pages;
     const rest = this.#list
@@ -86,19 +81,6 @@ export class Areas {
     copy.#heapEnd = this.#heapEnd;
     copy.#stackStart = this.#stackStart;
     return copy;
-  }
-
-  /** Index of the first area that ends behind `page`. */
-  #after(page: PageNumber): number {
-    let low = 0;
-    let high = this.#list.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const { first, pages } = this.#list[middle]!;
-      if (first + pages <= page) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

@@ -3,6 +3,7 @@
  * reads is written from here; whatever happens to tables in memory, the kernel knows what it has given out.
  */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
+import { goesOn } from '../page-run.ts';
 
 const CHUNK_PAGES = 512;
 
@@ -122,8 +123,4 @@ export class Frames {
 
 function chunkOf(page: PageNumber): number {
   return Math.floor(page / CHUNK_PAGES);
-}
-
-function goesOn({ first, frame, pages }: Run, page: PageNumber, to: PageNumber): boolean {
-  return first + pages === page && frame + pages === to;
 }

@@ -7,8 +7,9 @@
 import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import { ENOMEM } from '../../uapi/index.ts';
 import type { CpuMemory } from '../bus.ts';
-import type { KernelCosts } from '../costs.ts';
+import { copying, type KernelCosts } from '../costs.ts';
 import { MAX_ORDER, type PageAllocator } from '../page-allocator.ts';
+import type { PageRun } from '../page-run.ts';
 import { Frames } from './frames.ts';
 import { ProcessTables } from './process-tables.ts';
 import type { UserPages } from './user-pages.ts';
@@ -18,7 +19,6 @@ const ORDERS = [MAX_ORDER, 9, 0] as const;
 /** What the first touch of a page brings in when nothing around it is there yet: 2 MiB. */
 const LARGE_ORDER = 9;
 const LARGE_PAGES = 2 ** LARGE_ORDER;
-const CACHE_LINE = 64;
 
 export interface MemoryServices {
   readonly allocator: PageAllocator;
@@ -27,14 +27,8 @@ export interface MemoryServices {
   readonly cost: KernelCosts;
 }
 
-/** Pages in a row. */
-export interface PageRange {
-  readonly first: PageNumber;
-  readonly pages: number;
-}
-
 /** Pages in a row that have frames in a row, or will have. */
-interface Block extends PageRange {
+interface Block extends PageRun {
   readonly frame: PageNumber;
 }
 
@@ -83,7 +77,7 @@ export class PresentPages {
   }
 
   /** Gives a page that has none a frame, with its neighbours in `within` where they make a large page: 0, -ENOMEM. */
-  takeAround(page: PageNumber, within: PageRange, write: boolean): number {
+  takeAround(page: PageNumber, within: PageRun, write: boolean): number {
     const first = Math.floor(page / LARGE_PAGES) * LARGE_PAGES;
     const fits = first >= within.first && first + LARGE_PAGES <= within.first + within.pages;
     const isEmpty = fits && this.#frames.next(first, first + LARGE_PAGES) === first + LARGE_PAGES;
@@ -147,7 +141,7 @@ export class PresentPages {
    * Gives a child what is present in a range: shared until the first write when `write` is permitted, and for good when it is
    * not. Frames that are pinned are copied at once and stay here. 0, or -ENOMEM with a part of it given.
    */
-  shareWith(child: PresentPages, { first, pages }: PageRange, write: boolean): number {
+  shareWith(child: PresentPages, { first, pages }: PageRun, write: boolean): number {
     const users = this.#services.pages;
     for (const run of this.#frames.runs(first, pages, (frame) => users.isPinned(frame))) {
       const result = run.is ? child.#copyOf(run, write) : this.#share(child, run, write);
@@ -183,9 +177,10 @@ export class PresentPages {
     if (pages - this.#frames.count(first, pages) > this.#services.allocator.free) return -ENOMEM;
     const end = first + pages;
     const blocks: Block[] = [];
+    let next = first;
     for (let page = first; page < end; ) {
-      const hole = this.#frames.next(page, Math.min(end, page + 2 ** MAX_ORDER)) - page;
-      const block = hole === 0 ? undefined : this.#largest(page, hole);
+      if (page >= next) next = this.#frames.next(page, end);
+      const block = page === next ? undefined : this.#largest(page, next - page);
       if (typeof block === 'number') {
         this.#free(blocks);
         return block;
@@ -247,7 +242,7 @@ export class PresentPages {
   #copy(from: PageNumber, to: PageNumber): void {
     const { memory, cost } = this.#services;
     memory.write(to * PAGE_SIZE, memory.read(from * PAGE_SIZE, PAGE_SIZE));
-    this.owed += cost.allocate + (PAGE_SIZE / CACHE_LINE) * cost.copyLine;
+    this.owed += cost.allocate + copying(cost, PAGE_SIZE);
   }
 
   /** Does something to the tables and owes what it costs. */

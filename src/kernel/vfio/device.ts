@@ -80,15 +80,11 @@ export class VfioDevice {
   }
 
   attach(holder: object, { ioasid, pasid = NO_PASID, context: given }: Place): Script<number> {
-    return this.#withBinding(holder, ({ context, bound }) =>
-      isAnother(given, context) ? atOnce(-EINVAL) : context.locked(() => context.attach(bound, ioasid, pasid)),
-    );
+    return this.#withBinding(holder, given, ({ context, bound }) => context.attach(bound, ioasid, pasid));
   }
 
   detach(holder: object, { ioasid, context: given }: Place): Script<number> {
-    return this.#withBinding(holder, ({ context, bound }) =>
-      isAnother(given, context) ? atOnce(-EINVAL) : context.locked(() => context.detach(bound, ioasid)),
-    );
+    return this.#withBinding(holder, given, ({ context, bound }) => context.detach(bound, ioasid));
   }
 
   /** The version of the proposal whose descriptor `holder` has bound the device to; `undefined` when it has not. */
@@ -178,11 +174,17 @@ export class VfioDevice {
     this.#services.log.write(`vfio ${device.address}: it is not trusted with translations: ${formatResult(result)}`);
   }
 
-  #withBinding(holder: object, body: (binding: Binding) => Script<number>): Script<number> {
+  /** Changes what the device is bound to: -EINVAL when `holder` has not bound it, or not to what is given. */
+  #withBinding(
+    holder: object,
+    given: IoasidContext | undefined,
+    body: (binding: Binding) => Script<number>,
+  ): Script<number> {
     const device = this;
     return this.#locked(function* () {
       const binding = device.#binding;
-      return binding?.holder === holder ? yield* body(binding) : -EINVAL;
+      if (binding?.holder !== holder || (given ?? binding.context) !== binding.context) return -EINVAL;
+      return yield* binding.context.locked(() => body(binding));
     });
   }
 
@@ -208,13 +210,4 @@ export class VfioDevice {
 
 function isWholeStore({ start, length }: { readonly start: number; readonly length: number }): boolean {
   return length === WHOLE_STORE && start % WHOLE_STORE === 0;
-}
-
-function isAnother(given: IoasidContext | undefined, context: IoasidContext): boolean {
-  return given !== undefined && given !== context;
-}
-
-// biome-ignore lint/correctness/useYield: a script like any other, that has nothing to wait for
-function* atOnce(result: number): Script<number> {
-  return result;
 }

@@ -5,8 +5,7 @@ import {
   type Command,
   EINVAL,
   IoasidAttachFlag,
-  type ObjectOf,
-  type Struct,
+  type ObjectIn,
   VFIO_ATTACH_IOASID,
   VFIO_ATTACH_IOASID_2,
   VFIO_BIND_2,
@@ -28,7 +27,7 @@ import { NO_PASID } from '../iommu/attachments.ts';
 import type { Process } from '../process.ts';
 import type { VfioDevice } from './device.ts';
 
-type RegionCall = Call<VfioFile, typeof VFIO_REGION_INFO extends Struct<infer M> ? ObjectOf<M> : never>;
+type RegionCall = Call<VfioFile, ObjectIn<typeof VFIO_REGION_INFO>>;
 
 // biome-ignore lint/correctness/useYield: nothing to wait for
 const REGION_INFO = structured(VFIO_DEVICE_GET_REGION_INFO, 0, function* (call: RegionCall) {
@@ -116,23 +115,23 @@ export class VfioFile implements FileOperations {
   }
 
   command(request: number, process: Process, argument: bigint): Command | undefined {
-    return this.#table(process, argument).command(request);
+    return this.#table(process, process.space.peek(argument, BIND_HEADER)).command(request);
   }
 
   ioctl(process: Process, request: number, argument: bigint): Script<number> {
-    return this.#table(process, argument).run(this, process, request, argument);
+    const header = process.space.copyFromUser(argument, BIND_HEADER);
+    return this.#table(process, header).run(this, process, request, argument);
   }
 
   /**
    * Of the version that the file is bound to; before, that of the descriptor that a bind would name. Of a descriptor that is
    * neither, the size tells which version the program means, so that it learns what is wrong.
    */
-  #table(process: Process, argument: bigint): CommandTable<VfioFile> {
+  #table(process: Process, header: Uint8Array | undefined): CommandTable<VfioFile> {
     const version = this.device.versionOf(this);
     if (version !== undefined) return TABLES[version];
-    const bytes = process.space.copyFromUser(argument, BIND_HEADER);
-    if (bytes === undefined) return TABLES[1];
-    const [argsz, , fd] = wordsOf(bytes) as unknown as readonly [number, number, number];
+    if (header === undefined) return TABLES[1];
+    const [argsz, , fd] = wordsOf(header) as unknown as readonly [number, number, number];
     return TABLES[ioasidFileOf(process, fd | 0)?.version ?? (argsz < VFIO_BIND_2.bytes ? 1 : 2)];
   }
 

@@ -9,7 +9,7 @@ import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index
 import { TranslationTableMode } from '../../../hardware/vtd/spec/index.ts';
 import { EBUSY, EINVAL, EIO, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { CpuMemory } from '../bus.ts';
-import type { DeviceFeatures } from '../iommu/driver.ts';
+import { type DeviceFeatures, NO_FEATURES } from '../iommu/driver.ts';
 import { EVERYTHING } from '../iommu/routed-translation.ts';
 import type { PageAllocator } from '../page-allocator.ts';
 import type { PciDevice } from '../pci/index.ts';
@@ -27,7 +27,6 @@ const FAULTING_DID = 0;
 const RID_PASID = 0;
 const PASID_ENTRY_WRITES = 8;
 const CONTEXT_ENTRY_WRITES = 4;
-const NO_FEATURES: DeviceFeatures = { deviceTlb: false, pageRequests: false };
 
 interface Services {
   readonly engine: Engine;

@@ -2,6 +2,7 @@
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { NestedDomain } from '../iommu/driver.ts';
 import { blockAround, EVERYTHING } from '../iommu/routed-translation.ts';
+import type { PageRun } from '../page-run.ts';
 import type { Nested, VtdDomain } from './domain.ts';
 import type { VtdDriver } from './driver.ts';
 import type { Invalidation } from './invalidation.ts';
@@ -33,7 +34,7 @@ export class VtdNestedDomain extends VtdTranslation implements NestedDomain, Nes
     parent.nested.add(this);
   }
 
-  *forget(range?: { readonly first: number; readonly pages: number }): Script<number> {
+  *forget(range?: PageRun): Script<number> {
     const block = range === undefined ? EVERYTHING : blockAround(range.first, range.pages);
     return yield* this.driver.invalidate([...this.firstStage(block, false), ...this.deviceTlbs(block)]);
   }

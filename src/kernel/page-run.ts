@@ -1,0 +1,34 @@
+/** Consecutive pages, and lists of runs of them in ascending order that have no page in common. */
+import type { PageNumber } from '../../hardware/bits/index.ts';
+
+export interface PageRun {
+  readonly first: PageNumber;
+  readonly pages: number;
+}
+
+/** Index of the first run that ends behind `page`. */
+export function indexBehind(runs: readonly PageRun[], page: PageNumber): number {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { first, pages } = runs[middle]!;
+    if (first + pages <= page) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The runs that have a page in common with a range, in ascending order. */
+export function* runsWithin<Run extends PageRun>(runs: readonly Run[], { first, pages }: PageRun): Iterable<Run> {
+  for (let i = indexBehind(runs, first); i < runs.length && runs[i]!.first < first + pages; i++) yield runs[i]!;
+}
+
+/** True when pages with frames in a row go on with this page and its frame. */
+export function goesOn(
+  { first, frame, pages }: PageRun & { readonly frame: PageNumber },
+  page: PageNumber,
+  to: PageNumber,
+): boolean {
+  return first + pages === page && frame + pages === to;
+}
