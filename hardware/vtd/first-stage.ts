@@ -89,6 +89,8 @@ export class FirstStage {
     const tags = { domain: space.domain, pasid: space.pasid, hi, lo };
     const start = this.paging.find(t, tags, first.levels);
     let { table, level, granted } = start ?? { table: first.table, level: first.levels, granted: EVERYTHING };
+    // Who led here may have been a supervisor: the entries on the way refuse a user before any below is looked at.
+    if (!t.privileged && (granted & US) === 0) return FAULTS.SGN_2;
     // A table that is cached has been located.
     let isLocated = start !== null;
     inner.rights = start === null ? RIGHTS : granted >>> TABLE_SHIFT;

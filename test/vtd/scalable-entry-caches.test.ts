@@ -201,6 +201,15 @@ describe('No cache mixes up', () => {
       expect(ask(Access.READ | Access.PRIVILEGED)).toBe(DATA);
       expect(ask(Access.READ)).toBe('SGN.2');
     }
+    // The way to a page that is missing, which a supervisor has walked before.
+    const above = new UnitBench({}, ALL_CACHES)
+      .scalable({ sre: true })
+      .entry(3, 0, tableAt(2) | FS.P | FS.RW)
+      .on();
+    const missing = (access: number) => resultOf(above.answer({ address: 0x10_0000n, access, pasid: PASID }));
+    expect(missing(Access.READ)).toBe('SGN.2');
+    expect(missing(Access.READ | Access.PRIVILEGED)).toBe('SFS.2');
+    expect(missing(Access.READ)).toBe('SGN.2');
     const own = new UnitBench({}, ALL_CACHES).scalable().pasid(2, { fsptptr: 0x6_0000n }).on();
     expect(resultOf(own.answer({ address: 0n, access: Access.READ, pasid: PASID }))).toBe(DATA);
     expect(resultOf(own.answer({ address: 0n, access: Access.READ }))).toBe('SFS.2');
