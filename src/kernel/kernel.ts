@@ -11,7 +11,7 @@ import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
 import { AmdDriver } from './amd/driver.ts';
 import type { Bus, Firmware } from './bus.ts';
 import { ComposedDrivers } from './composed-drivers.ts';
-import { DefaultDomains, type DefaultDomainType, type DmaPolicy } from './dma/index.ts';
+import { DefaultDomains } from './dma/index.ts';
 import { KernelDriver } from './drivers/index.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
 import type { FileOperations } from './files.ts';
@@ -24,57 +24,13 @@ import type { IommuServices } from './iommu/services.ts';
 import { KernelLog } from './log.ts';
 import { AddressSpace } from './memory/address-space.ts';
 import { UserPages } from './memory/user-pages.ts';
+import { DEFAULT_OPTIONS, type KernelOptions } from './options.ts';
 import { PageAllocator } from './page-allocator.ts';
 import { blockTranslated, groupsOf, Pci, type PciDevice, united, VirtualFunctions } from './pci/index.ts';
 import { type CallProbe, Process } from './process.ts';
 import { VfioDevice } from './vfio/device.ts';
 import { VfioFile } from './vfio/file.ts';
 import { VtdDriver } from './vtd/driver.ts';
-
-export interface KernelOptions {
-  /** False leaves out the invalidation after an unmap: a driver bug, for scenarios. */
-  readonly invalidateOnUnmap: boolean;
-  /** RLIMIT_MEMLOCK of new processes, in pages. */
-  readonly lockLimit: number;
-  /** RLIMIT_NOFILE of all processes. */
-  readonly fileLimit: number;
-  /** Mappings that one I/O address space may have: type1's limit. */
-  readonly mappingLimit: number;
-  /** `auto`: an IOMMU works in the newest mode that it has; `legacy`: in its oldest. */
-  readonly iommuMode: 'auto' | 'legacy';
-  /** Page requests that the queue of an IOMMU has places for, a power of two from 256 to 16384; `null`: as many as its driver thinks right. */
-  readonly pageRequestPlaces: number | null;
-  /** Devices may raise only the interrupts that the kernel has given them, where IOMMUs can see to that. */
-  readonly remapInterrupts: boolean;
-  /** Bridges let requests of devices up when translation is on, and not as soon as they are found. */
-  readonly openBridgesLate: boolean;
-  /** A device that a process gives back is reset, so that it forgets what it was told. */
-  readonly resetOnRelease: boolean;
-  /** Devices of processes may keep translations, ask for pages and send PASIDs, where they and their IOMMU can. */
-  readonly trustDevices: boolean;
-  /** What devices of drivers inside the kernel reach: what is mapped for them, or all memory as it is. */
-  readonly defaultDomain: DefaultDomainType;
-  /** When the addresses and tables of such a device can be used again: when its unmap returns, or after one flush of many. */
-  readonly dmaPolicy: DmaPolicy;
-  /** Names for `/dev/vfio/devices/NAME` beside the address, by requester id. */
-  readonly deviceNames: Readonly<Record<number, string>>;
-}
-
-export const DEFAULT_OPTIONS: KernelOptions = {
-  invalidateOnUnmap: true,
-  lockLimit: 2 ** 22,
-  fileLimit: 1024,
-  mappingLimit: 65_535,
-  iommuMode: 'auto',
-  pageRequestPlaces: null,
-  remapInterrupts: false,
-  openBridgesLate: false,
-  resetOnRelease: false,
-  trustDevices: false,
-  defaultDomain: 'dma',
-  dmaPolicy: 'strict',
-  deviceNames: {},
-};
 
 export class Kernel {
   readonly log: KernelLog;
@@ -277,8 +233,8 @@ export class Kernel {
 
   #makeNodes(): void {
     const { iommu, log } = this;
-    const { mappingLimit, trustDevices } = this.#options;
-    const services = { iommu, log, cost: this.#bus.cost, mappingLimit, trustDevices };
+    const { mappingLimit, spaceLimit, trustDevices } = this.#options;
+    const services = { iommu, log, cost: this.#bus.cost, mappingLimit, spaceLimit, trustDevices };
     for (const [path, version] of [
       ['/dev/ioasid', 1],
       ['/dev/iommu', 2],

@@ -9,12 +9,15 @@ import {
   ENOSPC,
   EOPNOTSUPP,
   VFIO_ATTACH_IOASID,
+  VFIO_ATTACH_IOASID_2,
   VFIO_BIND_IOASID_FD,
+  VFIO_BIND_IOMMU_FD,
   VFIO_DETACH_IOASID,
 } from '../../src/uapi/index.ts';
 import { Bench } from './bench.ts';
 import { BENCHES, everything, MMU_DEV, type MmuBench, run } from './device-mmu-bench.ts';
 import { engineOf, held, map, named, PAGE, type Setup, setUp, tryEverything, unmap } from './machine-bench.ts';
+import { Version2 } from './v2-bench.ts';
 
 const K4 = BigInt(PAGE);
 /** What one table of the device covers. */
@@ -161,7 +164,7 @@ describe.each(BENCHES)('In front of a unit of %s, the driver of devices’ MMUs'
     expect(engines[0]!.state.mmu.registers['MMU_CONTROL']).toBe(0);
   });
 
-  it('refuses a device whose registers say nothing that it knows', () => {
+  it('refuses a device whose registers say nothing that it knows, in both versions', () => {
     const all = make();
     run(all, function* () {
       all.engines[0]!.mmu.registerRead = (_offset, into, length) => into.fill(0xff, 0, length);
@@ -170,6 +173,14 @@ describe.each(BENCHES)('In front of a unit of %s, the driver of devices’ MMUs'
       const attach = s.program.ioctl(s.deviceFd, VFIO_ATTACH_IOASID, { ioasid: s.ioasid });
       expect(yield* attach).toBe(-ENODEV);
       yield* s.program.exit();
+      expect(everything(all)).toEqual(before);
+      const second = yield* new Version2(all.bench).begin();
+      const fd = yield* second.program.open(MMU_DEV[0]);
+      const iommu_fd = second.iommuFd;
+      expect(yield* second.program.ioctl(fd, VFIO_BIND_IOMMU_FD, { iommu_fd })).toBe(0);
+      const ioasid = yield* second.alloc({ addr_width: 32 });
+      expect(yield* second.program.ioctl(fd, VFIO_ATTACH_IOASID_2, { iommu_fd, ioasid })).toBe(-ENODEV);
+      yield* second.program.exit();
       expect(everything(all)).toEqual(before);
     });
   });

@@ -3,15 +3,45 @@ import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
 import { buildMachine } from '../../src/machine/index.ts';
 import {
+  type Command,
   formatResult,
   IOASID_ALLOC,
+  IOASID_BIND_PASID_TABLE,
+  IOASID_BIND_PGTABLE,
+  IOASID_CREATE_NESTING,
+  IOASID_GET_INFO,
+  IOASID_INVALIDATE_CACHE,
   IOASID_MAP_DMA,
+  IOASID_UNBIND_PASID_TABLE,
+  IOASID_UNBIND_PGTABLE,
+  IOASID_UNMAP_DMA,
   VFIO_ATTACH_IOASID,
   VFIO_BIND_IOASID_FD,
   VFIO_DETACH_IOASID,
 } from '../../src/uapi/index.ts';
 import { DmaEngineDriver, Program } from '../../src/user/index.ts';
 import { PAGE, RW } from './machine-bench.ts';
+
+/** Commands on one space, which is for nobody until all devices of a group are there. */
+const WHEN_WHOLE = [
+  IOASID_GET_INFO,
+  IOASID_MAP_DMA,
+  IOASID_UNMAP_DMA,
+  IOASID_CREATE_NESTING,
+  IOASID_BIND_PGTABLE,
+  IOASID_UNBIND_PGTABLE,
+  IOASID_BIND_PASID_TABLE,
+  IOASID_UNBIND_PASID_TABLE,
+  IOASID_INVALIDATE_CACHE,
+];
+
+/** What the member is called that names the space, where it is not `ioasid`. */
+const SPACE = new Map<Command, string>([
+  [IOASID_CREATE_NESTING, 'parent_ioasid'],
+  [IOASID_BIND_PGTABLE, 'child_ioasid'],
+  [IOASID_BIND_PASID_TABLE, 'child_ioasid'],
+  [IOASID_INVALIDATE_CACHE, 'child_ioasid'],
+]);
 
 const HELLO = new TextEncoder().encode('hello, devices');
 
@@ -103,6 +133,21 @@ describe.each(['intel-fabric', 'amd-fabric'])('A group of two devices, on %s', (
       expect(yield* owner.read(1)).toEqual(HELLO);
     });
   });
+
+  it.each(WHEN_WHOLE.map((command) => [command.name, command] as const))(
+    'is EDEADLK for %s while only a part of it is attached',
+    (_, command) => {
+      withOwners(function* (owner) {
+        for (const i of [0, 1]) yield* owner.bind(i);
+        const ioasid = yield* owner.program.ioctl(owner.fd, IOASID_ALLOC);
+        expect(yield* owner.attach(0, ioasid)).toBe('0');
+        const { argument, number } = command;
+        const at = yield* owner.program.mmap(PAGE);
+        owner.program.write(at, argument.encode({ argsz: argument.bytes, [SPACE.get(command) ?? 'ioasid']: ioasid }));
+        expect(formatResult(yield* owner.program.system.ioctl(owner.fd, number, at))).toBe('-EDEADLK');
+      });
+    },
+  );
 
   it('cannot go to two spaces at once', () => {
     withOwners(function* (owner) {

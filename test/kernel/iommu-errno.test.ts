@@ -106,6 +106,19 @@ describe.each(MACHINES)('On %s', (_, up) => {
     });
   });
 
+  it('IOMMU_IOASID_ALLOC is EBUSY for more spaces than there may be', () => {
+    const bench = up({ kernel: { spaceLimit: 2 } });
+    expectUnchanged(bench, function* (s) {
+      const second = yield* s.alloc();
+      expect(second).toBeGreaterThan(0);
+      expect(yield* named(s.alloc())).toBe('-EBUSY');
+      expect(yield* s.free(second)).toBe(0);
+      const third = yield* s.alloc();
+      expect(third, 'a number that nobody has had').toBeGreaterThan(second);
+      expect(yield* s.free(third)).toBe(0);
+    });
+  });
+
   describe('IOMMU_IOASID_ALLOC', () => {
     const [USER, SNOOP, NO_SNOOP, DIRTY, DUMMY] = [1, 4, 8, 16, 32];
     const X86 = { flags: USER, type: 0, format: 1, addr_width: 48 };

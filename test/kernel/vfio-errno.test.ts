@@ -11,6 +11,7 @@ import {
   IOASID_ALLOC,
   VFIO_ATTACH_IOASID,
   VFIO_BIND_IOASID_FD,
+  VFIO_BIND_IOMMU_FD,
   VFIO_DETACH_IOASID,
   VFIO_DEVICE_GET_REGION_INFO,
   VFIO_UNBIND_IOASID_FD,
@@ -47,10 +48,12 @@ describe('VFIO_BIND_IOASID_FD and VFIO_UNBIND_IOASID_FD', () => {
     });
   });
 
-  it('are ENODEV for a device that no IOMMU serves', () => {
+  it('are ENODEV for a device that no IOMMU serves, in both versions', () => {
     withSetup(
       function* ({ program, ioasidFd, deviceFd }) {
         expect(yield* program.ioctl(deviceFd, VFIO_BIND_IOASID_FD, { ioasid_fd: ioasidFd })).toBe(-ENODEV);
+        const iommu_fd = yield* program.open('/dev/iommu');
+        expect(yield* program.ioctl(deviceFd, VFIO_BIND_IOMMU_FD, { iommu_fd, cookie: 1n })).toBe(-ENODEV);
       },
       { cap: { SAGAW: 0 } },
     );

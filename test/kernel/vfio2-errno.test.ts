@@ -4,6 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
+import type { DomainIds } from '../../src/kernel/iommu/domain-ids.ts';
+import type { IommuDriver } from '../../src/kernel/iommu/driver.ts';
 import {
   EBUSY,
   EINVAL,
@@ -196,6 +198,25 @@ describe.each(MACHINES)('On %s', (_, up) => {
         expect(yield* s.map(space, 0xfedf_f000n, s.buffer, K4)).toBe(0);
         expect(yield* s.attach(1, space)).toBe(0);
         expect(yield* named(s.map(space, 0xfee0_0000n, s.buffer, K4)), 'known now').toBe('-EINVAL');
+        expect(yield* s.detach(1, space)).toBe(0);
+        yield* s.program.close(fd);
+        expect(yield* s.free(space)).toBe(0);
+      });
+    });
+
+    it('are ENOMEM and ENOSPC when the kernel has no memory or the unit no domain id left', () => {
+      unchanged(function* (s, { kernel }) {
+        const fd = yield* bindSecond(s);
+        const space = yield* s.alloc();
+        const { driver } = kernel.iommu.groups[0]!;
+        kernel.allocator.refuse = () => true;
+        expect(yield* named(s.attach(1, space))).toBe('-ENOMEM');
+        kernel.allocator.refuse = null;
+        const { domainIds } = driver as IommuDriver & { readonly domainIds: DomainIds };
+        domainIds.refuse = () => true;
+        expect(yield* named(s.attach(1, space))).toBe('-ENOSPC');
+        domainIds.refuse = null;
+        expect(yield* s.attach(1, space)).toBe(0);
         expect(yield* s.detach(1, space)).toBe(0);
         yield* s.program.close(fd);
         expect(yield* s.free(space)).toBe(0);

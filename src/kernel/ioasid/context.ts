@@ -15,9 +15,6 @@ import { RegisteredMemory } from './registered-memory.ts';
 import { Routes } from './routes.ts';
 import type { IoasidServices, IoTable } from './table.ts';
 
-/** Address spaces of one context: as many as there are PASIDs. */
-const MOST_IOASIDS = 2 ** 20;
-
 export class IoasidContext {
   /** Held by whoever changes anything here: commands of several tasks follow each other. */
   readonly lock: Semaphore;
@@ -54,9 +51,9 @@ export class IoasidContext {
     return result;
   }
 
-  /** A number that this context has not used yet, or -EBUSY. */
+  /** A number that this context has not used yet, or -EBUSY when it has as many spaces as it may have. */
   allocate(shape: (name: string) => IoasidShape): number {
-    if (this.#ioasids.size >= MOST_IOASIDS) return -EBUSY;
+    if (this.#ioasids.size >= this.services.spaceLimit) return -EBUSY;
     const id = ++this.#last;
     this.#ioasids.set(id, new Ioasid(id, shape(`ioasid ${id}`)));
     return id;

@@ -11,6 +11,8 @@ export interface IoasidServices {
   readonly cost: KernelCosts;
   /** Mappings that one I/O address space may have. */
   readonly mappingLimit: number;
+  /** I/O address spaces that one context may have. */
+  readonly spaceLimit: number;
   /** Devices may ask for pages. */
   readonly trustDevices: boolean;
 }
