@@ -16,7 +16,7 @@ export async function select(names: readonly string[], own: readonly Scenario[])
   const problems: string[] = [];
   for (const name of names) {
     try {
-      scenarios.push(...(isFile(name) ? await fromFile(name) : [named(name, own)]));
+      scenarios.push(...(isFile(name, own) ? await fromFile(name) : [named(name, own)]));
     } catch (error) {
       if (!(error instanceof InputError || error instanceof UserModuleError)) throw error;
       problems.push(error.message);
@@ -25,8 +25,10 @@ export async function select(names: readonly string[], own: readonly Scenario[])
   return { scenarios, problems };
 }
 
-function isFile(name: string): boolean {
-  return /[./\\]/.test(name);
+/** Names may have dots, too: `flow-4.1-simple.v1` is no file, and neither is a slip of the pen in it. */
+function isFile(name: string, own: readonly Scenario[]): boolean {
+  const isOwn = own.some((scenario) => scenario.name === name);
+  return !isOwn && (/[/\\]/.test(name) || /\.\D*$/.test(name));
 }
 
 function named(name: string, own: readonly Scenario[]): Scenario {

@@ -19,6 +19,7 @@ import type { Capture } from './capture.ts';
 import { digestOf } from './digest.ts';
 import { installFirmware } from './firmware/index.ts';
 import { buildHardware, type Hardware, IOMMU_NAME } from './hardware.ts';
+import { InputError } from './input-error.ts';
 import { namesOf } from './names.ts';
 import { packetText } from './packets.ts';
 import type { MachineSpec } from './schema.ts';
@@ -104,6 +105,13 @@ export class Machine {
   /** The IOMMU's registers, tables and caches, and what it would do; asking changes nothing. */
   inspect(): IommuInspector {
     return this.#hardware.iommu.inspector();
+  }
+
+  /** The 64-bit word at a host address, which is RAM; asking changes nothing. */
+  word(address: number): bigint {
+    const bytes = this.#hardware.memory.read(address, 8);
+    if (bytes === undefined) throw new InputError(`There is no RAM at ${hex(address)}.`);
+    return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   }
 
   /** A text that differs as soon as the state differs: memory, registers, caches, components, what is scheduled. */

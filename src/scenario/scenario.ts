@@ -3,7 +3,7 @@ import { type Duration, InputError, type MachineFeature, type MachineInput, type
 import type { Stage } from './stage.ts';
 
 export interface ScenarioDefinition {
-  /** What the command line calls it: lower-case words joined by dashes. */
+  /** What the command line calls it: lower-case words joined by dashes and dots. */
   readonly name: string;
   readonly title: string;
   /** What somebody who watches should be able to answer afterwards. */
@@ -42,9 +42,9 @@ const checked = new WeakSet<object>();
 /** Declares a scenario. Throws an InputError when something is missing. */
 export function scenario(definition: ScenarioDefinition): Scenario {
   const { name, title, run } = definition;
-  if (typeof name !== 'string' || !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) {
+  if (typeof name !== 'string' || !/^[a-z0-9]+([-.][a-z0-9]+)*$/.test(name)) {
     throw new InputError(
-      `A scenario's name is made of lower-case words and digits joined by dashes, and ${JSON.stringify(name)} is not.`,
+      `A scenario's name is made of lower-case words and digits joined by dashes and dots, and ${JSON.stringify(name)} is not.`,
     );
   }
   if (typeof title !== 'string' || title === '') throw new InputError(`Scenario "${name}" needs a title.`);

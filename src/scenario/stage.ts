@@ -26,6 +26,8 @@ import {
 import { type Recorder, Statistics } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
 import { isSame, show } from './compare.ts';
+import { TableChanges, watchEffects } from './effects.ts';
+import { Look } from './look.ts';
 
 /** Something that was expected, and whether it came so. */
 export interface Expectation {
@@ -56,7 +58,10 @@ export class Stage {
   /** Random numbers that the machine's seed decides. */
   readonly random: Random;
   readonly expectations: Expectation[] = [];
+  /** Memory and tables, to look at. */
+  readonly look: Look;
   readonly #recorder: Recorder;
+  readonly #changes: TableChanges;
   readonly #statistics: Statistics;
   #steps = 0;
   /** Faults that an earlier kernel had read: a reboot starts a new list. */
@@ -64,6 +69,8 @@ export class Stage {
 
   constructor(machine: Machine, recorder: Recorder) {
     this.machine = machine;
+    this.look = new Look(machine);
+    this.#changes = new TableChanges((address) => this.look.word(address));
     this.random = new Random(machine.spec.seed);
     this.#recorder = recorder;
     this.#statistics = new Statistics(recorder);
@@ -97,7 +104,32 @@ export class Stage {
 
   /** A new process. */
   process(name: string): Program {
-    return new Program(this.machine.kernel.process(name));
+    const process = this.machine.kernel.process(name);
+    const program = new Program(process);
+    this.look.learn(program, process.space);
+    return program;
+  }
+
+  /**
+   * Issues a command and says, in a note, what it did to registers and caches, and to the tables of some devices on the way to
+   * an address.
+   */
+  *told(
+    words: string,
+    call: Script<number>,
+    watched: { readonly devices?: readonly string[]; readonly address?: bigint } = {},
+  ): Script<number> {
+    const { devices = [], address = 0n } = watched;
+    const before = devices.map((device) => this.look.tables(device, address));
+    const seen = watchEffects(this.#recorder);
+    const result = yield* call;
+    const effects = seen();
+    const changes = this.#changes.lines(
+      devices.map((device, i) => ({ device, before: before[i]!, after: this.look.tables(device, address) })),
+    );
+    const all = [...changes, ...effects];
+    this.note(`${words} = ${show(result)}${all.length === 0 ? ': the IOMMU notices nothing' : `: ${all.join('; ')}`}.`);
+    return result;
   }
 
   /** The process's driver for a DMA engine that it has bound. */

@@ -148,14 +148,20 @@ describe('a scenario', () => {
 });
 
 describe('a declaration of a scenario', () => {
+  it('may have dots between the words of its name, and none at its end or beside another', () => {
+    const named = (name: string) => scenario({ name, title: 'x', *run() {} });
+    expect(named('flow-4.1-simple.v2').name).toBe('flow-4.1-simple.v2');
+    for (const name of ['flow.', '.flow', 'a..b', 'a.-b', '../a']) expect(() => named(name)).toThrow(InputError);
+  });
+
   it.each([
     [
       { name: 'Bad Name', title: 'x' },
-      'A scenario\'s name is made of lower-case words and digits joined by dashes, and "Bad Name" is not.',
+      'A scenario\'s name is made of lower-case words and digits joined by dashes and dots, and "Bad Name" is not.',
     ],
     [
       { title: 'x' },
-      "A scenario's name is made of lower-case words and digits joined by dashes, and undefined is not.",
+      "A scenario's name is made of lower-case words and digits joined by dashes and dots, and undefined is not.",
     ],
     [{ name: 'x' }, 'Scenario "x" needs a title.'],
     [{ name: 'x', title: 'x' }, 'Scenario "x" needs a script: *run(stage) { … }.'],
