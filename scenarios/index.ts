@@ -24,6 +24,13 @@ import beforeTheKernel from './39-before-the-kernel.ts';
 import sharedIotlb from './40-shared-iotlb.ts';
 import strictAndLazy from './41-strict-and-lazy.ts';
 import deviceMmu from './42-device-mmu.ts';
+import simple1 from './flow-4.1-simple.v1.ts';
+import simple2 from './flow-4.1-simple.v2.ts';
+import several1 from './flow-4.2-several.v1.ts';
+import several2 from './flow-4.2-several.v2.ts';
+import softwareNesting2 from './flow-4.3-software-nesting.v2.ts';
+import hardwareNesting2 from './flow-4.4-hardware-nesting.v2.ts';
+import userExample2 from './flow-4.7-user-example.v2.ts';
 
 export const scenarios = [
   firstDma,
@@ -51,4 +58,11 @@ export const scenarios = [
   sharedIotlb,
   strictAndLazy,
   deviceMmu,
+  simple1,
+  simple2,
+  several1,
+  several2,
+  softwareNesting2,
+  hardwareNesting2,
+  userExample2,
 ];

@@ -6,7 +6,7 @@ import type { MachineSpec } from './schema.ts';
 
 /**
  * Requests that no table translates; device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have translated themselves, and of
- * their interrupts.
+ * their interrupts; tables of user space within those of the kernel.
  */
 export const MACHINE_FEATURES = [
   'pass-through',
@@ -15,8 +15,12 @@ export const MACHINE_FEATURES = [
   'page requests',
   'host permissions',
   'interrupt remapping',
+  'nesting',
 ] as const;
 export type MachineFeature = (typeof MACHINE_FEATURES)[number];
+
+/** HATS: there are no host tables. */
+const NO_HOST_TABLES = 3;
 
 /** What of these a machine has. */
 export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineFeature> {
@@ -34,11 +38,13 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
     has['page requests'] = isScalable && has.ats && ECAP.PRS.isSet(words);
     has['host permissions'] = has.ats && ECAP.HPTS.isSet(words);
     has['interrupt remapping'] = ECAP.IR.isSet(words) && !ECAP.EIMER.isSet(words);
+    has.nesting = isScalable && [ECAP.NEST, ECAP.FSTS, ECAP.SSTS].every((able) => able.isSet(words));
   } else {
     const words = register(EFR.$.offset!, iommu.efr);
     has['pass-through'] = true;
     has.ats = HEADER.IotlbSup.isSet(Uint32Array.of(Number(iommu.capHeader)));
     has.pasid = EFR.GTSup.isSet(words) && kernel.iommuMode === 'auto';
+    has.nesting = has.pasid && EFR.GIoSup.isSet(words) && EFR.HATS.get(words) !== NO_HOST_TABLES;
     has['page requests'] = has.ats && EFR.PPRSup.isSet(words);
     has['interrupt remapping'] = true;
   }

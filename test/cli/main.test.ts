@@ -142,6 +142,10 @@ describe('ioasim, asked for something that does not exist', () => {
     ],
     [['run', 'first-dma'], 'There is no scenario "first-dma"; did you mean "01-first-dma"?'],
     [
+      ['run', '4.7-user-example.v2'],
+      'There is no scenario "4.7-user-example.v2"; did you mean "flow-4.7-user-example.v2"?',
+    ],
+    [
       ['run', 'zzz'],
       `There is no scenario "zzz"; expected one of ${scenarios.map(({ name }) => `"${name}"`).join(', ')}.`,
     ],
