@@ -1,3 +1,5 @@
+export * from './comparison.ts';
+export * from './decisions.ts';
 export * from './errno.ts';
 export * from './fault.ts';
 export * from './ioasid.ts';
