@@ -12,6 +12,7 @@ import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EADDRINUSE, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../uapi/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from '../iommu/driver.ts';
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
+import { LockedPages } from '../memory/locked-pages.ts';
 import type { PageRun } from '../page-run.ts';
 import { type Mapping, Mappings } from './mappings.ts';
 import type { RegisteredMemory } from './registered-memory.ts';
@@ -53,6 +54,8 @@ export class KernelTable implements IoTable {
   /** Tables that are merged of this one and their own. */
   readonly #merged = new Set<KernelTable>();
   readonly #services: IoasidServices;
+  /** What of each process is charged for a root's mappings. */
+  readonly #charged = new WeakMap<AddressSpace, LockedPages>();
   #domain: IommuDomain | null = null;
   #holders = 0;
   /** Hardware may reach what the table has mapped, whatever it is told. */
@@ -237,10 +240,12 @@ export class KernelTable implements IoTable {
     return addressWidth === undefined || first + pages <= 2 ** (addressWidth - PAGE_SHIFT);
   }
 
-  /** Pinned and charged now, or once for all when it was registered. */
+  /** Pinned now, and charged unless this table has them already; or once for all when it was registered. */
   #pin({ space, registered, source, pages, protection }: Omit<MapRequest, 'first'>): Pinned | number {
-    if (registered.isEmpty) return space.pin(source, pages, protection.write);
-    return registered.borrow(space, { first: source, pages }, protection.write);
+    if (!registered.isEmpty) return registered.borrow(space, { first: source, pages }, protection.write);
+    const charged = this.#charged.get(space) ?? new LockedPages();
+    this.#charged.set(space, charged);
+    return space.pin(source, pages, protection.write, charged);
   }
 
   /** Unmaps everything; what hardware does not let go of is never used again. */

@@ -9,6 +9,7 @@ import { PAGE_SIZE, type PageNumber, pageOf } from '../../../hardware/bits/index
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EFAULT, EINVAL, EIO, ENOMEM } from '../../uapi/index.ts';
 import { Areas, END_PAGE, type Placement } from './areas.ts';
+import type { LockedPages } from './locked-pages.ts';
 import { type GivenUp, type MemoryServices, PresentPages } from './present-pages.ts';
 
 export type { Placement } from './areas.ts';
@@ -20,6 +21,8 @@ const LONGEST_COPY = 2 ** 30;
 export interface Pinned {
   readonly space: { unpin(pinned: Pinned): void };
   readonly frames: Float64Array;
+  /** Where each of them is charged once; left out: charged each time. */
+  readonly charged?: LockedPages | undefined;
 }
 
 /**
@@ -152,12 +155,14 @@ export class AddressSpace {
 
   /**
    * Pins and charges the frames of `pages` pages from `first` on, for writing if asked: -EFAULT, -ENOMEM. They are this process's
-   * own, whichever: what it writes from now on a device reads.
+   * own, whichever: what it writes from now on a device reads. What is `charged` already costs nothing more.
    */
-  pin(first: PageNumber, pages: number, write: boolean): Pinned | number {
+  pin(first: PageNumber, pages: number, write: boolean, charged?: LockedPages): Pinned | number {
     const area = this.#areas.around(first, pages, write);
     if (area === undefined) return -EFAULT;
-    if (this.#locked + pages > this.lockLimit) return -ENOMEM;
+    // What is charged is pinned and keeps its frame.
+    const fresh = charged?.missing(pages, (i) => this.#present.frameOf(first + i)) ?? pages;
+    if (this.#locked + fresh > this.lockLimit) return -ENOMEM;
     const taken = this.#present.take(first, pages, area.writable);
     if (taken < 0) return taken;
     const frames = new Float64Array(pages);
@@ -167,12 +172,12 @@ export class AddressSpace {
       frames[i] = this.#present.frameOf(first + i)!;
     }
     for (const frame of frames) this.#services.pages.pin(frame);
-    this.#locked += pages;
-    return { space: this, frames };
+    this.#locked += charged?.add(frames) ?? pages;
+    return { space: this, frames, charged };
   }
 
-  unpin({ frames }: Pinned): void {
-    this.#locked -= frames.length;
+  unpin({ frames, charged }: Pinned): void {
+    this.#locked -= charged?.remove(frames) ?? frames.length;
     for (const frame of frames) this.#services.pages.unpin(frame);
   }
 
