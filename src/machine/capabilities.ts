@@ -2,7 +2,7 @@
  * What the capability registers of remapping units read (VER, CAP and ECAP; EFR and EFR2): real machines, recorded
  * virtual ones, and for each vendor one that has everything. A set says what a unit can do; whether a unit with all of that exists here yet, `buildMachine` knows.
  */
-import { EFR, GVAsize, MISC_INFO_0 } from '../../hardware/amdvi/spec/index.ts';
+import { EFR, EFR2, GVAsize, MISC_INFO_0 } from '../../hardware/amdvi/spec/index.ts';
 import { encode, hex, joinHalves } from '../../hardware/bits/index.ts';
 import { CAP, ECAP, VER } from '../../hardware/vtd/spec/index.ts';
 
@@ -165,7 +165,8 @@ export const amdCapabilities = {
   'host-tables': amd(quad(encode(EFR, { IASup: 1, HATS: 2 })), '0x0', 48),
   /**
    * No machine: what shared virtual memory asks for. Guest tables of five levels, PASIDs of 20 bits, page requests, guest
-   * translation without PASID, accessed and dirty flags in host tables, virtual APICs, counters.
+   * translation without PASID, roots of GCR3 tables at guest addresses, accessed and dirty flags in host tables, virtual APICs,
+   * counters.
    */
   full: amd(
     quad(
@@ -198,11 +199,11 @@ export const amdCapabilities = {
         HDSup: 1,
       }),
     ),
-    '0x0',
+    quad(encode(EFR2, { GCR3TRPModeSup: 1 })),
     52,
   ),
 } as const satisfies Readonly<Record<string, AmdCapabilitySet>>;
 
 function quad(words: Uint32Array): string {
-  return hex(joinHalves(words[1]!, words[0]!));
+  return hex(joinHalves(words.at(-1)!, words.at(-2)!));
 }

@@ -79,8 +79,8 @@ export const IoasidInfoFlag = {
   HARDWARE_NESTING: 16,
 } as const;
 
-/** Formats of user-managed page tables, whoever made the IOMMU. */
-export const IoasidFormat = { X86: 1 } as const;
+/** Formats of user-managed tables: page tables, and tables of them by PASID. Each is also a bit of a space's `formats`. */
+export const IoasidFormat = { X86: 1, AMD_GCR3: 2 } as const;
 
 export const IOASID_INFO = new Struct('ioasid_info', REFERENCE, {
   argsz,
@@ -105,14 +105,24 @@ export const IOASID_PGTABLE = new Struct('ioasid_pgtable', REFERENCE, {
   padding,
 });
 
+export const IoasidPasidTableFlag = {
+  /** Requests without PASID use the entry of PASID 0; otherwise the parent space alone translates them (DTE.GIoV). */
+  GIOV: 1,
+} as const;
+
+/**
+ * What a process that plays an AMD IOMMU finds in the device table entry of its guest: GCR3 root, GLX, GIoV, GuestPagingMode.
+ * Spaces that are attached with a PASID of the same device are kept track of and lead no request anywhere: their
+ * IOASID_INVALIDATE_CACHE and their faults go by this table.
+ */
 export const IOASID_PASID_TABLE = new Struct('ioasid_pasid_table', REFERENCE, {
   argsz,
-  flags: noFlags,
+  flags: u32('format: what else', IoasidPasidTableFlag),
   child_ioasid: u32('a nested I/O address space'),
-  vendor: u32('format: whose'),
+  vendor: u32('format: whose; AMD_GCR3', IoasidFormat),
   addr: u64('table, an address of the parent space'),
-  size: u32('format: size of the table'),
-  padding,
+  size: u32('format: bits of a PASID that it tells apart'),
+  address_width: u32('format: bits of an address that the tables behind it translate'),
 });
 
 export const IOASID_CACHE = new Struct('ioasid_cache', REFERENCE, {

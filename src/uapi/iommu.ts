@@ -27,7 +27,13 @@ export const IommuDeviceInfoFlag = {
 export const IommuNesting = { SOFTWARE: 1, HARDWARE: 2 } as const;
 
 /** Formats of user-managed tables; each is also a bit of a device's `formats`. */
-export const IommuFormat = { X86_4LEVEL: 1, X86_5LEVEL: 2, AMD_GCR3: 4 } as const;
+export const IommuFormat = {
+  X86_4LEVEL: 1,
+  X86_5LEVEL: 2,
+  /** Of a PASID table that leads to tables of four levels, and of five. */
+  AMD_GCR3: 4,
+  AMD_GCR3_5LEVEL: 8,
+} as const;
 
 export const IommuIoasidFlag = {
   USER_PGTABLE: 1,
@@ -38,6 +44,8 @@ export const IommuIoasidFlag = {
   DIRTY_TRACKING: 16,
   /** A root that no device is ever attached to: a place where pages are pinned once for the spaces nested on it. */
   DUMMY: 32,
+  /** Of a PASID table: requests without PASID use the entry of PASID 0; otherwise the parent space alone translates them. */
+  GIOV: 64,
 } as const;
 
 /** What the table is made by: type1's map and unmap. */

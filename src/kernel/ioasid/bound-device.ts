@@ -3,6 +3,7 @@ import { NO_PASID } from '../iommu/attachments.ts';
 import type { IommuGroup } from '../iommu/iommu.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { Ioasid } from './ioasid.ts';
+import { PasidTable } from './pasid-table.ts';
 
 export class BoundDevice {
   readonly device: PciDevice;
@@ -24,5 +25,19 @@ export class BoundDevice {
   /** Where requests go now; `undefined` while they are blocked. */
   translating(pasid: number = NO_PASID): Ioasid | undefined {
     return this.slots.get(pasid)?.at(-1);
+  }
+
+  /**
+   * The table by which the program itself says where requests with a PASID go. What is attached with a PASID then leads no
+   * request anywhere; it only says which space the program means by that PASID.
+   */
+  get pasidTable(): PasidTable | undefined {
+    const table = this.translating()?.table;
+    return table instanceof PasidTable ? table : undefined;
+  }
+
+  /** It is attached somewhere with a PASID. */
+  get hasPasids(): boolean {
+    return [...this.slots.keys()].some((pasid) => pasid !== NO_PASID);
   }
 }

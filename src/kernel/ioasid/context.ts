@@ -4,13 +4,14 @@
  */
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
-import { ALL_PASIDS } from '../iommu/attachments.ts';
+import { NO_PASID } from '../iommu/attachments.ts';
 import { NO_FEATURES } from '../iommu/driver.ts';
 import type { IommuGroup } from '../iommu/iommu.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { BoundDevice } from './bound-device.ts';
 import { FaultQueue } from './fault-queue.ts';
 import { Ioasid, type IoasidShape } from './ioasid.ts';
+import { PasidTable } from './pasid-table.ts';
 import { RegisteredMemory } from './registered-memory.ts';
 import { Routes } from './routes.ts';
 import type { IoasidServices, IoTable } from './table.ts';
@@ -38,7 +39,8 @@ export class IoasidContext {
         ioasid: ioasid.id,
         cookie: bound.cookie,
         mayAsk: services.trustDevices,
-        isPasidTable: bound.translating(ALL_PASIDS) === ioasid,
+        isPasidTable: ioasid.table instanceof PasidTable,
+        tracked: (pasid) => bound.translating(pasid)?.id,
       }),
     );
   }
@@ -106,9 +108,9 @@ export class IoasidContext {
   }
 
   /**
-   * Leads a device's requests to a space: those with a PASID or those without. -EINVAL: unknown ioasid, attached to it already,
-   * not attached to what it is nested on, or others of its group go elsewhere; -EBUSY: they go to another space; and what
-   * drivers answer.
+   * Leads a device's requests to a space: those with a PASID or those without, and to a PASID table all of them. -EINVAL: unknown
+   * ioasid, attached to it already, not attached to what it is nested on, others of its group go elsewhere, or a PASID that the
+   * device's PASID table does not reach; -EBUSY: they go to another space; and what drivers answer.
    */
   *attach(bound: BoundDevice, id: number, pasid: number): Script<number> {
     const ioasid = this.#ioasids.get(id);
@@ -119,6 +121,8 @@ export class IoasidContext {
     if (top !== undefined && top !== parent) return -EBUSY;
     if (parent !== null && !parent.isDummy && !parent.isAttached(bound)) return -EINVAL;
     if (!this.#agrees(bound, pasid, [...stack, ioasid])) return -EINVAL;
+    const refusal = refusalOfPasid(bound, ioasid, pasid);
+    if (refusal < 0) return refusal;
     const entered = yield* ioasid.enter({ bound, pasid });
     if (entered < 0) return entered;
     bound.slots.set(pasid, [...stack, ioasid]);
@@ -131,13 +135,17 @@ export class IoasidContext {
     return result;
   }
 
-  /** -EINVAL when it is not attached there; -EBUSY while it is attached to a space that is nested on this one. */
+  /**
+   * -EINVAL when it is not attached there; -EBUSY while it is attached to a space that is nested on this one, or to one by a PASID
+   * of this table.
+   */
   *detach(bound: BoundDevice, id: number): Script<number> {
     for (const [pasid, stack] of bound.slots) {
       const ioasid = stack.find((one) => one.id === id);
       if (ioasid === undefined) continue;
       const isParent = [...ioasid.children].some((child) => child.isAttached(bound));
-      return isParent ? -EBUSY : yield* this.#detach(bound, ioasid, pasid);
+      const isInUse = isParent || (ioasid.table === bound.pasidTable && bound.hasPasids);
+      return isInUse ? -EBUSY : yield* this.#detach(bound, ioasid, pasid);
     }
     return -EINVAL;
   }
@@ -210,4 +218,13 @@ export class IoasidContext {
       .map((other) => other.slots.get(pasid) ?? [])
       .every((other) => other.slice(0, stack.length).every((ioasid, i) => ioasid === stack[i]));
   }
+}
+
+/** 0 when a PASID table, or a space beside one, can be attached so. */
+function refusalOfPasid(bound: BoundDevice, { table }: Ioasid, pasid: number): number {
+  if (pasid !== NO_PASID) {
+    const isReached = bound.pasidTable?.reaches(pasid) ?? true;
+    return table instanceof PasidTable || !isReached ? -EINVAL : 0;
+  }
+  return table instanceof PasidTable && bound.hasPasids ? -EBUSY : 0;
 }

@@ -9,6 +9,7 @@ import {
   type ObjectIn,
 } from '../../uapi/index.ts';
 import type { Call } from '../commands.ts';
+import type { Abilities } from '../iommu/driver.ts';
 import type { IoasidContext } from './context.ts';
 import { addressWidth, pageSizes, permittedRanges, writeRanges } from './ranges.ts';
 
@@ -33,12 +34,17 @@ export function* deviceInfo({ context, process, argument, reply }: Call<IoasidCo
     pgsize_bitmap: pageSizes(abilities),
     addr_width: addressWidth(abilities.geometry),
     nesting: IommuNesting.SOFTWARE | hardware,
-    formats:
-      (abilities.nestedLevels.includes(4) ? IommuFormat.X86_4LEVEL : 0) |
-      (abilities.nestedLevels.includes(5) ? IommuFormat.X86_5LEVEL : 0),
+    formats: formatsOf(abilities),
     pasid_bits: abilities.pasidBits,
     num_ranges: ranges.length,
   });
   if (answered < 0) return answered;
   return yield* writeRanges(process, argument, ranges);
+}
+
+function formatsOf({ nestedLevels, pasidTableBits }: Abilities): number {
+  const { X86_4LEVEL, X86_5LEVEL, AMD_GCR3, AMD_GCR3_5LEVEL } = IommuFormat;
+  const [four, five] =
+    pasidTableBits > 0 ? [X86_4LEVEL | AMD_GCR3, X86_5LEVEL | AMD_GCR3_5LEVEL] : [X86_4LEVEL, X86_5LEVEL];
+  return (nestedLevels.includes(4) ? four : 0) | (nestedLevels.includes(5) ? five : 0);
 }

@@ -2,10 +2,11 @@
 import { IoasidExtension } from '../../uapi/index.ts';
 
 /** MAP_TYPE1V2: an unmap never cuts a mapping. */
-const { MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP } = IoasidExtension;
+const { MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, USER_PASID_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP } =
+  IoasidExtension;
 
 const SUPPORTED: ReadonlySet<bigint> = new Set(
-  [MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP].map(BigInt),
+  [MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, USER_PASID_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP].map(BigInt),
 );
 
 /** 1 or 0. */

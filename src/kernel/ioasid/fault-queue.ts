@@ -40,6 +40,8 @@ export interface FaultSource {
   readonly mayAsk: boolean;
   /** The space is a PASID table: PASIDs are the program's own, and it is told them. Otherwise it never sees one. */
   readonly isPasidTable: boolean;
+  /** Of a PASID table: the space that the program has attached the device to by a PASID of its own. */
+  readonly tracked?: (pasid: number) => number | undefined;
 }
 
 /** A group of page requests that waits for its answer. */
@@ -84,8 +86,9 @@ export class FaultQueue {
 
   /** What drivers are to call for faults of what is led to `source`. */
   listen(source: FaultSource): AttachmentHandlers {
-    const onFault = (fault: IommuFault): void => this.#takeFault(source, fault);
-    return source.mayAsk ? { onFault, onPageRequest: (group) => this.#takeGroup(source, group) } : { onFault };
+    const onFault = (fault: IommuFault): void => this.#takeFault(innermost(source, fault.pasid), fault);
+    if (!source.mayAsk) return { onFault };
+    return { onFault, onPageRequest: (group) => this.#takeGroup(innermost(source, group.pasid), group) };
   }
 
   /** Up to `most` records, the oldest first; they stay until `consume`. */
@@ -194,4 +197,10 @@ export class FaultQueue {
 
 function permissionOf({ read, write, execute, privileged }: PageRequest): number {
   return (read ? READ : 0) | (write ? WRITE : 0) | (execute ? EXEC : 0) | (privileged ? PRIV : 0);
+}
+
+/** Where requests with a PASID go, as the program has said: the space behind an entry of its PASID table, or that table. */
+function innermost(source: FaultSource, pasid: number): FaultSource {
+  const ioasid = source.isPasidTable && pasid >= 0 ? source.tracked?.(pasid) : undefined;
+  return ioasid === undefined ? source : { ...source, ioasid, isPasidTable: false };
 }

@@ -6,7 +6,7 @@
  */
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EIO } from '../../uapi/index.ts';
-import { type AttachmentHandlers, keyOf } from '../iommu/attachments.ts';
+import { type AttachmentHandlers, keyOf, NO_PASID } from '../iommu/attachments.ts';
 import type { Translation } from '../iommu/driver.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { BoundDevice } from './bound-device.ts';
@@ -38,14 +38,15 @@ export class Routes {
     const translation = target?.ioasid.table.translation ?? undefined;
     if (route?.translation === translation) return 0;
     if (route !== undefined) {
-      const closed = yield* route.translation.detach(route.device, pasid);
+      const closed = yield* route.translation.detach(route.device, ...(pasid === NO_PASID ? [] : [pasid]));
       // Nobody knows what hardware still uses: the route stays, and is tried again.
       if (closed < 0) return closed;
       this.#routes.delete(key);
     }
     if (target === undefined || translation === undefined) return 0;
     const { device } = target.bound;
-    const result = yield* translation.attach(device, { pasid, ...this.#listen(target.ioasid, target.bound) });
+    const handlers = this.#listen(target.ioasid, target.bound);
+    const result = yield* translation.attach(device, pasid === NO_PASID ? handlers : { pasid, ...handlers });
     // With -EIO nobody knows what hardware reads: it counts as led there until a detach succeeds.
     if (result === 0 || result === -EIO) this.#routes.set(key, { device, translation });
     return result;
@@ -56,7 +57,7 @@ export class Routes {
     const sharing = [...this.#devices].filter(({ device }) => device.requester === bound.device.requester);
     let found: { readonly ioasid: Ioasid; readonly bound: BoundDevice } | undefined;
     for (const one of sharing) {
-      const ioasid = one.translating(pasid);
+      const ioasid = pasid !== NO_PASID && one.pasidTable !== undefined ? undefined : one.translating(pasid);
       if (ioasid !== undefined && (found === undefined || ioasid.parent === found.ioasid))
         found = { ioasid, bound: one };
     }

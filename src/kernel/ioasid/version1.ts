@@ -2,12 +2,11 @@
  * `/dev/ioasid`: the commands of version 1. A space is a bare number until a device is attached to it; what it becomes then
  * the program says by what it does with it.
  */
-import { PAGE_SIZE, pageOf } from '../../../hardware/bits/index.ts';
+import { pageOf } from '../../../hardware/bits/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import {
   EDEADLK,
   EINVAL,
-  EOPNOTSUPP,
   IOASID_ALLOC,
   IOASID_BIND_PASID_TABLE,
   IOASID_BIND_PGTABLE,
@@ -22,17 +21,17 @@ import {
   IOASID_UNBIND_PGTABLE,
   IOASID_UNMAP_DMA,
   IOASID_UNREGISTER_MEMORY,
-  IoasidGranularity,
+  IoasidPasidTableFlag,
 } from '../../uapi/index.ts';
 import { type Call, CommandTable, plain, structured } from '../commands.ts';
-import { bindTable, unbindTable } from './binding.ts';
+import { bindPasidTable, bindTable, unbindPasidTable, unbindTable } from './binding.ts';
 import type { IoasidContext } from './context.ts';
 import { isPageRange, MAP_FLAGS, mapDma, unmapDma } from './dma-commands.ts';
 import { checkExtension } from './extensions.ts';
+import { invalidateSpace } from './invalidate.ts';
 import type { Ioasid } from './ioasid.ts';
 import { ioasidInfo } from './ioasid-info.ts';
 import { KernelTable } from './kernel-table.ts';
-import { UserTable } from './user-table.ts';
 
 export const VERSION_1 = new CommandTable<IoasidContext>([
   plain(IOASID_CHECK_EXTENSION, checkExtension),
@@ -81,27 +80,14 @@ export const VERSION_1 = new CommandTable<IoasidContext>([
   structured(IOASID_UNBIND_PGTABLE, 0, (call) =>
     whenReady(call, call.argument.ioasid, (child) => unbindTable(call.context, child)),
   ),
-  // PASID tables of user space are still to come.
-  structured(IOASID_BIND_PASID_TABLE, 0, (call) =>
-    // biome-ignore lint/correctness/useYield: nothing to wait for
-    whenReady(call, call.argument.child_ioasid, function* () {
-      return -EOPNOTSUPP;
-    }),
+  structured(IOASID_BIND_PASID_TABLE, IoasidPasidTableFlag.GIOV, (call) =>
+    whenReady(call, call.argument.child_ioasid, (child) => bindPasidTable(call.context, child, call.argument)),
   ),
   structured(IOASID_UNBIND_PASID_TABLE, 0, (call) =>
-    // biome-ignore lint/correctness/useYield: nothing to wait for
-    whenReady(call, call.argument.ioasid, function* () {
-      return -EINVAL;
-    }),
+    whenReady(call, call.argument.ioasid, (child) => unbindPasidTable(call.context, child)),
   ),
   structured(IOASID_INVALIDATE_CACHE, 0, (call) =>
-    whenReady(call, call.argument.child_ioasid, function* ({ table }) {
-      const { granularity, iova, size } = call.argument;
-      if (!(table instanceof UserTable)) return -EINVAL;
-      if (granularity === IoasidGranularity.ALL) return yield* table.invalidate();
-      if (granularity !== IoasidGranularity.RANGE || !isPageRange(iova, size)) return -EINVAL;
-      return yield* table.invalidate({ first: pageOf(iova), pages: Number(size / BigInt(PAGE_SIZE)) });
-    }),
+    whenReady(call, call.argument.child_ioasid, (child) => invalidateSpace(child, call.argument)),
   ),
 ]);
 

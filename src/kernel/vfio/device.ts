@@ -79,8 +79,12 @@ export class VfioDevice {
     return this.#locked(() => this.#unbind(holder));
   }
 
+  /** In version 2 a PASID table stands for all that its PASIDs lead to: -EINVAL for a PASID beside it. */
   attach(holder: object, { ioasid, pasid = NO_PASID, context: given }: Place): Script<number> {
-    return this.#withBinding(holder, given, ({ context, bound }) => context.attach(bound, ioasid, pasid));
+    return this.#withBinding(holder, given, function* ({ context, bound, version }) {
+      if (version === 2 && pasid !== NO_PASID && bound.pasidTable !== undefined) return -EINVAL;
+      return yield* context.attach(bound, ioasid, pasid);
+    });
   }
 
   detach(holder: object, { ioasid, context: given }: Place): Script<number> {
