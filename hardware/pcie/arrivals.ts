@@ -287,7 +287,9 @@ export class Arrivals {
   #refuse(inbound: Inbound, status: number): void {
     const { port, tlp } = inbound;
     this.#root.state.refused++;
-    const completion = port.end.take().completion(tlp, this.#root.spec.requester, status);
+    const completion = port.end
+      .take()
+      .completion(tlp, this.#root.spec.requester, status, port.below.ordersCompletionsById);
     port.push(completion);
     this.#departures.endAfter(inbound, completion);
   }

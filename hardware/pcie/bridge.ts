@@ -80,6 +80,10 @@ export class Bridge implements Below {
     return this.config.maxPayload;
   }
 
+  get ordersCompletionsById(): boolean {
+    return this.config.ordersCompletionsById;
+  }
+
   /** What becomes of a TLP that comes from below: SUCCESSFUL lets it pass. */
   judge(tlp: Tlp): number {
     if (tlp.creditClass === CreditClass.COMPLETION) return CompletionStatus.SUCCESSFUL;

@@ -13,9 +13,9 @@ export interface Configured {
 export function answerConfig({ requester: completer, config }: Configured, request: Tlp, answer: Tlp): Tlp {
   if (request.data !== null) {
     config.write(request.addressLo, request.length, request.word);
-    return answer.completion(request, completer, CompletionStatus.SUCCESSFUL);
+    return answer.completion(request, completer, CompletionStatus.SUCCESSFUL, config.ordersCompletionsById);
   }
-  answer.completionData(request, completer, 0, 4);
+  answer.completionData(request, completer, 0, 4, config.ordersCompletionsById);
   const word = config.read(request.addressLo & ~3, 4);
   for (let i = 0; i < 4; i++) answer.data![i] = word >>> (i * 8);
   return answer;

@@ -173,6 +173,11 @@ export class ConfigSpace implements CapabilitySet {
     return this.pciExpress === null ? CONVENTIONAL_PAYLOAD : this.pciExpress.maxReadRequest;
   }
 
+  /** What the function answers has ID-Based Ordering. */
+  get ordersCompletionsById(): boolean {
+    return this.pciExpress?.ordersCompletionsById === true;
+  }
+
   /** How the function interrupts: MSI-X before MSI; `null` while neither is enabled. */
   get interrupts(): MessageSource | null {
     if (this.msix?.enabled) return this.msix;

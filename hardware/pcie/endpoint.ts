@@ -75,14 +75,15 @@ export class Endpoint {
     this.#answers.push(completion, isLast ? request : null);
   }
 
-  /** Answers a read with completions of at most `payload` bytes, which end at read completion boundaries. */
-  answerInParts(request: Tlp, bytes: Uint8Array, completer: number, payload: number): void {
+  /** Answers a read of `fn` with completions of at most its Max_Payload_Size, which end at read completion boundaries. */
+  answerInParts(request: Tlp, bytes: Uint8Array, { requester, config }: PcieFunction): void {
+    const { maxPayload, ordersCompletionsById } = config;
     const { length } = bytes;
     const start = request.addressLo & (READ_COMPLETION_BOUNDARY - 1);
     for (let from = 0; from < length; ) {
-      const end = start + from + payload;
+      const end = start + from + maxPayload;
       const part = Math.min(length, end - (end % READ_COMPLETION_BOUNDARY) - start) - from;
-      const answer = this.end.take().completionData(request, completer, from, part);
+      const answer = this.end.take().completionData(request, requester, from, part, ordersCompletionsById);
       answer.data!.set(bytes.subarray(from, from + part));
       from += part;
       this.answer(request, answer, from === length);
@@ -191,6 +192,11 @@ export class IntegratedDevice implements Below {
     let least = 4096;
     for (const { config } of this.#endpoint.functions) least = Math.min(least, config.maxPayload);
     return least;
+  }
+
+  /** No root port stands here whose Device Control 2 would allow it. */
+  get ordersCompletionsById(): boolean {
+    return false;
   }
 
   judge(): number {

@@ -233,16 +233,17 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   #memoryRead(tlp: Tlp): void {
     const bar = this.barOf(tlp)!;
     const offset = offsetIn(tlp, this.config.barAt(bar));
-    const { maxPayload } = this.config;
+    const { maxPayload, ordersCompletionsById } = this.config;
     // A payload is counted in whole words.
     if (tlp.dataOffset + tlp.length > maxPayload) {
       const bytes = new Uint8Array(tlp.length);
       this.#fetch(bar.index, offset, bytes, tlp.length);
-      this.endpoint.answerInParts(tlp, bytes, this.requester, maxPayload);
+      this.endpoint.answerInParts(tlp, bytes, this);
       return;
     }
     // A zero-length read is answered with one byte of no meaning.
-    const answer = this.take().completionData(tlp, this.requester, 0, Math.max(tlp.length, 1));
+    const length = Math.max(tlp.length, 1);
+    const answer = this.take().completionData(tlp, this.requester, 0, length, ordersCompletionsById);
     this.#fetch(bar.index, offset, answer.data!, tlp.length);
     this.endpoint.answer(tlp, answer);
   }
@@ -271,7 +272,8 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
 
   /** Completes a request without data. */
   #answer(tlp: Tlp, status: number): void {
-    this.endpoint.answer(tlp, this.take().completion(tlp, this.requester, status));
+    const { requester, config, endpoint } = this;
+    endpoint.answer(tlp, this.take().completion(tlp, requester, status, config.ordersCompletionsById));
   }
 }
 

@@ -3,7 +3,7 @@ import { PAGE_SIZE } from '../bits/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { RootPort } from './root-port.ts';
 import { CompletionStatus } from './spec/index.ts';
-import { Attribute, type Tlp, TlpKind } from './tlp.ts';
+import { type Tlp, TlpKind } from './tlp.ts';
 import type { TranslationRequest } from './translation.ts';
 
 /** How a read is cut into completions. */
@@ -35,13 +35,14 @@ export function fetch(memory: PhysicalMemory, address: number, tlp: Tlp): Uint8A
 /** Sends the data in as few completions as payload size and read completion boundary allow. Gives the last. */
 export function complete(port: RootPort, tlp: Tlp, bytes: Uint8Array, sizes: CompletionSizes): Tlp {
   const { readCompletionBoundary, requester } = sizes;
-  const payload = Math.min(sizes.maxPayload, port.below.maxPayload);
+  const { maxPayload, ordersCompletionsById } = port.below;
+  const payload = Math.min(sizes.maxPayload, maxPayload);
   const start = tlp.isAtomic ? 0 : tlp.addressLo & (PAGE_SIZE - 1);
   for (let from = 0; ; ) {
     const offset = start + from;
     const end = offset + payload;
     const length = Math.min(bytes.length - from, end - (end % readCompletionBoundary) - offset);
-    const completion = port.end.take().completionData(tlp, requester, from, length);
+    const completion = port.end.take().completionData(tlp, requester, from, length, ordersCompletionsById);
     // Most reads fit one completion, and then no view of a part is needed.
     completion.data!.set(length === bytes.length ? bytes : bytes.subarray(from, from + length));
     port.push(completion);
@@ -56,13 +57,13 @@ export function complete(port: RootPort, tlp: Tlp, bytes: Uint8Array, sizes: Com
  */
 export function completeTranslation(
   port: RootPort,
-  { requester, tag, attributes }: Tlp,
+  tlp: Tlp,
   { translations, translated }: TranslationRequest,
   sizes: CompletionSizes,
 ): Tlp {
   const length = translated * TRANSLATION_BYTES;
-  const completion = port.end.take().answer(requester, tag, sizes.requester, CompletionStatus.SUCCESSFUL, length);
-  completion.attributes = attributes & Attribute.RELAXED_ORDERING;
+  const completion = port.end.take().completion(tlp, sizes.requester, CompletionStatus.SUCCESSFUL);
+  completion.byteCount = length;
   const { data } = completion.withData((sizes.readCompletionBoundary - length) & LOWER_ADDRESS, length);
   for (let i = 0; i < length; i++) data![i] = translations[i >>> 2]! >>> (24 - (i & 3) * 8);
   port.push(completion);

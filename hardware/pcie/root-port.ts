@@ -25,6 +25,8 @@ export interface Below {
   readonly ranges: readonly Range[];
   /** Largest payload that goes down, in bytes. */
   readonly maxPayload: number;
+  /** What the root complex answers through the port has ID-Based Ordering. */
+  readonly ordersCompletionsById: boolean;
   /** The completion status with which the port itself answers a TLP from below; SUCCESSFUL lets it pass. */
   judge(tlp: Tlp): number;
   /** An error message of a device. */

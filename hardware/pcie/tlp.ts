@@ -192,19 +192,19 @@ export class Tlp {
     return this;
   }
 
-  /** Answers `request` without data. */
-  completion(request: Tlp, completer: number, status: number): this {
+  /** Answers `request` without data. `ordersById`: IDO Completion Enable of who answers. */
+  completion(request: Tlp, completer: number, status: number, ordersById = false): this {
     const byteCount = bytesAsked(request);
-    const { requester, tag, attributes, trafficClass } = request;
+    const { requester, tag, trafficClass } = request;
     this.answer(requester, tag, completer, status, byteCount);
-    this.attributes = attributes;
+    this.attributes = answeredAttributes(request, ordersById);
     this.trafficClass = trafficClass;
     return this;
   }
 
   /** Answers `request` with the `length` bytes from `from` on; the caller fills `data`. */
-  completionData(request: Tlp, completer: number, from: number, length: number): this {
-    this.completion(request, completer, CompletionStatus.SUCCESSFUL).byteCount -= from;
+  completionData(request: Tlp, completer: number, from: number, length: number, ordersById = false): this {
+    this.completion(request, completer, CompletionStatus.SUCCESSFUL, ordersById).byteCount -= from;
     // Lower Address says something of the data of a read; other answers are whole translations, operands or words.
     const isRead = request.kind === TlpKind.MEMORY_READ && !request.isTranslationRequest;
     return this.withData(((isRead ? request.addressLo : 0) + from) & 0x7f, length);
@@ -281,4 +281,14 @@ function bytesAsked({ kind, length }: Tlp): number {
   if (kind === TlpKind.MEMORY_READ) return Math.max(length, 1);
   if (kind === TlpKind.COMPARE_AND_SWAP) return length / 2;
   return kind === TlpKind.FETCH_ADD || kind === TlpKind.SWAP ? length : 4;
+}
+
+/**
+ * Attributes of an answer. No Snoop and Relaxed Ordering are the request's (PCIe 2.2.9); ID-based ordering is not copied:
+ * who may set it at all should in every answer (2.2.6.4). Translations have Relaxed Ordering and no other (10.2.3).
+ */
+function answeredAttributes({ attributes, isTranslationRequest }: Tlp, ordersById: boolean): number {
+  const { NO_SNOOP, RELAXED_ORDERING, ID_ORDERING } = Attribute;
+  if (isTranslationRequest) return attributes & RELAXED_ORDERING;
+  return (attributes & (NO_SNOOP | RELAXED_ORDERING)) | (ordersById ? ID_ORDERING : 0);
 }

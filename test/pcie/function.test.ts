@@ -38,8 +38,8 @@ describe('A function', () => {
     write(2);
     bench.engine.run();
     expect(bench.answers).toEqual([
-      { tag: 1, status: SUCCESSFUL, byteCount: 4 },
-      { tag: 2, status: REQUEST_RETRY, byteCount: 4 },
+      { tag: 1, status: SUCCESSFUL, byteCount: 4, attributes: 0 },
+      { tag: 2, status: REQUEST_RETRY, byteCount: 4, attributes: 0 },
     ]);
     expect(written).toEqual([
       [0, 0x40, pattern(64)],

@@ -50,7 +50,7 @@ export class RequesterBench {
   /** Requests that have arrived, in their order. */
   readonly asked: Asked[] = [];
   /** Completions of requests from this end, by tag. */
-  readonly answers: { tag: number; status: number; byteCount: number }[] = [];
+  readonly answers: { tag: number; status: number; byteCount: number; attributes: number }[] = [];
   /** Called with each request that arrives. */
   onRequest: (asked: Asked) => void = () => {};
 
@@ -121,7 +121,8 @@ export class RequesterBench {
 
   #arrive(tlp: Tlp): void {
     if (tlp.kind === TlpKind.COMPLETION || tlp.kind === TlpKind.COMPLETION_DATA) {
-      this.answers.push({ tag: tlp.tag, status: tlp.status, byteCount: tlp.byteCount });
+      const { tag, status, byteCount, attributes } = tlp;
+      this.answers.push({ tag, status, byteCount, attributes });
       this.link.top.release(tlp);
       return;
     }

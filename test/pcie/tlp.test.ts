@@ -118,9 +118,14 @@ const VECTORS: readonly (readonly [string, Tlp, string])[] = [
   ],
   ['a read with a tag of 10 bits, a traffic class and all attributes', qualified(), '00dc3010 0008a5ff 00001000'],
   [
-    'its completion, which has them too',
-    new Tlp().completion(qualified(), 0, CompletionStatus.UNSUPPORTED_REQUEST),
+    'its completion by who may order completions by id, which has them too',
+    new Tlp().completion(qualified(), 0, CompletionStatus.UNSUPPORTED_REQUEST, true),
     '0adc3000 00002040 0008a500',
+  ],
+  [
+    'its completion by who may not',
+    new Tlp().completion(qualified(), 0, CompletionStatus.UNSUPPORTED_REQUEST),
+    '0ad83000 00002040 0008a500',
   ],
   [
     'a request for two translations without write access, under a PASID',

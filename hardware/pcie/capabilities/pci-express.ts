@@ -59,6 +59,12 @@ const CONTROLS_OF_LINK: readonly Field[] = [
   P.COMMON_CLOCK,
   P.TARGET_LINK_SPEED,
 ];
+/** Of those that ask for something of their own: endpoints and root ports (PCIe 7.5.3.16). */
+const CONTROLS_OF_REQUESTER: readonly Field[] = [
+  P.ATOMIC_REQUESTER_ENABLE,
+  P.ID_ORDERING_REQUEST_ENABLE,
+  P.ID_ORDERING_COMPLETION_ENABLE,
+];
 const CONTROLS_OF_PORT: readonly Field[] = [P.ATOMIC_EGRESS_BLOCKING, P.PREFIX_EGRESS_BLOCKING];
 const CONTROLS_OF_ROOT: readonly Field[] = [
   P.SYSTEM_ERROR_ON_CORRECTABLE,
@@ -67,6 +73,12 @@ const CONTROLS_OF_ROOT: readonly Field[] = [
   P.PME_INTERRUPT_ENABLE,
 ];
 
+const REQUESTERS: ReadonlySet<number> = new Set([
+  PortType.ENDPOINT,
+  PortType.LEGACY_ENDPOINT,
+  PortType.ROOT_PORT,
+  PortType.INTEGRATED_ENDPOINT,
+]);
 const PORTS: ReadonlySet<number> = new Set([PortType.ROOT_PORT, PortType.UPSTREAM_PORT, PortType.DOWNSTREAM_PORT]);
 const ROOTS: ReadonlySet<number> = new Set([PortType.ROOT_PORT, PortType.ROOT_COMPLEX_EVENT_COLLECTOR]);
 const BRIDGES: ReadonlySet<number> = new Set([...PORTS, PortType.PCIE_TO_PCI_BRIDGE, PortType.PCI_TO_PCIE_BRIDGE]);
@@ -156,6 +168,11 @@ export class PciExpressCapability extends Capability<typeof PCIE_CAPABILITY> {
   /** Requests may have ID-Based Ordering. */
   get idOrdering(): boolean {
     return this.#control.isSet(P.ID_ORDERING_REQUEST_ENABLE);
+  }
+
+  /** Completions may have ID-Based Ordering. */
+  get ordersCompletionsById(): boolean {
+    return this.#control.isSet(P.ID_ORDERING_COMPLETION_ENABLE);
   }
 
   /** The function may send atomic operations. */
@@ -249,6 +266,7 @@ export class PciExpressCapability extends Capability<typeof PCIE_CAPABILITY> {
       P.LTR_ENABLE,
       ...(this.#isVirtual ? [...CONTROLS_OF_FUNCTION, ...CONTROLS_OF_LINK] : []),
       ...(INTEGRATED.has(portType) ? CONTROLS_OF_LINK : []),
+      ...(REQUESTERS.has(portType) ? [] : CONTROLS_OF_REQUESTER),
       ...(PORTS.has(portType) ? [] : CONTROLS_OF_PORT),
       ...(isRoot(portType) ? [] : CONTROLS_OF_ROOT),
       ...(isDownstream ? [] : [P.LINK_DISABLE]),

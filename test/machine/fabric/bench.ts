@@ -15,7 +15,7 @@ import { Engine, type Script } from '../../../hardware/sim/index.ts';
 import { buildFabric, type Fabric } from '../../../src/machine/fabric/build.ts';
 import { type Plan, planBuses } from '../../../src/machine/fabric/plan.ts';
 import { bytesOf, FIRST_WRITER, writerOf } from './bytes.ts';
-import { BAR_BYTES, type Layout, layOut, type Site } from './layout.ts';
+import { BAR_BYTES, inTurn, type Layout, layOut, type Site } from './layout.ts';
 import type { FabricPlan } from './plans.ts';
 
 /** Traffic goes to an area of host memory and of each base address that lies around a 4 KiB boundary. */
@@ -34,8 +34,8 @@ const DEVICE_CONTROL_AT = 0x48;
 /** No Snoop, extended tags and Relaxed Ordering. */
 const ATTRIBUTES_AND_TAGS = 0x0910;
 const DEVICE_CONTROL_2_AT = 0x68;
-/** AtomicOp Requester Enable and IDO Request Enable. */
-const ATOMICS_AND_IDO = 0x0140;
+/** AtomicOp Requester Enable, IDO Request Enable, and perhaps IDO Completion Enable. */
+const control2 = (ordersById: boolean) => (ordersById ? 0x0340 : 0x0140);
 const MEMORY_AND_MASTER = 0b110;
 
 /** What stands at first in memory, and in a function, as both begin on a boundary of 256 bytes. */
@@ -150,7 +150,7 @@ export class FabricBench {
     const buses = planBuses(this.layout.spec);
     this.#buses = buses;
     this.devices = this.layout.sites.map(
-      (site, i) => new Memory(engine, site, buses.requesterOf(site.at), requesters[i % requesters.length]!.tags),
+      (site, i) => new Memory(engine, site, buses.requesterOf(site.at), inTurn(requesters, i).tags),
     );
     const byName = new Map(this.devices.map((device) => [device.name, device]));
     this.fabric = buildFabric(engine, this.root, this.layout.spec, buses, byName);
@@ -186,9 +186,10 @@ export class FabricBench {
   }
 
   /** What firmware does: windows, base addresses, sizes, access control. */
-  *#bringUp({ payload, requesters }: FabricPlan): Script {
+  *#bringUp({ payload, requesters, rootPorts }: FabricPlan): Script {
     const { root, layout } = this;
     const command = COMMAND_STATUS.$.offset!;
+    const rootPortNames = layout.spec.rootPorts.map(({ name }) => name);
     for (const [name, { first, last }] of layout.windows) {
       const { requester, secondary, subordinate, primary } = this.#buses.buses.get(name)!;
       yield* root.configWrite(requester, BUS_NUMBERS_AT, 4, primary | (secondary << 8) | (subordinate << 16));
@@ -196,6 +197,9 @@ export class FabricBench {
       yield* root.configWrite(requester, PREFETCHABLE_WINDOW_AT, 4, NO_WINDOW);
       yield* root.configWrite(requester, DEVICE_CONTROL_AT, 2, payload << 5);
       yield* root.configWrite(requester, command, 2, MEMORY_AND_MASTER);
+      // A port of a switch does not keep what is written here.
+      const ordersById = rootPorts[rootPortNames.indexOf(name)]?.ordersById ?? true;
+      yield* root.configWrite(requester, DEVICE_CONTROL_2_AT, 2, control2(ordersById));
       const acs = layout.acs.get(name);
       if (acs === undefined) continue;
       const at = this.fabric.bridges.get(name)!.config.acs!.offset;
@@ -203,11 +207,11 @@ export class FabricBench {
       yield* root.configWrite(requester, at + 6, 2, acs.enabled);
     }
     for (const [i, { function: fn, site }] of this.devices.entries()) {
-      const { readRequest } = requesters[i % requesters.length]!;
+      const { readRequest, ordersById } = inTurn(requesters, i);
       const control = ATTRIBUTES_AND_TAGS | (payload << 5) | (readRequest << 12);
       yield* root.configWrite(fn.requester, 0x10, 4, site.base);
       yield* root.configWrite(fn.requester, DEVICE_CONTROL_AT, 2, control);
-      yield* root.configWrite(fn.requester, DEVICE_CONTROL_2_AT, 2, ATOMICS_AND_IDO);
+      yield* root.configWrite(fn.requester, DEVICE_CONTROL_2_AT, 2, control2(ordersById));
       yield* root.configWrite(fn.requester, command, 2, MEMORY_AND_MASTER);
     }
   }

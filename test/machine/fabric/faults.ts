@@ -24,10 +24,10 @@ const port = { acs: { enabled: 0, egress: 0 }, node: { kind: 'device', functions
 export const SMALL: FabricPlan = {
   seed: 1,
   payload: 0,
-  requesters: [{ readRequest: 2, tags: 8 }],
+  requesters: [{ readRequest: 2, tags: 8, ordersById: false }],
   host: { maxPayload: 128, boundary: 64, latency: 100 },
   link,
-  rootPorts: [{ ...port, node: { kind: 'switch', latency: 100, link, ports: [port, port] }, link }],
+  rootPorts: [{ ...port, node: { kind: 'switch', latency: 100, link, ports: [port, port] }, link, ordersById: false }],
   integrated: [],
 };
 

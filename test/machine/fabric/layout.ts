@@ -24,6 +24,8 @@ export interface Hop {
   readonly kind: 'private' | 'bridge' | 'downstream' | 'root';
   readonly name: string;
   readonly acs: AcsPlan;
+  /** What it answers, or the root complex through it, has ID-based ordering. */
+  readonly ordersById: boolean;
   /** The downstream ports of the same switch, itself among them. */
   readonly siblings: readonly Hop[];
 }
@@ -34,6 +36,8 @@ export interface Site {
   readonly at: string;
   /** Its base address. */
   readonly base: number;
+  /** What it answers has ID-based ordering. */
+  readonly ordersById: boolean;
   /** From itself up. */
   readonly hops: readonly Hop[];
 }
@@ -54,7 +58,8 @@ export interface Layout {
   readonly acs: ReadonlyMap<string, AcsPlan>;
 }
 
-const NO_ACS: AcsPlan = { enabled: 0, egress: 0 };
+/** A place that is no port with access control, and that sets no ID-based ordering. */
+const PLAIN = { acs: { enabled: 0, egress: 0 }, ordersById: false, siblings: [] } as const;
 
 /** Root ports begin at device 8, integrated devices at device 1. */
 const FIRST_PORT = 8;
@@ -74,20 +79,22 @@ class Surveyor implements Layout {
   readonly sites: Site[] = [];
   readonly windows = new Map<string, Window>();
   readonly acs = new Map<string, AcsPlan>();
+  readonly #requesters: FabricPlan['requesters'];
   #slots = 0;
   #switches = 0;
 
-  constructor({ seed, payload, link, rootPorts, integrated }: FabricPlan) {
+  constructor({ seed, payload, link, rootPorts, integrated, requesters }: FabricPlan) {
+    this.#requesters = requesters;
     this.payload = 128 << Math.min(payload, SizeCode.B512);
     const spec = linkSpec(link, this.payload);
     this.spec = { seed, link: spec, rootPorts: [], switches: [], bridges: [], devices: [] };
     integrated.forEach((functions, i) => {
       const name = `private${i}`;
-      this.#place(functions, (fn) => `00:${hex(i + 1)}.${fn}`, [{ kind: 'private', name, acs: NO_ACS, siblings: [] }]);
+      this.#place(functions, (fn) => `00:${hex(i + 1)}.${fn}`, [{ ...PLAIN, kind: 'private', name }]);
     });
-    rootPorts.forEach(({ acs, node, link }, i) => {
+    rootPorts.forEach(({ acs, node, link, ordersById }, i) => {
       const name = `root${i}`;
-      const hop: Hop = { kind: 'root', name, acs, siblings: [] };
+      const hop: Hop = { kind: 'root', name, acs, ordersById, siblings: [] };
       const at = `00:${hex(FIRST_PORT + i)}.0`;
       this.spec.rootPorts.push({ name, at, acs: EVERY_SERVICE, link: linkSpec(link, this.payload) });
       this.#window(name, () => this.#below(name, { acs, node }, [hop]));
@@ -100,7 +107,7 @@ class Surveyor implements Layout {
     else if (node.kind === 'bridge') {
       const name = `bridge-${port}`;
       this.spec.bridges.push({ name, at: `${port}:00.0` });
-      const hop: Hop = { kind: 'bridge', name, acs: NO_ACS, siblings: [] };
+      const hop: Hop = { ...PLAIN, kind: 'bridge', name };
       this.#window(name, () => this.#place(node.functions, (fn) => `${name}:${hex(fn)}.0`, [hop, ...hops]));
     } else this.#switch(port, node, hops);
   }
@@ -118,7 +125,7 @@ class Surveyor implements Layout {
     });
     const siblings: Hop[] = [];
     for (let i = 0; i < ports.length; i++) {
-      siblings.push({ kind: 'downstream', name: downstreamName(name, i), acs: ports[i]!.acs, siblings });
+      siblings.push({ ...PLAIN, kind: 'downstream', name: downstreamName(name, i), acs: ports[i]!.acs, siblings });
     }
     this.#window(name, () => {
       siblings.forEach((hop, i) => {
@@ -132,7 +139,8 @@ class Surveyor implements Layout {
     const slot = this.#slots++;
     for (let fn = 0; fn < functions; fn++) {
       const name = `device${slot}x${fn}`;
-      this.sites.push({ name, at: at(fn), base: MMIO + slot * MIB + fn * FUNCTION_BYTES, hops });
+      const { ordersById } = inTurn(this.#requesters, this.sites.length);
+      this.sites.push({ name, at: at(fn), base: MMIO + slot * MIB + fn * FUNCTION_BYTES, ordersById, hops });
       this.spec.devices.push({ name, at: at(fn) });
     }
   }
@@ -144,6 +152,11 @@ class Surveyor implements Layout {
     inside();
     this.windows.set(name, { first, last: MMIO / MIB + this.#slots - 1 });
   }
+}
+
+/** What a plan has of something, dealt out in turn. */
+export function inTurn<T>(all: readonly T[], i: number): T {
+  return all[i % all.length]!;
 }
 
 function hex(n: number): string {

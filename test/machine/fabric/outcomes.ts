@@ -19,8 +19,7 @@ export interface Asked {
 export function outcomeOf(site: Site, target: Site | null, { kind, attributes, translated, writer }: Asked): Outcome {
   const { SUCCESSFUL, UNSUPPORTED_REQUEST, COMPLETER_ABORT, REQUEST_RETRY } = CompletionStatus;
   const route = routeOf({ source: site, target, kind: 'memory', translated, relaxed: false });
-  if (route === 'unsupported') return UNSUPPORTED_REQUEST;
-  if (route === 'violation') return COMPLETER_ABORT;
+  if (route.turn === null) return route.refusal === 'violation' ? COMPLETER_ABORT : UNSUPPORTED_REQUEST;
   const isDeferrable = kind === TlpKind.DEFERRABLE_WRITE;
   // The root complex neither takes nor passes on what may be put off.
   if (isDeferrable && route.turn === 'root') return UNSUPPORTED_REQUEST;
@@ -34,5 +33,17 @@ export function outcomeOf(site: Site, target: Site | null, { kind, attributes, t
 export function wayBack(completer: Site, requester: Site, attributes: number): Turn | null {
   const relaxed = (attributes & Attribute.RELAXED_ORDERING) !== 0;
   const route = routeOf({ source: completer, target: requester, kind: 'completion', translated: false, relaxed });
-  return typeof route === 'string' ? null : route.turn;
+  return route.turn;
+}
+
+/**
+ * The attributes of what answers a request: the request's, but that ID-based ordering is as the Device Control 2 says of who
+ * answers (PCIe 2.2.6.4): the function that was asked, a switch, or the root complex through the port above who asks.
+ */
+export function answerAttributes(site: Site, target: Site | null, asked: Asked): number {
+  const { attributes, translated, kind } = asked;
+  const route = routeOf({ source: site, target, kind: 'memory', translated, relaxed: false });
+  const isRoots = target === null || (kind === TlpKind.DEFERRABLE_WRITE && route.turn === 'root');
+  const { ordersById } = route.turn === null ? route.by : isRoots ? site.hops.at(-1)! : target;
+  return (attributes & ~Attribute.ID_ORDERING) | (ordersById ? Attribute.ID_ORDERING : 0);
 }

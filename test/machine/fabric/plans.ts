@@ -31,16 +31,24 @@ export interface PortPlan {
   readonly node: NodePlan;
 }
 
+export interface FunctionPlan {
+  /** Code of Max_Read_Request_Size. */
+  readonly readRequest: number;
+  readonly tags: number;
+  /** IDO Completion Enable, as in a root port. */
+  readonly ordersById: boolean;
+}
+
 export interface FabricPlan {
   readonly seed: number;
   /** Code of Max_Payload_Size, the same for everybody. */
   readonly payload: number;
-  /** Codes of Max_Read_Request_Size and tags, dealt out to the functions in turn. */
-  readonly requesters: readonly { readonly readRequest: number; readonly tags: number }[];
+  /** Dealt out to the functions in turn. */
+  readonly requesters: readonly FunctionPlan[];
   readonly host: { readonly maxPayload: number; readonly boundary: number; readonly latency: number };
   /** Of integrated devices and conventional buses. */
   readonly link: LinkPlan;
-  readonly rootPorts: readonly (PortPlan & { readonly link: LinkPlan })[];
+  readonly rootPorts: readonly (PortPlan & { readonly link: LinkPlan; readonly ordersById: boolean })[];
   /** How many functions each device on bus 0 has. */
   readonly integrated: readonly number[];
 }
@@ -105,6 +113,7 @@ export function fabrics(acs: fc.Arbitrary<AcsPlan>): fc.Arbitrary<FabricPlan> {
       fc.record({
         readRequest: fc.integer({ min: SizeCode.B128, max: SizeCode.B4096 }),
         tags: fc.integer({ min: 1, max: 40 }),
+        ordersById: fc.boolean(),
       }),
       { minLength: 1, maxLength: 4 },
     ),
@@ -115,7 +124,7 @@ export function fabrics(acs: fc.Arbitrary<AcsPlan>): fc.Arbitrary<FabricPlan> {
     }),
     link,
     rootPorts: fc.array(
-      fc.tuple(port, link).map(([below, wire]) => ({ ...below, link: wire })),
+      fc.tuple(port, link, fc.boolean()).map(([below, wire, ordersById]) => ({ ...below, link: wire, ordersById })),
       { minLength: 1, maxLength: 3 },
     ),
     integrated: fc.array(functions, { maxLength: 2 }),

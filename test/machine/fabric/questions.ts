@@ -10,6 +10,7 @@ export interface Question {
   readonly kind: number;
   readonly address: number;
   readonly length: number;
+  /** Of what answers it. */
   readonly attributes: number;
   readonly trafficClass: number;
   readonly outcome: Outcome;
@@ -46,7 +47,7 @@ export function judge(question: Question, tlp: Tlp): { readonly wrong: string | 
   const hasData = outcome === CompletionStatus.SUCCESSFUL && kind !== TlpKind.DEFERRABLE_WRITE;
   if ((tlp.data !== null) !== hasData) return over(hasData ? 'comes without data' : 'comes with data');
   if (tlp.trafficClass !== question.trafficClass || tlp.attributes !== question.attributes) {
-    return over('has other attributes than the request');
+    return over(`has attributes ${tlp.attributes} and not ${question.attributes}`);
   }
   if (!hasData) return over(null);
   const left = bytesAsked(question) - came;

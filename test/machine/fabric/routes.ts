@@ -7,8 +7,9 @@ import type { Hop, Site } from './layout.ts';
 
 /** Where a TLP turns round to go down: a hop of who sends it, or the root complex. */
 export type Turn = Hop | 'root';
-/** It gets there, nobody takes it, or a port refuses it as a violation. */
-export type Route = { readonly turn: Turn } | 'unsupported' | 'violation';
+/** It gets there, or a hop refuses it: nobody takes it, or it is a violation. */
+export type Route = { readonly turn: Turn } | { readonly turn: null; readonly refusal: Refusal; readonly by: Hop };
+export type Refusal = 'unsupported' | 'violation';
 
 /** What of a TLP its way depends on. `target` is null for the host. */
 export interface Journey {
@@ -24,7 +25,7 @@ export function routeOf(journey: Journey): Route {
   for (const hop of source.hops) {
     const blocksTranslated = hop.kind === 'root' || hop.kind === 'downstream';
     if (kind === 'memory' && journey.translated && blocksTranslated && isOn(hop, AcsBit.TRANSLATION_BLOCKING)) {
-      return 'violation';
+      return { turn: null, refusal: 'violation', by: hop };
     }
     if (target === null) continue;
     // On a conventional bus neighbours hear each other, and there are no messages.
@@ -33,22 +34,19 @@ export function routeOf(journey: Journey): Route {
     if (port < 0) continue;
     const way = atPort(hop, port, journey);
     if (way === 'across') return arrive(hop, journey);
-    if (way !== 'up') return way;
+    if (way !== 'up') return { turn: null, refusal: way, by: hop };
   }
   return arrive('root', journey);
 }
 
 /** Messages do not exist on a conventional bus. */
 function arrive(turn: Turn, { target, kind }: Journey): Route {
-  return kind === 'message' && target?.hops[0]?.kind === 'bridge' ? 'unsupported' : { turn };
+  const last = target?.hops[0];
+  return kind === 'message' && last?.kind === 'bridge' ? { turn: null, refusal: 'unsupported', by: last } : { turn };
 }
 
 /** What the downstream port does with a TLP that is for what lies below port number `port` of the same switch. */
-function atPort(
-  hop: Hop,
-  port: number,
-  { kind, translated, relaxed }: Journey,
-): 'across' | 'up' | 'unsupported' | 'violation' {
+function atPort(hop: Hop, port: number, { kind, translated, relaxed }: Journey): 'across' | 'up' | Refusal {
   const redirects = isOn(hop, AcsBit.REQUEST_REDIRECT);
   if (hop.siblings[port] === hop) return isOn(hop, AcsBit.UPSTREAM_FORWARDING) ? 'up' : 'unsupported';
   if (kind === 'completion') return isOn(hop, AcsBit.COMPLETION_REDIRECT) && !relaxed ? 'up' : 'across';

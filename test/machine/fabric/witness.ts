@@ -7,7 +7,7 @@ import { AREA_IN_BAR, accepts, type FabricBench, HOST_AREA, type Observer } from
 import { History, writerOf } from './bytes.ts';
 import { type Clock, Clocks } from './clocks.ts';
 import type { Layout, Site } from './layout.ts';
-import { outcomeOf, wayBack } from './outcomes.ts';
+import { answerAttributes, outcomeOf, wayBack } from './outcomes.ts';
 import { addressOf, INTERRUPTS, isStrict, mayPassOwn, type Piece, Underway, writerIn } from './posted.ts';
 import { judge, mostPieces, type Question, wrongByte } from './questions.ts';
 import { routeOf, type Turn } from './routes.ts';
@@ -184,8 +184,7 @@ export class Witness implements Observer {
     const target = tlp.isMessage ? this.#targetOf(tlp) : this.#siteAt(addressOf(tlp));
     const kind = tlp.isMessage ? 'message' : 'memory';
     const journey = { source: site, target, kind, translated: tlp.addressType !== 0, relaxed: false } as const;
-    const route = routeOf(journey);
-    const turn = typeof route === 'string' ? null : route.turn;
+    const { turn } = routeOf(journey);
     if (tlp.creditClass === CreditClass.NON_POSTED) this.#ask(source, target, tlp, turn);
     if (tlp.data !== null && !tlp.isAtomic) this.#post(source, target, tlp, tlp.length === 0 ? null : turn);
     else if (tlp.isMessage) this.#post(source, target, tlp, turn);
@@ -216,14 +215,15 @@ export class Witness implements Observer {
     const translated = tlp.addressType !== 0;
     const writer = kind === TlpKind.DEFERRABLE_WRITE ? writerIn(tlp) : 0;
     const posted = this.#underway.posted(source, target, turn);
+    const asked = { kind, attributes, translated, writer };
     const known = target === null && isStrict(tlp) ? this.#known(this.#clocks.of(source)) : [];
     questions.set(tlp.tag, {
       kind,
       address,
       length,
-      attributes,
+      attributes: answerAttributes(site, target, asked),
       trafficClass,
-      outcome: outcomeOf(site, target, { kind, attributes, translated, writer }),
+      outcome: outcomeOf(site, target, asked),
       boundary: target === null ? this.#boundary : 128,
       payload: target === null ? this.#hostPayload : this.#layout.payload,
       history,
