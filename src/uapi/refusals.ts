@@ -46,7 +46,7 @@ const FREE: Refusals = {
 };
 
 const ATTACH: Refusals = {
-  EBUSY: 'these requests of the device go elsewhere already',
+  EBUSY: 'these requests of the device go elsewhere already; a PASID table beside nested tables of the same AMD unit',
   EOPNOTSUPP: 'a PASID where the device or its IOMMU has none',
   ENODEV: 'the device’s own MMU does not answer',
   ENOMEM: 'no memory for tables',
@@ -55,10 +55,11 @@ const ATTACH: Refusals = {
 };
 const ATTACH_INVALID =
   'not bound; unknown ioasid, or attached to it already; not attached to what it is nested on; another unit’s table; ' +
-  'a table that the unit cannot walk, or attributes that it does not have; others of its group go elsewhere';
+  'a table that the unit cannot walk, or attributes that it does not have; others of its group go elsewhere; a PASID table by a ' +
+  'PASID';
 const DETACH: Refusals = {
   EINVAL: 'not bound, or not attached there',
-  EBUSY: 'attached to a space that is nested on this one',
+  EBUSY: 'attached to a space that is nested on this one, or by a PASID of this table',
   EIO: HARDWARE,
 };
 const BIND: Refusals = {
@@ -106,13 +107,30 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
   [v1.IOASID_UNBIND_PGTABLE, { EINVAL: `${READY}; it has no table of a user`, ...PARTLY, EIO: HARDWARE }],
   [
     v1.IOASID_BIND_PASID_TABLE,
-    { EINVAL: READY, EOPNOTSUPP: 'always: PASID tables of user space are still to come', ...PARTLY },
+    {
+      EINVAL:
+        `${READY}; a root; it has a table of a user; a table inside a page, or beyond the parent; no number of bits that the unit ` +
+        'tells apart; a space that a PASID leads to',
+      EOPNOTSUPP: 'unknown format, or the IOMMU finds PASID tables at host addresses only',
+      EBUSY: 'something is mapped or nested there',
+      ENOSPC: 'the unit has no domain id left',
+      ...PARTLY,
+      EIO: HARDWARE,
+    },
   ],
-  [v1.IOASID_UNBIND_PASID_TABLE, { EINVAL: 'it has no PASID table of a user', ...PARTLY }],
+  [
+    v1.IOASID_UNBIND_PASID_TABLE,
+    {
+      EINVAL: `${READY}; it has no PASID table of a user`,
+      EBUSY: 'a device is attached to a space by one of its PASIDs',
+      ...PARTLY,
+      EIO: HARDWARE,
+    },
+  ],
   [
     v1.IOASID_INVALIDATE_CACHE,
     {
-      EINVAL: `${READY}; the table is the kernel’s; unknown granularity; ${REGISTERED_RANGE}`,
+      EINVAL: `${READY}; the table is the kernel’s; unknown granularity; ${REGISTERED_RANGE}; of a PASID table any range`,
       ...PARTLY,
       EIO: HARDWARE,
     },
@@ -123,7 +141,9 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
   [
     v2.IOMMU_IOASID_ALLOC,
     {
-      EINVAL: 'attributes that do not go together; a user’s table without a parent, or inside a page; no width',
+      EINVAL:
+        'attributes that do not go together; a user’s table without a parent, or inside a page; no width, or no PASID has so many ' +
+        'bits',
       ENOENT: 'unknown parent',
       EOPNOTSUPP: 'unknown format',
       EBUSY: 'there are as many spaces as there can be',
@@ -136,7 +156,8 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
     v2.IOMMU_INVALIDATE_CACHE,
     {
       EINVAL:
-        'unknown ioasid or device; the table is the kernel’s; no cache, or one without that granularity; no whole granules',
+        'unknown ioasid or device; the table is the kernel’s; no cache, or one without that granularity; no whole granules; ' +
+        'of a PASID table: a vPASID beyond it, or none where only one is meant',
       EIO: HARDWARE,
     },
   ],
@@ -144,13 +165,13 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
   [vfio.VFIO_DEVICE_GET_REGION_INFO, { EINVAL: 'not bound, or no such region' }],
   [vfio.VFIO_BIND_IOASID_FD, BIND],
   [vfio.VFIO_UNBIND_IOASID_FD, { EINVAL: 'not bound', EIO: HARDWARE }],
-  [vfio.VFIO_ATTACH_IOASID, { EINVAL: ATTACH_INVALID, ...ATTACH }],
+  [vfio.VFIO_ATTACH_IOASID, { EINVAL: `${ATTACH_INVALID}; a PASID beyond the device’s PASID table`, ...ATTACH }],
   [vfio.VFIO_DETACH_IOASID, DETACH],
   [vfio.VFIO_BIND_IOMMU_FD, { ...BIND, EBUSY: `${BIND.EBUSY}, or another device has that cookie` }],
   [
     vfio.VFIO_ATTACH_IOASID_2,
     {
-      EINVAL: `${ATTACH_INVALID}; another descriptor`,
+      EINVAL: `${ATTACH_INVALID}; any PASID of a device that is attached to a PASID table; another descriptor`,
       EADDRINUSE: 'mappings lie in ranges that the IOMMU does not translate for this device',
       ...ATTACH,
     },

@@ -3,12 +3,10 @@ import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
 import {
   IOASID_ALLOC,
-  IOASID_BIND_PASID_TABLE,
   IOASID_COMMANDS,
   IOASID_CREATE_NESTING,
   IOASID_GET_INFO,
   IOASID_REGISTER_MEMORY,
-  IOASID_UNBIND_PASID_TABLE,
   VFIO_ATTACH_IOASID,
   VFIO_COMMANDS,
   VFIO_DETACH_IOASID,
@@ -56,15 +54,6 @@ describe.each(MACHINES)('Version 1 on %s', (_, up) => {
     withSpace(function* ({ program, ioasidFd, deviceFd, ioasid }) {
       const values = { ioasid_fd: ioasidFd, ioasid };
       yield* refusesMalformed(program, deviceFd, command, { values, unknownFlags: [6, 31] });
-    });
-  });
-
-  it('takes no PASID table of a process', () => {
-    withSpace(function* ({ program, ioasidFd, ioasid }) {
-      expect(yield* named(program.ioctl(ioasidFd, IOASID_BIND_PASID_TABLE, { child_ioasid: ioasid }))).toBe(
-        '-EOPNOTSUPP',
-      );
-      expect(yield* named(program.ioctl(ioasidFd, IOASID_UNBIND_PASID_TABLE, { ioasid }))).toBe('-EINVAL');
     });
   });
 

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
+import type { AmdDriver } from '../../src/kernel/amd/driver.ts';
 import {
   type Command,
   IOASID_BIND_PASID_TABLE,
@@ -26,7 +27,7 @@ import { AmdBench, entryOf, GUEST_EFR } from './amd-bench.ts';
 import { refusesMalformed } from './bad-calls.ts';
 import { engineOf, type MachineBench, map, named, RIDS, type Setup, setUp, unmap } from './bench.ts';
 import { DATA, FIRST, GPA, GUEST_PAGES, GuestMemory, MARK, SECOND } from './guest-memory.ts';
-import { scalableBench } from './scalable-bench.ts';
+import { behind, scalableBench } from './scalable-bench.ts';
 
 const K4 = 4096n;
 const [ALL, RANGE] = [0, 1];
@@ -211,6 +212,43 @@ describe('IOASID_BIND_PASID_TABLE', () => {
         expect((yield* ask(ioasid)).value).toMatchObject({ flags: flags & ~6, formats });
       });
     }
+  });
+});
+
+describe('When the unit falls silent', () => {
+  function* silently(bench: AmdBench, isBound: boolean, command: (w: World) => Script<string>): Script<string> {
+    const w = yield* prepare(bench);
+    if (isBound) expect(yield* w.call(IOASID_BIND_PASID_TABLE, { child_ioasid: w.child, ...TABLE })).toBe('0');
+    bench.tap = () => false;
+    const result = yield* command(w);
+    yield* w.program.exit();
+    return result;
+  }
+
+  it.each<[string, boolean, (w: World) => Script<string>]>([
+    ['binds', false, ({ call, child }) => call(IOASID_BIND_PASID_TABLE, { child_ioasid: child, ...TABLE })],
+    ['unbinds', true, ({ call, child }) => call(IOASID_UNBIND_PASID_TABLE, { ioasid: child })],
+    ['invalidates', true, ({ call, child }) => call(IOASID_INVALIDATE_CACHE, { child_ioasid: child })],
+    ['detaches', true, ({ detach, child }) => detach(child)],
+  ])('nothing %s, and what it may still reach is never used again', (_, isBound, command) => {
+    const bench = up();
+    expect(bench.run(silently(bench, isBound, command))).toBe('-EIO');
+    expect(bench.kernel.pages.pinned).toBe(GUEST_PAGES);
+    expect(bench.kernel.log.toString()).toContain('which are never used again');
+  });
+});
+
+describe('When the unit has no domain id left', () => {
+  it('no PASID table is bound, and the space stays what it was', () => {
+    const bench = up();
+    within(bench, function* (w) {
+      const { domainIds } = behind(bench).driver as AmdDriver;
+      domainIds.refuse = () => true;
+      expect(yield* w.call(IOASID_BIND_PASID_TABLE, { child_ioasid: w.child, ...TABLE })).toBe('-ENOSPC');
+      domainIds.refuse = null;
+      expect(yield* named(map({ ...w, ioasid: w.child }, 0n, GPA + BigInt(DATA) * K4, K4))).toBe('0');
+      expect(yield* w.byteAt(0)).toBe(MARK);
+    });
   });
 });
 
