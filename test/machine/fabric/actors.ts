@@ -13,6 +13,7 @@ import { AREA_IN_BAR, accepts, type FabricBench, HOST_AREA, type Memory } from '
 import { bytesOf } from './bytes.ts';
 import { ALL_CELLS, type Cell, type Cells } from './cells.ts';
 import type { Site } from './layout.ts';
+import { messageToHost } from './messages.ts';
 import { type Outcome, outcomeOf } from './outcomes.ts';
 import { INTERRUPTS } from './posted.ts';
 import type { Step, Thread, Traffic } from './traffic.ts';
@@ -108,6 +109,9 @@ export class Actors {
     } else if (deed === 'interrupt') {
       const data = Uint8Array.of(this.#writer(), 0, 0, 0);
       yield* device.dma.write(dmaTarget(INTERRUPTS, { attributes }), data);
+    } else if (deed === 'tell') {
+      const { function: fn } = device;
+      yield* fn.transmit(messageToHost(fn.take(), length, fn.requester, this.#writer(), step));
     } else yield* this.#say(device, target ?? device.site, attributes);
   }
 

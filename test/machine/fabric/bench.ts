@@ -14,6 +14,7 @@ import {
 import { Engine, type Script } from '../../../hardware/sim/index.ts';
 import { buildFabric, type Fabric } from '../../../src/machine/fabric/build.ts';
 import { type Plan, planBuses } from '../../../src/machine/fabric/plan.ts';
+import { Agent } from './agent.ts';
 import { bytesOf, FIRST_WRITER, writerOf } from './bytes.ts';
 import { BAR_BYTES, inTurn, type Layout, layOut, type Site } from './layout.ts';
 import type { FabricPlan } from './plans.ts';
@@ -46,6 +47,8 @@ export interface Observer {
   /** Bytes were written into host memory (site null) or into a function. */
   written(site: Site | null, address: number, bytes: Uint8Array): void;
   message(site: Site, tlp: Tlp): void;
+  /** A message has come to the root complex or its agent. */
+  told(tlp: Tlp): void;
   /** Before the requester gets it. */
   completion(site: Site, tlp: Tlp): void;
 }
@@ -130,6 +133,7 @@ export class FabricBench {
   readonly engine = new Engine();
   readonly memory = new WatchedMemory([[0, MEMORY_BYTES]]);
   readonly root: RootComplex;
+  readonly agent: Agent;
   readonly layout: Layout;
   readonly fabric: Fabric;
   readonly links: readonly Link[];
@@ -147,6 +151,8 @@ export class FabricBench {
       maxPayload: host.maxPayload,
       readCompletionBoundary: host.boundary,
     });
+    this.agent = new Agent(engine, plan);
+    this.root.attach(this.agent);
     const buses = planBuses(this.layout.spec);
     this.#buses = buses;
     this.devices = this.layout.sites.map(
@@ -183,6 +189,7 @@ export class FabricBench {
       if (address < CELLS) observer.written(null, address, bytes);
     };
     for (const device of this.devices) device.observer = observer;
+    this.agent.onMessage = (tlp) => observer.told(tlp);
   }
 
   /** What firmware does: windows, base addresses, sizes, access control. */

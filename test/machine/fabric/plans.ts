@@ -45,6 +45,8 @@ export interface FabricPlan {
   readonly payload: number;
   /** Dealt out to the functions in turn. */
   readonly requesters: readonly FunctionPlan[];
+  /** Requests that the translation agent works on at a time, and its most nanoseconds for one. */
+  readonly agent: { readonly credits: number; readonly slowest: number };
   readonly host: { readonly maxPayload: number; readonly boundary: number; readonly latency: number };
   /** Of integrated devices and conventional buses. */
   readonly link: LinkPlan;
@@ -117,6 +119,7 @@ export function fabrics(acs: fc.Arbitrary<AcsPlan>): fc.Arbitrary<FabricPlan> {
       }),
       { minLength: 1, maxLength: 4 },
     ),
+    agent: fc.record({ credits: fc.integer({ min: 1, max: 20 }), slowest: fc.constantFrom(0, 20, 2000) }),
     host: fc.record({
       maxPayload: fc.constantFrom(128, 256, 512),
       boundary: fc.constantFrom(64, 128),

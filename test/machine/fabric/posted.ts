@@ -1,8 +1,9 @@
 /** What is posted, from its sender to where it arrives: once each, and in order unless an attribute lets it pass. */
-import { Attribute, MessageCode, NO_PASID, type Tlp, TlpKind } from '../../../hardware/pcie/index.ts';
+import { Attribute, NO_PASID, type Tlp, TlpKind } from '../../../hardware/pcie/index.ts';
 import { writerOf } from './bytes.ts';
 import type { Clock } from './clocks.ts';
 import type { Site } from './layout.ts';
+import { writerOfMessage } from './messages.ts';
 import type { Turn } from './routes.ts';
 
 export const INTERRUPTS = 0xfee0_0000;
@@ -50,7 +51,7 @@ export function mayPassOwn(later: Pick<Piece, 'kind' | 'attributes' | 'pasid'>, 
 
 /** Who has written what a TLP carries. */
 export function writerIn(tlp: Tlp): number {
-  if (tlp.isMessage) return tlp.messageCode === MessageCode.VENDOR_DEFINED_TYPE_1 ? tlp.addressLo : 0;
+  if (tlp.isMessage) return writerOfMessage(tlp);
   const address = addressOf(tlp);
   return address === INTERRUPTS ? tlp.data![0]! : writerOf(tlp.data![0]!, address);
 }

@@ -28,6 +28,29 @@ export interface Question {
   came: number;
 }
 
+/** The CPU reads a function, and gets it in one piece. `owed` and `clock`: what its answer must not pass. */
+export function questionOfCpu(
+  history: History,
+  address: number,
+  length: number,
+  pushed: Pick<Question, 'owed' | 'clock'>,
+): Question {
+  return {
+    ...pushed,
+    kind: TlpKind.MEMORY_READ,
+    address,
+    length,
+    attributes: 0,
+    trafficClass: 0,
+    outcome: CompletionStatus.SUCCESSFUL,
+    boundary: length,
+    payload: length,
+    history,
+    ages: Array.from({ length }, (_, i) => history.age(address + i)),
+    came: 0,
+  };
+}
+
 /** Bytes of a whole answer. */
 export function bytesAsked({ kind, length }: Question): number {
   if (kind === TlpKind.MEMORY_READ) return Math.max(length, 1);

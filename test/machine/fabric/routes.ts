@@ -40,9 +40,13 @@ export function routeOf(journey: Journey): Route {
 }
 
 /** Messages do not exist on a conventional bus. */
+export function hearsMessages({ hops }: Site): boolean {
+  return hops[0]!.kind !== 'bridge';
+}
+
 function arrive(turn: Turn, { target, kind }: Journey): Route {
-  const last = target?.hops[0];
-  return kind === 'message' && last?.kind === 'bridge' ? { turn: null, refusal: 'unsupported', by: last } : { turn };
+  if (kind !== 'message' || target === null || hearsMessages(target)) return { turn };
+  return { turn: null, refusal: 'unsupported', by: target.hops[0]! };
 }
 
 /** What the downstream port does with a TLP that is for what lies below port number `port` of the same switch. */

@@ -1,8 +1,11 @@
 /** Arbitrary traffic, as plain data: what the functions and the CPU ask for, several things at a time. */
 import fc from 'fast-check';
 
-/** What a function does, and what the CPU does in its place: a register read or written, and so on. */
-const DEEDS = ['read', 'write', 'atomic', 'deferrable', 'message', 'interrupt'] as const;
+/**
+ * What a function does, a message to another and what it tells the host among it; and what the CPU does in its place: a
+ * register read or written, and so on.
+ */
+const DEEDS = ['read', 'write', 'atomic', 'deferrable', 'message', 'tell', 'interrupt'] as const;
 const CPU_DEEDS = ['load', 'store', 'direct', 'enqueue', 'config-read', 'config-write'] as const;
 
 export interface Step<D = (typeof DEEDS)[number] | (typeof CPU_DEEDS)[number]> {

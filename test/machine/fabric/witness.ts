@@ -9,8 +9,9 @@ import { type Clock, Clocks } from './clocks.ts';
 import type { Layout, Site } from './layout.ts';
 import { answerAttributes, outcomeOf, wayBack } from './outcomes.ts';
 import { addressOf, INTERRUPTS, isStrict, mayPassOwn, type Piece, Underway, writerIn } from './posted.ts';
-import { judge, mostPieces, type Question, wrongByte } from './questions.ts';
-import { routeOf, type Turn } from './routes.ts';
+import { judge, mostPieces, type Question, questionOfCpu, wrongByte } from './questions.ts';
+import { Responses } from './responses.ts';
+import { hearsMessages, routeOf, type Turn } from './routes.ts';
 import { AREA } from './traffic.ts';
 
 /** What a completion of a function pushes. */
@@ -34,6 +35,7 @@ export class Witness implements Observer {
   readonly #underway = new Underway();
   /** By site and tag. */
   readonly #questions: Map<number, Question>[];
+  readonly #responses = new Responses();
   readonly #pushes = new Map<Tlp, Push>();
   readonly #boundary: number;
   readonly #hostPayload: number;
@@ -55,9 +57,9 @@ export class Witness implements Observer {
     this.#hostPayload = Math.min(root.spec.maxPayload, layout.payload);
   }
 
-  /** Completions that may still be under way. */
+  /** Completions that may still be under way, and responses to page requests. */
   get expected(): number {
-    let pieces = 0;
+    let pieces = this.#responses.owed;
     for (const questions of this.#questions) for (const question of questions.values()) pieces += mostPieces(question);
     return pieces;
   }
@@ -71,11 +73,12 @@ export class Witness implements Observer {
     else this.#request(source, this.#layout.sites[source]!, tlp);
   }
 
-  /** A request of the CPU leaves the root complex. */
+  /** A request of the CPU leaves the root complex, or a message of its agent. */
   sentByCpu(tlp: Tlp): void {
-    const target = this.#siteAt(addressOf(tlp));
-    if (target === null || tlp.data === null || !tlp.isMemoryRequest) return;
-    this.#post(this.#cpu, target, tlp, 'root');
+    const target = tlp.isMessage ? this.#siteOf(tlp.completer) : this.#siteAt(addressOf(tlp));
+    const brings = tlp.isMessage || (tlp.isMemoryRequest && tlp.data !== null);
+    if (target === null || !brings) return;
+    this.#post(this.#cpu, target, tlp, tlp.isMessage && !hearsMessages(target) ? null : 'root');
   }
 
   written(site: Site | null, address: number, bytes: Uint8Array): void {
@@ -96,8 +99,13 @@ export class Witness implements Observer {
   }
 
   message(site: Site, tlp: Tlp): void {
-    const writer = writerIn(tlp);
-    this.#arrive(site, (piece) => piece.kind === TlpKind.MESSAGE && piece.writer === writer, `message ${writer}`);
+    this.#responses.came(site, tlp);
+    this.#messageArrives(site, tlp);
+  }
+
+  told(tlp: Tlp): void {
+    this.#responses.told(this.#siteOf(tlp.requester), tlp);
+    this.#messageArrives(null, tlp);
   }
 
   interrupt(address: number, writer: number): void {
@@ -132,22 +140,9 @@ export class Witness implements Observer {
 
   /** The CPU begins to read a function: what that has posted to the host by now must be there in the end. */
   askedByCpu(site: Site, address: number, length: number): Question {
-    const history = this.#histories.get(site)!;
-    return {
-      kind: TlpKind.MEMORY_READ,
-      address,
-      length,
-      attributes: 0,
-      trafficClass: 0,
-      outcome: CompletionStatus.SUCCESSFUL,
-      boundary: length,
-      payload: length,
-      history,
-      ages: Array.from({ length }, (_, i) => history.age(address + i)),
-      owed: this.#underway.posted(this.#cpu, site, 'root'),
-      clock: this.#clocks.of(this.#layout.sites.indexOf(site)),
-      came: 0,
-    };
+    const owed = this.#underway.posted(this.#cpu, site, 'root');
+    const clock = this.#clocks.of(this.#layout.sites.indexOf(site));
+    return questionOfCpu(this.#histories.get(site)!, address, length, { owed, clock });
   }
 
   answeredToCpu(question: Question, bytes: Uint8Array): void {
@@ -168,11 +163,12 @@ export class Witness implements Observer {
       this.complain(`what ${writer} of source ${source} sent to 0x${address.toString(16)} never arrived`);
     }
     this.#questions.forEach((questions, i) => {
+      const { name } = this.#layout.sites[i]!;
       for (const [tag, { outcome, kind }] of questions) {
-        if (outcome !== 'lost')
-          this.complain(`tag ${tag} of ${this.#layout.sites[i]!.name}, kind ${kind}, has no answer`);
+        if (outcome !== 'lost') this.complain(`tag ${tag} of ${name}, kind ${kind}, has no answer`);
       }
     });
+    this.#responses.finish((what) => this.complain(what));
   }
 
   complain(what: string): void {
@@ -181,7 +177,7 @@ export class Witness implements Observer {
 
   #request(source: number, site: Site, tlp: Tlp): void {
     this.#checkSize(source, tlp);
-    const target = tlp.isMessage ? this.#targetOf(tlp) : this.#siteAt(addressOf(tlp));
+    const target = tlp.isMessage ? this.#siteOf(tlp.completer) : this.#siteAt(addressOf(tlp));
     const kind = tlp.isMessage ? 'message' : 'memory';
     const journey = { source: site, target, kind, translated: tlp.addressType !== 0, relaxed: false } as const;
     const { turn } = routeOf(journey);
@@ -270,6 +266,14 @@ export class Witness implements Observer {
     } else if (piece.clock !== null) this.#clocks.tell(this.#layout.sites.indexOf(target), piece.clock);
   }
 
+  #messageArrives(target: Site | null, tlp: Tlp): void {
+    const writer = writerIn(tlp);
+    const words = addressOf(tlp);
+    const fits = ({ kind, address, ...piece }: Piece) =>
+      kind === TlpKind.MESSAGE && piece.writer === writer && address === words;
+    this.#arrive(target, fits, `message ${writer}`);
+  }
+
   #hasArrived(pieces: readonly Piece[], what: string): void {
     const missing = pieces.find(({ arrived }) => !arrived);
     if (missing !== undefined) this.complain(`${what} has passed what ${missing.writer} posted`);
@@ -287,8 +291,8 @@ export class Witness implements Observer {
     return null;
   }
 
-  #targetOf({ completer }: Tlp): Site | null {
-    return this.#layout.sites[this.#sites.get(completer) ?? -1] ?? null;
+  #siteOf(id: number): Site | null {
+    return this.#layout.sites[this.#sites.get(id) ?? -1] ?? null;
   }
 }
 
