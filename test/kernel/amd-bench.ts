@@ -1,5 +1,10 @@
 /** A bench with an AMD-Vi unit. */
-import { AmdViUnit, CAPABILITY_HEADER_DEFAULT, IOMMU_CAPABILITY_AT } from '../../hardware/amdvi/index.ts';
+import {
+  type AmdViSpec,
+  AmdViUnit,
+  CAPABILITY_HEADER_DEFAULT,
+  IOMMU_CAPABILITY_AT,
+} from '../../hardware/amdvi/index.ts';
 import { CAPABILITY_HEADER, EFR, EFR2 } from '../../hardware/amdvi/spec/index.ts';
 import {
   type DeviceEntry,
@@ -64,6 +69,8 @@ export interface AmdBenchOptions extends MachineOptions {
   readonly header?: Values<typeof CAPABILITY_HEADER>;
   /** What the header lacks of what it has otherwise. */
   readonly withoutHeader?: Values<typeof CAPABILITY_HEADER>;
+  /** Caches of other sizes, or none. */
+  readonly caches?: Partial<AmdViSpec>;
 }
 
 /** A register's last two words: the rest of the page is before them. */
@@ -85,6 +92,7 @@ export class AmdBench extends MachineBench<AmdViUnit> {
           iotlb: { sets: 16, ways: 4 },
           deviceTableCache: { sets: 4, ways: 4 },
           gcr3Cache: { sets: 4, ways: 4 },
+          ...options.caches,
         },
         { memory, raiseMsi },
       );

@@ -2,7 +2,7 @@
 import { encode, joinHalves, type Values } from '../../hardware/bits/index.ts';
 import type { PhysicalMemory } from '../../hardware/memory/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
-import { VtdUnit } from '../../hardware/vtd/index.ts';
+import { type VtdSpec, VtdUnit } from '../../hardware/vtd/index.ts';
 import type { DmarTable } from '../../hardware/vtd/spec/dmar.ts';
 import { CAP, ECAP, VER } from '../../hardware/vtd/spec/index.ts';
 import { buildDmar } from '../../src/machine/firmware/dmar.ts';
@@ -46,12 +46,14 @@ export interface BenchOptions extends MachineOptions {
   readonly cap?: Values<typeof CAP>;
   readonly ecap?: Values<typeof ECAP>;
   readonly version?: number;
+  /** Caches of other sizes, or none. */
+  readonly caches?: Partial<VtdSpec>;
 }
 
 const quad = (words: Uint32Array): bigint => joinHalves(words[1]!, words[0]!);
 
 function unitWith(
-  { cap, ecap, version = 4 }: BenchOptions,
+  { cap, ecap, version = 4, caches }: BenchOptions,
   surroundings: { readonly memory: PhysicalMemory; readonly raiseMsi: RaiseMsi },
 ): VtdUnit {
   const capabilities = {
@@ -67,6 +69,7 @@ function unitWith(
       iotlb: { sets: 16, ways: 4 },
       contextCache: { sets: 4, ways: 4 },
       ...(ecap?.SMTS === 1 && SCALABLE_CACHES),
+      ...caches,
     },
     surroundings,
   );

@@ -3,7 +3,7 @@ import { numberOf } from '../../hardware/bits/index.ts';
 import { DMA_ENGINE, DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
 import { type IommuUnit, TIMED_IOMMU, TimedIommu } from '../../hardware/iommu/index.ts';
 import { MEMORY_CONTROLLER, MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
-import { type Device, LINK, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
+import { type Device, LINK, type Link, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
 import { type Bus, DEFAULT_COSTS, Kernel, type KernelOptions } from '../../src/kernel/index.ts';
 import { buildRsdp, buildXsdt } from '../../src/machine/firmware/table.ts';
@@ -50,6 +50,8 @@ export interface MachineOptions {
   readonly kernel?: Partial<KernelOptions>;
   /** Devices beside the two DMA engines. */
   readonly more?: (engine: Engine) => readonly Device[];
+  /** Devices have device-TLBs, and answer what the unit tells them. */
+  readonly deviceTlbs?: true;
 }
 
 /** The unit in the machine, and where its registers are. */
@@ -67,6 +69,8 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
   readonly memory: PhysicalMemory;
   readonly unit: Unit;
   readonly devices: readonly DmaEngine[];
+  /** In the order of the devices. */
+  readonly links: readonly Link[];
   readonly kernel: Kernel;
   /** Sees each write to the unit's registers before it happens; when it says false, the write is lost. */
   tap: ((offset: number, value: bigint) => boolean) | null = null;
@@ -78,7 +82,7 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
 
   constructor(
     mount: (memory: PhysicalMemory, raiseMsi: RaiseMsi) => Mounted<Unit>,
-    { ramBytes = RAM_BYTES, tables, kernel, more }: MachineOptions,
+    { ramBytes = RAM_BYTES, tables, kernel, more, deviceTlbs }: MachineOptions,
   ) {
     const { engine } = this;
     this.memory = new PhysicalMemory([[0, ramBytes]]);
@@ -88,8 +92,8 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
     this.unit = mounted.unit;
     this.rootComplex.onInterrupt = (address, data) => this.kernel.interrupt(address, data);
     this.rootComplex.attach(new TimedIommu(engine, this.unit, controller, TIMED_IOMMU));
-    // The devices have no device-TLBs: what the unit tells devices is for the test, and complete unless the test says no.
-    Object.assign(this.unit.devices, { taker: null, awaitsCompletions: false });
+    // Without device-TLBs what the unit tells devices is for the test, and complete unless the test says no.
+    if (deviceTlbs === undefined) Object.assign(this.unit.devices, { taker: null, awaitsCompletions: false });
     this.rootComplex.claimMmio(mounted.base, mounted.bytes, {
       read: (offset, size) => {
         const value = this.unit.read(offset, size);
@@ -101,7 +105,7 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
     });
     this.devices = RIDS.map((requester, i) => new DmaEngine(engine, { ...DMA_ENGINE, name: `dev${i}`, requester }));
     const all: readonly Device[] = [...this.devices, ...(more?.(engine) ?? [])];
-    for (const { functions } of all) this.rootComplex.connect(LINK, functions);
+    this.links = all.map(({ functions }) => this.rootComplex.connect(LINK, functions));
     for (const [at, bytes] of tables ?? mounted.tables) this.memory.write(at, Uint8Array.from(bytes));
     const firmware = {
       memory: [[MIB, ramBytes - MIB]] as const,
