@@ -195,3 +195,14 @@ export function* reads({ dma }: Drive, iova: number): Script<number | 'refused'>
 export function* poisons({ dma }: Drive, iova: number): Script {
   yield* dma.write(BigInt(iova), Uint8Array.of(POISON));
 }
+
+/** Where the context entry of a device is in legacy mode. RTADDR_REG is at 20h (VT-d 11.4.5). */
+export function contextEntryOf({ unit, memory }: MachineBench, { driver: { device } }: Drive): number {
+  const root = Number(unit.read(0x20, 8) & ADDRESS);
+  return Number(memory.read64(root + (device.rid >>> 8) * 16) & ADDRESS) + (device.rid & 0xff) * 16;
+}
+
+/** Where the device table entry of a device is; the base register is at 0. */
+export function deviceEntryOf({ unit }: MachineBench, { driver: { device } }: Drive): number {
+  return Number(unit.read(0, 8) & ADDRESS) + device.rid * 32;
+}
