@@ -57,14 +57,13 @@ const AMD_QUEUE: Queue = {
 
 const ADDRESS = 0xf_ffff_ffff_f000n;
 
+const queueOf = (bench: MachineBench): Queue => (bench instanceof AmdBench ? AMD_QUEUE : VTD_QUEUE);
+
 /** From now on the unit hears of no invalidation of these kinds, and the kernel's driver counts them as done. */
 function leaveOut(bench: MachineBench, ...steps: readonly Step[]): void {
-  const queue = bench instanceof AmdBench ? AMD_QUEUE : VTD_QUEUE;
+  const queue = queueOf(bench);
   const { unit, memory } = bench;
-  const base = unit.read(queue.base, 8);
-  const [size, entry] = [queue.ringBytes(base), queue.entryBytes(base)];
-  const ring = Number(base & ADDRESS);
-  const unheard = steps.flatMap((step) => queue.kinds[step]);
+  const { ring, size, entry, unheard } = { ...ringOf(bench), unheard: steps.flatMap((step) => queue.kinds[step]) };
   let at = Number(unit.read(queue.tail, 8));
   bench.tap = (offset, value) => {
     if (offset !== queue.tail) return true;
@@ -74,6 +73,26 @@ function leaveOut(bench: MachineBench, ...steps: readonly Step[]): void {
     }
     return true;
   };
+}
+
+/** Where the queue is, and bytes of all of it and of an entry. */
+function ringOf(bench: MachineBench): { readonly ring: number; readonly size: number; readonly entry: number } {
+  const queue = queueOf(bench);
+  const base = bench.unit.read(queue.base, 8);
+  return { ring: Number(base & ADDRESS), size: queue.ringBytes(base), entry: queue.entryBytes(base) };
+}
+
+/** Submits commands past the kernel's driver, which must not be used any more. */
+export function submitByHand(bench: MachineBench, commands: readonly (readonly bigint[])[]): void {
+  const { unit, memory } = bench;
+  const { tail } = queueOf(bench);
+  const { ring, size, entry } = ringOf(bench);
+  let at = Number(unit.read(tail, 8));
+  for (const words of commands) {
+    for (let i = 0; i < entry / 8; i++) memory.write64(ring + at + i * 8, words[i] ?? 0n);
+    at = (at + entry) % size;
+  }
+  unit.write(tail, 8, BigInt(at));
 }
 
 const STRUCTURES = { sets: 4, ways: 4 };
