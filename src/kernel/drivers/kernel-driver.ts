@@ -23,7 +23,7 @@ import type { Iommu, IommuGroup } from '../iommu/iommu.ts';
 import type { Unmapped } from '../iommu/page-table.ts';
 import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
-import { isTranslatedBlocked, type Pci, type PciDevice, resetFunction } from '../pci/index.ts';
+import { isRedirected, isTranslatedBlocked, type Pci, type PciDevice, resetFunction } from '../pci/index.ts';
 import { enqueueAt, readRange, writeRange } from '../register-range.ts';
 import { DeviceInterrupts } from './device-interrupts.ts';
 import { type DeviceBuffer, DriverMemory } from './memory.ts';
@@ -164,13 +164,15 @@ export class KernelDriver {
 
   /**
    * Lets the device send PASIDs, keep translations, ask for pages. Before anything is attached: 0, -EBUSY, -EINVAL,
-   * -EOPNOTSUPP when device or IOMMU cannot, or a port would block what the device has translated.
+   * -EOPNOTSUPP when device or IOMMU cannot, or a port would block what the device has translated, or send what has a PASID
+   * across to a peer.
    */
   *permit(rights: DeviceRights): Script<number> {
     const refusal = yield* this.#features.refusal(rights);
     if (refusal < 0) return refusal;
-    const { ats = false, pageRequests = 0, hostPermissions = false } = rights;
+    const { pasid = false, ats = false, pageRequests = 0, hostPermissions = false } = rights;
     if (ats && isTranslatedBlocked(this.device)) return -EOPNOTSUPP;
+    if (pasid && !isRedirected(this.device)) return -EOPNOTSUPP;
     const features = { deviceTlb: ats, pageRequests: pageRequests > 0, hostPermissions };
     const result = this.#group.driver.prepare(this.device, features);
     if (result < 0) return result;

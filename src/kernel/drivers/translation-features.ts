@@ -11,7 +11,7 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { Abilities } from '../iommu/driver.ts';
-import { findExtendedCapability, isTranslatedBlocked, type PciDevice, wordAt } from '../pci/index.ts';
+import { findExtendedCapability, isRedirected, isTranslatedBlocked, type PciDevice, wordAt } from '../pci/index.ts';
 
 /** What a device is to be able to do. */
 export interface DeviceRights {
@@ -52,7 +52,7 @@ export class TranslationFeatures {
     const ats = atsAt !== 0 && deviceTlb && !isTranslatedBlocked(device);
     return {
       ats,
-      pasid: pasid !== 0 && pasidBits > 0,
+      pasid: pasid !== 0 && pasidBits > 0 && isRedirected(device),
       pageRequests: ats && pri !== 0 && pageRequests ? MOST_PAGE_REQUESTS : 0,
     };
   }

@@ -4,7 +4,7 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import { EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import { findExtendedCapability, wordAt } from './capabilities.ts';
-import { type AccessControl, bridgesAbove, type PciFunction, WANTED_SERVICES } from './device.ts';
+import { type AccessControl, bridgesAbove, enforces, type PciFunction, WANTED_SERVICES } from './device.ts';
 
 const CONTROL = 0x04;
 
@@ -33,6 +33,17 @@ export function* blockTranslated(bus: Bus, { above }: PciFunction, on: boolean):
 /** True when a port on the way blocks what a device has translated: it is of no use to it to keep translations. */
 export function isTranslatedBlocked(device: PciFunction): boolean {
   return [...bridgesAbove(device)].some(({ acs }) => acs !== null && (acs.enabled & AcsBit.TRANSLATION_BLOCKING) !== 0);
+}
+
+const UPWARD = AcsBit.REQUEST_REDIRECT | AcsBit.UPSTREAM_FORWARDING;
+
+/**
+ * True when all requests of a device go up to the IOMMU. Ports route by address alone: without this a request with a PASID whose
+ * address happens to be that of a peer's registers ends there, whatever the PASID maps.
+ */
+export function isRedirected(device: PciFunction): boolean {
+  const own = device.isMultiFunction ? [device] : [];
+  return [...own, ...bridgesAbove(device)].every((one) => enforces(one, UPWARD));
 }
 
 function setServices(bus: Bus, rid: number, at: number, enabled: number): Script {

@@ -75,13 +75,18 @@ const NEVER_ISOLATE: readonly number[] = [
   PortType.ROOT_COMPLEX_EVENT_COLLECTOR,
 ];
 
-/** True when nothing passes this function without going up to the IOMMU first. A service that it does not have it does not need. */
-export function isolates({ portType, isMultiFunction, acs }: PciFunction): boolean {
+/** True when nothing passes this function without going up to the IOMMU first. */
+export function isolates(fn: PciFunction): boolean {
+  return enforces(fn, ISOLATION);
+}
+
+/** True when a function does all of these services to what passes it. One that it does not have it does not need. */
+export function enforces({ portType, isMultiFunction, acs }: PciFunction, services: number): boolean {
   if (portType === null || NEVER_ISOLATE.includes(portType)) return false;
   const isPort = portType === PortType.ROOT_PORT || portType === PortType.DOWNSTREAM_PORT;
   if (!isPort && !isMultiFunction) return true;
   if (acs === null) return false;
-  const needed = ISOLATION & (acs.supported | AcsBit.EGRESS_CONTROL);
+  const needed = services & (acs.supported | AcsBit.EGRESS_CONTROL);
   return (acs.enabled & needed) === needed;
 }
 

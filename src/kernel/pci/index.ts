@@ -1,5 +1,5 @@
 /** PCI as the kernel sees it. */
-export { blockTranslated, isTranslatedBlocked } from './access-control.ts';
+export { blockTranslated, isRedirected, isTranslatedBlocked } from './access-control.ts';
 export { enableMsi, findCapability, findExtendedCapability, wordAt } from './capabilities.ts';
 export { type Bar, bridgesAbove, formatRid, isolates, type PciBridge, type PciDevice } from './device.ts';
 export { Pci } from './enumerate.ts';
