@@ -1,16 +1,14 @@
 /** Which addresses the kernel gives a device: what they are aligned to, where they end, what stays out. */
 import { describe, expect, it } from 'vitest';
-import { fieldsOf, IVMD } from '../../hardware/amdvi/spec/ivrs.ts';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
 import { DeviceDma } from '../../src/kernel/dma/device-dma.ts';
 import { DefaultDomains } from '../../src/kernel/dma/index.ts';
 import type { PageRun } from '../../src/kernel/page-run.ts';
 import { EINVAL, ENOSPC, VFIO_BIND_IOASID_FD } from '../../src/uapi/index.ts';
-import { ivrs, tablesOf } from './amd-bench.ts';
 import { address, byteAt, type Driving, driving, marked, PLATFORMS, type Platform, take } from './dma-bench.ts';
-import { DEV, held, RIDS, type Tables } from './machine-bench.ts';
-import { rmrr, tableOf, UNIT } from './tables.ts';
+import { DEV, held } from './machine-bench.ts';
+import { SHARED, SHARED_AT } from './shared-memory.ts';
 
 const ALL = Object.entries(PLATFORMS);
 const PAGES_BELOW_4G = 2 ** 20;
@@ -138,29 +136,15 @@ describe.each(ALL)('Addresses on %s', (_, platform) => {
   });
 });
 
-/** Two pages of RAM that firmware shares with the first device. */
-const FIRST = 0xf_0000;
-const SHARED: readonly (readonly [string, Tables])[] = [
-  ['VT-d in legacy mode', tableOf(UNIT, rmrr(FIRST, FIRST + 2 * PAGE_SIZE - 1, RIDS[0]))],
-  ['VT-d in scalable mode', tableOf(UNIT, rmrr(FIRST, FIRST + 2 * PAGE_SIZE - 1, RIDS[0]))],
-  ['AMD-Vi with host tables', unity()],
-];
-
-function unity(): Tables {
-  const fields = fieldsOf(IVMD, { Unity: 1, IR: 1, IW: 1, DeviceID: RIDS[0], Start: FIRST, Size: 2 * PAGE_SIZE });
-  const table = ivrs();
-  return tablesOf({ ...table, blocks: [...table.blocks, { type: 'IVMD_SELECT', fields }] });
-}
-
 describe.each(SHARED)('Memory that firmware shares with a device, on %s,', (name, tables) => {
   const platform: Platform = PLATFORMS[name]!;
-  const at = BigInt(FIRST);
+  const at = BigInt(SHARED_AT);
 
   it('stays in its reach under a driver of the kernel and after it, and its addresses are never given out.', () => {
     const driven = driving(platform, {}, { tables });
     const { bench, driver, dma } = driven;
     const before = held(bench);
-    bench.memory.write(FIRST, Uint8Array.of(0x77));
+    bench.memory.write(SHARED_AT, Uint8Array.of(0x77));
     bench.run(
       (function* () {
         expect(yield* byteAt(dma, at)).toBe(0x77);
@@ -183,7 +167,7 @@ describe.each(SHARED)('Memory that firmware shares with a device, on %s,', (name
     bench.boot();
     bench.kernel.allocator.refuse = null;
     expect(bench.kernel.log.toString()).toContain('loses its reserved memory: -ENOMEM');
-    bench.memory.write(FIRST, Uint8Array.of(0x77));
+    bench.memory.write(SHARED_AT, Uint8Array.of(0x77));
     const before = held(bench);
     const { driver, dma } = take(bench, 'dev0');
     bench.run(
