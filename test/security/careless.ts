@@ -18,7 +18,7 @@ import type { MachineBench, MachineOptions } from '../kernel/machine-bench.ts';
 import { SCALABLE, sure } from '../kernel/scalable-bench.ts';
 
 /** What a kernel may forget to have forgotten: entries that lead to a domain, translations and tables, those of devices. */
-export type Step = 'device entries' | 'translations' | 'device TLBs';
+export type Step = 'device entries' | 'translations' | 'device TLBs' | 'interrupt entries';
 
 /** Registers and encodings of a unit's queue of invalidations. */
 interface Queue {
@@ -40,7 +40,7 @@ const VTD_QUEUE: Queue = {
   entryBytes: (base) => ((base >> 11n) & 1n ? 32 : 16),
   ringBytes: (base) => PAGE_SIZE * 2 ** Number(base & 7n),
   kindOf: (low) => Number(low & 0xfn),
-  kinds: { 'device entries': [1, 7], translations: [2, 6], 'device TLBs': [3, 8] },
+  kinds: { 'device entries': [1, 7], translations: [2, 6], 'device TLBs': [3, 8], 'interrupt entries': [4] },
   nothing: 0x5n,
 };
 
@@ -51,7 +51,7 @@ const AMD_QUEUE: Queue = {
   entryBytes: () => 16,
   ringBytes: (base) => 16 * 2 ** Number((base >> 56n) & 0xfn),
   kindOf: (low) => Number(low >> 60n),
-  kinds: { 'device entries': [2], translations: [3, 8], 'device TLBs': [4] },
+  kinds: { 'device entries': [2], translations: [3, 8], 'device TLBs': [4], 'interrupt entries': [5] },
   nothing: 1n << 60n,
 };
 
