@@ -28,8 +28,18 @@ import simple1 from './flow-4.1-simple.v1.ts';
 import simple2 from './flow-4.1-simple.v2.ts';
 import several1 from './flow-4.2-several.v1.ts';
 import several2 from './flow-4.2-several.v2.ts';
+import softwareNesting1 from './flow-4.3-software-nesting.v1.ts';
 import softwareNesting2 from './flow-4.3-software-nesting.v2.ts';
+import hardwareNesting1 from './flow-4.4-hardware-nesting.v1.ts';
 import hardwareNesting2 from './flow-4.4-hardware-nesting.v2.ts';
+import pageFault1 from './flow-4.6-page-fault.v1.ts';
+import pageFault2 from './flow-4.6-page-fault.v2.ts';
+import group1 from './flow-4.7-group.v1.ts';
+import group2 from './flow-4.7-group.v2.ts';
+import mixed1 from './flow-4.7-mixed-iommus.v1.ts';
+import mixed2 from './flow-4.7-mixed-iommus.v2.ts';
+import teardown1 from './flow-4.7-teardown.v1.ts';
+import teardown2 from './flow-4.7-teardown.v2.ts';
 import userExample2 from './flow-4.7-user-example.v2.ts';
 
 export const scenarios = [
@@ -62,7 +72,17 @@ export const scenarios = [
   simple2,
   several1,
   several2,
+  softwareNesting1,
   softwareNesting2,
+  hardwareNesting1,
   hardwareNesting2,
+  pageFault1,
+  pageFault2,
+  group1,
+  group2,
+  mixed1,
+  mixed2,
+  teardown1,
+  teardown2,
   userExample2,
 ];

@@ -58,7 +58,10 @@ export function pagingNodes(
   const nodes: TableNode[] = [];
   const shift = stage.shift(level);
   for (let i = 0; i < entries; i++) {
-    const words = Uint32Array.of(view.getUint32(i * ENTRY_BYTES, true), view.getUint32(i * ENTRY_BYTES + 4, true));
+    const [lo, hi] = [view.getUint32(i * ENTRY_BYTES, true), view.getUint32(i * ENTRY_BYTES + 4, true)];
+    // In every format an entry of 0 is empty, and most are.
+    if ((lo | hi) === 0) continue;
+    const words = Uint32Array.of(lo, hi);
     const found = stage.read(level, words);
     if (found.kind === 'empty') continue;
     if (budget.nodes-- <= 0) return [...nodes, MORE];

@@ -1,5 +1,5 @@
 /** What the flows expect of tables, compared with the bits that the specifications of the formats give. */
-import type { Program, Stage } from '../../src/index.ts';
+import { type DmaEngineDriver, type Program, type Script, type Stage, us } from '../../src/index.ts';
 
 /** Bits 51:12, in the last entry of every format: the frame of a page of 4 KiB. */
 const ADDRESS = 0x000f_ffff_ffff_f000n;
@@ -13,6 +13,59 @@ const RIGHTS = [
   // AMD's host tables: IR is bit 61, IW bit 62.
   { what: /^host /, read: 1n << 61n, write: 1n << 62n },
 ] as const;
+
+interface EntryBits {
+  readonly what: string;
+  readonly mask: bigint;
+  readonly kernel?: bigint;
+  readonly nested?: bigint;
+  readonly blocked?: bigint;
+}
+
+/** Where a device's own entry says what becomes of its requests: these bits, with these values. */
+const ENTRIES: readonly EntryBits[] = [
+  // VT-d 9.3: P is bit 0, TT bits 3:2, and 0 is the second stage.
+  { what: 'context entry', mask: 0xdn, kernel: 0x1n },
+  // VT-d 9.4: P is bit 0.
+  { what: 'scalable-mode context entry', mask: 0x1n },
+  // VT-d 9.6: P is bit 0, PGTT bits 8:6; 2 is the second stage alone, 3 both stages.
+  { what: 'PASID-table entry', mask: 0x1c1n, kernel: 0x81n, nested: 0xc1n },
+  // AMD 2.2.2.1: V is bit 0, TV bit 1, GV bit 55, IR bit 61, IW bit 62. Without rights nothing passes.
+  {
+    what: 'DTE',
+    mask: 0x6080_0000_0000_0003n,
+    kernel: 0x6000_0000_0000_0003n,
+    nested: 0x6080_0000_0000_0003n,
+    blocked: 0x3n,
+  },
+];
+
+const LEADS = {
+  kernel: 'leads to a table of the kernel',
+  nested: 'leads to a table of the process, within one of the kernel',
+  blocked: 'leads nowhere',
+} as const;
+
+/** Where a device's own entry leads its requests without PASID. */
+export function expectEntry(s: Stage, device: string, leads: keyof typeof LEADS): void {
+  const entries = s.look.tables(device, 0n).device;
+  const known = entries.flatMap((entry) =>
+    ENTRIES.filter(({ what }) => what === entry.what).map((bits) => ({ bits, entry })),
+  );
+  const { bits, entry } = known.at(-1) ?? {};
+  const expected = { blocked: 0n, ...bits }[leads];
+  s.expect(
+    `${device}’s ${entry?.what ?? 'entry'} ${LEADS[leads]}.`,
+    entry && bits && entry.value & bits.mask,
+    expected,
+  );
+}
+
+/** The device tries to read, and is refused. The kernel has time to read the fault, so that it does that beside no other call. */
+export function* expectRefused(s: Stage, sentence: string, engine: DmaEngineDriver, iova: bigint): Script {
+  s.expect(sentence, (yield* engine.read(iova, 4)).ok, false);
+  yield us(20);
+}
 
 export interface ExpectedPage {
   readonly device: string;

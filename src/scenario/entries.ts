@@ -1,5 +1,5 @@
 /** Table entries field by field, for whoever wants to see what the IOMMU saw. */
-import { type EntryView, entryView, rawView } from '../../hardware/index.ts';
+import { type EntryView, entryView, type FieldView, rawView } from '../../hardware/index.ts';
 import { hex, splitWords } from '../machine/index.ts';
 import type { EventOf, Names } from '../recorder/index.ts';
 
@@ -26,4 +26,12 @@ export function entryLines({ what, address, value, fields }: EntryView, place = 
         `${bits.padStart(9)}  ${name.padEnd(nameWidth)}  ${text.padEnd(textWidth)}  ${meaning}`,
     ),
   ];
+}
+
+/** Fields that are not 0, on one line; of a flag that is set, the name says all. `named`: those whose 0 has a name too. */
+export function fieldsText(fields: readonly FieldView[], named = false): string {
+  return fields
+    .filter(({ value, text }) => value !== 0n || (named && text.includes('(')))
+    .map(({ name, bits, text }) => (bits.includes(':') || text.includes('(') ? `${name}=${text}` : name))
+    .join(' ');
 }

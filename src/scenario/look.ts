@@ -36,13 +36,22 @@ export class Look {
     return this.#spaces.get(program)!.locked;
   }
 
+  /** What the kernel holds because of DMA, for all processes together: pages that are pinned, and pages of I/O page tables. */
+  held(): { pinned: number; tables: number } {
+    const { pages, allocator } = this.#machine.kernel;
+    return { pinned: pages.pinned, tables: allocator.inUse['I/O page table'] ?? 0 };
+  }
+
   /** The 64-bit word at a host address. */
   word(address: number): bigint {
     return this.#machine.word(address);
   }
 
-  /** What the tables in memory say of an address of a device, whatever is cached. Without `pasid`: of requests without. */
-  tables(device: string, address: bigint, pasid?: number): TableWalk {
+  /**
+   * What the tables in memory say of an address of a device, whatever is cached. Without `pasid`: of requests without, for which
+   * kernels use PASID 0 in tables that have PASIDs.
+   */
+  tables(device: string, address: bigint, pasid = 0): TableWalk {
     const requester = this.#machine.requesters.get(device);
     if (requester === undefined) throw new InputError(`There is no device "${device}".`);
     return walkTables(this.#machine.inspect().tables(requester, pasid), address, (at) => this.word(at));

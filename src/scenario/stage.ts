@@ -26,8 +26,9 @@ import {
 import { type Recorder, Statistics } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
 import { isSame, show } from './compare.ts';
-import { TableChanges, watchEffects } from './effects.ts';
+import { tableChanges, watchEffects } from './effects.ts';
 import { Look } from './look.ts';
+import type { TableWalk } from './table-walk.ts';
 
 /** Something that was expected, and whether it came so. */
 export interface Expectation {
@@ -61,7 +62,6 @@ export class Stage {
   /** Memory and tables, to look at. */
   readonly look: Look;
   readonly #recorder: Recorder;
-  readonly #changes: TableChanges;
   readonly #statistics: Statistics;
   #steps = 0;
   /** Faults that an earlier kernel had read: a reboot starts a new list. */
@@ -70,7 +70,6 @@ export class Stage {
   constructor(machine: Machine, recorder: Recorder) {
     this.machine = machine;
     this.look = new Look(machine);
-    this.#changes = new TableChanges((address) => this.look.word(address));
     this.random = new Random(machine.spec.seed);
     this.#recorder = recorder;
     this.#statistics = new Statistics(recorder);
@@ -120,15 +119,16 @@ export class Stage {
     watched: { readonly devices?: readonly string[]; readonly address?: bigint } = {},
   ): Script<number> {
     const { devices = [], address = 0n } = watched;
-    const before = devices.map((device) => this.look.tables(device, address));
-    const seen = watchEffects(this.#recorder);
+    const walk = (device: string): TableWalk => this.look.tables(device, address);
+    const others = devices.length === 0 ? [] : [...this.machine.requesters.keys()].map(walk);
+    const before = devices.map(walk);
+    const seen = watchEffects(this.#recorder, () => this.machine.inspect().queue());
     const result = yield* call;
     const effects = seen();
-    const changes = this.#changes.lines(
-      devices.map((device, i) => ({ device, before: before[i]!, after: this.look.tables(device, address) })),
-    );
+    const changed = devices.map((device, i) => ({ device, before: before[i]!, after: walk(device) }));
+    const changes = tableChanges(changed, others, (at) => this.look.word(at));
     const all = [...changes, ...effects];
-    this.note(`${words} = ${show(result)}${all.length === 0 ? ': the IOMMU notices nothing' : `: ${all.join('; ')}`}.`);
+    this.note(`${words} = ${show(result)}${all.length === 0 ? ': hardware notices nothing' : `: ${all.join('; ')}`}.`);
     return result;
   }
 

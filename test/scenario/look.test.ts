@@ -114,13 +114,68 @@ describe('a call that is told', () => {
       expect(yield* s.told('unmap', call, { devices: ['dma0'], address: IOVA })).toBe(0);
     });
     const word = `dma0’s SS-PTE at 0x${leaf.toString(16)} is 0x0`;
-    expect(notes).toEqual([`unmap = 0: ${word}; registers written: IQT_REG; invalidated: IOTLB.`]);
+    const commands = 'queued: iotlb_inv_dsc, inv_wait_dsc';
+    expect(notes).toEqual([`unmap = 0: ${word}; registers written: IQT_REG; ${commands}; invalidated: IOTLB.`]);
   });
 
-  it('is noted with its errno, and that the IOMMU noticed nothing', () => {
+  it('is noted with the fields of a device’s own entry, and tells nothing that another device had before', () => {
+    let entry = 0;
+    let table = 0n;
+    const notes = withTables('intel-legacy', function* (s, { app, fd, ioasid }) {
+      const device = yield* app.open('/dev/vfio/devices/dma1');
+      const bind = app.ioctl(device, VFIO_BIND_IOASID_FD, { ioasid_fd: fd });
+      yield* s.told('bind', bind, { devices: ['dma1'], address: IOVA });
+      yield* s.told('attach', app.ioctl(device, VFIO_ATTACH_IOASID, { ioasid }), { devices: ['dma1'], address: IOVA });
+      const { device: entries } = s.look.tables('dma1', IOVA);
+      entry = entries.at(-1)!.address;
+      table = entries.at(-1)!.value & 0xf_ffff_ffff_f000n;
+      yield* s.told('close', app.close(device), { devices: ['dma1'], address: IOVA });
+    });
+    const at = `dma1’s context entry at 0x${entry.toString(16)}`;
+    expect(notes.slice(0, 2)).toEqual([
+      'bind = 0: configuration space written: dma1.',
+      `attach = 0: ${at} says P SSPTPTR=0x${table.toString(16)} AW=2 (BITS_48) DID=1.`,
+    ]);
+    expect(notes[2]).toMatch(`close = 0: ${at} is 0x0; configuration space written: dma1; registers written: IQT_REG`);
+  });
+
+  it('is noted with the messages to a device that keeps translations', () => {
+    const notes: string[] = [];
+    const story = scenario({
+      name: 'test',
+      title: 'Test',
+      kernel: { trustDevices: true },
+      hardware: {
+        rootPorts: [{ name: 'port0', at: '00:1c.0' }],
+        switches: [],
+        bridges: [],
+        devices: [{ name: 'dma0', model: 'dma-engine', at: 'port0:00.0', deviceTlb: { sets: 4, ways: 4 } }],
+      },
+      *run(s) {
+        const app = s.process('app');
+        const device = yield* app.open('/dev/vfio/devices/dma0');
+        const fd = yield* app.open('/dev/ioasid');
+        yield* app.ioctl(device, VFIO_BIND_IOASID_FD, { ioasid_fd: fd });
+        const ioasid = yield* app.ioctl(fd, IOASID_ALLOC);
+        yield* app.ioctl(device, VFIO_ATTACH_IOASID, { ioasid });
+        const vaddr = yield* app.mmap(PAGE);
+        yield* app.ioctl(fd, IOASID_MAP_DMA, { ioasid, flags: READ, vaddr, iova: IOVA, size: 0x1000n });
+        yield* s.told('unmap', app.ioctl(fd, IOASID_UNMAP_DMA, { ioasid, iova: IOVA, size: 0x1000n }));
+      },
+    });
+    const run = new Run(story, { machine: 'amd-full' });
+    run.recorder.on('note', ({ text }) => notes.push(text));
+    expect(run.finish().error).toBeUndefined();
+    const commands = 'queued: INVALIDATE_IOMMU_PAGES, INVALIDATE_IOTLB_PAGES, COMPLETION_WAIT';
+    expect(notes).toEqual([
+      `unmap = 0: registers written: Command Buffer Tail; ${commands}; invalidated: IOTLB; sent: InvReq to dma0.`,
+    ]);
+  });
+
+  it('is noted with its errno, and that hardware noticed nothing', () => {
     const notes = withTables('intel-legacy', function* (s, { app, fd }) {
       yield* s.told('unmap', app.ioctl(fd, IOASID_UNMAP_DMA, { ioasid: 77, iova: IOVA, size: 0x2000n }));
     });
-    expect(notes).toEqual(['unmap = -22 (EINVAL): the IOMMU notices nothing.']);
+    expect(notes).toEqual(['unmap = -22 (EINVAL): hardware notices nothing.']);
   });
 });

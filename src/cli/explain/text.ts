@@ -3,13 +3,12 @@ import type {
   Explanation,
   ExplanationResult,
   ExplanationStep,
-  FieldView,
   InterruptExplanation,
   InterruptResult,
 } from '../../../hardware/index.ts';
 import { hex } from '../../machine/index.ts';
 import { sizeText, wrap } from '../../recorder/index.ts';
-import { entryLines } from '../../scenario/index.ts';
+import { entryLines, fieldsText } from '../../scenario/index.ts';
 
 const WIDTH = 110;
 
@@ -41,14 +40,6 @@ export function interruptLines(
     ...steps.flatMap((step, i) => numberedLines(i + 1, stepLines(step))),
     ...numberedLines(steps.length + 1, interruptResultLines(result)),
   ];
-}
-
-/** Fields that are not 0, on one line; of a flag that is set, the name says all. `named`: those whose 0 has a name too. */
-export function fieldsText(fields: readonly FieldView[], named = false): string {
-  return fields
-    .filter(({ value, text }) => value !== 0n || (named && text.includes('(')))
-    .map(({ name, bits, text }) => (bits.includes(':') || text.includes('(') ? `${name}=${text}` : name))
-    .join(' ');
 }
 
 function stepLines(step: ExplanationStep): string[] {

@@ -2,8 +2,7 @@
 import type { CacheView, EntryView, TableNode } from '../../../hardware/index.ts';
 import { hex } from '../../machine/index.ts';
 import { sizeText } from '../../recorder/index.ts';
-import { entryLines } from '../../scenario/index.ts';
-import { fieldsText } from '../explain/text.ts';
+import { entryLines, fieldsText } from '../../scenario/index.ts';
 
 /** One line per register: offset, name, value, and what is not 0 in it. */
 export function registerLines(registers: readonly EntryView[]): string[] {
