@@ -1,4 +1,4 @@
-/** Access control services of a downstream port: which way something goes that is meant for another port of the same switch. */
+/** Access control services of a downstream port (PCIe 6.12.1.1, 6.12.3): which way something goes that is meant for another port of the same switch. */
 import { AcsBit, AddressType } from './spec/index.ts';
 import { Attribute, CreditClass, type Tlp } from './tlp.ts';
 
@@ -18,10 +18,10 @@ export type Way = 'across' | 'up' | 'blocked' | 'nobody';
  */
 export function redirect(acs: AccessControl | null, tlp: Tlp, target: number, isBack: boolean): Way {
   const has = (service: number) => acs?.has(service) === true;
-  // Requests and completions alike that a port below has redirected.
+  // Requests and completions alike that a port below has redirected. Without the service this is undefined.
   if (isBack) return has(AcsBit.UPSTREAM_FORWARDING) ? 'up' : 'nobody';
   if (tlp.creditClass === CreditClass.COMPLETION) {
-    // Redirected are completions whose order counts.
+    // Redirected are completions whose order counts; no other service concerns completions.
     const isRelaxed = (tlp.attributes & Attribute.RELAXED_ORDERING) !== 0;
     return has(AcsBit.COMPLETION_REDIRECT) && !isRelaxed ? 'up' : 'across';
   }

@@ -28,8 +28,8 @@ export interface Surroundings {
   /** The port behind which a function is. */
   readonly portOf: (requester: number) => RootPort | null;
   readonly onInterrupt: (address: number, data: number) => void;
-  /** Takes a completion of the CPU's whose turn has come, and the port through which it came, and does not keep it. */
-  readonly onCompletion: (tlp: Tlp, port: RootPort) => void;
+  /** Takes a completion of the CPU's whose turn has come, and the port through which it came; false when nobody waits for it. */
+  readonly onCompletion: (tlp: Tlp, port: RootPort) => boolean;
 }
 
 export class Arrivals {
@@ -263,14 +263,16 @@ export class Arrivals {
   }
 
   #passCompletion(inbound: Inbound): void {
-    const { tlp } = inbound;
+    const { tlp, port } = inbound;
     const { spec, portOf, onCompletion } = this.#root;
-    const peer = tlp.requester === spec.requester ? null : portOf(tlp.requester);
-    if (peer !== null) {
+    const isOwn = tlp.requester === spec.requester;
+    const peer = isOwn ? null : portOf(tlp.requester);
+    // Between ports that pass no requests on there is nothing to answer; a port may get back what was redirected below it.
+    if (peer !== null && (spec.peerToPeer || peer === port)) {
       this.#forward(inbound, peer);
       return;
     }
-    if (tlp.requester === spec.requester) onCompletion(tlp, inbound.port);
+    if (!isOwn || !onCompletion(tlp, port)) port.below.unsupported(tlp);
     this.#end(inbound);
   }
 

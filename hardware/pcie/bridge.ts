@@ -140,9 +140,10 @@ export class Bridge implements Below {
     this.config.conventionalReset();
   }
 
-  /** Of what wants an answer the requester hears, and decides what it means. */
+  /** Of what wants an answer the requester hears, and of an answer that went astray he misses it: he decides what it means. */
   #found(error: number, tlp: Tlp): void {
-    const advisory = error !== UncorrectableError.MALFORMED_TLP && tlp.creditClass === CreditClass.NON_POSTED;
+    const isHeard = error !== UncorrectableError.MALFORMED_TLP && tlp.creditClass === CreditClass.NON_POSTED;
+    const advisory = isHeard || error === UncorrectableError.UNEXPECTED_COMPLETION;
     const message = this.config.report({ error, header: headerWords(tlp), advisory });
     if (message !== ErrorMessage.NONE) this.onError(message);
   }

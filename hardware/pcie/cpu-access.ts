@@ -37,9 +37,9 @@ export class CpuAccess {
     this.#mmioAccess = ns(spec.mmioAccess);
   }
 
-  /** A completion of one of these requests. */
-  complete(tlp: Tlp, port: RootPort): void {
-    this.#outbound.complete(tlp, port);
+  /** A completion for the CPU; false when it is of none of these requests. */
+  complete(tlp: Tlp, port: RootPort): boolean {
+    return this.#outbound.complete(tlp, port);
   }
 
   /** A link has gone down. */

@@ -212,6 +212,10 @@ export class IntegratedDevice implements Below {
 
   malformed(): void {}
 
+  unsupported(): number {
+    return CompletionStatus.UNSUPPORTED_REQUEST;
+  }
+
   reset(): void {
     this.#endpoint.reset();
   }

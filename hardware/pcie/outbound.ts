@@ -53,16 +53,16 @@ export class Outbound {
     return yield* waitFor(answer);
   }
 
-  /** A completion has come through a port. */
-  complete(tlp: Tlp, port: RootPort): void {
+  /** A completion has come through a port; false when nobody waits for it, and not from there. */
+  complete(tlp: Tlp, port: RootPort): boolean {
     const answer = this.#answers[tlp.tag];
-    // A completion that nobody waits for is dropped, as the specification says of unexpected ones; nobody waits for it here.
-    if (answer == null || this.#ports[tlp.tag] !== port) return;
+    if (answer == null || this.#ports[tlp.tag] !== port) return false;
     this.#answers[tlp.tag] = null;
     if (this.#doubtful.delete(answer) && this.#doubtful.size === 0) this.#patience.off();
     const { status } = tlp;
     answer.fire({ status, value: status === CompletionStatus.SUCCESSFUL ? dataOf(tlp) : null });
     this.#free.notify();
+    return true;
   }
 
   /** A link has gone down: what waits now may wait in vain. */

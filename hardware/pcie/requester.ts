@@ -6,7 +6,10 @@
  * request; `transactionsPending`, `state`.
  * Needs: a function that is connected; `completion` for each that reaches the function, `reset` when the function is reset.
  *
- * Inaccuracies: the Lower Address of a completion is not compared; a time-out range ends at its upper limit.
+ * A completion that does not match its request in its traffic class, its attributes, its byte count or its lower address is
+ * an unexpected one: it is logged and dropped, and the request waits on (PCIe 2.3.2).
+ *
+ * Inaccuracies: a time-out range ends at its upper limit.
  */
 import { Alarm, END, type Engine, type Handler, type Instant, ms, type Script, Signal } from '../sim/index.ts';
 import { announceError } from './announce-error.ts';
@@ -176,7 +179,7 @@ export class Requester implements Dma {
       return false;
     }
     const piece = transfer.load(tlp);
-    if (index !== NO_TAG) tlp.tag = tags.take(index, transfer, allowed);
+    if (index !== NO_TAG) tags.take(index, transfer, allowed, tlp);
     if (!fn.send(tlp)) {
       if (index !== NO_TAG) tags.free(index);
       transfer.fail(DmaStatus.NOT_MASTER, transfer.next);

@@ -39,7 +39,7 @@ export interface RootComplexSpec {
   readonly maxPayload: number;
   /** 64 or 128 bytes. */
   readonly readCompletionBoundary: number;
-  /** Whether memory requests of one device reach the registers of another. */
+  /** Whether memory requests of one device reach the registers of another, and their completions that one behind another port. */
   readonly peerToPeer: boolean;
 }
 

@@ -35,6 +35,8 @@ export interface Below {
   isOversize(tlp: Tlp): boolean;
   /** A TLP from below that breaks the rules. */
   malformed(tlp: Tlp): void;
+  /** A TLP from below that nobody takes; gives the status with which a request ends. */
+  unsupported(tlp: Tlp): number;
   reset(): void;
 }
 

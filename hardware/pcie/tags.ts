@@ -6,7 +6,7 @@
  */
 
 import { CompletionStatus } from './spec/index.ts';
-import { type Tlp, TlpKind } from './tlp.ts';
+import { Attribute, type Tlp, TlpKind } from './tlp.ts';
 import type { Transfer } from './transfer.ts';
 
 /** 10-bit tags leave out what 8 bits can express, so that a completer that drops the upper bits is found out. */
@@ -23,6 +23,8 @@ export class Tags {
   readonly place: Int32Array;
   readonly asked: Int32Array;
   readonly came: Int32Array;
+  /** By index: the attributes of the request. */
+  readonly attributes: Uint8Array;
   /** When to give up, or to hold no longer: picoseconds. */
   readonly deadline: Float64Array;
   readonly number: Int32Array;
@@ -38,6 +40,7 @@ export class Tags {
     this.place = new Int32Array(count);
     this.asked = new Int32Array(count);
     this.came = new Int32Array(count);
+    this.attributes = new Uint8Array(count);
     this.deadline = new Float64Array(count);
     this.number = new Int32Array(count);
     this.#idle = new Int32Array((count + 31) >>> 5);
@@ -60,15 +63,16 @@ export class Tags {
     return -1;
   }
 
-  /** Takes the idle tag `index`, whose number it gives. */
-  take(index: number, owner: Transfer, allowed: number): number {
+  /** Takes the idle tag `index` for a request and puts its number there. */
+  take(index: number, owner: Transfer, allowed: number, request: Tlp): void {
     this.#idle[index >>> 5]! &= ~(1 << index);
     this.owner[index] = owner;
     this.came[index] = 0;
     this.outstanding++;
     const number = allowed > FIRST_WIDE_TAG ? FIRST_WIDE_TAG + index : index;
     this.number[index] = number;
-    return number;
+    this.attributes[index] = request.attributes;
+    request.tag = number;
   }
 
   /** The index of the tag with this number that is in use or held, -1 if there is none. */
@@ -86,12 +90,14 @@ export class Tags {
     const transfer = this.owner[index]!;
     const { asked, came } = this;
     const place = this.place[index]! + came[index]!;
+    if (!this.#isLike(index, tlp)) return UNEXPECTED;
     if (tlp.status !== CompletionStatus.SUCCESSFUL) {
       transfer.fail(transfer.statusOf(tlp.status), place);
       return 0;
     }
     // A deferrable write is answered without data, all else with.
     if ((tlp.data === null) !== (transfer.kind === TlpKind.DEFERRABLE_WRITE)) return UNEXPECTED;
+    if (!transfer.isLowerAddress(tlp.addressLo, place)) return UNEXPECTED;
     // A zero-length read is answered with a byte of no meaning.
     if (tlp.data === null || asked[index] === 0) return 0;
     // Who translates may have less to say than was asked.
@@ -103,6 +109,13 @@ export class Tags {
     transfer.buffer.set(tlp.data.subarray(0, tlp.length), place);
     came[index]! += tlp.length;
     return tlp.length;
+  }
+
+  /** The traffic class and the attributes that a completion must have of its request: all but ID-based ordering (PCIe 2.3.2). */
+  #isLike(index: number, { trafficClass, attributes }: Tlp): boolean {
+    // Those of a translation need not be (10.2.3).
+    if (this.owner[index]!.isTranslation) return true;
+    return trafficClass === 0 && ((attributes ^ this.attributes[index]!) & ~Attribute.ID_ORDERING) === 0;
   }
 
   /** The tag may be used again. */

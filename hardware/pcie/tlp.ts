@@ -207,7 +207,7 @@ export class Tlp {
     this.completion(request, completer, CompletionStatus.SUCCESSFUL, ordersById).byteCount -= from;
     // Lower Address says something of the data of a read; other answers are whole translations, operands or words.
     const isRead = request.kind === TlpKind.MEMORY_READ && !request.isTranslationRequest;
-    return this.withData(((isRead ? request.addressLo : 0) + from) & 0x7f, length);
+    return this.withData(lowerAddress(isRead ? request.addressLo + from : from, request.length), length);
   }
 
   /** A completion from its fields. */
@@ -274,6 +274,11 @@ export class Tlp {
     this.data = this.#storage;
     return this;
   }
+}
+
+/** Lower Address of an answer that begins at `address`; a request of no bytes is one for a word (PCIe 2.3.1.1). */
+export function lowerAddress(address: number, length: number): number {
+  return address & (length === 0 ? 0x7c : 0x7f);
 }
 
 /** Bytes that a whole answer to `request` has. */

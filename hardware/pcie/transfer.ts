@@ -5,7 +5,7 @@ import { DmaStatus, type DmaTarget, highBeyond } from './dma.ts';
 import { dress } from './request-settings.ts';
 import { pieceLength } from './sizes.ts';
 import { AddressType, CompletionStatus } from './spec/index.ts';
-import { type Tlp, TlpKind } from './tlp.ts';
+import { lowerAddress, type Tlp, TlpKind } from './tlp.ts';
 
 export class Transfer {
   readonly kind: number;
@@ -65,6 +65,12 @@ export class Transfer {
   advance(bytes: number): void {
     this.next += bytes;
     if (this.next >= this.length) this.isSending = false;
+  }
+
+  /** Whether the answer with the bytes from `place` on has this Lower Address; only reads of data have one that says something. */
+  isLowerAddress(lower: number, place: number): boolean {
+    if (this.kind !== TlpKind.MEMORY_READ || this.isTranslation) return true;
+    return lower === lowerAddress(this.at.lo + place, this.length);
   }
 
   /** What the status of a completion, other than success, is to the caller. Codes that mean nothing here count as UR. */

@@ -208,19 +208,24 @@ export class AtsBench {
   }
 
   /** By as much as any Max_Payload_Size allows at a time. */
-  complete({ tag }: Seen, data: ArrayLike<number>, { byteCount = data.length } = {}): void {
+  complete(asked: Seen, data: ArrayLike<number>, { byteCount = data.length } = {}): void {
     const { top } = this.link;
+    const { tag, address, length, attributes, addressType } = asked;
+    const lower = addressType === AddressType.TRANSLATION ? 0 : Number(address & (length === 0 ? 0x7cn : 0x7fn));
     const bytes = Uint8Array.from(data);
     for (let came = 0; came < bytes.length; came += 128) {
       const piece = bytes.subarray(came, came + 128);
       const tlp = top.take().answer(DEVICE, tag, AGENT, CompletionStatus.SUCCESSFUL, byteCount - came);
-      tlp.withData(0, piece.length).data!.set(piece);
+      tlp.withData((lower + came) & 0x7f, piece.length).data!.set(piece);
+      tlp.attributes = attributes;
       this.#send(tlp);
     }
   }
 
-  refuse({ tag }: Seen, status: number): void {
-    this.#send(this.link.top.take().answer(DEVICE, tag, AGENT, status, 8));
+  refuse({ tag, attributes }: Seen, status: number): void {
+    const tlp = this.link.top.take().answer(DEVICE, tag, AGENT, status, 8);
+    tlp.attributes = attributes;
+    this.#send(tlp);
   }
 
   /** Sends an Invalidate Request for 2^shift bytes. */

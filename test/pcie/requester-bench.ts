@@ -1,5 +1,6 @@
 /** A requester on a function at one end of a link, and at the other end whatever a test makes of its requests. */
 import {
+  Attribute,
   CompletionStatus,
   type ConfigSpec,
   Endpoint,
@@ -104,11 +105,19 @@ export class RequesterBench {
     return this.engine.runUntilDone(this.spawn(script));
   }
 
-  /** Sends a completion: `data` of a read, of which `byteCount` bytes are still to come; without data, a status. */
-  complete({ tag }: { readonly tag: number }, answer: Answer): void {
-    const { data, byteCount = data?.length ?? 4, lowerAddress = 0, status = CompletionStatus.SUCCESSFUL } = answer;
+  /**
+   * Sends a completion: `data` of a read, of which `byteCount` bytes are still to come; without data, a status. What the
+   * answer does not say is as it should be.
+   */
+  complete(asked: Completed, answer: Answer): void {
+    const { tag, kind, address = 0, length = 0, attributes = 0 } = asked;
+    const { data, byteCount = data?.length ?? 4, status = CompletionStatus.SUCCESSFUL, trafficClass = 0 } = answer;
+    const begins = kind === TlpKind.MEMORY_READ ? address + Math.max(length - byteCount, 0) : 0;
     const tlp = this.link.top.take().answer(DEVICE, tag, 0, status, byteCount);
+    const lowerAddress = answer.lowerAddress ?? begins & (length === 0 ? 0x7c : 0x7f);
     if (data !== undefined) tlp.withData(lowerAddress, data.length).data!.set(data);
+    tlp.attributes = answer.attributes ?? attributes & ~Attribute.ID_ORDERING;
+    tlp.trafficClass = trafficClass;
     this.link.top.send(tlp);
   }
 
@@ -137,9 +146,14 @@ export class RequesterBench {
   }
 }
 
+/** What of a request its completion repeats. */
+export type Completed = Pick<Asked, 'tag'> & Partial<Pick<Asked, 'kind' | 'address' | 'length' | 'attributes'>>;
+
 export interface Answer {
-  readonly data?: Uint8Array;
+  readonly data?: Uint8Array | undefined;
   readonly byteCount?: number;
   readonly lowerAddress?: number;
   readonly status?: number;
+  readonly attributes?: number;
+  readonly trafficClass?: number;
 }

@@ -201,6 +201,34 @@ describe('A requester', () => {
     expect(bench.dma.state.unexpected).toBe(5);
   });
 
+  it.each([
+    ['another byte count', { byteCount: 60 }],
+    ['another lower address', { lowerAddress: 0x00 }],
+    ['another traffic class', { trafficClass: 1 }],
+    ['No Snoop that was not asked for', { attributes: Attribute.NO_SNOOP | Attribute.RELAXED_ORDERING }],
+    ['no Relaxed Ordering', { attributes: 0 }],
+    ['another traffic class and no data', { trafficClass: 1, data: undefined, status: UNSUPPORTED_REQUEST }],
+  ])('takes no completion that has its tag and %s, and waits on for that of its request (PCIe 2.3.2)', (_, wrong) => {
+    const bench = new RequesterBench({ config: { capabilities: { aer: true } } }).control2(ID_ORDERING_REQUESTS);
+    const attributes = Attribute.RELAXED_ORDERING | Attribute.ID_ORDERING;
+    const task = bench.spawn(bench.dma.read(dmaTarget(0x144, { attributes }), 64));
+    bench.engine.runUntil(at(ns(1_000)));
+    const asked = bench.asked[0]!;
+    bench.complete(asked, { data: pattern(64, 2), ...wrong });
+    bench.engine.runUntil(at(ns(2_000)));
+    expect([task.ended, bench.dma.state.unexpected]).toEqual([false, 1]);
+    const { config } = bench.function;
+    const UNEXPECTED_COMPLETION = 1 << 16;
+    const ADVISORY_NON_FATAL = 1 << 13;
+    config.write(config.aer!.offset + 0x14, 4, 0);
+    expect(config.read(config.aer!.offset + 0x10, 4)).toBe(ADVISORY_NON_FATAL);
+    bench.complete(asked, { data: pattern(64, 3), ...wrong });
+    // ID-based ordering is the completer's: it may be there or not.
+    bench.complete(asked, { data: memory(0x144, 64), attributes });
+    expect(bench.engine.runUntilDone(task)).toEqual({ status: DmaStatus.SUCCESS, data: memory(0x144, 64) });
+    expect(config.read(config.aer!.offset + 4, 4)).toBe(UNEXPECTED_COMPLETION);
+  });
+
   it('is reset: everybody gets RESET, nothing more is sent, and answers from before reach nobody', () => {
     const bench = new RequesterBench({ link: { credits: { PH: 1, NPH: 1 } } }).program(0, 0);
     bench.link.top.receive = (tlp) => {

@@ -228,6 +228,29 @@ describe('A root port', () => {
   });
 });
 
+describe('A completion that nobody waits for', () => {
+  it.each([
+    ['a root port, when it is for the CPU', 'root port', ROOT_PORT, 0],
+    ['the downstream port where it would turn round', 'port 0', portOf(0), ridOf(0)],
+  ])('is an Unexpected Completion, and advisory, at %s (PCIe 2.3.2, 6.2.3.2.4.5)', (_, name, port, requester) => {
+    const tree = new Tree(ALL).bringUp();
+    const at = tree.bridges.get(name)!.config.aer!.offset;
+    // Unmasks Advisory Non-Fatal Errors.
+    tree.configure(port, at + 0x14, 4, 0);
+    const { bottom } = tree.links.find((link) => link.name === 'port 0')!;
+    bottom.send(bottom.take().answer(requester, 7, ridOf(0), 0, 4));
+    tree.engine.run();
+    const UNEXPECTED_COMPLETION = 1 << 16;
+    const ADVISORY_NON_FATAL = 1 << 13;
+    expect([tree.config(port, at + 4, 4), tree.config(port, at + 0x10, 4)]).toEqual([
+      UNEXPECTED_COMPLETION,
+      ADVISORY_NON_FATAL,
+    ]);
+    // Non-Fatal Error Detected would say that somebody has to act.
+    expect(tree.config(port, 0x4a, 2) & 0b111).toBe(0b001);
+  });
+});
+
 describe('A switch', () => {
   it('gives everything back: no TLP and no credit is lost', () => {
     const tree = new Tree(ALL).bringUp();

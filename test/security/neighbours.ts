@@ -2,7 +2,7 @@
 import { DMA_ENGINE, DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
 import { MALICIOUS, Malicious } from '../../hardware/devices/malicious/index.ts';
 import { MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
-import { LINK, type LinkSpec, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
+import { LINK, type LinkSpec, ROOT_COMPLEX, RootComplex, type RootComplexSpec } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
 import { driverOf } from '../devices/malicious-board.ts';
 
@@ -21,9 +21,13 @@ export class Neighbours {
   readonly links;
   readonly driver;
 
-  constructor(evilLink: Partial<LinkSpec> = {}, victimLink: Partial<LinkSpec> = {}) {
+  constructor(
+    evilLink: Partial<LinkSpec> = {},
+    victimLink: Partial<LinkSpec> = {},
+    rootComplex: Partial<RootComplexSpec> = {},
+  ) {
     const controller = new MemoryController(this.engine, this.memory, { latency: 100, bytesPerNanosecond: 64 });
-    this.root = new RootComplex(this.engine, controller, ROOT_COMPLEX);
+    this.root = new RootComplex(this.engine, controller, { ...ROOT_COMPLEX, ...rootComplex });
     this.evil = new Malicious(this.engine, { ...MALICIOUS, name: 'evil0', requester: EVIL });
     this.victim = new DmaEngine(this.engine, { ...DMA_ENGINE, name: 'dma0', requester: VICTIM });
     this.links = [

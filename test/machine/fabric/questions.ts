@@ -80,7 +80,8 @@ export function judge(question: Question, tlp: Tlp): { readonly wrong: string | 
   if (tlp.length > left) return wrong(`brings ${tlp.length} bytes of ${left}`);
   if ((tlp.addressLo & 3) + tlp.length > question.payload)
     return wrong(`brings ${tlp.length} bytes, above Max_Payload_Size`);
-  const lower = kind === TlpKind.MEMORY_READ ? (address + came) & 0x7f : 0;
+  // A request of no bytes is one for a word.
+  const lower = kind === TlpKind.MEMORY_READ ? (address + came) & (length === 0 ? 0x7c : 0x7f) : 0;
   if (tlp.addressLo !== lower) return wrong(`has lower address ${tlp.addressLo} and not ${lower}`);
   if (!isLast && (address + came + tlp.length) % question.boundary !== 0) {
     return wrong('ends elsewhere than at a read completion boundary');
