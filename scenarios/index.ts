@@ -24,6 +24,7 @@ import beforeTheKernel from './39-before-the-kernel.ts';
 import sharedIotlb from './40-shared-iotlb.ts';
 import strictAndLazy from './41-strict-and-lazy.ts';
 import deviceMmu from './42-device-mmu.ts';
+import freedTable from './45-freed-table.ts';
 import simple1 from './flow-4.1-simple.v1.ts';
 import simple2 from './flow-4.1-simple.v2.ts';
 import several1 from './flow-4.2-several.v1.ts';
@@ -68,6 +69,7 @@ export const scenarios = [
   sharedIotlb,
   strictAndLazy,
   deviceMmu,
+  freedTable,
   simple1,
   simple2,
   several1,

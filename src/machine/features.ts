@@ -6,7 +6,8 @@ import type { MachineSpec } from './schema.ts';
 
 /**
  * Requests that no table translates; device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have translated themselves, and of
- * their interrupts; tables of user space within those of the kernel.
+ * their interrupts; tables of user space within those of the kernel; caches of the
+ * ways to the tables that the kernel makes.
  */
 export const MACHINE_FEATURES = [
   'pass-through',
@@ -16,6 +17,7 @@ export const MACHINE_FEATURES = [
   'host permissions',
   'interrupt remapping',
   'nesting',
+  'table caches',
 ] as const;
 export type MachineFeature = (typeof MACHINE_FEATURES)[number];
 
@@ -37,6 +39,7 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
     has.pasid = isScalable && ECAP.PASID.isSet(words);
     has['page requests'] = isScalable && has.ats && ECAP.PRS.isSet(words);
     has['host permissions'] = has.ats && ECAP.HPTS.isSet(words);
+    has['table caches'] = iommu.secondStageCache !== null;
     has['interrupt remapping'] = ECAP.IR.isSet(words) && !ECAP.EIMER.isSet(words);
     has.nesting = isScalable && [ECAP.NEST, ECAP.FSTS, ECAP.SSTS].every((able) => able.isSet(words));
   } else {
@@ -47,6 +50,7 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
     has.nesting = has.pasid && EFR.GIoSup.isSet(words) && EFR.HATS.get(words) !== NO_HOST_TABLES;
     has['page requests'] = has.ats && EFR.PPRSup.isSet(words);
     has['interrupt remapping'] = true;
+    has['table caches'] = iommu.hostDirectoryCache !== null;
   }
   return new Set(MACHINE_FEATURES.filter((feature) => has[feature]));
 }

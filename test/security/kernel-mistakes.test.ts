@@ -14,10 +14,10 @@ function isThere(place: Place): boolean {
   return isTitled(readFileSync(new URL(file, TESTS), 'utf8'), title);
 }
 
-const places = MISTAKES.flatMap(({ made, avoided }) => [...made, ...avoided]);
+const places = MISTAKES.flatMap(({ made = [], avoided = [] }) => [...made, ...avoided]);
 
 describe('The table of mistakes that kernels have made', () => {
-  it.each(MISTAKES)('names what is there: $what ($known)', ({ made, avoided, reason }) => {
+  it.each(MISTAKES)('names what is there: $what ($known)', ({ made = [], avoided = [], reason }) => {
     expect([...made, ...avoided].filter((place) => !isThere(place))).toEqual([]);
     // Both, or the reason why not.
     expect(made.length > 0 && avoided.length > 0).toBe(reason === undefined);
