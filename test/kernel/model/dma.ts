@@ -1,0 +1,155 @@
+/** What devices reach, by the unit's own translation and by DMA, against what the reference model lets them. */
+import { encode, PAGE_SIZE } from '../../../hardware/bits/index.ts';
+import {
+  ADDRESS,
+  BUFFER_OFFSET,
+  COMMAND,
+  DMA_ENGINE_BAR,
+  LENGTH,
+  PASID,
+  STATUS,
+} from '../../../hardware/devices/dma-engine/spec.ts';
+import { Access, Translation } from '../../../hardware/iommu/index.ts';
+import { ns, type Script } from '../../../hardware/sim/index.ts';
+import type { PciDevice } from '../../../src/kernel/pci/index.ts';
+import type { MachineBench } from '../machine-bench.ts';
+import { NONE, type RefDevice } from './files.ts';
+import { REQUESTERS } from './machines.ts';
+import { type Cell, MARK_AT, markOf } from './memory.ts';
+import type { Reached } from './spaces.ts';
+import type { World } from './world.ts';
+
+/** A request of a device. */
+export interface Request {
+  readonly device: number;
+  readonly pasid: number;
+  readonly page: number;
+  readonly write: boolean;
+}
+
+/** PASIDs that devices try: of one nobody attaches anything. */
+export const PASIDS = [NONE, 3, 5, 9];
+/** Pages of I/O virtual addresses that devices try: neighbours, both sides of a large page, and guest memory. */
+export const GUEST = 0x4_0000;
+export const GUEST_PAGES = 12;
+export const DEVICE_PAGES = [0, 1, 2, 3, 4, 0x1ff, 0x200, 0x201, 0x3ff, ...[0, 1, 4, 5, 6, 11].map((i) => GUEST + i)];
+
+/** What a request may reach: the page that is mapped now, and others that a user's table led to before. */
+interface Reachable {
+  readonly now: Cell | null;
+  readonly before: readonly Cell[];
+}
+
+function reachable(device: RefDevice, { pasid, page, write }: Request): Reachable {
+  const space = device.goesTo(pasid);
+  const may = (one: Reached | null | undefined) => (write ? one?.write : one?.read) === true;
+  const at = space?.at(page);
+  const now = may(at) ? at!.cell : null;
+  const remembered = space === undefined || space.user === null ? [] : space.stale(page);
+  return { now, before: remembered.filter((one) => may(one) && one.cell !== now).map(({ cell }) => cell) };
+}
+
+function isStale(world: World, { device, pasid, page }: Request): boolean {
+  const space = world.devices[device]!.goesTo(pasid);
+  return space !== undefined && space.user !== null && space.isStale(page);
+}
+
+/** What users' tables lead to now hardware may remember. */
+export function remember(world: World): void {
+  for (const context of world.rules.contexts) {
+    for (const space of context.spaces.values()) {
+      if (space.user !== null && context.attached(space).length > 0) space.remember(DEVICE_PAGES);
+    }
+  }
+}
+
+function said({ device, pasid, page, write }: Request): string {
+  const who = pasid === NONE ? '' : ` with PASID ${pasid}`;
+  return `device ${device}${who} ${write ? 'writes' : 'reads'} page 0x${page.toString(16)}`;
+}
+
+/** Asks the unit for every request of every device: nothing is reached but what may be, and all of that. */
+export function checkTranslations(world: World): void {
+  for (const device of REQUESTERS.keys()) {
+    for (const pasid of PASIDS) {
+      const isLed = world.devices[device]!.goesTo(pasid) !== undefined;
+      for (const page of isLed ? DEVICE_PAGES : DEVICE_PAGES.slice(-2)) {
+        for (const write of [false, true]) checkTranslation(world, { device, pasid, page, write });
+      }
+    }
+  }
+}
+
+function checkTranslation(world: World, request: Request): void {
+  const { now, before } = reachable(world.devices[request.device]!, request);
+  const address = translate(world.bench, request);
+  if (address === undefined) {
+    // The right to write may be as old as what was there before.
+    if (now !== null && !isStale(world, request)) world.fail(`${said(request)}: blocked, but it may`);
+    return;
+  }
+  const mark = markOf(world.bench.memory.read(address + MARK_AT, 4)!);
+  const may = [...(now === null ? [] : [now]), ...before].map((cell) => cell.mark);
+  if (!may.includes(mark)) world.fail(`${said(request)}: reaches ${mark}, but may reach only [${may}]`);
+}
+
+/** The host address of a page, or nothing. Caches answer too, and nothing changes. */
+function translate({ unit }: MachineBench, { device, pasid, page, write }: Request): number | undefined {
+  const t = new Translation();
+  t.effects = false;
+  t.requester = REQUESTERS[device]!;
+  t.pasid = pasid;
+  t.access = write ? Access.WRITE : Access.READ;
+  t.hi = Math.floor(page / 2 ** 20);
+  t.lo = (page * PAGE_SIZE) | 0;
+  unit.translate(t);
+  return t.fault === null ? (t.hpaHi >>> 0) * 2 ** 32 + (t.hpaLo >>> 0) : undefined;
+}
+
+/** Lets a device do it: what it reads is what it may; what it writes is in the model from then on, if it may. */
+export function* checkDma(world: World, wish: Request): Script {
+  const { now, before } = reachable(world.devices[wish.device]!, wish);
+  // Which of several pages it was nobody could tell.
+  const request = { ...wish, write: wish.write && before.length === 0 && !isStale(world, wish) };
+  const { write } = request;
+  const mark = write ? world.mark() : 0;
+  const got = yield* transfer(world.bench, request, mark);
+  world.story.push(`${said(request)}${write ? ` mark ${mark}` : `: ${got ?? 'blocked'}`}`);
+  if (write) {
+    if (now !== null) now.mark = mark;
+    return;
+  }
+  if (got === null && now !== null && !isStale(world, request)) world.fail(`${said(request)}: blocked, but it may`);
+  const may = [...(now === null ? [] : [now]), ...before].map((cell) => cell.mark);
+  if (got !== null && !may.includes(got)) world.fail(`${said(request)}: gets ${got}, but may get only [${may}]`);
+}
+
+/** What a device reads, or `null` when it is refused; of a write it never learns. */
+function* transfer(bench: MachineBench, { device, pasid, page, write }: Request, mark: number): Script<number | null> {
+  const { bus, kernel } = bench;
+  const requester = REQUESTERS[device]!;
+  const function_ = kernel.devices.find((one): one is PciDevice => one.requester === requester)!;
+  const base = function_.bars.get(DMA_ENGINE_BAR)!.address;
+  const set = (
+    register: typeof ADDRESS | typeof LENGTH | typeof PASID | typeof COMMAND,
+    words: Uint32Array,
+  ): Script => {
+    const value = words.reduceRight((sum, word) => (sum << 32n) | BigInt(word), 0n);
+    return bus.mmioWrite(base + register.$.offset!, (words.length * 4) as 4 | 8, value);
+  };
+  if (write) yield* bus.mmioWrite(base + BUFFER_OFFSET, 4, BigInt(mark));
+  yield* set(ADDRESS, encode(ADDRESS, { ADDRESS: BigInt(page * PAGE_SIZE + MARK_AT) }));
+  yield* set(LENGTH, encode(LENGTH, { LENGTH: 4 }));
+  yield* set(PASID, encode(PASID, pasid === NONE ? {} : { PASID: pasid, VALID: 1 }));
+  yield* set(COMMAND, encode(COMMAND, { START: 1, WRITE: write ? 1 : 0 }));
+  for (let polls = 0; polls < 1000; polls++) {
+    const status = new Uint32Array(STATUS.$.offset! / 4 + 1);
+    status[STATUS.$.offset! / 4] = Number(yield* bus.mmioRead(base + STATUS.$.offset!, 4));
+    if (STATUS.DONE.isSet(status)) {
+      if (STATUS.ERROR.isSet(status)) return null;
+      return write ? mark : Number(yield* bus.mmioRead(base + BUFFER_OFFSET, 4));
+    }
+    yield ns(100);
+  }
+  throw new Error(`device ${device} is never done`);
+}

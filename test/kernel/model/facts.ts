@@ -1,0 +1,50 @@
+/** What a machine's IOMMU can do, by the books and not by asking its driver. */
+export interface Facts {
+  /** Levels of first-stage tables that can be nested. */
+  readonly nestedLevels: readonly number[];
+  /** Spaces by PASID: none; with a table of any kind; or with tables of user space only, over one host table for each device. */
+  readonly pasids: 'none' | 'any' | 'user tables over one host table';
+  /** Bits of a PASID that can lead to a user's table. */
+  readonly pasidBits: number;
+  readonly width: number;
+  readonly enforcesSnoop: boolean;
+  readonly tracksDirty: boolean;
+  /** First and last page of what cannot be mapped. */
+  readonly reserved: readonly (readonly [number, number])[];
+}
+
+const MSI = [0xfee00, 0xfeeff] as const;
+const HYPERTRANSPORT = [0xfd0_0000, 0xfff_ffff] as const;
+
+/** Without snoop control. */
+export const INTEL_LEGACY: Facts = {
+  nestedLevels: [],
+  pasids: 'none',
+  pasidBits: 0,
+  width: 48,
+  enforcesSnoop: false,
+  tracksDirty: false,
+  reserved: [MSI],
+};
+
+export const INTEL_SCALABLE: Facts = {
+  ...INTEL_LEGACY,
+  enforcesSnoop: true,
+  nestedLevels: [4, 5],
+  pasids: 'any',
+  pasidBits: 20,
+};
+
+export const AMD_HOST: Facts = { ...INTEL_LEGACY, enforcesSnoop: true, reserved: [MSI, HYPERTRANSPORT] };
+
+export const AMD_NESTING: Facts = {
+  ...AMD_HOST,
+  nestedLevels: [4, 5],
+  pasids: 'user tables over one host table',
+  pasidBits: 9,
+};
+
+export function isPermitted({ width, reserved }: Facts, first: number, pages: number): boolean {
+  const last = first + pages - 1;
+  return last < 2 ** (width - 12) && reserved.every(([start, end]) => last < start || first > end);
+}

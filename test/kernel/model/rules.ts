@@ -1,0 +1,223 @@
+/** What commands on spaces give and do, by the proposal's text, its errno table (2.6) and the rules of type1 (2.5.1). */
+import { EBUSY, EDEADLK, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSPC, EOPNOTSUPP } from '../../../src/uapi/index.ts';
+import { type Facts, isPermitted } from './facts.ts';
+import { chargedFor, type RefContext } from './files.ts';
+import type { RefProcess } from './memory.ts';
+import { PLAIN, type RefSpace, type UserTableOf, type Wanted } from './spaces.ts';
+
+const PAGE = 4096n;
+const TOP = 2n ** 64n;
+
+export interface Limits {
+  /** Pages that each process may have locked. */
+  readonly locked: number;
+  /** Mappings of one space. */
+  readonly mappings: number;
+  readonly files: number;
+}
+
+export interface MapWish {
+  readonly ioasid: number;
+  readonly flags: number;
+  readonly vaddr: bigint;
+  readonly iova: bigint;
+  readonly size: bigint;
+}
+
+const [READ, WRITE] = [1, 2];
+
+/** At least one whole page, and no further than the end of all addresses. */
+export function isRange(start: bigint, size: bigint): boolean {
+  return start % PAGE === 0n && size % PAGE === 0n && size > 0n && start + size <= TOP;
+}
+
+const pages = (bytes: bigint): number => Number(bytes / PAGE);
+
+/** Of version 1: a space takes no command before a device is attached, and none while only a part of a group is. */
+export function ready(context: RefContext, id: number): RefSpace | number {
+  const space = context.spaces.get(id);
+  if (space === undefined || context.attached(space).length === 0) return -EINVAL;
+  return context.isPartial(space) ? -EDEADLK : space;
+}
+
+/** The space that a command names, as each version takes it. */
+export function named(context: RefContext, id: number): RefSpace | number {
+  return context.version === 1 ? ready(context, id) : (context.spaces.get(id) ?? -EINVAL);
+}
+
+export class Rules {
+  readonly facts: Facts;
+  readonly limits: Limits;
+  /** Contexts that there are, also those of closed descriptors. */
+  readonly contexts = new Set<RefContext>();
+
+  constructor(facts: Facts, limits: Limits) {
+    this.facts = facts;
+    this.limits = limits;
+  }
+
+  /** Pages that a process is charged for. */
+  locked(process: RefProcess): number {
+    return [...this.contexts].reduce((sum, context) => sum + context.chargedPages(process), 0);
+  }
+
+  map(context: RefContext, process: RefProcess, { ioasid, flags, vaddr, iova, size }: MapWish): number {
+    const space = named(context, ioasid);
+    if ((flags & ~(READ | WRITE)) !== 0) return -EINVAL;
+    if (typeof space === 'number') return space;
+    if (space.user !== null || flags === 0 || !isRange(iova, size) || !isRange(vaddr, size)) return -EINVAL;
+    const [first, count, source] = [pages(iova), pages(size), pages(vaddr)];
+    if (space.overlaps(first, count)) return -EEXIST;
+    if (space.mappings.length >= this.limits.mappings) return -ENOSPC;
+    const isLive = this.isHeld(context, space);
+    if (isLive && !isPermitted(this.facts, first, count)) return -EINVAL;
+    if (context.version === 2 && first + count > 2 ** (space.wanted.width - 12)) return -EINVAL;
+    const rights = { read: (flags & READ) !== 0, write: (flags & WRITE) !== 0 };
+    const common = { first, pages: count, source, ...rights, owner: process };
+    if (space.parent !== null) {
+      if (!space.parent.covers(source, count)) return -ENOENT;
+      space.mappings.push({ ...common, cells: null, registrations: [] });
+      return 0;
+    }
+    if (context.registrations.length > 0) return this.#mapRegistered(context, space, common);
+    const cells = process.range(source, count, rights.write);
+    if (cells === undefined) return -EFAULT;
+    const charged = chargedFor(space.mappings, process);
+    const fresh = cells.filter((cell) => !charged.has(cell)).length;
+    if (this.locked(process) + fresh > this.limits.locked) return -ENOMEM;
+    space.mappings.push({ ...common, cells, registrations: [] });
+    return 0;
+  }
+
+  /** Bytes that are unmapped, or an errno. */
+  unmap(context: RefContext, ioasid: number, iova: bigint, size: bigint): bigint | number {
+    const space = named(context, ioasid);
+    if (typeof space === 'number') return space;
+    if (space.user !== null || !isRange(iova, size)) return -EINVAL;
+    const [first, end] = [pages(iova), pages(iova + size)];
+    const touched = space.mappings.filter((one) => one.first < end && first < one.first + one.pages);
+    if (touched.some((one) => one.first < first || one.first + one.pages > end)) return -EINVAL;
+    for (const one of touched) space.mappings.splice(space.mappings.indexOf(one), 1);
+    return touched.reduce((sum, one) => sum + BigInt(one.pages) * PAGE, 0n);
+  }
+
+  free(context: RefContext, id: number): number {
+    const space = context.spaces.get(id);
+    if (space === undefined) return -EINVAL;
+    if (context.attached(space).length > 0 || space.children.size > 0) return -EBUSY;
+    context.spaces.delete(id);
+    space.parent?.children.delete(space);
+    return 0;
+  }
+
+  /** Version 1: pinned and charged at once. */
+  register(context: RefContext, owner: RefProcess, vaddr: bigint, size: bigint): number {
+    if (!isRange(vaddr, size)) return -EINVAL;
+    const [first, count] = [pages(vaddr), pages(size)];
+    const overlaps = context.registrations.some(
+      (one) => one.owner === owner && one.first < first + count && first < one.first + one.cells.length,
+    );
+    if (overlaps) return -EEXIST;
+    const cells = owner.range(first, count, false);
+    if (cells === undefined) return -EFAULT;
+    if (this.locked(owner) + count > this.limits.locked) return -ENOMEM;
+    context.registrations.push({ owner, first, cells, writable: cells.every(({ writable }) => writable) });
+    return 0;
+  }
+
+  unregister(context: RefContext, owner: RefProcess, vaddr: bigint, size: bigint): number {
+    if (!isRange(vaddr, size)) return -EINVAL;
+    const at = context.registrations.findIndex(
+      (one) => one.owner === owner && one.first === pages(vaddr) && one.cells.length === pages(size),
+    );
+    const found = context.registrations[at];
+    if (found === undefined) return -EINVAL;
+    const isUsed = [...context.spaces.values()].some(({ mappings }) =>
+      mappings.some(({ registrations }) => registrations.includes(found)),
+    );
+    if (isUsed) return -EBUSY;
+    context.registrations.splice(at, 1);
+    return 0;
+  }
+
+  /** Version 1. */
+  nest(context: RefContext, id: number): number {
+    const parent = ready(context, id);
+    if (typeof parent === 'number') return parent;
+    return parent.user === null ? context.add(parent, PLAIN) : -EINVAL;
+  }
+
+  /** Version 1: a nested space becomes one with a table of the user. */
+  bindTable(
+    context: RefContext,
+    id: number,
+    { addr, vendor, width }: Record<'vendor' | 'width', number> & { addr: bigint },
+  ): number {
+    const space = ready(context, id);
+    if (typeof space === 'number') return space;
+    if (space.parent === null || space.parent.user !== null || space.user !== null) return -EINVAL;
+    if (addr % PAGE !== 0n) return -EINVAL;
+    const levels = vendor === 1 ? [0, 4, 5][[0, 48, 57].indexOf(width)] : undefined;
+    if (levels === undefined || levels === 0) return -EOPNOTSUPP;
+    if (space.mappings.length > 0 || space.children.size > 0) return -EBUSY;
+    return this.#become(context, space, { top: pages(addr), levels });
+  }
+
+  unbindTable(context: RefContext, id: number): number {
+    const space = ready(context, id);
+    if (typeof space === 'number') return space;
+    return space.user === null ? -EINVAL : this.#become(context, space, null);
+  }
+
+  /** What stands against a device in a space: 0, or the errno of its first attach. */
+  refusal(context: RefContext, space: RefSpace): number {
+    const { width, enforceSnoop, tracksDirty, user } = space.wanted;
+    if (user !== null) return this.#userRefusal(user);
+    if (this.isHeld(context, space)) return 0;
+    if (enforceSnoop && !this.facts.enforcesSnoop) return -EINVAL;
+    if (tracksDirty && !this.facts.tracksDirty) return -EINVAL;
+    return width > this.facts.width ? -EINVAL : 0;
+  }
+
+  /** Hardware has the space's table. */
+  isHeld(context: RefContext, space: RefSpace): boolean {
+    return context.attached(space).length > 0;
+  }
+
+  #userRefusal({ top, levels }: UserTableOf): number {
+    return this.facts.nestedLevels.includes(levels) && top < 2 ** (this.facts.width - 12) ? 0 : -EINVAL;
+  }
+
+  #mapRegistered(
+    context: RefContext,
+    space: RefSpace,
+    wish: Omit<RefSpace['mappings'][number], 'cells' | 'registrations'>,
+  ): number {
+    const { source, pages: count, owner, write } = wish;
+    const used = context.registrations.filter(
+      (one) => one.owner === owner && one.first < source + count && source < one.first + one.cells.length,
+    );
+    const cells = Array.from({ length: count }, (_, i) =>
+      used.map((one) => one.cells[source + i - one.first]).find((cell) => cell !== undefined),
+    ).flatMap((cell) => cell ?? []);
+    if (cells.length < count || (write && used.some(({ writable }) => !writable))) return -EINVAL;
+    space.mappings.push({ ...wish, cells, registrations: used });
+    return 0;
+  }
+
+  /** Gives a space another table, where its devices can go there. */
+  #become(context: RefContext, space: RefSpace, user: UserTableOf | null): number {
+    const refusal = user === null ? 0 : this.#userRefusal(user);
+    if (refusal !== 0) return refusal;
+    const before = space.wanted;
+    space.wanted = { ...before, user } satisfies Wanted;
+    for (const { device, pasid } of context.attached(space)) {
+      const could = device.goesTo(pasid) === space ? device.couldGo(pasid, space) : 'yes';
+      if (could === 'yes') continue;
+      space.wanted = before;
+      return could === 'EINVAL' ? -EINVAL : -EOPNOTSUPP;
+    }
+    space.remembered.clear();
+    return 0;
+  }
+}
