@@ -47,7 +47,9 @@ export function idOf(context: RefContext | undefined, draw: Draw, of: (one: RefS
   const all = [...(context?.spaces.values() ?? [])];
   if (all.length === 0 || draw.rarely(20)) return draw.of([0, 1, 77, 2 ** 32 - 1]);
   const meant = all.filter(of);
-  return draw.of(meant.length === 0 || draw.rarely(10) ? all : meant).id;
+  const some = meant.length === 0 || draw.rarely(10) ? all : meant;
+  // What was made last is of most use.
+  return (draw.below(2) === 0 ? some.at(-1)! : draw.of(some)).id;
 }
 
 /** The descriptor that stands for a context, or now and then another. */

@@ -3,14 +3,15 @@ import fc from 'fast-check';
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { IommuIoasidFlag } from '../../../src/uapi/index.ts';
+import { cutBelow, leadAndTell, nest } from './deeds.ts';
 import * as device from './device-calls.ts';
 import { GUEST, GUEST_PAGES } from './dma.ts';
 import { again, badOr, Draw, fdOf, idOf, rangeOf } from './draw.ts';
 import { NONE } from './files.ts';
-import { lead } from './guest-table.ts';
 import { PATHS } from './machines.ts';
 import * as process from './process-calls.ts';
 import * as space from './space-calls.ts';
+import type { RefSpace } from './spaces.ts';
 import type { Live, World } from './world.ts';
 
 const K4 = BigInt(PAGE_SIZE);
@@ -115,7 +116,9 @@ function* bindDevice(world: World, live: Live, draw: Draw): Script {
 function* bindTable(world: World, live: Live, draw: Draw): Script {
   const fd = fdOf(live, 'version 1', draw);
   if (fd === undefined) return;
-  const child_ioasid = idOf(world.contextOf(live, fd), draw, ({ parent, user }) => parent !== null && user === null);
+  const context = world.contextOf(live, fd);
+  const isFresh = ({ parent, user, mappings }: RefSpace) => parent !== null && user === null && mappings.length === 0;
+  const child_ioasid = idOf(context, draw, (one) => isFresh(one) && context!.attached(one).length > 0);
   const five = draw.below(2);
   const addr = badOr(draw, BigInt(GUEST + 1 - five) * K4, 1n, 2n ** 52n);
   const format = { vendor: badOr(draw, 1, 0, 2), address_width: badOr(draw, 48 + five * 9, 0, 39) };
@@ -124,11 +127,14 @@ function* bindTable(world: World, live: Live, draw: Draw): Script {
 
 type Action = (world: World, live: Live, draw: Draw) => Script;
 
-/** A command of version 1 on a space. */
-function withSpace(command: (world: World, live: Live, fd: number, id: number) => Script): Action {
+/** A command of version 1 on a space, mostly on one whose table is the user's, or is not. */
+function withSpace(command: (world: World, live: Live, fd: number, id: number) => Script, isUsers: boolean): Action {
   return function* (world, live, draw) {
     const fd = fdOf(live, 'version 1', draw);
-    if (fd !== undefined) yield* command(world, live, fd, idOf(world.contextOf(live, fd), draw));
+    if (fd === undefined) return;
+    const context = world.contextOf(live, fd);
+    const isMeant = (one: RefSpace) => (one.user !== null) === isUsers && context!.attached(one).length > 0;
+    yield* command(world, live, fd, idOf(context, draw, isMeant));
   };
 }
 
@@ -145,9 +151,9 @@ function withRange(
 
 /** With how often each comes. */
 const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
-  [5, (world, live, draw) => process.open(world, live, draw.of(['/dev/ioasid', '/dev/iommu', ...PATHS, '/dev/null']))],
-  [2, (world, live, draw) => process.close(world, live, draw.of([...live.ref.files.keys(), 15]))],
-  [1, (world, live) => (world.live.length < MOST_PROCESSES ? process.fork(world, live) : nothing())],
+  [4, (world, live, draw) => process.open(world, live, draw.of(['/dev/ioasid', '/dev/iommu', ...PATHS, '/dev/null']))],
+  [1, (world, live, draw) => process.close(world, live, draw.of([...live.ref.files.keys(), 15]))],
+  [2, (world, live) => (world.live.length < MOST_PROCESSES ? process.fork(world, live) : nothing())],
   [
     1,
     function* (world, live) {
@@ -170,7 +176,9 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
       if (pages.length > 0) process.store(world, live, draw.of(pages.slice(0, 40)));
     },
   ],
-  [5, lead],
+  [8, leadAndTell],
+  [14, nest],
+  [4, cutBelow],
   [9, bindDevice],
   [
     2,
@@ -191,9 +199,9 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
       if (fd !== undefined) yield* space.free(world, live, fd, id);
     },
   ],
-  [7, withSpace(space.nest)],
-  [8, bindTable],
-  [2, withSpace(space.unbindTable)],
+  [7, withSpace(space.nest, false)],
+  [12, bindTable],
+  [2, withSpace(space.unbindTable, true)],
   [18, map],
   [8, unmap],
   [4, invalidate],
