@@ -108,10 +108,11 @@ function translate({ unit }: MachineBench, { device, pasid, page, write }: Reque
 
 /** Lets a device do it: what it reads is what it may; what it writes is in the model from then on, if it may. */
 export function* checkDma(world: World, wish: Request): Script {
-  const { now, before } = reachable(world.devices[wish.device]!, wish);
+  const device = world.devices[wish.device]!;
   // Which of several pages it was nobody could tell.
-  const request = { ...wish, write: wish.write && before.length === 0 && !isStale(world, wish) };
-  const { write } = request;
+  const write = wish.write && !isStale(world, wish);
+  const request = { ...wish, write };
+  const { now, before } = reachable(device, request);
   const mark = write ? world.mark() : 0;
   const got = yield* transfer(world.bench, request, mark);
   world.story.push(`${said(request)}${write ? ` mark ${mark}` : `: ${got ?? 'blocked'}`}`);
