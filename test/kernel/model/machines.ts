@@ -16,7 +16,7 @@ export const REQUESTERS: readonly number[] = [...RIDS, ...PAIR];
 export const PATHS = ['dev0', 'dev1', '0000:00:04.0', '0000:00:04.1'].map((name) => `/dev/vfio/devices/${name}`);
 export const GROUPS = [[0], [1], [2, 3]] as const;
 
-export const LIMITS: Limits = { locked: 544, mappings: 5, files: 16 };
+export const LIMITS: Limits = { locked: 544, mappings: 5, spaces: 7, files: 16 };
 
 function pair(engine: Engine): Device[] {
   const engines = PAIR.map(
@@ -36,7 +36,13 @@ export interface ModelMachine {
 
 const options = (kernel?: Partial<KernelOptions>) => ({
   more: pair,
-  kernel: { lockLimit: LIMITS.locked, mappingLimit: LIMITS.mappings, fileLimit: LIMITS.files, ...kernel },
+  kernel: {
+    lockLimit: LIMITS.locked,
+    mappingLimit: LIMITS.mappings,
+    spaceLimit: LIMITS.spaces,
+    fileLimit: LIMITS.files,
+    ...kernel,
+  },
 });
 
 export const MODEL_MACHINES: readonly ModelMachine[] = [

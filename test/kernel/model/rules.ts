@@ -13,6 +13,8 @@ export interface Limits {
   readonly locked: number;
   /** Mappings of one space. */
   readonly mappings: number;
+  /** Spaces of one context. */
+  readonly spaces: number;
   readonly files: number;
 }
 
@@ -101,6 +103,11 @@ export class Rules {
     return touched.reduce((sum, one) => sum + BigInt(one.pages) * PAGE, 0n);
   }
 
+  /** A new space's number. */
+  add(context: RefContext, parent: RefSpace | null, wanted: Wanted): number {
+    return context.spaces.size < this.limits.spaces ? context.add(parent, wanted) : -EBUSY;
+  }
+
   free(context: RefContext, id: number): number {
     const space = context.spaces.get(id);
     if (space === undefined) return -EINVAL;
@@ -144,7 +151,7 @@ export class Rules {
   nest(context: RefContext, id: number): number {
     const parent = ready(context, id);
     if (typeof parent === 'number') return parent;
-    return parent.user === null ? context.add(parent, PLAIN) : -EINVAL;
+    return parent.user === null ? this.add(context, parent, PLAIN) : -EINVAL;
   }
 
   /** Version 1: a nested space becomes one with a table of the user. */
@@ -161,6 +168,14 @@ export class Rules {
     if (levels === undefined || levels === 0) return -EOPNOTSUPP;
     if (space.mappings.length > 0 || space.children.size > 0) return -EBUSY;
     return this.#become(context, space, { top: pages(addr), levels });
+  }
+
+  /** Version 1's PASID tables: what does not depend on the unit, which has none. */
+  bindPasidTable(context: RefContext, id: number, addr: bigint): number {
+    const space = ready(context, id);
+    if (typeof space === 'number') return space;
+    const isOfKernel = space.parent !== null && space.parent.user === null && space.user === null;
+    return isOfKernel && addr % PAGE === 0n ? -EOPNOTSUPP : -EINVAL;
   }
 
   unbindTable(context: RefContext, id: number): number {
@@ -184,7 +199,8 @@ export class Rules {
     return context.attached(space).length > 0;
   }
 
-  #userRefusal({ top, levels }: UserTableOf): number {
+  #userRefusal({ top, levels, isByPasid = false }: UserTableOf): number {
+    if (isByPasid) return -EINVAL;
     return this.facts.nestedLevels.includes(levels) && top < 2 ** (this.facts.width - 12) ? 0 : -EINVAL;
   }
 

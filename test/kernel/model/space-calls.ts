@@ -7,6 +7,7 @@ import {
   EOPNOTSUPP,
   INVALID_IOASID,
   IOASID_ALLOC,
+  IOASID_BIND_PASID_TABLE,
   IOASID_BIND_PGTABLE,
   IOASID_CHECK_EXTENSION,
   IOASID_CREATE_NESTING,
@@ -15,6 +16,7 @@ import {
   IOASID_INVALIDATE_CACHE,
   IOASID_MAP_DMA,
   IOASID_REGISTER_MEMORY,
+  IOASID_UNBIND_PASID_TABLE,
   IOASID_UNBIND_PGTABLE,
   IOASID_UNMAP_DMA,
   IOASID_UNREGISTER_MEMORY,
@@ -37,7 +39,8 @@ import type { Live, World } from './world.ts';
 export type Attributes = Partial<ObjectIn<typeof IOMMU_IOASID_ATTRIBUTES>>;
 
 const PAGE = 4096n;
-const { USER_PGTABLE, ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY } = IommuIoasidFlag;
+const { USER_PGTABLE, USER_PASID_TABLE, GIOV, ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY } =
+  IommuIoasidFlag;
 const KNOWN = Object.values(IommuIoasidFlag).reduce((all, one) => all | one, 0);
 
 /** What a command gives on a descriptor that is open, or -EBADF. */
@@ -52,36 +55,38 @@ export function versionOf(world: World, live: Live, fd: number): 1 | 2 {
 
 export function* allocate(world: World, live: Live, fd: number, attributes: Attributes): Script {
   if (versionOf(world, live, fd) === 1) {
-    const wanted = on(world, live, fd, (context) => context.add(null, PLAIN));
+    const wanted = on(world, live, fd, (context) => world.rules.add(context, null, PLAIN));
     yield* world.ioctl(live, fd, IOASID_ALLOC, [undefined, wanted]);
     return;
   }
-  const wanted = on(world, live, fd, (context) => allocated(context, attributes));
+  const wanted = on(world, live, fd, (context) => allocated(world, context, attributes));
   yield* world.ioctl(live, fd, IOMMU_IOASID_ALLOC, [attributes, wanted]);
 }
 
 /** Version 2: a new space, or the errno of attributes that do not go together. */
-function allocated(context: RefContext, attributes: Attributes): number {
+function allocated({ rules }: World, context: RefContext, attributes: Attributes): number {
   const { flags = 0, type = 0, parent_ioasid: id = INVALID_IOASID, addr = 0n } = attributes;
   const { format = 0, addr_width: width = 0 } = attributes;
   const has = (...some: number[]) => some.some((flag) => (flags & flag) !== 0);
   if ((flags & ~KNOWN) !== 0) return -EINVAL;
   const parent = id === INVALID_IOASID ? null : context.spaces.get(id);
   if (parent === undefined) return -ENOENT;
-  if (has(USER_PGTABLE)) {
-    if (parent === null || parent.wanted.isDummy || parent.user !== null) return -EINVAL;
+  if (has(USER_PGTABLE, USER_PASID_TABLE)) {
+    if (parent === null || parent.wanted.isDummy || parent.user !== null || addr % PAGE !== 0n) return -EINVAL;
     if (has(ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY) || type !== 0) return -EINVAL;
-    if (format !== 1 && format !== 2) return -EOPNOTSUPP;
-    const levels = format === 1 ? 4 : 5;
-    if (width !== (levels === 4 ? 48 : 57) || addr % PAGE !== 0n) return -EINVAL;
-    return context.add(parent, { ...PLAIN, user: { top: Number(addr / PAGE), levels } });
+    const isByPasid = has(USER_PASID_TABLE);
+    const levels = [4, 5][(isByPasid ? [4, 8] : [1, 2]).indexOf(format)];
+    if (levels === undefined) return -EOPNOTSUPP;
+    const isWide = isByPasid ? width >= 1 && width <= 20 : width === 9 * levels + 12;
+    if (!isWide || (isByPasid ? has(USER_PGTABLE) : has(GIOV))) return -EINVAL;
+    return rules.add(context, parent, { ...PLAIN, user: { top: Number(addr / PAGE), levels, isByPasid } });
   }
-  if (type !== 1 || addr !== 0n || format !== 0 || width < 1 || width > 64) return -EINVAL;
+  if (type !== 1 || addr !== 0n || format !== 0 || width < 1 || width > 64 || has(GIOV)) return -EINVAL;
   if (has(ENFORCE_SNOOP) && has(NO_ENFORCE_SNOOP)) return -EINVAL;
   if (has(DUMMY) && (parent !== null || has(DIRTY_TRACKING, ENFORCE_SNOOP, NO_ENFORCE_SNOOP))) return -EINVAL;
   if (parent !== null && parent.user !== null) return -EINVAL;
   const wanted = { isDummy: has(DUMMY), enforceSnoop: has(ENFORCE_SNOOP), tracksDirty: has(DIRTY_TRACKING) };
-  return context.add(parent, { ...wanted, width, user: null });
+  return rules.add(context, parent, { ...wanted, width, user: null });
 }
 
 export function* free(world: World, live: Live, fd: number, ioasid: number): Script {
@@ -132,6 +137,26 @@ export function* bindTable(world: World, live: Live, fd: number, table: Table): 
   yield* world.ioctl(live, fd, IOASID_BIND_PGTABLE, [{ ...table }, wanted]);
 }
 
+export function* bindPasidTable(
+  world: World,
+  live: Live,
+  fd: number,
+  [child_ioasid, addr]: readonly [number, bigint],
+): Script {
+  const wanted = on(world, live, fd, (context) => world.rules.bindPasidTable(context, child_ioasid, addr));
+  const table = { child_ioasid, addr, vendor: 2, size: 9, address_width: 48 };
+  yield* world.ioctl(live, fd, IOASID_BIND_PASID_TABLE, [table, wanted]);
+}
+
+/** No space has one. */
+export function* unbindPasidTable(world: World, live: Live, fd: number, ioasid: number): Script {
+  const wanted = on(world, live, fd, (context) => {
+    const space = ready(context, ioasid);
+    return typeof space === 'number' ? space : -EINVAL;
+  });
+  yield* world.ioctl(live, fd, IOASID_UNBIND_PASID_TABLE, [{ ioasid }, wanted]);
+}
+
 export function* unbindTable(world: World, live: Live, fd: number, ioasid: number): Script {
   const wanted = on(world, live, fd, (context) => world.rules.unbindTable(context, ioasid));
   yield* world.ioctl(live, fd, IOASID_UNBIND_PGTABLE, [{ ioasid }, wanted]);
@@ -159,6 +184,8 @@ export function* invalidate(
     const space = version === 1 ? ready(context, id) : (context.spaces.get(id) ?? -EINVAL);
     if (typeof space === 'number') return space;
     if (space.user === null || (range !== null && !isRange(range.iova, range.size))) return -EINVAL;
+    // Of which of its spaces nobody has said.
+    if (space.user.isByPasid === true) return range === null ? 0 : -EINVAL;
     if (range === null) space.forget(0, 2 ** 52);
     else space.forget(Number(range.iova / PAGE), Number(range.size / PAGE));
     return 0;

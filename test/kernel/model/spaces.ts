@@ -38,6 +38,8 @@ export interface RefRegistration {
 export interface UserTableOf {
   readonly top: number;
   readonly levels: number;
+  /** It is a table of tables by PASID, which none of the model's machines can walk. */
+  readonly isByPasid?: boolean;
 }
 
 export interface Wanted {

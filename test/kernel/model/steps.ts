@@ -54,7 +54,7 @@ function* allocate(world: World, live: Live, draw: Draw): Script {
   const fd = fdOf(live, 'context', draw);
   if (fd === undefined) return;
   const parent_ioasid = idOf(world.contextOf(live, fd), draw, ({ user }) => user === null);
-  const { USER_PGTABLE, ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY } = IommuIoasidFlag;
+  const { USER_PGTABLE, ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY, GIOV } = IommuIoasidFlag;
   const kernel = { type: 1, addr_width: badOr(draw, 48, 0, 39, 57, 65) };
   const levels = draw.of([1, 2]);
   const addr = badOr(draw, BigInt(GUEST + 2 - levels) * K4, 1n, 2n ** 52n, BigInt(GUEST + 5) * K4);
@@ -68,7 +68,13 @@ function* allocate(world: World, live: Live, draw: Draw): Script {
     { ...user, parent_ioasid, addr },
     { ...user, parent_ioasid, addr },
     { ...kernel, flags: DUMMY },
-    { ...kernel, flags: draw.of([ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY | ENFORCE_SNOOP, 64]) },
+    { ...kernel, flags: draw.of([ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY | ENFORCE_SNOOP, GIOV, 256]) },
+    {
+      flags: draw.of([2, 3, 2 | GIOV]),
+      format: draw.of([4, 8, 1]),
+      addr_width: draw.of([9, 0, 20, 21]),
+      parent_ioasid,
+    },
     { ...user, addr },
   ]);
   yield* space.allocate(world, live, fd, attributes);
@@ -202,6 +208,8 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
   [7, withSpace(space.nest, false)],
   [12, bindTable],
   [2, withSpace(space.unbindTable, true)],
+  [1, withSpace((world, live, fd, id) => space.bindPasidTable(world, live, fd, [id, BigInt(GUEST) * K4]), false)],
+  [1, withSpace(space.unbindPasidTable, true)],
   [18, map],
   [8, unmap],
   [4, invalidate],
