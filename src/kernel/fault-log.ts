@@ -7,7 +7,16 @@ import { formatRid } from './pci/index.ts';
 
 export type FaultAccess = 'read' | 'write' | 'atomic' | 'page request' | 'interrupt';
 
-export interface IommuFault {
+/** An access that was refused, whoever refused it. */
+export interface RefusedAccess {
+  readonly reason: IoasidFaultReason;
+  /** -1 for a request without PASID. */
+  readonly pasid: number;
+  readonly address: bigint;
+  readonly access: FaultAccess;
+}
+
+export interface IommuFault extends RefusedAccess {
   readonly at: Instant;
   /** The unit that reported it. */
   readonly unit: string;

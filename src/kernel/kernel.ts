@@ -11,13 +11,11 @@ import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
 import { AmdDriver } from './amd/driver.ts';
 import type { Bus, Firmware } from './bus.ts';
 import { ComposedDrivers } from './composed-drivers.ts';
+import { DeviceFiles } from './device-files.ts';
 import { DefaultDomains } from './dma/index.ts';
 import { KernelDriver } from './drivers/index.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
-import type { FileOperations } from './files.ts';
 import { Interrupts } from './interrupts.ts';
-import { IoasidContext } from './ioasid/context.ts';
-import { IoasidFile } from './ioasid/file.ts';
 import type { IommuDomain, IommuDriver } from './iommu/driver.ts';
 import { attachDirect, type DirectRun, Iommu, type KeptMemory } from './iommu/iommu.ts';
 import type { IommuServices } from './iommu/services.ts';
@@ -28,8 +26,6 @@ import { DEFAULT_OPTIONS, type KernelOptions } from './options.ts';
 import { PageAllocator } from './page-allocator.ts';
 import { blockTranslated, groupsOf, Pci, type PciDevice, united, VirtualFunctions } from './pci/index.ts';
 import { type CallProbe, Process } from './process.ts';
-import { VfioDevice } from './vfio/device.ts';
-import { VfioFile } from './vfio/file.ts';
 import { VtdDriver } from './vtd/driver.ts';
 
 export class Kernel {
@@ -49,8 +45,7 @@ export class Kernel {
   readonly #virtual: VirtualFunctions;
   readonly #defaultDomains: DefaultDomains;
   #devices: readonly PciDevice[] = [];
-  /** What can be opened, by path. */
-  readonly #nodes = new Map<string, () => FileOperations>();
+  readonly #files: DeviceFiles;
 
   constructor(engine: Engine, bus: Bus, firmware: Firmware, options: Partial<KernelOptions> = {}) {
     this.#engine = engine;
@@ -69,6 +64,8 @@ export class Kernel {
     const windows = [{ first: firmware.mmio[0] / PAGE_SIZE, pages: firmware.mmio[1] / PAGE_SIZE }];
     const { iommu, log } = this;
     this.#defaultDomains = new DefaultDomains({ engine, iommu, cost: bus.cost, log, policy, type, windows });
+    const { resetOnRelease, trustDevices } = this.#options;
+    this.#files = new DeviceFiles({ engine, bus, pci: this.#pci, iommu, log, resetOnRelease, trustDevices });
   }
 
   /** What IOMMUs reported, decoded; the newest last. */
@@ -87,7 +84,7 @@ export class Kernel {
     const units = discoverUnits({ memory: this.#bus.memory, firmware: this.#firmware, log: this.log }, this.#devices);
     for (const [index, unit] of units.entries()) yield* this.#startUnit(unit, index);
     if (this.#options.openBridgesLate) yield* this.#pci.letRequestsUp();
-    this.#makeNodes();
+    this.#makeFiles();
   }
 
   /** A message reached the CPU. */
@@ -115,7 +112,7 @@ export class Kernel {
     const driver = this.iommu.groupOf(device)?.driver;
     for (const fn of functions) {
       if (driver !== undefined) this.iommu.addGroup(driver, [fn]);
-      this.#makeNode(fn);
+      this.#files.add(fn, this.#namesOf(fn));
     }
     return 0;
   }
@@ -128,10 +125,20 @@ export class Kernel {
     const groups = functions.flatMap((fn) => this.iommu.groupOf(fn) ?? []);
     if (groups.some(({ isFree }) => !isFree)) return -EBUSY;
     for (const group of groups) this.iommu.removeGroup(group);
-    for (const fn of functions) for (const alias of this.#namesOf(fn)) this.#nodes.delete(nodeOf(alias));
+    for (const fn of functions) this.#files.remove(this.#namesOf(fn));
     this.#devices = this.#devices.filter((one) => !functions.includes(one));
     yield* this.#virtual.disable(device);
     return 0;
+  }
+
+  /** Makes a device that is all software, a DMA engine: 0, -EINVAL for a bad name, -EEXIST. */
+  addMediated(name: string): number {
+    return this.#files.addMediated(name);
+  }
+
+  /** 0, -ENODEV, -EBUSY while somebody has it. */
+  removeMediated(name: string): number {
+    return this.#files.removeMediated(name);
   }
 
   /**
@@ -160,7 +167,7 @@ export class Kernel {
     return new Process(name, space, {
       cost,
       fileLimit,
-      open: (path) => this.#nodes.get(path)?.(),
+      open: (path) => this.#files.open(path),
       probe: () => this.calls,
     });
   }
@@ -231,27 +238,10 @@ export class Kernel {
     return name === undefined ? [address] : [address, name];
   }
 
-  #makeNodes(): void {
+  #makeFiles(): void {
     const { iommu, log } = this;
     const { mappingLimit, spaceLimit, trustDevices } = this.#options;
-    const services = { iommu, log, cost: this.#bus.cost, mappingLimit, spaceLimit, trustDevices };
-    for (const [path, version] of [
-      ['/dev/ioasid', 1],
-      ['/dev/iommu', 2],
-    ] as const) {
-      this.#nodes.set(path, () => new IoasidFile(new IoasidContext(this.#engine, services), version));
-    }
-    for (const device of this.#devices) this.#makeNode(device);
+    this.#files.addSpaces({ iommu, log, cost: this.#bus.cost, mappingLimit, spaceLimit, trustDevices });
+    for (const device of this.#devices) this.#files.add(device, this.#namesOf(device));
   }
-
-  #makeNode(device: PciDevice): void {
-    const { resetOnRelease, trustDevices } = this.#options;
-    const services = { engine: this.#engine, bus: this.#bus, pci: this.#pci, iommu: this.iommu, log: this.log };
-    const vfio = new VfioDevice(device, { ...services, resetOnRelease, trustDevices });
-    for (const alias of this.#namesOf(device)) this.#nodes.set(nodeOf(alias), () => new VfioFile(vfio));
-  }
-}
-
-function nodeOf(name: string): string {
-  return `/dev/vfio/devices/${name}`;
 }

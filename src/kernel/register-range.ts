@@ -4,7 +4,7 @@ import type { Script } from '../../hardware/sim/index.ts';
 import { EAGAIN, EIO } from '../uapi/index.ts';
 import type { AccessSize, Bus } from './bus.ts';
 
-export function* readRange(bus: Bus, address: Hpa, length: number): Script<Uint8Array> {
+export function* readRange(bus: Pick<Bus, 'mmioRead'>, address: Hpa, length: number): Script<Uint8Array> {
   const bytes = new Uint8Array(length);
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < length; ) {
@@ -15,7 +15,7 @@ export function* readRange(bus: Bus, address: Hpa, length: number): Script<Uint8
   return bytes;
 }
 
-export function* writeRange(bus: Bus, address: Hpa, bytes: Uint8Array): Script {
+export function* writeRange(bus: Pick<Bus, 'mmioWrite'>, address: Hpa, bytes: Uint8Array): Script {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let at = 0; at < bytes.length; ) {
     const size = accessSize(address + at, bytes.length - at);

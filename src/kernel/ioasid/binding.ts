@@ -24,7 +24,7 @@ type Table = ObjectIn<typeof IOASID_PASID_TABLE>;
 
 /**
  * Leads the devices that are attached to a nested space through a table of the process: -EINVAL for a root, one that has a
- * table already, or a table that is not at the start of a page; -EBUSY while anything is mapped or nested there;
+ * table already or is used in software, or a table that is not at the start of a page; -EBUSY while anything is mapped or nested there;
  * -EOPNOTSUPP for a format that the IOMMU does not walk.
  */
 export function* bindTable(context: IoasidContext, child: Ioasid, pgtable: Pgtable): Script<number> {
@@ -62,7 +62,8 @@ function* bind(
 ): Script<number> {
   const { parent, table } = child;
   if (!(parent?.table instanceof KernelTable) || !(table instanceof KernelTable)) return -EINVAL;
-  if (BigInt.asUintN(12, addr) !== 0n) return -EINVAL;
+  // What hardware is to walk, software cannot use.
+  if (BigInt.asUintN(12, addr) !== 0n || child.software.size > 0) return -EINVAL;
   const made = make(parent.table);
   if (typeof made === 'number') return made;
   if (table.mappings.count > 0 || child.children.size > 0) return -EBUSY;

@@ -1,5 +1,6 @@
-/** A device that one context controls, and the spaces that its requests go to. */
+/** A device in hardware that one context controls, and the spaces that its requests go to. */
 import { NO_PASID } from '../iommu/attachments.ts';
+import type { Abilities } from '../iommu/driver.ts';
 import type { IommuGroup } from '../iommu/iommu.ts';
 import type { PciDevice } from '../pci/index.ts';
 import type { Ioasid } from './ioasid.ts';
@@ -20,6 +21,15 @@ export class BoundDevice {
     this.device = device;
     this.group = group;
     this.cookie = cookie;
+  }
+
+  get abilities(): Abilities {
+    return this.group.driver.abilities;
+  }
+
+  /** A device is attached to a space at most once, under whatever PASID. */
+  isAttached(ioasid: Ioasid): boolean {
+    return [...this.slots.values()].some((stack) => stack.includes(ioasid));
   }
 
   /** Where requests go now; `undefined` while they are blocked. */

@@ -14,12 +14,17 @@ import { Ioasid, type IoasidShape } from './ioasid.ts';
 import { PasidTable } from './pasid-table.ts';
 import { RegisteredMemory } from './registered-memory.ts';
 import { Routes } from './routes.ts';
+import type { SoftwareUser } from './software-access.ts';
+import { SoftwareDevice } from './software-device.ts';
 import type { IoasidServices, IoTable } from './table.ts';
 
 export class IoasidContext {
   /** Held by whoever changes anything here: commands of several tasks follow each other. */
   readonly lock: Semaphore;
+  /** Those whose requests a unit routes. */
   readonly devices = new Set<BoundDevice>();
+  readonly #engine: Engine;
+  readonly #software = new Set<SoftwareDevice>();
   readonly services: IoasidServices;
   /** What the program is told of its devices' faults. */
   readonly faults: FaultQueue;
@@ -32,6 +37,7 @@ export class IoasidContext {
   constructor(engine: Engine, services: IoasidServices) {
     this.lock = new Semaphore(engine, 1, 'ioasid context');
     this.services = services;
+    this.#engine = engine;
     this.registered = new RegisteredMemory(services.cost);
     this.faults = new FaultQueue(engine);
     this.#routes = new Routes(this.devices, (ioasid, bound) =>
@@ -75,9 +81,9 @@ export class IoasidContext {
     return 0;
   }
 
-  /** A device by what the program calls it. */
-  deviceOf(cookie: bigint): BoundDevice | undefined {
-    return [...this.devices].find((bound) => bound.cookie === cookie);
+  /** A device by what the program calls it, whatever it is. */
+  deviceOf(cookie: bigint): BoundDevice | SoftwareDevice | undefined {
+    return [...this.devices, ...this.#software].find((device) => device.cookie === cookie);
   }
 
   /** Takes control of a device: its group belongs to this context from now on. */
@@ -88,6 +94,21 @@ export class IoasidContext {
     this.devices.add(bound);
     this.#references++;
     return bound;
+  }
+
+  /** Makes a device that is software one of this context. */
+  bindSoftware(user: SoftwareUser, cookie: bigint): SoftwareDevice {
+    const device = new SoftwareDevice({ engine: this.#engine, cookie, faults: this.faults, user });
+    this.#software.add(device);
+    this.#references++;
+    return device;
+  }
+
+  /** Nothing uses what it was attached to any more. */
+  *unbindSoftware(device: SoftwareDevice): Script {
+    yield* device.detachAll();
+    this.#software.delete(device);
+    yield* this.put();
   }
 
   /** Detaches the device from everything and lets go of it. */
@@ -114,15 +135,13 @@ export class IoasidContext {
    */
   *attach(bound: BoundDevice, id: number, pasid: number): Script<number> {
     const ioasid = this.#ioasids.get(id);
-    if (ioasid === undefined || ioasid.isDummy || ioasid.isAttached(bound)) return -EINVAL;
-    const { parent } = ioasid;
+    if (ioasid === undefined) return -EINVAL;
     const stack = bound.slots.get(pasid) ?? [];
-    const top = stack.at(-1);
-    if (top !== undefined && top !== parent) return -EBUSY;
-    if (parent !== null && !parent.isDummy && !parent.isAttached(bound)) return -EINVAL;
-    if (!this.#agrees(bound, pasid, [...stack, ioasid])) return -EINVAL;
-    const refusal = refusalOfPasid(bound, ioasid, pasid);
+    const refusal = ioasid.refusal(bound, stack.at(-1));
     if (refusal < 0) return refusal;
+    if (!this.#agrees(bound, pasid, [...stack, ioasid])) return -EINVAL;
+    const refused = refusalOfPasid(bound, ioasid, pasid);
+    if (refused < 0) return refused;
     const entered = yield* ioasid.enter({ bound, pasid });
     if (entered < 0) return entered;
     bound.slots.set(pasid, [...stack, ioasid]);
@@ -143,7 +162,7 @@ export class IoasidContext {
     for (const [pasid, stack] of bound.slots) {
       const ioasid = stack.find((one) => one.id === id);
       if (ioasid === undefined) continue;
-      const isParent = [...ioasid.children].some((child) => child.isAttached(bound));
+      const isParent = [...ioasid.children].some((child) => bound.isAttached(child));
       const isInUse = isParent || (ioasid.table === bound.pasidTable && bound.hasPasids);
       return isInUse ? -EBUSY : yield* this.#detach(bound, ioasid, pasid);
     }

@@ -19,9 +19,9 @@ type Info = ObjectIn<typeof IOMMU_DEVICE_INFO>;
  * -EINVAL for an unknown device, -EFAULT; -EMSGSIZE when there are more ranges than places, with their number in the structure.
  */
 export function* deviceInfo({ context, process, argument, reply }: Call<IoasidContext, Info>): Script<number> {
-  const bound = context.deviceOf(argument.dev_cookie);
-  if (bound === undefined) return -EINVAL;
-  const { abilities } = bound.group.driver;
+  const device = context.deviceOf(argument.dev_cookie);
+  if (device === undefined) return -EINVAL;
+  const { abilities } = device;
   const ranges = permittedRanges(abilities.geometry);
   const hardware = abilities.nestedLevels.length > 0 ? IommuNesting.HARDWARE : 0;
   const answered = reply({

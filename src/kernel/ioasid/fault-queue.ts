@@ -16,7 +16,7 @@ import {
   IoasidPageResponse,
   type ObjectIn,
 } from '../../uapi/index.ts';
-import type { FaultAccess, IommuFault } from '../fault-log.ts';
+import type { FaultAccess, RefusedAccess } from '../fault-log.ts';
 import type { AttachmentHandlers, PageRequest, PageRequestGroup, PageResponse } from '../iommu/attachments.ts';
 
 /** Records that a queue has places for. */
@@ -86,9 +86,36 @@ export class FaultQueue {
 
   /** What drivers are to call for faults of what is led to `source`. */
   listen(source: FaultSource): AttachmentHandlers {
-    const onFault = (fault: IommuFault): void => this.#takeFault(innermost(source, fault.pasid), fault);
+    const onFault = (fault: RefusedAccess): void => this.report(innermost(source, fault.pasid), fault);
     if (!source.mayAsk) return { onFault };
-    return { onFault, onPageRequest: (group) => this.#takeGroup(innermost(source, group.pasid), group) };
+    return { onFault, onPageRequest: (group) => this.ask(innermost(source, group.pasid), group) };
+  }
+
+  /** Tells the program of an access that was refused, if there is room. */
+  report(source: FaultSource, { access, address, pasid, reason }: RefusedAccess): void {
+    // Interrupts do not go through an I/O address space.
+    if (this.#closed || access === 'interrupt') return;
+    if (this.#free === 0) {
+      this.#lost = true;
+      return;
+    }
+    this.#put(source, { flags: 0, perm: WANTED[access], addr: address, group: 0, reason }, pasid);
+  }
+
+  /** Asks the program; where it cannot be asked, the group is refused. */
+  ask(source: FaultSource, group: PageRequestGroup): void {
+    const { requests, pasid } = group;
+    if (this.#closed || this.#free < requests.length) {
+      this.#engine.spawn(group.respond('invalid'), 'a refused page request');
+      return;
+    }
+    const number = this.#nextNumber();
+    this.#waiting.set(number, { group, source });
+    for (const [i, request] of requests.entries()) {
+      const flags = RECOVERABLE | (i === requests.length - 1 ? LAST_PAGE : 0);
+      const addr = addressOf(request.page);
+      this.#put(source, { flags, perm: permissionOf(request), addr, group: number, reason: 0 }, pasid);
+    }
   }
 
   /** Up to `most` records, the oldest first; they stay until `consume`. */
@@ -130,31 +157,6 @@ export class FaultQueue {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { group } of waiting) yield* group.respond('invalid');
-  }
-
-  #takeFault(source: FaultSource, { access, address, pasid, reason }: IommuFault): void {
-    // Interrupts do not go through an I/O address space.
-    if (this.#closed || access === 'interrupt') return;
-    if (this.#free === 0) {
-      this.#lost = true;
-      return;
-    }
-    this.#put(source, { flags: 0, perm: WANTED[access], addr: address, group: 0, reason }, pasid);
-  }
-
-  #takeGroup(source: FaultSource, group: PageRequestGroup): void {
-    const { requests, pasid } = group;
-    if (this.#closed || this.#free < requests.length) {
-      this.#engine.spawn(group.respond('invalid'), 'a refused page request');
-      return;
-    }
-    const number = this.#nextNumber();
-    this.#waiting.set(number, { group, source });
-    for (const [i, request] of requests.entries()) {
-      const flags = RECOVERABLE | (i === requests.length - 1 ? LAST_PAGE : 0);
-      const addr = addressOf(request.page);
-      this.#put(source, { flags, perm: permissionOf(request), addr, group: number, reason: 0 }, pasid);
-    }
   }
 
   #put(

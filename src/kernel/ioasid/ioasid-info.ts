@@ -12,7 +12,7 @@ const { MAP, BIND_PGTABLE, BIND_PASID_TABLE, SOFTWARE_NESTING, HARDWARE_NESTING 
 
 /** 0, -EFAULT; -EMSGSIZE when there are more ranges than places, with their number in the structure. */
 export function* ioasidInfo(ioasid: Ioasid, { process, argument, reply }: Call<IoasidContext, Info>): Script<number> {
-  const { abilities } = ioasid.attachments[0]!.bound.group.driver;
+  const abilities = ioasid.abilities!;
   const ranges = reservedRanges(abilities.geometry);
   const canNest = abilities.nestedLevels.length > 0;
   const canLeadPasids = abilities.pasidTableBits > 0;

@@ -3,7 +3,10 @@
  * leads a device's requests there is the context's business.
  */
 import type { Script } from '../../../hardware/sim/index.ts';
+import { EBUSY, EINVAL } from '../../uapi/index.ts';
+import type { Abilities } from '../iommu/driver.ts';
 import type { BoundDevice } from './bound-device.ts';
+import type { SoftwareDevice } from './software-device.ts';
 import type { IoTable } from './table.ts';
 
 /** A device's requests with one PASID, or those without, in one space. */
@@ -24,7 +27,10 @@ export class Ioasid {
   readonly parent: Ioasid | null;
   readonly isDummy: boolean;
   readonly children = new Set<Ioasid>();
+  /** Whose requests are led here: one for each slot. */
   readonly attachments: IoasidAttachment[] = [];
+  /** Who uses it in software, beside those and in no slot. */
+  readonly software = new Set<SoftwareDevice>();
   table: IoTable;
 
   constructor(id: number, { parent, table, isDummy = false }: IoasidShape) {
@@ -37,18 +43,35 @@ export class Ioasid {
 
   /** Nobody needs it: it can be freed. */
   get isFree(): boolean {
-    return this.attachments.length === 0 && this.children.size === 0;
+    return !this.isUsed && this.children.size === 0;
+  }
+
+  /** A device is attached, whichever way. */
+  get isUsed(): boolean {
+    return this.attachments.length > 0 || this.software.size > 0;
+  }
+
+  /** What can be done with it: what those can do that are attached first. */
+  get abilities(): Abilities | undefined {
+    const [first] = [...this.attachments.map(({ bound }) => bound), ...this.software];
+    return first?.abilities;
+  }
+
+  /**
+   * Why a device cannot be attached whose accesses go to `now`: -EINVAL when it is attached here already or not to what this is
+   * nested on, or nobody ever is; -EBUSY when they go to another space.
+   */
+  refusal(who: { isAttached(ioasid: Ioasid): boolean }, now: Ioasid | undefined): number {
+    const { parent } = this;
+    if (this.isDummy || who.isAttached(this)) return -EINVAL;
+    if (now !== undefined && now !== parent) return -EBUSY;
+    return parent !== null && !parent.isDummy && !who.isAttached(parent) ? -EINVAL : 0;
   }
 
   /** Devices of a group that is attached only in part: then what the space maps is for nobody yet. */
   get isPartial(): boolean {
     const attached = new Set(this.attachments.map(({ bound }) => bound.device));
     return this.attachments.some(({ bound }) => !bound.group.devices.every((device) => attached.has(device)));
-  }
-
-  /** A device is attached here at most once. */
-  isAttached(bound: BoundDevice): boolean {
-    return this.attachments.some((one) => one.bound === bound);
   }
 
   /** Holds the table for a device. */

@@ -9,13 +9,15 @@
 import { PAGE_SHIFT, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { EADDRINUSE, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../uapi/index.ts';
+import { EADDRINUSE, EDEADLK, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../uapi/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from '../iommu/driver.ts';
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
 import { LockedPages } from '../memory/locked-pages.ts';
 import type { PageRun } from '../page-run.ts';
 import { type Mapping, Mappings } from './mappings.ts';
+import { partsIn, piecesOf } from './pieces.ts';
 import type { RegisteredMemory } from './registered-memory.ts';
+import type { SoftwareAccess } from './software-access.ts';
 import type { IoasidServices, IoTable } from './table.ts';
 
 /** A range of whole pages in both spaces. */
@@ -42,17 +44,13 @@ export interface KernelTableShape {
   readonly keepsMappings: boolean;
 }
 
-/** Frames in a row of pages in a row. */
-interface Piece extends PageRun {
-  readonly frames: Float64Array;
-  readonly protection: Protection;
-}
-
 export class KernelTable implements IoTable {
   readonly mappings = new Mappings();
   readonly shape: KernelTableShape;
   /** Tables that are merged of this one and their own. */
   readonly #merged = new Set<KernelTable>();
+  /** Who uses it in software: neither a unit nor a table in hardware is needed for that. */
+  readonly #accesses = new Set<SoftwareAccess>();
   readonly #services: IoasidServices;
   /** What of each process is charged for a root's mappings. */
   readonly #charged = new WeakMap<AddressSpace, LockedPages>();
@@ -89,7 +87,18 @@ export class KernelTable implements IoTable {
     const domain = this.#domain!;
     this.#domain = null;
     if (!this.#isDoubtful) yield* domain.destroy();
-    if (!this.shape.keepsMappings) yield* this.#giveUp();
+    yield* this.#endMappings();
+  }
+
+  /** One user in software more. */
+  join(access: SoftwareAccess): void {
+    this.#accesses.add(access);
+  }
+
+  /** One less, who has nothing pinned any more. */
+  *part(access: SoftwareAccess): Script {
+    this.#accesses.delete(access);
+    yield* this.#endMappings();
   }
 
   /** Ends the table, which nobody holds and nothing is merged of. */
@@ -123,19 +132,24 @@ export class KernelTable implements IoTable {
       yield* space.settle();
       yield ns(pages * cost.pinPage);
     }
-    const mapping = { first, pages, source, protection, pinned };
+    const mapping = { first, pages, source, protection, pinned, isLeaving: false };
     this.mappings.add(mapping);
     const result = yield* this.#enter(mapping);
     if (result === 0) return 0;
-    // Merged tables may have a part of it.
-    const undone = result === -EIO ? result : yield* this.#leave(mapping);
+    // Merged tables may have a part of it, and somebody in software may use it already.
+    mapping.isLeaving = true;
+    const revoked = yield* this.#revoke(mapping);
+    const undone = result === -EIO ? result : Math.min(revoked, yield* this.#leave(mapping));
     if (undone < 0) this.distrust();
     this.mappings.remove(mapping);
     yield* this.#unpin([mapping]);
     return undone < 0 ? undone : result;
   }
 
-  /** Removes every mapping in a range and gives the number of pages; -EINVAL when one would be cut, -EIO. */
+  /**
+   * Removes every mapping in a range and gives the number of pages; -EINVAL when one would be cut; -EDEADLK when somebody in
+   * software does not let go of it, -EIO.
+   */
   *unmap({ first, pages }: PageRun): Script<number> {
     const found = this.mappings.within(first, pages);
     const start = found[0];
@@ -144,8 +158,13 @@ export class KernelTable implements IoTable {
     if (start.first < first || end.first + end.pages > first + pages) return -EINVAL;
     // On failure the mappings stay listed and pinned: the program may try again, and closing gives them up for good.
     const span = { first: start.first, pages: end.first + end.pages - start.first };
-    const result = yield* this.#leave(span);
-    if (result < 0) return result;
+    for (const mapping of found) mapping.isLeaving = true;
+    let result = yield* this.#revoke(span);
+    if (result === 0) result = yield* this.#leave(span);
+    if (result < 0) {
+      for (const mapping of found) mapping.isLeaving = false;
+      return result;
+    }
     for (const mapping of found) this.mappings.remove(mapping);
     yield* this.#unpin(found);
     return pagesOf(found);
@@ -177,7 +196,7 @@ export class KernelTable implements IoTable {
   /** Enters what a range has into this table, and into those that are merged of it. */
   *#enter(range: PageRun): Script<number> {
     let result = this.#domain === null ? 0 : yield* this.#fill(this.#domain, range);
-    for (const [table, part] of this.#merging(range)) {
+    for (const [table, part] of partsIn(this.#merged, range)) {
       if (result === 0) result = yield* table.#enter(part);
     }
     return result;
@@ -185,54 +204,30 @@ export class KernelTable implements IoTable {
 
   /** Takes what a range has out of the tables that are merged of this one, then out of this one: 0 or -EIO. */
   *#leave({ first, pages }: PageRun): Script<number> {
-    for (const [table, part] of this.#merging({ first, pages })) {
+    for (const [table, part] of partsIn(this.#merged, { first, pages })) {
       const result = yield* table.#leave(part);
       if (result < 0) return result;
     }
     return this.#domain === null ? 0 : yield* this.#services.iommu.unmap(this.#domain, first, pages);
   }
 
+  /**
+   * Makes those who use a range in software let go of it, here and in the tables that are merged of this one, while it is
+   * leaving: 0, -EDEADLK when somebody does not.
+   */
+  *#revoke(range: PageRun): Script<number> {
+    let result = 0;
+    for (const [table, part] of partsIn(this.#merged, range)) result = Math.min(result, yield* table.#revoke(part));
+    for (const access of [...this.#accesses]) if (!(yield* access.revoke(range))) result = -EDEADLK;
+    return result;
+  }
+
   *#fill(domain: IommuDomain, range: PageRun): Script<number> {
-    for (const { first, frames, protection } of this.#pieces(range)) {
+    for (const { first, frames, protection } of piecesOf(this, range)) {
       const result = yield* this.#services.iommu.map(domain, first, frames, protection);
       if (result < 0) return result;
     }
     return 0;
-  }
-
-  /** Where the ranges of merged tables are that use a range of this one. */
-  *#merging({ first, pages }: PageRun): Iterable<[KernelTable, PageRun]> {
-    for (const table of this.#merged) {
-      for (const mapping of [...table.mappings]) {
-        const start = Math.max(first, mapping.source);
-        const end = Math.min(first + pages, mapping.source + mapping.pages);
-        if (start < end) yield [table, { first: mapping.first + start - mapping.source, pages: end - start }];
-      }
-    }
-  }
-
-  /** The frames behind a range, cut where a mapping of any table on the way begins: so no superpage is ever cut. */
-  *#pieces({ first, pages }: PageRun): Iterable<Piece> {
-    for (const mapping of this.mappings.within(first, pages)) {
-      const start = Math.max(first, mapping.first);
-      const end = Math.min(first + pages, mapping.first + mapping.pages);
-      const offset = start - mapping.first;
-      const { pinned, protection, source } = mapping;
-      if (pinned !== null) {
-        yield {
-          first: start,
-          pages: end - start,
-          frames: pinned.frames.subarray(offset, offset + end - start),
-          protection,
-        };
-        continue;
-      }
-      for (const piece of this.shape.parent!.#pieces({ first: source + offset, pages: end - start })) {
-        const read = protection.read && piece.protection.read;
-        const write = protection.write && piece.protection.write;
-        if (read || write) yield { ...piece, first: piece.first - source + mapping.first, protection: { read, write } };
-      }
-    }
   }
 
   #isWithinWidth(first: PageNumber, pages: number): boolean {
@@ -248,9 +243,17 @@ export class KernelTable implements IoTable {
     return space.pin(source, pages, protection.write, charged);
   }
 
-  /** Unmaps everything; what hardware does not let go of is never used again. */
+  /** Version 1: nobody is attached any more. */
+  *#endMappings(): Script {
+    if (this.#holders === 0 && this.#accesses.size === 0 && !this.shape.keepsMappings) yield* this.#giveUp();
+  }
+
+  /** Unmaps everything; what somebody does not let go of is never used again. */
   *#giveUp(): Script {
-    for (const mapping of this.mappings) if ((yield* this.#leave(mapping)) < 0) this.distrust();
+    for (const mapping of this.mappings) {
+      mapping.isLeaving = true;
+      if ((yield* this.#revoke(mapping)) < 0 || (yield* this.#leave(mapping)) < 0) this.distrust();
+    }
     yield* this.#unpin(this.mappings.clear());
   }
 

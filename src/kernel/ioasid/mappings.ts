@@ -10,6 +10,8 @@ export interface Mapping extends PageRun {
   readonly source: PageNumber;
   /** The frames of a root's mapping; `null` for one of a nested space, which has its parent's. */
   readonly pinned: Pinned | null;
+  /** It is being taken away: nobody may begin to use it. */
+  isLeaving: boolean;
 }
 
 export class Mappings implements Iterable<Mapping> {

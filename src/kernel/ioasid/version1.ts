@@ -102,7 +102,7 @@ function whenReady(
 ): Script<number> {
   return context.locked(function* () {
     const ioasid = context.get(id);
-    if (ioasid === undefined || ioasid.attachments.length === 0) return -EINVAL;
+    if (ioasid === undefined || !ioasid.isUsed) return -EINVAL;
     return ioasid.isPartial ? -EDEADLK : yield* body(ioasid);
   });
 }

@@ -80,6 +80,21 @@ export interface Attachment {
 /** In place of a page request group's index: the device has told of it in its own way. */
 export const OWN_WAY = -1;
 
+/** A page that somebody asks for who is not answered by the IOMMU: the group, and the answer to wait for. */
+export function askedInOwnWay(
+  engine: Engine,
+  { requester, pasid, request }: { readonly requester: number; readonly pasid: number; readonly request: PageRequest },
+): { readonly group: PageRequestGroup; readonly answer: Signal<PageResponse> } {
+  const answer = new Signal<PageResponse>(engine, 'an answer to a page fault');
+  const from = { requester, pasid, index: OWN_WAY, requests: [request] };
+  // biome-ignore lint/correctness/useYield: the answer goes to whoever asked, and takes no time
+  const group = new PageRequestGroup(from, function* (_, response) {
+    answer.fire(response);
+    return 0;
+  });
+  return { group, answer };
+}
+
 export class Attachments {
   readonly #engine: Engine;
   readonly #all = new Map<number, Attachment>();
@@ -122,13 +137,7 @@ export class Attachments {
    * asked, and this waits for the answer. -ENODEV when nobody does.
    */
   *reportPageFault(device: PciDevice, request: PageRequest, pasid = NO_PASID): Script<PageResponse | number> {
-    const answer = new Signal<PageResponse>(this.#engine, `an answer to a page fault of ${device.address}`);
-    const from = { requester: device.requester, pasid, index: OWN_WAY, requests: [request] };
-    // biome-ignore lint/correctness/useYield: the answer goes to whoever reported, and takes no time
-    const group = new PageRequestGroup(from, function* (_, response) {
-      answer.fire(response);
-      return 0;
-    });
+    const { group, answer } = askedInOwnWay(this.#engine, { requester: device.requester, pasid, request });
     if (!this.takePageRequests(group)) return -ENODEV;
     return yield* waitFor(answer);
   }

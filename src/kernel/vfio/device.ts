@@ -1,36 +1,15 @@
-/** A device that processes may drive: which open file controls it, and access to its regions. */
+/** A device that processes may drive: which open file controls it, and access to its regions. Its driver does the rest. */
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import { EBUSY, EFAULT, EINVAL, ENODEV, formatResult } from '../../uapi/index.ts';
-import type { Bus } from '../bus.ts';
-import { TranslationFeatures } from '../drivers/translation-features.ts';
-import type { BoundDevice } from '../ioasid/bound-device.ts';
+import { EBUSY, EFAULT, EINVAL, ENODEV } from '../../uapi/index.ts';
 import type { IoasidContext } from '../ioasid/context.ts';
 import type { IoasidFile, Version } from '../ioasid/file.ts';
 import { NO_PASID } from '../iommu/attachments.ts';
-import { type IommuDriver, NO_FEATURES } from '../iommu/driver.ts';
-import type { Iommu } from '../iommu/iommu.ts';
-import type { KernelLog } from '../log.ts';
-import { type Bar, type Pci, type PciDevice, resetFunction } from '../pci/index.ts';
 import type { Process } from '../process.ts';
-import { enqueueAt, readRange, writeRange } from '../register-range.ts';
-
-export interface VfioServices {
-  readonly engine: Engine;
-  readonly bus: Bus;
-  readonly pci: Pci;
-  readonly iommu: Iommu;
-  readonly log: KernelLog;
-  /** A device that is given back forgets what it was told. */
-  readonly resetOnRelease: boolean;
-  /** Devices may keep translations, ask for pages and send PASIDs, as far as they and their IOMMU can. */
-  readonly trustDevices: boolean;
-}
+import { isWholeStore, type RegionPart, type VfioDriver, type VfioInfo, WHOLE_STORE } from './driver.ts';
 
 /** A file offset is the region's index and, below, the offset in the region. */
 const REGION_SHIFT = 40n;
 
-/** What MOVDIR64B and ENQCMD write, to an address aligned to it. */
-const WHOLE_STORE = 64;
 /** ENQCMD: the PASID stands in the first word of what is written, whose other bits are 0. */
 const PASID_WORD = 4;
 
@@ -40,7 +19,6 @@ interface Binding {
   /** What stands behind the descriptor that it is bound to. */
   readonly context: IoasidContext;
   readonly version: Version;
-  readonly bound: BoundDevice;
 }
 
 /** Where requests are to go. */
@@ -53,21 +31,29 @@ export interface Place {
 }
 
 export class VfioDevice {
-  readonly device: PciDevice;
-  readonly #services: VfioServices;
+  readonly #driver: VfioDriver;
   readonly #lock: Semaphore;
-  readonly #features: TranslationFeatures;
   #binding: Binding | null = null;
+  #isGone = false;
 
-  constructor(device: PciDevice, services: VfioServices) {
-    this.device = device;
-    this.#services = services;
-    this.#features = new TranslationFeatures(services.bus, device.rid);
-    this.#lock = new Semaphore(services.engine, 1, `vfio ${device.address}`);
+  constructor(driver: VfioDriver, engine: Engine) {
+    this.#driver = driver;
+    this.#lock = new Semaphore(engine, 1, `vfio ${driver.name}`);
+  }
+
+  /** The device goes: 0, or -EBUSY while somebody has it. Who has its file open finds no device any more. */
+  retire(): number {
+    if (this.#binding !== null) return -EBUSY;
+    this.#isGone = true;
+    return 0;
+  }
+
+  get info(): VfioInfo {
+    return this.#driver.info;
   }
 
   /**
-   * -EBUSY: bound already, the group is somebody else's, or the program calls another device so; -ENODEV: no IOMMU; -EINVAL: the
+   * -EBUSY: bound already, the group is somebody else's, or the program calls another device so; -ENODEV: no IOMMU, or it is gone; -EINVAL: the
    * group is not viable.
    */
   bind(holder: object, file: IoasidFile, cookie: bigint): Script<number> {
@@ -80,15 +66,16 @@ export class VfioDevice {
   }
 
   /** In version 2 a PASID table stands for all that its PASIDs lead to: -EINVAL for a PASID beside it. */
-  attach(holder: object, { ioasid, pasid = NO_PASID, context: given }: Place): Script<number> {
-    return this.#withBinding(holder, given, function* ({ context, bound, version }) {
-      if (version === 2 && pasid !== NO_PASID && bound.pasidTable !== undefined) return -EINVAL;
-      return yield* context.attach(bound, ioasid, pasid);
+  attach(holder: object, { ioasid, pasid = NO_PASID, context }: Place): Script<number> {
+    const driver = this.#driver;
+    return this.#withBinding(holder, context, function* ({ version }) {
+      if (version === 2 && pasid !== NO_PASID && driver.hasPasidTable) return -EINVAL;
+      return yield* driver.attach(ioasid, pasid);
     });
   }
 
-  detach(holder: object, { ioasid, context: given }: Place): Script<number> {
-    return this.#withBinding(holder, given, ({ context, bound }) => context.detach(bound, ioasid));
+  detach(holder: object, { ioasid, context }: Place): Script<number> {
+    return this.#withBinding(holder, context, () => this.#driver.detach(ioasid));
   }
 
   /** The version of the proposal whose descriptor `holder` has bound the device to; `undefined` when it has not. */
@@ -102,26 +89,24 @@ export class VfioDevice {
 
   /** Place and size of a region; size 0 for one that does not exist. */
   region(index: number): { readonly offset: bigint; readonly size: number } {
-    return { offset: BigInt(index) << REGION_SHIFT, size: this.device.bars.get(index)?.bytes ?? 0 };
+    return { offset: BigInt(index) << REGION_SHIFT, size: this.#driver.regionBytes(index) };
   }
 
   /** Reads registers into the process: bytes read, or -EINVAL, -EFAULT. */
   *read(process: Process, address: bigint, length: number, offset: bigint): Script<number> {
     const part = this.#part(length, offset);
     if (part === undefined) return -EINVAL;
-    const bytes = yield* readRange(this.#services.bus, part.bar.address + part.start, part.length);
+    const bytes = yield* this.#driver.read(part);
     return process.space.copyToUser(address, bytes) < 0 ? -EFAULT : part.length;
   }
 
-  /** Writes registers from the process: bytes written, or -EINVAL, -EFAULT. 64 aligned bytes go as one write (MOVDIR64B). */
+  /** Writes registers from the process: bytes written, or -EINVAL, -EFAULT. */
   *write(process: Process, address: bigint, length: number, offset: bigint): Script<number> {
     const part = this.#part(length, offset);
     if (part === undefined) return -EINVAL;
     const bytes = process.space.copyFromUser(address, part.length);
     if (bytes === undefined) return -EFAULT;
-    const start = part.bar.address + part.start;
-    if (isWholeStore(part)) yield* this.#services.bus.directStore(start, bytes);
-    else yield* writeRange(this.#services.bus, start, bytes);
+    yield* this.#driver.write(part, bytes);
     return part.length;
   }
 
@@ -133,49 +118,27 @@ export class VfioDevice {
     if (bytes === undefined) return -EFAULT;
     // Whatever the program put there: nobody speaks for somebody else, or for the kernel.
     new DataView(bytes.buffer, bytes.byteOffset, PASID_WORD).setUint32(0, pasid, true);
-    return yield* enqueueAt(this.#services.bus, part.bar.address + part.start, bytes);
+    return yield* this.#driver.enqueue(part, bytes);
   }
 
   *#bind(holder: object, { context, version }: IoasidFile, cookie: bigint): Script<number> {
+    if (this.#isGone) return -ENODEV;
     if (this.#binding !== null) return -EBUSY;
-    const group = this.#services.iommu.groupOf(this.device);
-    if (group === undefined) return -ENODEV;
     if (version === 2 && context.deviceOf(cookie) !== undefined) return -EBUSY;
-    const bound = context.bind(this.device, group, cookie);
-    if (typeof bound === 'number') return bound;
-    this.#binding = { holder, context, version, bound };
-    if (this.#services.trustDevices) yield* this.#trust(group.driver);
-    // The device may issue requests from now on; the IOMMU blocks them until it is attached.
-    yield* this.#services.pci.setBusMaster(this.device, true);
-    return 0;
+    const claimed = this.#driver.claim(context, cookie);
+    if (claimed < 0) return claimed;
+    this.#binding = { holder, context, version };
+    const begun = yield* this.#driver.begin();
+    if (begun < 0) yield* this.#unbind(holder);
+    return begun;
   }
 
   *#unbind(holder: object): Script<number> {
     const binding = this.#binding;
     if (binding?.holder !== holder) return -EINVAL;
     this.#binding = null;
-    const { pci, bus, resetOnRelease, trustDevices, log } = this.#services;
-    yield* pci.setBusMaster(this.device, false);
-    if (trustDevices) yield* this.#features.disable();
-    // Before the memory goes to somebody else: what the device still has to do must not find it.
-    if (resetOnRelease && (yield* resetFunction(bus, this.device)) < 0) {
-      log.write(`vfio ${this.device.address}: it cannot be reset and keeps what it was told`);
-    }
-    const { context, bound } = binding;
-    return yield* context.locked(() => context.unbind(bound));
-  }
-
-  /** Before anything is attached. What the device does not take on is not given to it. */
-  *#trust(driver: IommuDriver): Script {
-    const { device } = this;
-    const rights = yield* this.#features.most(device, driver.abilities);
-    const { ats = false, pageRequests = 0 } = rights;
-    let result = driver.prepare(device, { deviceTlb: ats, pageRequests: pageRequests > 0 });
-    if (result === 0) result = yield* this.#features.enable(rights);
-    if (result === 0) return;
-    yield* this.#features.disable();
-    driver.prepare(device, NO_FEATURES);
-    this.#services.log.write(`vfio ${device.address}: it is not trusted with translations: ${formatResult(result)}`);
+    yield* this.#driver.end();
+    return yield* binding.context.locked(() => this.#driver.release());
   }
 
   /** Changes what the device is bound to: -EINVAL when `holder` has not bound it, or not to what is given. */
@@ -200,18 +163,11 @@ export class VfioDevice {
   }
 
   /** What of a transfer lies in the region. */
-  #part(
-    length: number,
-    offset: bigint,
-  ): { readonly bar: Bar; readonly start: number; readonly length: number } | undefined {
-    const index = offset >> REGION_SHIFT;
-    const bar = index <= 0xffn ? this.device.bars.get(Number(index)) : undefined;
+  #part(length: number, offset: bigint): RegionPart | undefined {
+    const region = offset >> REGION_SHIFT;
+    const bytes = region <= 0xffn ? this.#driver.regionBytes(Number(region)) : 0;
     const start = Number(BigInt.asUintN(Number(REGION_SHIFT), offset));
-    if (bar === undefined || start >= bar.bytes) return undefined;
-    return { bar, start, length: Math.min(length, bar.bytes - start) };
+    if (start >= bytes) return undefined;
+    return { region: Number(region), start, length: Math.min(length, bytes - start) };
   }
-}
-
-function isWholeStore({ start, length }: { readonly start: number; readonly length: number }): boolean {
-  return length === WHOLE_STORE && start % WHOLE_STORE === 0;
 }

@@ -1,0 +1,82 @@
+/** What can be opened: `/dev/ioasid`, `/dev/iommu`, and a file for each device that processes may drive. */
+import type { Engine } from '../../hardware/sim/index.ts';
+import { EEXIST, EINVAL, ENODEV } from '../uapi/index.ts';
+import type { FileOperations } from './files.ts';
+import { IoasidContext } from './ioasid/context.ts';
+import { IoasidFile } from './ioasid/file.ts';
+import type { IoasidServices } from './ioasid/table.ts';
+import { SoftwareDmaEngine } from './mdev/software-dma-engine.ts';
+import type { PciDevice } from './pci/index.ts';
+import { VfioDevice } from './vfio/device.ts';
+import { VfioFile } from './vfio/file.ts';
+import type { PciVfioServices } from './vfio/pci.ts';
+import { vfioDriverOf } from './vfio/variants.ts';
+
+/** As of a file, and nothing that a shell would take for something else. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
+
+export interface DeviceFileServices extends PciVfioServices {
+  readonly engine: Engine;
+}
+
+export class DeviceFiles {
+  readonly #services: DeviceFileServices;
+  readonly #files = new Map<string, () => FileOperations>();
+  /** Devices that are software, by name. */
+  readonly #mediated = new Map<string, VfioDevice>();
+
+  constructor(services: DeviceFileServices) {
+    this.#services = services;
+  }
+
+  /** `undefined` when the path names nothing. */
+  open(path: string): FileOperations | undefined {
+    return this.#files.get(path)?.();
+  }
+
+  /** `/dev/ioasid` and `/dev/iommu`. */
+  addSpaces(services: IoasidServices): void {
+    for (const [path, version] of [
+      ['/dev/ioasid', 1],
+      ['/dev/iommu', 2],
+    ] as const) {
+      this.#files.set(path, () => new IoasidFile(new IoasidContext(this.#services.engine, services), version));
+    }
+  }
+
+  /** A device by all its names. */
+  add(device: PciDevice, names: readonly string[]): void {
+    const vfio = new VfioDevice(vfioDriverOf(device, this.#services), this.#services.engine);
+    for (const name of names) this.#files.set(pathOf(name), () => new VfioFile(vfio));
+  }
+
+  remove(names: readonly string[]): void {
+    for (const name of names) this.#files.delete(pathOf(name));
+  }
+
+  /** A device that is software: 0, -EINVAL for a name that no file can have, -EEXIST for one that a device has. */
+  addMediated(name: string): number {
+    if (!NAME.test(name)) return -EINVAL;
+    if (this.#files.has(pathOf(name))) return -EEXIST;
+    const { engine, bus } = this.#services;
+    const vfio = new VfioDevice(new SoftwareDmaEngine(name, engine, bus), engine);
+    this.#mediated.set(name, vfio);
+    this.#files.set(pathOf(name), () => new VfioFile(vfio));
+    return 0;
+  }
+
+  /** 0, -ENODEV, -EBUSY while somebody has it. */
+  removeMediated(name: string): number {
+    const vfio = this.#mediated.get(name);
+    if (vfio === undefined) return -ENODEV;
+    const retired = vfio.retire();
+    if (retired < 0) return retired;
+    this.#mediated.delete(name);
+    this.remove([name]);
+    return 0;
+  }
+}
+
+function pathOf(name: string): string {
+  return `/dev/vfio/devices/${name}`;
+}
