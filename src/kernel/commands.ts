@@ -10,8 +10,8 @@ export interface Call<Context, Argument> {
   readonly context: Context;
   readonly process: Process;
   readonly argument: Argument;
-  /** Writes the structure back to the process: 0 or -EFAULT. */
-  readonly reply: (value: Argument) => number;
+  /** Writes the structure back to the process, and what follows it: 0 or -EFAULT. */
+  readonly reply: (value: Argument, behind?: Uint8Array) => number;
 }
 
 interface Row<Context> {
@@ -32,24 +32,26 @@ export function plain<Context>(
   };
 }
 
-/** A command with a structure, whose flags outside `flags` are refused. */
+/** A command with a structure, whose flags outside `flags` are refused; behind it there may be room for more of the answer. */
 export function structured<Context, M extends Members>(
   command: Command<Struct<M>>,
   flags: number,
   run: (call: Call<Context, ObjectOf<M>>) => Script<number>,
+  behind: 'zeros' | 'room' = 'zeros',
 ): Row<Context> {
   const struct = command.argument;
   return {
     command,
     *run(context, process, address) {
       const { space, cost } = process;
-      const bytes = copyStructFromUser(space, struct, address);
+      const bytes = copyStructFromUser(space, struct, address, behind);
       yield ns(copying(cost, struct.bytes));
       if (typeof bytes === 'number') return bytes;
       const value = struct.decode(bytes);
       const given = (value as unknown as { readonly flags: number }).flags;
       if ((given & ~flags) !== 0) return -EINVAL;
-      const reply = (answer: ObjectOf<M>): number => copyStructToUser(space, struct, address, answer);
+      const reply = (answer: ObjectOf<M>, more?: Uint8Array): number =>
+        copyStructToUser(space, struct, address, answer, more);
       return yield* run({ context, process, argument: value, reply });
     },
   };

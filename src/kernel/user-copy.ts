@@ -5,13 +5,19 @@ import type { AddressSpace } from './memory/address-space.ts';
 
 /** Size of the `argsz` that every structure begins with. */
 const HEADER_BYTES = 4;
+const NOTHING = new Uint8Array(0);
 
 /**
  * Checks and copies the structure at `address`, or gives the errno: EFAULT when it cannot be read, EINVAL when `argsz` is
  * smaller than the structure or padding is not 0, E2BIG when there are non-zero bytes behind what the kernel knows or
- * `argsz` exceeds a page.
+ * `argsz` exceeds a page. What is behind may be room for an answer: then it is not looked at.
  */
-export function copyStructFromUser(space: AddressSpace, struct: AnyStruct, address: bigint): Uint8Array | number {
+export function copyStructFromUser(
+  space: AddressSpace,
+  struct: AnyStruct,
+  address: bigint,
+  behind: 'zeros' | 'room' = 'zeros',
+): Uint8Array | number {
   const header = space.copyFromUser(address, HEADER_BYTES);
   if (header === undefined) return -EFAULT;
   const argsz = wordsOf(header)[0]!;
@@ -19,18 +25,22 @@ export function copyStructFromUser(space: AddressSpace, struct: AnyStruct, addre
   if (argsz > PAGE_SIZE) return -E2BIG;
   const bytes = space.copyFromUser(address, argsz);
   if (bytes === undefined) return -EFAULT;
-  if (bytes.subarray(struct.bytes).some((byte) => byte !== 0)) return -E2BIG;
+  if (behind === 'zeros' && bytes.subarray(struct.bytes).some((byte) => byte !== 0)) return -E2BIG;
   const words = wordsOf(bytes, struct.bytes / 4);
   if (struct.padding.some((field) => field.isSet(words))) return -EINVAL;
   return bytes.subarray(0, struct.bytes);
 }
 
-/** Writes `value` back to where it was read from; `argsz` stays what the program wrote. */
+/** Writes `value` back to where it was read from, and what follows it: 0, -EFAULT. */
 export function copyStructToUser<M extends Members>(
   space: AddressSpace,
   struct: Struct<M>,
   address: bigint,
   value: ObjectOf<M>,
+  behind: Uint8Array = NOTHING,
 ): number {
-  return space.copyToUser(address + BigInt(HEADER_BYTES), struct.encode(value as object).subarray(HEADER_BYTES));
+  const bytes = new Uint8Array(struct.bytes + behind.length);
+  bytes.set(struct.encode(value as object));
+  bytes.set(behind, struct.bytes);
+  return space.copyToUser(address, bytes);
 }

@@ -2,7 +2,7 @@
  * Structures that cross the boundary between a process and the kernel. Each is declared once, member by member; its bit
  * layout, its binary form and the type of its object form follow from that.
  *
- * Rules of every structure: little-endian, the first member is `argsz`, 8-byte members are 8-byte aligned, padding is
+ * Rules of every structure: little-endian, the first member is `argsz` (of a capability behind one, its id), 8-byte members are 8-byte aligned, padding is
  * explicit and must be 0.
  */
 import {

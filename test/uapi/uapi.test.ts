@@ -17,6 +17,8 @@ import {
   VFIO_ATTACH,
   VFIO_BIND,
   VFIO_COMMANDS,
+  VFIO_DEVICE_INFO,
+  VFIO_DEVICE_INFO_CAP_PASID,
   VFIO_REGION_INFO,
 } from '../../src/uapi/index.ts';
 
@@ -73,6 +75,7 @@ describe('ioctl numbers', () => {
 
   it('of a device file begin at 22 for binding, as in the proposal', () => {
     expect(VFIO_COMMANDS.map(({ name, number }) => [name, number])).toEqual([
+      ['VFIO_DEVICE_GET_INFO', 0x3b6b],
       ['VFIO_DEVICE_GET_REGION_INFO', 0x3b6c],
       ['VFIO_BIND_IOASID_FD', 0x3b7a],
       ['VFIO_UNBIND_IOASID_FD', 0x3b7b],
@@ -113,6 +116,17 @@ describe('structures', () => {
     expect(
       VFIO_REGION_INFO.decode(bytes('20000000 03000000 02000000 00000000 0040000000000000 0000000000020000')),
     ).toEqual({ argsz: 32, flags: 3, index: 2, cap_offset: 0, size: 0x4000n, offset: 0x200_0000_0000n });
+  });
+
+  it("has Linux's vfio_device_info, and behind it the proposal's capability 5", () => {
+    expect(VFIO_DEVICE_INFO.decode(bytes('28000000 82000000 08000000 00000000 18000000 00000000'))).toEqual({
+      argsz: 40,
+      flags: 0x82,
+      num_regions: 8,
+      num_irqs: 0,
+      cap_offset: 24,
+    });
+    expect(VFIO_DEVICE_INFO_CAP_PASID.encode({ id: 0x1_0005 })).toEqual(bytes('05000100 00000000 00000000 00000000'));
   });
 
   it('fills in argsz unless the caller gives one', () => {

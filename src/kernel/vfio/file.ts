@@ -13,7 +13,9 @@ import {
   VFIO_BIND_IOMMU_FD,
   VFIO_DETACH_IOASID,
   VFIO_DETACH_IOASID_2,
+  VFIO_DEVICE_GET_INFO,
   VFIO_DEVICE_GET_REGION_INFO,
+  type VFIO_DEVICE_INFO,
   type VFIO_REGION_INFO,
   VFIO_UNBIND_IOASID_FD,
   VfioAttachFlag,
@@ -26,8 +28,13 @@ import { IoasidFile, type Version } from '../ioasid/file.ts';
 import { NO_PASID } from '../iommu/attachments.ts';
 import type { Process } from '../process.ts';
 import type { VfioDevice } from './device.ts';
+import { deviceInfo } from './device-info.ts';
 
+type InfoCall = Call<VfioFile, ObjectIn<typeof VFIO_DEVICE_INFO>>;
 type RegionCall = Call<VfioFile, ObjectIn<typeof VFIO_REGION_INFO>>;
+
+/** They are for the answer alone. */
+const ANY_FLAGS = 0xffff_ffff;
 
 // biome-ignore lint/correctness/useYield: nothing to wait for
 const REGION_INFO = structured(VFIO_DEVICE_GET_REGION_INFO, 0, function* (call: RegionCall) {
@@ -38,8 +45,11 @@ const REGION_INFO = structured(VFIO_DEVICE_GET_REGION_INFO, 0, function* (call: 
   return reply({ ...argument, flags, cap_offset: 0, size: BigInt(size), offset });
 });
 
+const INFO = structured(VFIO_DEVICE_GET_INFO, ANY_FLAGS, (call: InfoCall) => deviceInfo(call), 'room');
+
 const TABLES: Readonly<Record<Version, CommandTable<VfioFile>>> = {
   1: new CommandTable<VfioFile>([
+    INFO,
     REGION_INFO,
     structured(VFIO_BIND_IOASID_FD, 0, ({ context, process, argument }) =>
       bind(context, process, { fd: argument.ioasid_fd, version: 1, cookie: 0n }),
@@ -55,6 +65,7 @@ const TABLES: Readonly<Record<Version, CommandTable<VfioFile>>> = {
     ),
   ]),
   2: new CommandTable<VfioFile>([
+    INFO,
     REGION_INFO,
     structured(VFIO_BIND_IOMMU_FD, 0, ({ context, process, argument }) =>
       bind(context, process, { fd: argument.iommu_fd, version: 2, cookie: argument.cookie }),
