@@ -1,5 +1,4 @@
 /** What can be opened: `/dev/ioasid`, `/dev/iommu`, and a file for each device that processes may drive. */
-import type { Engine } from '../../hardware/sim/index.ts';
 import { EEXIST, EINVAL, ENODEV } from '../uapi/index.ts';
 import type { FileOperations } from './files.ts';
 import { IoasidContext } from './ioasid/context.ts';
@@ -15,17 +14,13 @@ import { vfioDriverOf } from './vfio/variants.ts';
 /** As of a file, and nothing that a shell would take for something else. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
 
-export interface DeviceFileServices extends PciVfioServices {
-  readonly engine: Engine;
-}
-
 export class DeviceFiles {
-  readonly #services: DeviceFileServices;
+  readonly #services: PciVfioServices;
   readonly #files = new Map<string, () => FileOperations>();
   /** Devices that are software, by name. */
   readonly #mediated = new Map<string, VfioDevice>();
 
-  constructor(services: DeviceFileServices) {
+  constructor(services: PciVfioServices) {
     this.#services = services;
   }
 

@@ -65,7 +65,16 @@ export class Kernel {
     const { iommu, log } = this;
     this.#defaultDomains = new DefaultDomains({ engine, iommu, cost: bus.cost, log, policy, type, windows });
     const { resetOnRelease, trustDevices } = this.#options;
-    this.#files = new DeviceFiles({ engine, bus, pci: this.#pci, iommu, log, resetOnRelease, trustDevices });
+    this.#files = new DeviceFiles({
+      engine,
+      interrupts: this.interrupts,
+      bus,
+      pci: this.#pci,
+      iommu,
+      log,
+      resetOnRelease,
+      trustDevices,
+    });
   }
 
   /** What IOMMUs reported, decoded; the newest last. */

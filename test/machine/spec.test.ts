@@ -109,7 +109,7 @@ describe('a wrong machine specification', () => {
     [
       { devices: [{ name: 'a' }] },
       [],
-      'machine.devices.0.model: expected one of "dma-engine", "edu", "nic", "accelerator", "nvme", "malicious", "mmu-engine", got nothing.',
+      'machine.devices.0.model: expected one of "dma-engine", "edu", "nic", "accelerator", "nvme", "malicious", "mmu-engine", "stall-engine", got nothing.',
     ],
     [{}, ['devices.2.name=dma0'], 'machine.devices.2.name: expected something that no other device has, got "dma0".'],
     [

@@ -27,6 +27,20 @@ export interface PageRequest {
 /** `invalid`: the device may not have these pages. `failure`: it should not ask for any any more. */
 export type PageResponse = 'success' | 'invalid' | 'failure';
 
+/** The upper bits of a page number, of which those of a canonical address are equal, as those of a 5-level table. */
+const SIGN = 2 ** 44;
+const ALL_SIGNS = 0xff;
+
+/** Linux refuses the others without asking anybody. */
+export function isAcceptable({ page, read, write, execute, privileged }: PageRequest): boolean {
+  return isCanonical(page) && !(privileged && (read || write)) && !(execute && read);
+}
+
+function isCanonical(page: PageNumber): boolean {
+  const sign = Math.floor(page / SIGN);
+  return sign === 0 || sign === ALL_SIGNS;
+}
+
 /** Page requests that a device wants to have answered together. */
 export class PageRequestGroup {
   readonly requester: number;
@@ -134,9 +148,10 @@ export class Attachments {
 
   /**
    * A device has told its driver, not the IOMMU, that it wants a page: whoever handles the attachment's page requests is
-   * asked, and this waits for the answer. -ENODEV when nobody does.
+   * asked, and this waits for the answer. -ENODEV when nobody does. What makes no sense is refused, as it is of the IOMMU.
    */
   *reportPageFault(device: PciDevice, request: PageRequest, pasid = NO_PASID): Script<PageResponse | number> {
+    if (!isAcceptable(request)) return 'invalid';
     const { group, answer } = askedInOwnWay(this.#engine, { requester: device.requester, pasid, request });
     if (!this.takePageRequests(group)) return -ENODEV;
     return yield* waitFor(answer);

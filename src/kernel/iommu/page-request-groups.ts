@@ -2,15 +2,17 @@
  * Puts page requests together into their groups, hands each complete one to whoever handles it and refuses what nobody may
  * have. Drivers of every vendor bring what they read and a way to answer.
  */
-import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { type Attachments, type PageRequest, PageRequestGroup, type PageResponse } from './attachments.ts';
+import {
+  type Attachments,
+  isAcceptable,
+  type PageRequest,
+  PageRequestGroup,
+  type PageResponse,
+} from './attachments.ts';
 
 /** A group that never ends is refused. */
 const LONGEST_GROUP = 512;
-/** The upper bits of a page number, of which those of a canonical address are equal, as those of a 5-level table. */
-const SIGN = 2 ** 44;
-const ALL_SIGNS = 0xff;
 
 /** One request as a unit reports it. */
 export interface ReportedRequest {
@@ -62,14 +64,4 @@ export class PageRequestGroups {
   forgetPartials(): void {
     this.#partials.clear();
   }
-}
-
-/** Linux refuses the others without asking anybody. */
-function isAcceptable({ page, read, write, execute, privileged }: PageRequest): boolean {
-  return isCanonical(page) && !(privileged && (read || write)) && !(execute && read);
-}
-
-function isCanonical(page: PageNumber): boolean {
-  const sign = Math.floor(page / SIGN);
-  return sign === 0 || sign === ALL_SIGNS;
 }

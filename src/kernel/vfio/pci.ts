@@ -1,8 +1,9 @@
 /** A PCI function that processes may drive: its requests go where its IOMMU leads them, its regions are its base addresses. */
-import type { Script } from '../../../hardware/sim/index.ts';
+import type { Engine, Script } from '../../../hardware/sim/index.ts';
 import { EINVAL, ENODEV, formatResult } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import { TranslationFeatures } from '../drivers/translation-features.ts';
+import type { Interrupts } from '../interrupts.ts';
 import type { BoundDevice } from '../ioasid/bound-device.ts';
 import type { IoasidContext } from '../ioasid/context.ts';
 import { type IommuDriver, NO_FEATURES } from '../iommu/driver.ts';
@@ -13,7 +14,9 @@ import { enqueueAt, readRange, writeRange } from '../register-range.ts';
 import { isWholeStore, type RegionPart, type VfioDriver, type VfioInfo } from './driver.ts';
 
 export interface PciVfioServices {
+  readonly engine: Engine;
   readonly bus: Bus;
+  readonly interrupts: Interrupts;
   readonly pci: Pci;
   readonly iommu: Iommu;
   readonly log: KernelLog;

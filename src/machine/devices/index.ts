@@ -10,6 +10,7 @@ import { MALICIOUS_MODEL } from './malicious.ts';
 import { MMU_ENGINE_MODEL } from './mmu-engine.ts';
 import { NIC_MODEL } from './nic.ts';
 import { NVME_MODEL } from './nvme.ts';
+import { STALL_ENGINE_MODEL } from './stall-engine.ts';
 
 const MODELS = [
   DMA_ENGINE_MODEL,
@@ -19,6 +20,7 @@ const MODELS = [
   NVME_MODEL,
   MALICIOUS_MODEL,
   MMU_ENGINE_MODEL,
+  STALL_ENGINE_MODEL,
 ] as const;
 
 type SchemasOf<T extends readonly { readonly schema: unknown }[]> = { -readonly [I in keyof T]: T[I]['schema'] };

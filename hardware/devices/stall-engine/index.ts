@@ -1,0 +1,1 @@
+export { STALL_ENGINE, StallEngine, type StallEngineSpec, type StallEngineState } from './stall-engine.ts';
