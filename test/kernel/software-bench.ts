@@ -51,8 +51,8 @@ export class Software extends Version2 {
     return Array.from({ length: count }, (_, i) => IOMMU_FAULT.decode(bytes.subarray(i * IOMMU_FAULT.bytes)));
   }
 
-  respond(ioasid: number, group: number, code: number): Script<number> {
-    const response = { ioasid, group, code, dev_cookie: SOFT_COOKIE };
+  respond(ioasid: number, group: number, code: number, cookie = SOFT_COOKIE): Script<number> {
+    const response = { ioasid, group, code, dev_cookie: cookie };
     return this.program.writeFile(this.iommuFd, IOMMU_PAGE_RESPONSE.encode(response));
   }
 }
