@@ -24,6 +24,8 @@ import beforeTheKernel from './39-before-the-kernel.ts';
 import sharedIotlb from './40-shared-iotlb.ts';
 import strictAndLazy from './41-strict-and-lazy.ts';
 import deviceMmu from './42-device-mmu.ts';
+import softwareTable from './43-software-table.ts';
+import deviceFaults from './44-device-faults.ts';
 import freedTable from './45-freed-table.ts';
 import simple1 from './flow-4.1-simple.v1.ts';
 import simple2 from './flow-4.1-simple.v2.ts';
@@ -69,6 +71,8 @@ export const scenarios = [
   sharedIotlb,
   strictAndLazy,
   deviceMmu,
+  softwareTable,
+  deviceFaults,
   freedTable,
   simple1,
   simple2,
