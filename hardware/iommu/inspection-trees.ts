@@ -88,9 +88,11 @@ export function ringNodes(
   for (let offset = 0; offset < bytes; offset += entryBytes) {
     const found = read(start + offset, entryBytes);
     if (found === undefined) return nodes;
+    const isMarked = offset === head || offset === tail;
+    // Most of a ring is empty.
+    if (!isMarked && found.every((byte) => byte === 0)) continue;
     const words = wordsOf(found);
     const marks = [...(offset === head ? ['head'] : []), ...(offset === tail ? ['tail'] : [])];
-    if (words.every((word) => word === 0) && marks.length === 0) continue;
     if (budget.nodes-- <= 0) return [...nodes, MORE];
     const layout = layoutOf(words);
     const entry: EntryView = entryView(layout, words, start + offset);

@@ -72,7 +72,7 @@ export function* hardwareNesting(s: Stage, version: Version): Script {
   s.step('Both devices read by the guest’s address. dma2 asks where that is, and keeps the answer.');
   const plain = yield* s.dmaEngine(program, user.fdOf('dma1'));
   const keeping = yield* s.dmaEngine(program, user.fdOf('dma2'));
-  for (const engine of [plain, keeping]) {
+  for (const engine of [keeping, plain]) {
     s.expect('It gets the guest’s bytes.', yield* engine.read(GIOVA, text.length), { ok: true, data: text });
   }
   const { hits } = s.iotlb();

@@ -25,7 +25,8 @@ export function watchEffects(recorder: Recorder, queue: () => TableNode | null):
     return [
       ...listed('configuration space written', functions),
       ...listed('registers written', registers),
-      ...listed('queued', queuedSince(start, queue())),
+      // Hardware learns of a command by a register.
+      ...(registers.size === 0 ? [] : listed('queued', queuedSince(start, queue()))),
       ...listed('invalidated', caches),
       ...listed('sent', messages),
     ];
