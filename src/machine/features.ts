@@ -1,13 +1,13 @@
 /** What a machine's IOMMU can do beyond translation, by its capability registers: what stories may ask for. */
-import { EFR, CAPABILITY_HEADER as HEADER } from '../../hardware/amdvi/spec/index.ts';
+import { EFR, EFR2, CAPABILITY_HEADER as HEADER } from '../../hardware/amdvi/spec/index.ts';
 import { splitWords } from '../../hardware/bits/index.ts';
 import { ECAP } from '../../hardware/vtd/spec/index.ts';
 import type { MachineSpec } from './schema.ts';
 
 /**
- * Requests that no table translates; device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have translated themselves, and of
- * their interrupts; tables of user space within those of the kernel; caches of the
- * ways to the tables that the kernel makes.
+ * Requests that no table translates; device-TLBs; address spaces by PASID; page requests of devices; checks of what devices have
+ * translated themselves, and of their interrupts; tables of user space within those of the kernel, and tables of them by PASID;
+ * notes of what devices have written; caches of the ways to the tables that the kernel makes.
  */
 export const MACHINE_FEATURES = [
   'pass-through',
@@ -17,6 +17,8 @@ export const MACHINE_FEATURES = [
   'host permissions',
   'interrupt remapping',
   'nesting',
+  'user PASID tables',
+  'dirty tracking',
   'table caches',
 ] as const;
 export type MachineFeature = (typeof MACHINE_FEATURES)[number];
@@ -42,12 +44,15 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
     has['table caches'] = iommu.secondStageCache !== null;
     has['interrupt remapping'] = ECAP.IR.isSet(words) && !ECAP.EIMER.isSet(words);
     has.nesting = isScalable && [ECAP.NEST, ECAP.FSTS, ECAP.SSTS].every((able) => able.isSet(words));
+    has['dirty tracking'] = isScalable && [ECAP.SSTS, ECAP.SSADS].every((able) => able.isSet(words));
   } else {
     const words = register(EFR.$.offset!, iommu.efr);
     has['pass-through'] = true;
     has.ats = HEADER.IotlbSup.isSet(Uint32Array.of(Number(iommu.capHeader)));
     has.pasid = EFR.GTSup.isSet(words) && kernel.iommuMode === 'auto';
     has.nesting = has.pasid && EFR.GIoSup.isSet(words) && EFR.HATS.get(words) !== NO_HOST_TABLES;
+    has['user PASID tables'] = has.nesting && EFR2.GCR3TRPModeSup.isSet(register(EFR2.$.offset!, iommu.efr2));
+    has['dirty tracking'] = EFR.HATS.get(words) !== NO_HOST_TABLES && EFR.HDSup.isSet(words);
     has['page requests'] = has.ats && EFR.PPRSup.isSet(words);
     has['interrupt remapping'] = true;
     has['table caches'] = iommu.hostDirectoryCache !== null;

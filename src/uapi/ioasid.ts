@@ -11,6 +11,7 @@ export const IOASID_TYPE = ';';
 export const IOASID_BASE = 100;
 
 const REFERENCE = 'RFC v1 2.1';
+const OWN = 'ioasim, as Linux iommufd';
 const argsz = u32('size of this structure as the caller knows it');
 const noFlags = u32('none is defined');
 const ioasid = u32('an I/O address space of this fd');
@@ -134,7 +135,38 @@ export const IOASID_CACHE = new Struct('ioasid_cache', REFERENCE, {
   size: u64('bytes'),
 });
 
+export const IoasidDirtyTrackingFlag = { ENABLE: 1 } as const;
+
+/** Both versions leave dirty tracking open: these commands do what those of Linux's iommufd came to do. */
+export const IOASID_DIRTY_TRACKING = new Struct('ioasid_dirty_tracking', OWN, {
+  argsz,
+  flags: u32(
+    'with ENABLE writes are tracked from now on, and what was written before is forgotten',
+    IoasidDirtyTrackingFlag,
+  ),
+  ioasid,
+  padding,
+});
+
+export const IoasidDirtyBitmapFlag = {
+  /** What is told stays written, and is told again. */
+  NO_CLEAR: 1,
+} as const;
+
+export const IOASID_DIRTY_BITMAP = new Struct('ioasid_dirty_bitmap', OWN, {
+  argsz,
+  flags: u32('what happens to what is told', IoasidDirtyBitmapFlag),
+  ioasid,
+  padding,
+  iova: u64('start of the range, of which everything is mapped'),
+  length: u64('bytes'),
+  page_size: u64('bytes that one bit stands for: a power of two, 4 KiB at least'),
+  data: u64('bitmap: bits of written pages are set, others stay as they are; bit 0 of byte 0 comes first'),
+});
+
 const at = IOASID_BASE;
+/** The proposal may go on where it ends: what it leaves open has numbers far behind, the same in both versions. */
+export const IOASID_OWN_BASE = IOASID_BASE + 32;
 export const IOASID_CHECK_EXTENSION = command('IOASID_CHECK_EXTENSION', IOASID_TYPE, at + 0, 'value');
 export const IOASID_REGISTER_MEMORY = command('IOASID_REGISTER_MEMORY', IOASID_TYPE, at + 1, IOASID_MEMORY);
 export const IOASID_UNREGISTER_MEMORY = command('IOASID_UNREGISTER_MEMORY', IOASID_TYPE, at + 2, IOASID_MEMORY);
@@ -149,6 +181,18 @@ export const IOASID_UNBIND_PGTABLE = command('IOASID_UNBIND_PGTABLE', IOASID_TYP
 export const IOASID_BIND_PASID_TABLE = command('IOASID_BIND_PASID_TABLE', IOASID_TYPE, at + 11, IOASID_PASID_TABLE);
 export const IOASID_UNBIND_PASID_TABLE = command('IOASID_UNBIND_PASID_TABLE', IOASID_TYPE, at + 12, IOASID_REFERENCE);
 export const IOASID_INVALIDATE_CACHE = command('IOASID_INVALIDATE_CACHE', IOASID_TYPE, at + 13, IOASID_CACHE);
+export const IOASID_SET_DIRTY_TRACKING = command(
+  'IOASID_SET_DIRTY_TRACKING',
+  IOASID_TYPE,
+  IOASID_OWN_BASE + 0,
+  IOASID_DIRTY_TRACKING,
+);
+export const IOASID_GET_DIRTY_BITMAP = command(
+  'IOASID_GET_DIRTY_BITMAP',
+  IOASID_TYPE,
+  IOASID_OWN_BASE + 1,
+  IOASID_DIRTY_BITMAP,
+);
 
 /** In ascending order of their numbers. */
 export const IOASID_COMMANDS = [
@@ -166,4 +210,6 @@ export const IOASID_COMMANDS = [
   IOASID_BIND_PASID_TABLE,
   IOASID_UNBIND_PASID_TABLE,
   IOASID_INVALIDATE_CACHE,
+  IOASID_SET_DIRTY_TRACKING,
+  IOASID_GET_DIRTY_BITMAP,
 ] as const;

@@ -3,9 +3,16 @@
  * with commands after the first attach is here an attribute of IOMMU_IOASID_ALLOC.
  *
  * The ioctl's type and base are those of the code posted in 2021, and so are the names of the device's attributes; members
- * are the proposal's. Map and unmap have version 1's structures, and extensions its numbers.
+ * are the proposal's. Map, unmap and dirty tracking have version 1's structures, and extensions its numbers.
  */
-import { IOASID_DMA_MAP, IOASID_DMA_UNMAP, IOASID_REFERENCE } from './ioasid.ts';
+import {
+  IOASID_DIRTY_BITMAP,
+  IOASID_DIRTY_TRACKING,
+  IOASID_DMA_MAP,
+  IOASID_DMA_UNMAP,
+  IOASID_OWN_BASE,
+  IOASID_REFERENCE,
+} from './ioasid.ts';
 import { command } from './ioctl.ts';
 import { padding, Struct, u32, u64 } from './struct.ts';
 
@@ -41,6 +48,7 @@ export const IommuIoasidFlag = {
   /** With neither of the two the kernel enforces snooping where it can. */
   ENFORCE_SNOOP: 4,
   NO_ENFORCE_SNOOP: 8,
+  /** It can be tracked which pages devices write to. */
   DIRTY_TRACKING: 16,
   /** A root that no device is ever attached to: a place where pages are pinned once for the spaces nested on it. */
   DUMMY: 32,
@@ -105,6 +113,18 @@ export const IOMMU_IOASID_FREE = command('IOMMU_IOASID_FREE', IOMMU_TYPE, at + 3
 export const IOMMU_MAP_DMA = command('IOMMU_MAP_DMA', IOMMU_TYPE, at + 4, IOASID_DMA_MAP);
 export const IOMMU_UNMAP_DMA = command('IOMMU_UNMAP_DMA', IOMMU_TYPE, at + 5, IOASID_DMA_UNMAP);
 export const IOMMU_INVALIDATE_CACHE = command('IOMMU_INVALIDATE_CACHE', IOMMU_TYPE, at + 6, IOMMU_CACHE);
+export const IOMMU_SET_DIRTY_TRACKING = command(
+  'IOMMU_SET_DIRTY_TRACKING',
+  IOMMU_TYPE,
+  IOASID_OWN_BASE + 0,
+  IOASID_DIRTY_TRACKING,
+);
+export const IOMMU_GET_DIRTY_BITMAP = command(
+  'IOMMU_GET_DIRTY_BITMAP',
+  IOMMU_TYPE,
+  IOASID_OWN_BASE + 1,
+  IOASID_DIRTY_BITMAP,
+);
 
 /** In ascending order of their numbers. */
 export const IOMMU_COMMANDS = [
@@ -115,4 +135,6 @@ export const IOMMU_COMMANDS = [
   IOMMU_MAP_DMA,
   IOMMU_UNMAP_DMA,
   IOMMU_INVALIDATE_CACHE,
+  IOMMU_SET_DIRTY_TRACKING,
+  IOMMU_GET_DIRTY_BITMAP,
 ] as const;

@@ -40,6 +40,14 @@ const INFO: Refusals = {
   EFAULT: 'the ranges cannot be written',
   EMSGSIZE: 'more ranges than places; their number is in the structure',
 };
+const UNTRACKABLE = 'the IOMMU cannot track writes';
+const UNTOLD = `${USERS}; nothing is tracked; a range that is not mapped as a whole, or not made of whole pages of that size`;
+const BITMAP: Refusals = {
+  EOVERFLOW: 'a range over the end of the addresses',
+  EFAULT: 'the bitmap cannot be read and written',
+  EOPNOTSUPP: UNTRACKABLE,
+  EIO: `${HARDWARE}: all of the range counts as written`,
+};
 const FREE: Refusals = {
   EINVAL: 'unknown ioasid',
   EBUSY: 'a device is attached, or another space is nested on it',
@@ -136,6 +144,9 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
     },
   ],
 
+  [v1.IOASID_SET_DIRTY_TRACKING, { EINVAL: `${READY}; ${USERS}`, EOPNOTSUPP: UNTRACKABLE, ...PARTLY, EIO: HARDWARE }],
+  [v1.IOASID_GET_DIRTY_BITMAP, { EINVAL: `${READY}; ${UNTOLD}`, ...BITMAP, ...PARTLY }],
+
   [v2.IOMMU_CHECK_EXTENSION, {}],
   [v2.IOMMU_DEVICE_GET_INFO, { EINVAL: 'unknown device', ...INFO }],
   [
@@ -160,6 +171,15 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
         'of a PASID table: a vPASID beyond it, or none where only one is meant',
       EIO: HARDWARE,
     },
+  ],
+
+  [
+    v2.IOMMU_SET_DIRTY_TRACKING,
+    { EINVAL: `unknown ioasid; ${USERS}`, EOPNOTSUPP: 'the space does not have DIRTY_TRACKING', EIO: HARDWARE },
+  ],
+  [
+    v2.IOMMU_GET_DIRTY_BITMAP,
+    { EINVAL: `unknown ioasid; ${UNTOLD}`, ...BITMAP, EOPNOTSUPP: 'the space does not have DIRTY_TRACKING' },
   ],
 
   [vfio.VFIO_DEVICE_GET_REGION_INFO, { EINVAL: 'not bound, or no such region' }],

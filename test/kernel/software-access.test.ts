@@ -32,7 +32,7 @@ class Space {
   constructor() {
     const { iommu, log } = this.bench.kernel;
     const { cost } = this.bench.bus;
-    const services = { iommu, log, cost, mappingLimit: 64, trustDevices: false };
+    const services = { iommu, log, cost, mappingLimit: 64, spaceLimit: 64, trustDevices: false };
     this.context = new IoasidContext(this.bench.engine, services);
   }
 

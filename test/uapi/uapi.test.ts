@@ -5,9 +5,13 @@ import {
   formatResult,
   IOASID_ALLOC,
   IOASID_COMMANDS,
+  IOASID_DIRTY_BITMAP,
+  IOASID_DIRTY_TRACKING,
   IOASID_DMA_MAP,
   IOASID_DMA_UNMAP,
+  IOASID_PASID_TABLE,
   IOASID_REFERENCE,
+  IOMMU_COMMANDS,
   ioctlNumber,
   type ObjectOf,
   padding,
@@ -54,7 +58,7 @@ describe('ioctl numbers', () => {
     expect(IOASID_ALLOC.number).toBe((0x3b << 8) | 103);
   });
 
-  it("are those of the proposal's offsets: +0 to +13 for /dev/ioasid, in its order", () => {
+  it("are those of the proposal's offsets: +0 to +13 for /dev/ioasid, in its order; ours begin at +32", () => {
     expect(IOASID_COMMANDS.map(({ name, number }) => [name, number])).toEqual([
       ['IOASID_CHECK_EXTENSION', 0x3b64],
       ['IOASID_REGISTER_MEMORY', 0x3b65],
@@ -70,6 +74,22 @@ describe('ioctl numbers', () => {
       ['IOASID_BIND_PASID_TABLE', 0x3b6f],
       ['IOASID_UNBIND_PASID_TABLE', 0x3b70],
       ['IOASID_INVALIDATE_CACHE', 0x3b71],
+      ['IOASID_SET_DIRTY_TRACKING', 0x3b84],
+      ['IOASID_GET_DIRTY_BITMAP', 0x3b85],
+    ]);
+  });
+
+  it('are +0 to +6 for /dev/iommu, and ours are the same as in version 1', () => {
+    expect(IOMMU_COMMANDS.map(({ name, number }) => [name, number])).toEqual([
+      ['IOMMU_CHECK_EXTENSION', 0x3b64],
+      ['IOMMU_DEVICE_GET_INFO', 0x3b65],
+      ['IOMMU_IOASID_ALLOC', 0x3b66],
+      ['IOMMU_IOASID_FREE', 0x3b67],
+      ['IOMMU_MAP_DMA', 0x3b68],
+      ['IOMMU_UNMAP_DMA', 0x3b69],
+      ['IOMMU_INVALIDATE_CACHE', 0x3b6a],
+      ['IOMMU_SET_DIRTY_TRACKING', 0x3b84],
+      ['IOMMU_GET_DIRTY_BITMAP', 0x3b85],
     ]);
   });
 
@@ -97,6 +117,21 @@ describe('structures', () => {
   it('encodes an unmap', () => {
     expect(IOASID_DMA_UNMAP.encode({ ioasid: 1, iova: 0x2000n, size: 2n ** 64n - 1n })).toEqual(
       bytes('20000000 00000000 01000000 00000000 0020000000000000 ffffffffffffffff'),
+    );
+  });
+
+  it('encodes what is asked of written pages, with the members of Linux', () => {
+    const asked = { flags: 1, ioasid: 2, iova: 0x1000n, length: 0x8000n, page_size: 0x1000n, data: 0x7f00_0000_0123n };
+    expect(IOASID_DIRTY_BITMAP.encode(asked)).toEqual(
+      bytes('30000000 01000000 02000000 00000000 0010000000000000 0080000000000000 0010000000000000 23010000007f0000'),
+    );
+    expect(IOASID_DIRTY_TRACKING.encode({ flags: 1, ioasid: 2 })).toEqual(bytes('10000000 01000000 02000000 00000000'));
+  });
+
+  it('encodes a PASID table, with its format behind its place', () => {
+    const table = { flags: 1, child_ioasid: 3, vendor: 2, addr: 0x1_0000n, size: 9, address_width: 57 };
+    expect(IOASID_PASID_TABLE.encode(table)).toEqual(
+      bytes('20000000 01000000 03000000 02000000 0000010000000000 09000000 39000000'),
     );
   });
 

@@ -62,9 +62,9 @@ function kernelManaged(context: IoasidContext, attributes: Attributes, parent: I
   const above = parent === null ? null : parent.table;
   if (above !== null && !(above instanceof KernelTable)) return -EINVAL;
   const snoop = has(ENFORCE_SNOOP | NO_ENFORCE_SNOOP) ? { enforceSnoop: has(ENFORCE_SNOOP) } : {};
-  const dirty = has(DIRTY_TRACKING) ? { dirtyTracking: true } : {};
+  const dirtyTracking = has(DIRTY_TRACKING);
   return (name) => {
-    const shape = { name, parent: above, addressWidth, keepsMappings: true, ...snoop, ...dirty };
+    const shape = { name, parent: above, addressWidth, keepsMappings: true, dirtyTracking, ...snoop };
     return { parent, isDummy: has(DUMMY), table: new KernelTable(shape, context.services) };
   };
 }

@@ -1,12 +1,11 @@
 /** What CHECK_EXTENSION of either version says yes to. */
 import { IoasidExtension } from '../../uapi/index.ts';
 
-/** MAP_TYPE1V2: an unmap never cuts a mapping. */
-const { MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, USER_PASID_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP } =
-  IoasidExtension;
-
+/** Of these; MAP_TYPE1V2 means that an unmap never cuts a mapping. */
 const SUPPORTED: ReadonlySet<bigint> = new Set(
-  [MAP_TYPE1V2, IOASID_NESTING, USER_PAGE_TABLE, USER_PASID_TABLE, MULTIDEV_GROUP, DMA_NO_SNOOP].map(BigInt),
+  Object.entries(IoasidExtension)
+    .filter(([name]) => name !== 'MAP_NEWTYPE')
+    .map(([, number]) => BigInt(number)),
 );
 
 /** 1 or 0. */

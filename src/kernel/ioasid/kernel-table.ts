@@ -14,6 +14,7 @@ import { type IommuDomain, type IommuDriver, isPermitted } from '../iommu/driver
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
 import { LockedPages } from '../memory/locked-pages.ts';
 import type { PageRun } from '../page-run.ts';
+import { DirtyLog, type LoggedTable } from './dirty-log.ts';
 import { type Mapping, Mappings } from './mappings.ts';
 import { partsIn, piecesOf } from './pieces.ts';
 import type { RegisteredMemory } from './registered-memory.ts';
@@ -37,6 +38,7 @@ export interface KernelTableShape {
   readonly parent: KernelTable | null;
   /** Left out: where hardware can. */
   readonly enforceSnoop?: boolean;
+  /** Left out: where hardware can. */
   readonly dirtyTracking?: boolean;
   /** Bits of an address that devices must be able to use. */
   readonly addressWidth?: number;
@@ -44,11 +46,12 @@ export interface KernelTableShape {
   readonly keepsMappings: boolean;
 }
 
-export class KernelTable implements IoTable {
+export class KernelTable implements IoTable, LoggedTable {
   readonly mappings = new Mappings();
+  readonly log: DirtyLog = new DirtyLog(this);
   readonly shape: KernelTableShape;
   /** Tables that are merged of this one and their own. */
-  readonly #merged = new Set<KernelTable>();
+  readonly merged = new Set<KernelTable>();
   /** Who uses it in software: neither a unit nor a table in hardware is needed for that. */
   readonly #accesses = new Set<SoftwareAccess>();
   readonly #services: IoasidServices;
@@ -62,11 +65,20 @@ export class KernelTable implements IoTable {
   constructor(shape: KernelTableShape, services: IoasidServices) {
     this.shape = shape;
     this.#services = services;
-    if (shape.parent !== null) shape.parent.#merged.add(this);
+    if (shape.parent !== null) shape.parent.merged.add(this);
+  }
+
+  get parent(): KernelTable | null {
+    return this.shape.parent;
   }
 
   get translation(): IommuDomain | null {
     return this.#domain;
+  }
+
+  /** It can be tracked which pages devices write to. */
+  get canTrack(): boolean {
+    return this.shape.dirtyTracking ?? this.#domain?.driver.abilities.dirtyTracking ?? false;
   }
 
   *hold(driver: IommuDriver): Script<number> {
@@ -84,6 +96,7 @@ export class KernelTable implements IoTable {
     if (!trusted) this.distrust();
     this.#holders--;
     if (this.#holders > 0) return;
+    yield* this.log.leaving();
     const domain = this.#domain!;
     this.#domain = null;
     if (!this.#isDoubtful) yield* domain.destroy();
@@ -104,7 +117,7 @@ export class KernelTable implements IoTable {
   /** Ends the table, which nobody holds and nothing is merged of. */
   *destroy(): Script {
     const { parent } = this.shape;
-    if (parent !== null) parent.#merged.delete(this);
+    if (parent !== null) parent.merged.delete(this);
     yield* this.#giveUp();
   }
 
@@ -165,6 +178,7 @@ export class KernelTable implements IoTable {
       for (const mapping of found) mapping.isLeaving = false;
       return result;
     }
+    this.log.clear(span);
     for (const mapping of found) this.mappings.remove(mapping);
     yield* this.#unpin(found);
     return pagesOf(found);
@@ -188,15 +202,21 @@ export class KernelTable implements IoTable {
       if (result === 0) result = yield* this.#fill(domain, mapping);
     }
     // Nothing is attached to it yet, so nothing of it is cached.
-    if (result < 0) yield* domain.destroy();
-    else this.#domain = domain;
+    if (result === 0) {
+      this.#domain = domain;
+      result = yield* this.log.opened();
+    }
+    if (result < 0) {
+      this.#domain = null;
+      yield* domain.destroy();
+    }
     return result;
   }
 
   /** Enters what a range has into this table, and into those that are merged of it. */
   *#enter(range: PageRun): Script<number> {
     let result = this.#domain === null ? 0 : yield* this.#fill(this.#domain, range);
-    for (const [table, part] of partsIn(this.#merged, range)) {
+    for (const [table, part] of this.merging(range)) {
       if (result === 0) result = yield* table.#enter(part);
     }
     return result;
@@ -204,10 +224,11 @@ export class KernelTable implements IoTable {
 
   /** Takes what a range has out of the tables that are merged of this one, then out of this one: 0 or -EIO. */
   *#leave({ first, pages }: PageRun): Script<number> {
-    for (const [table, part] of partsIn(this.#merged, { first, pages })) {
+    for (const [table, part] of this.merging({ first, pages })) {
       const result = yield* table.#leave(part);
       if (result < 0) return result;
     }
+    yield* this.log.leaving({ first, pages });
     return this.#domain === null ? 0 : yield* this.#services.iommu.unmap(this.#domain, first, pages);
   }
 
@@ -217,7 +238,7 @@ export class KernelTable implements IoTable {
    */
   *#revoke(range: PageRun): Script<number> {
     let result = 0;
-    for (const [table, part] of partsIn(this.#merged, range)) result = Math.min(result, yield* table.#revoke(part));
+    for (const [table, part] of this.merging(range)) result = Math.min(result, yield* table.#revoke(part));
     for (const access of [...this.#accesses]) if (!(yield* access.revoke(range))) result = -EDEADLK;
     return result;
   }
@@ -228,6 +249,11 @@ export class KernelTable implements IoTable {
       if (result < 0) return result;
     }
     return 0;
+  }
+
+  /** Where the ranges of merged tables are that use a range of this one. */
+  merging(range: PageRun): Iterable<readonly [KernelTable, PageRun]> {
+    return partsIn(this.merged, range);
   }
 
   #isWithinWidth(first: PageNumber, pages: number): boolean {
@@ -245,7 +271,9 @@ export class KernelTable implements IoTable {
 
   /** Version 1: nobody is attached any more. */
   *#endMappings(): Script {
-    if (this.#holders === 0 && this.#accesses.size === 0 && !this.shape.keepsMappings) yield* this.#giveUp();
+    if (this.#holders > 0 || this.#accesses.size > 0 || this.shape.keepsMappings) return;
+    yield* this.#giveUp();
+    yield* this.log.set(false);
   }
 
   /** Unmaps everything; what somebody does not let go of is never used again. */

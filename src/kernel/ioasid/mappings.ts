@@ -25,6 +25,13 @@ export class Mappings implements Iterable<Mapping> {
     return this.#list[Symbol.iterator]();
   }
 
+  /** From the first page that is mapped to the last; `undefined` when none is. */
+  get span(): PageRun | undefined {
+    const [start, end] = [this.#list[0], this.#list.at(-1)];
+    if (start === undefined || end === undefined) return undefined;
+    return { first: start.first, pages: end.first + end.pages - start.first };
+  }
+
   /** The mappings that have a page in common with a range, in ascending order. */
   within(first: PageNumber, pages: number): Mapping[] {
     return [...runsWithin(this.#list, { first, pages })];

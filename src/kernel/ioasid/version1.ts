@@ -13,19 +13,24 @@ import {
   IOASID_CHECK_EXTENSION,
   IOASID_CREATE_NESTING,
   IOASID_FREE,
+  IOASID_GET_DIRTY_BITMAP,
   IOASID_GET_INFO,
   IOASID_INVALIDATE_CACHE,
   IOASID_MAP_DMA,
   IOASID_REGISTER_MEMORY,
+  IOASID_SET_DIRTY_TRACKING,
   IOASID_UNBIND_PASID_TABLE,
   IOASID_UNBIND_PGTABLE,
   IOASID_UNMAP_DMA,
   IOASID_UNREGISTER_MEMORY,
+  IoasidDirtyBitmapFlag,
+  IoasidDirtyTrackingFlag,
   IoasidPasidTableFlag,
 } from '../../uapi/index.ts';
 import { type Call, CommandTable, plain, structured } from '../commands.ts';
 import { bindPasidTable, bindTable, unbindPasidTable, unbindTable } from './binding.ts';
 import type { IoasidContext } from './context.ts';
+import { getDirtyBitmap, setDirtyTracking } from './dirty-commands.ts';
 import { isPageRange, MAP_FLAGS, mapDma, unmapDma } from './dma-commands.ts';
 import { checkExtension } from './extensions.ts';
 import { invalidateSpace } from './invalidate.ts';
@@ -88,6 +93,12 @@ export const VERSION_1 = new CommandTable<IoasidContext>([
   ),
   structured(IOASID_INVALIDATE_CACHE, 0, (call) =>
     whenReady(call, call.argument.child_ioasid, (child) => invalidateSpace(child, call.argument)),
+  ),
+  structured(IOASID_SET_DIRTY_TRACKING, IoasidDirtyTrackingFlag.ENABLE, (call) =>
+    whenReady(call, call.argument.ioasid, ({ table }) => setDirtyTracking(table, call)),
+  ),
+  structured(IOASID_GET_DIRTY_BITMAP, IoasidDirtyBitmapFlag.NO_CLEAR, (call) =>
+    whenReady(call, call.argument.ioasid, ({ table }) => getDirtyBitmap(table, call)),
   ),
 ]);
 
