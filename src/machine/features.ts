@@ -44,7 +44,7 @@ export function featuresOf({ iommu, kernel }: MachineSpec): ReadonlySet<MachineF
     has['table caches'] = iommu.secondStageCache !== null;
     has['interrupt remapping'] = ECAP.IR.isSet(words) && !ECAP.EIMER.isSet(words);
     has.nesting = isScalable && [ECAP.NEST, ECAP.FSTS, ECAP.SSTS].every((able) => able.isSet(words));
-    has['dirty tracking'] = isScalable && [ECAP.SSTS, ECAP.SSADS].every((able) => able.isSet(words));
+    has['dirty tracking'] = isScalable && [ECAP.SSTS, ECAP.SSADS, ECAP.SMPWCS].every((able) => able.isSet(words));
   } else {
     const words = register(EFR.$.offset!, iommu.efr);
     has['pass-through'] = true;
