@@ -136,7 +136,9 @@ export const COMPARISON: readonly Comparison[] = [
     v2: [v2.IOMMU_IOASID_ALLOC],
     final: ['IOMMU_VIOMMU_ALLOC', 'IOMMU_VDEVICE_ALLOC', 'IOMMU_HWPT_ALLOC'],
     differs:
-      'Linux now passes the guest’s own device table entry (AMD) or stream table entry (Arm) under an object for its IOMMU.',
+      'Here the format is told: bits of a PASID, levels of the tables behind it, GIoV. Version 1 also wants each space that the ' +
+      'table leads to bound and attached, to keep track of it. Linux now passes the guest’s own device table entry (AMD) or stream ' +
+      'table entry (Arm) under an object for its IOMMU.',
   },
   {
     task: 'Make hardware forget what the process has changed in its table',
@@ -170,6 +172,15 @@ export const COMPARISON: readonly Comparison[] = [
     differs:
       'The proposal left it open. Here read(), poll() and write() of the descriptor, for all its devices; in Linux now of one ' +
       'descriptor for each queue, for page requests only.',
+  },
+  {
+    task: 'Learn which pages devices have written to',
+    v1: [v1.IOASID_SET_DIRTY_TRACKING, v1.IOASID_GET_DIRTY_BITMAP],
+    v2: [v2.IOMMU_SET_DIRTY_TRACKING, v2.IOMMU_GET_DIRTY_BITMAP],
+    final: ['IOMMU_HWPT_SET_DIRTY_TRACKING', 'IOMMU_HWPT_GET_DIRTY_BITMAP'],
+    differs:
+      'The proposal left it open; these two are of ioasim, and do what Linux’s do. Linux tracks a hardware table; here a space is ' +
+      'also told what was written through spaces that are merged of it.',
   },
   {
     task: 'Find a device’s registers',

@@ -89,6 +89,36 @@ export const DECISIONS: readonly Decision[] = [
     reason: 'The proposal asks ring or read(); Linux now has read() and write().',
   },
   {
+    question: 'Whose PASID tables can a process keep?',
+    answer:
+      'Those of AMD’s units that find them at guest addresses (GCR3TRPModeSup). One takes all requests of its devices, which are ' +
+      'attached nowhere by a PASID then: -EBUSY. Elsewhere binding one is -EOPNOTSUPP, attaching to one -EINVAL.',
+    reason: 'Intel’s units find PASID tables at host addresses only, so that there the kernel keeps them in any case.',
+  },
+  {
+    question: 'What is a space that is attached by a PASID of such a table?',
+    answer:
+      'In version 1 it is kept track of: it leads no request anywhere, but its IOASID_INVALIDATE_CACHE is that PASID’s, and so are ' +
+      'the faults that are told of it. In version 2 it is -EINVAL.',
+    reason:
+      'Version 1 demands that each table is bound also by itself, for invalidation and faults; version 2 has the one space stand ' +
+      'for all, and tells the vPASID of each fault.',
+  },
+  {
+    question: 'How does a program learn which pages devices have written to?',
+    answer:
+      'By two commands of both versions, with structures like Linux’s. Version 2 needs the attribute DIRTY_TRACKING, version 1 a unit ' +
+      'that can. What an unmap takes away is not told any more.',
+    reason: 'The proposal leaves it open; Linux now has them.',
+  },
+  {
+    question: 'Whose are pages that are written through a merged table?',
+    answer:
+      'Also of every space that it is merged of, each of which tells its own reader; unmapping or detaching the nested one takes ' +
+      'nothing away below.',
+    reason: 'A program that moves a guest asks the space of the guest’s memory, whichever way a device took.',
+  },
+  {
     question: 'What becomes of page requests that nobody answers?',
     answer: 'Detaching, closing, exiting and a full queue answer INVALID, once for each.',
     reason: 'As Linux now; a device that waits for ever is worse than one that is refused.',

@@ -165,8 +165,8 @@ export const IOASID_DIRTY_BITMAP = new Struct('ioasid_dirty_bitmap', OWN, {
 });
 
 const at = IOASID_BASE;
-/** The proposal may go on where it ends: what it leaves open has numbers far behind, the same in both versions. */
-export const IOASID_OWN_BASE = IOASID_BASE + 32;
+/** What the proposal leaves open has the same numbers in both versions, behind its own and those of Linux's VFIO and iommufd. */
+export const IOASID_OWN_BASE = 0xc0;
 export const IOASID_CHECK_EXTENSION = command('IOASID_CHECK_EXTENSION', IOASID_TYPE, at + 0, 'value');
 export const IOASID_REGISTER_MEMORY = command('IOASID_REGISTER_MEMORY', IOASID_TYPE, at + 1, IOASID_MEMORY);
 export const IOASID_UNREGISTER_MEMORY = command('IOASID_UNREGISTER_MEMORY', IOASID_TYPE, at + 2, IOASID_MEMORY);

@@ -58,7 +58,7 @@ describe('ioctl numbers', () => {
     expect(IOASID_ALLOC.number).toBe((0x3b << 8) | 103);
   });
 
-  it("are those of the proposal's offsets: +0 to +13 for /dev/ioasid, in its order; ours begin at +32", () => {
+  it("are those of the proposal's offsets: +0 to +13 for /dev/ioasid, in its order; ours begin at C0h", () => {
     expect(IOASID_COMMANDS.map(({ name, number }) => [name, number])).toEqual([
       ['IOASID_CHECK_EXTENSION', 0x3b64],
       ['IOASID_REGISTER_MEMORY', 0x3b65],
@@ -74,8 +74,8 @@ describe('ioctl numbers', () => {
       ['IOASID_BIND_PASID_TABLE', 0x3b6f],
       ['IOASID_UNBIND_PASID_TABLE', 0x3b70],
       ['IOASID_INVALIDATE_CACHE', 0x3b71],
-      ['IOASID_SET_DIRTY_TRACKING', 0x3b84],
-      ['IOASID_GET_DIRTY_BITMAP', 0x3b85],
+      ['IOASID_SET_DIRTY_TRACKING', 0x3bc0],
+      ['IOASID_GET_DIRTY_BITMAP', 0x3bc1],
     ]);
   });
 
@@ -88,8 +88,8 @@ describe('ioctl numbers', () => {
       ['IOMMU_MAP_DMA', 0x3b68],
       ['IOMMU_UNMAP_DMA', 0x3b69],
       ['IOMMU_INVALIDATE_CACHE', 0x3b6a],
-      ['IOMMU_SET_DIRTY_TRACKING', 0x3b84],
-      ['IOMMU_GET_DIRTY_BITMAP', 0x3b85],
+      ['IOMMU_SET_DIRTY_TRACKING', 0x3bc0],
+      ['IOMMU_GET_DIRTY_BITMAP', 0x3bc1],
     ]);
   });
 
