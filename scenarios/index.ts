@@ -35,6 +35,8 @@ import softwareNesting1 from './flow-4.3-software-nesting.v1.ts';
 import softwareNesting2 from './flow-4.3-software-nesting.v2.ts';
 import hardwareNesting1 from './flow-4.4-hardware-nesting.v1.ts';
 import hardwareNesting2 from './flow-4.4-hardware-nesting.v2.ts';
+import pasidTable1 from './flow-4.5-pasid-table.v1.ts';
+import pasidTable2 from './flow-4.5-pasid-table.v2.ts';
 import pageFault1 from './flow-4.6-page-fault.v1.ts';
 import pageFault2 from './flow-4.6-page-fault.v2.ts';
 import group1 from './flow-4.7-group.v1.ts';
@@ -82,6 +84,8 @@ export const scenarios = [
   softwareNesting2,
   hardwareNesting1,
   hardwareNesting2,
+  pasidTable1,
+  pasidTable2,
   pageFault1,
   pageFault2,
   group1,
