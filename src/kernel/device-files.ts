@@ -1,5 +1,5 @@
 /** What can be opened: `/dev/ioasid`, `/dev/iommu`, and a file for each device that processes may drive. */
-import { EEXIST, EINVAL, ENODEV } from '../uapi/index.ts';
+import { EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM } from '../uapi/index.ts';
 import type { FileOperations } from './files.ts';
 import { IoasidContext } from './ioasid/context.ts';
 import { IoasidFile } from './ioasid/file.ts';
@@ -16,7 +16,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
 
 export class DeviceFiles {
   readonly #services: PciVfioServices;
-  readonly #files = new Map<string, () => FileOperations>();
+  readonly #files = new Map<string, () => FileOperations | number>();
   /** Devices that are software, by name. */
   readonly #mediated = new Map<string, VfioDevice>();
 
@@ -24,9 +24,9 @@ export class DeviceFiles {
     this.#services = services;
   }
 
-  /** `undefined` when the path names nothing. */
-  open(path: string): FileOperations | undefined {
-    return this.#files.get(path)?.();
+  /** -ENOENT when the path names nothing, -ENOMEM. */
+  open(path: string): FileOperations | number {
+    return this.#files.get(path)?.() ?? -ENOENT;
   }
 
   /** `/dev/ioasid` and `/dev/iommu`. */
@@ -35,7 +35,10 @@ export class DeviceFiles {
       ['/dev/ioasid', 1],
       ['/dev/iommu', 2],
     ] as const) {
-      this.#files.set(path, () => new IoasidFile(new IoasidContext(this.#services.engine, services), version));
+      this.#files.set(path, () => {
+        if (services.faultPoints.refuses('ioasid context')) return -ENOMEM;
+        return new IoasidFile(new IoasidContext(this.#services.engine, services), version);
+      });
     }
   }
 

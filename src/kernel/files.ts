@@ -1,6 +1,7 @@
 /** Open files and the table of a process's descriptors. */
 import type { Script } from '../../hardware/sim/index.ts';
 import { type Command, EMFILE } from '../uapi/index.ts';
+import type { FaultPoints } from './fault-points.ts';
 import type { Process } from './process.ts';
 
 /** What an open file can do. What it leaves out fails as in Linux: ENOTTY for ioctl, EINVAL for the rest. */
@@ -45,9 +46,11 @@ export class OpenFile {
 export class FileTable {
   readonly #files = new Map<number, OpenFile>();
   readonly #limit: number;
+  readonly #faultPoints: FaultPoints;
 
-  constructor(limit: number) {
+  constructor(limit: number, faultPoints: FaultPoints) {
     this.#limit = limit;
+    this.#faultPoints = faultPoints;
   }
 
   /** Open descriptors in ascending order. */
@@ -63,7 +66,7 @@ export class FileTable {
   install(file: OpenFile): number {
     let fd = 0;
     while (this.#files.has(fd)) fd++;
-    if (fd >= this.#limit) return -EMFILE;
+    if (fd >= this.#limit || this.#faultPoints.refuses('descriptor')) return -EMFILE;
     this.#files.set(fd, file);
     return fd;
   }

@@ -12,6 +12,7 @@ import {
   COMPATIBILITY_MSI_DATA as MSI_DATA,
 } from '../../hardware/vtd/spec/index.ts';
 import { ENOSPC } from '../uapi/index.ts';
+import { FaultPoints } from './fault-points.ts';
 import type { KernelLog } from './log.ts';
 
 /** Vectors 0 to 31 are the CPU's exceptions. */
@@ -37,13 +38,15 @@ export class Interrupts {
   readonly #engine: Engine;
   readonly #log: KernelLog;
   readonly #latency: number;
+  readonly #faultPoints: FaultPoints;
   readonly #lines = new Map<number, Line>();
   #unhandled = 0;
 
-  constructor(engine: Engine, log: KernelLog, latency: number) {
+  constructor(engine: Engine, log: KernelLog, latency: number, faultPoints = new FaultPoints()) {
     this.#engine = engine;
     this.#log = log;
     this.#latency = latency;
+    this.#faultPoints = faultPoints;
   }
 
   /** How many messages came for each vector that somebody handles, and for all others together. */
@@ -57,6 +60,7 @@ export class Interrupts {
 
   /** A free vector whose messages run `handler`, or -ENOSPC. */
   allocate(name: string, handler: () => Script): Message | number {
+    if (this.#faultPoints.refuses('interrupt vector')) return -ENOSPC;
     for (let vector = FIRST_VECTOR; vector <= LAST_VECTOR; vector++) {
       if (this.#lines.has(vector)) continue;
       this.#lines.set(vector, { name, handler, count: 0, running: false, again: false });

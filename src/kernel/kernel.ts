@@ -15,6 +15,7 @@ import { DeviceFiles } from './device-files.ts';
 import { DefaultDomains } from './dma/index.ts';
 import { KernelDriver } from './drivers/index.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
+import { FaultPoints } from './fault-points.ts';
 import { Interrupts } from './interrupts.ts';
 import type { IommuDomain, IommuDriver } from './iommu/driver.ts';
 import { attachDirect, type DirectRun, Iommu, type KeptMemory } from './iommu/iommu.ts';
@@ -31,6 +32,8 @@ import { VtdDriver } from './vtd/driver.ts';
 export class Kernel {
   readonly log: KernelLog;
   readonly faultLog: FaultLog;
+  /** Asked before anything is allocated. */
+  readonly faultPoints = new FaultPoints();
   readonly allocator: PageAllocator;
   readonly pages: UserPages;
   readonly interrupts: Interrupts;
@@ -54,20 +57,22 @@ export class Kernel {
     this.#options = { ...DEFAULT_OPTIONS, ...options };
     this.log = new KernelLog(engine);
     this.faultLog = new FaultLog(this.log);
-    this.allocator = new PageAllocator(bus.memory, firmware.memory);
+    this.allocator = new PageAllocator(bus.memory, firmware.memory, this.faultPoints);
     this.pages = new UserPages(this.allocator);
-    this.interrupts = new Interrupts(engine, this.log, bus.cost.interruptEntry);
+    this.interrupts = new Interrupts(engine, this.log, bus.cost.interruptEntry, this.faultPoints);
     this.iommu = new Iommu(this.#options);
     this.#pci = new Pci(bus, this.log, firmware.mmio, !this.#options.openBridgesLate);
     this.#virtual = new VirtualFunctions(bus, this.log);
     const { dmaPolicy: policy, defaultDomain: type } = this.#options;
     const windows = [{ first: firmware.mmio[0] / PAGE_SIZE, pages: firmware.mmio[1] / PAGE_SIZE }];
-    const { iommu, log } = this;
-    this.#defaultDomains = new DefaultDomains({ engine, iommu, cost: bus.cost, log, policy, type, windows });
+    const { iommu, log, faultPoints } = this;
+    const services = { engine, iommu, cost: bus.cost, log, faultPoints };
+    this.#defaultDomains = new DefaultDomains({ ...services, policy, type, windows });
     const { resetOnRelease, trustDevices } = this.#options;
+    const { interrupts } = this;
     this.#files = new DeviceFiles({
       engine,
-      interrupts: this.interrupts,
+      interrupts,
       bus,
       pci: this.#pci,
       iommu,
@@ -172,10 +177,12 @@ export class Kernel {
   process(name: string): Process {
     const { lockLimit, fileLimit } = this.#options;
     const { memory, cost } = this.#bus;
-    const space = new AddressSpace({ allocator: this.allocator, pages: this.pages, memory, cost }, lockLimit);
+    const { allocator, pages, faultPoints } = this;
+    const space = new AddressSpace({ allocator, pages, memory, cost, faultPoints }, lockLimit);
     return new Process(name, space, {
       cost,
       fileLimit,
+      faultPoints,
       open: (path) => this.#files.open(path),
       probe: () => this.calls,
     });
@@ -220,6 +227,7 @@ export class Kernel {
       bus: this.#bus,
       log: this.log,
       faults: this.faultLog,
+      faultPoints: this.faultPoints,
       allocator: this.allocator,
       interrupts: this.interrupts,
       pageRequestPlaces: this.#options.pageRequestPlaces,
@@ -248,9 +256,9 @@ export class Kernel {
   }
 
   #makeFiles(): void {
-    const { iommu, log } = this;
+    const { iommu, log, faultPoints } = this;
     const { mappingLimit, spaceLimit, trustDevices } = this.#options;
-    this.#files.addSpaces({ iommu, log, cost: this.#bus.cost, mappingLimit, spaceLimit, trustDevices });
+    this.#files.addSpaces({ iommu, log, faultPoints, cost: this.#bus.cost, mappingLimit, spaceLimit, trustDevices });
     for (const device of this.#devices) this.#files.add(device, this.#namesOf(device));
   }
 }

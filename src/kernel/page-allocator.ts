@@ -1,12 +1,12 @@
 /**
  * Physical page frames: a buddy allocator over the RAM that firmware leaves. Pages are handed out cleared.
  *
- * Offers allocate, allocateAll, split, release; `free` counts and `inUse` tells who holds what, so that a leak has a name. `refuse` is the
- * fault point of every allocation: tests make each fail in turn.
+ * Offers allocate, allocateAll, split, release; `free` counts and `inUse` tells who holds what, so that a leak has a name.
  */
 import { hex, PAGE_SIZE, type PageNumber } from '../../hardware/bits/index.ts';
 import { ENOMEM } from '../uapi/index.ts';
 import type { CpuMemory, Range } from './bus.ts';
+import { FaultPoints } from './fault-points.ts';
 
 /** Blocks are 2^order pages; 2^18 pages are 1 GiB. */
 export const MAX_ORDER = 18;
@@ -17,17 +17,17 @@ const ORDERS = 32;
 export class PageAllocator {
   /** Pages that the allocator was given. */
   readonly total: number;
-  /** Asked before each allocation; when it says true, the allocation fails as if memory had run out. */
-  refuse: ((purpose: string, order: number) => boolean) | null = null;
   #free = 0;
   readonly #memory: CpuMemory;
+  readonly #faultPoints: FaultPoints;
   /** First frames of free blocks, by order. */
   readonly #blocks: readonly Set<number>[] = Array.from({ length: MAX_ORDER + 1 }, () => new Set<number>());
   readonly #allocated = new Map<PageNumber, number>();
   readonly #purposes: string[] = [];
 
-  constructor(memory: CpuMemory, ranges: readonly Range[]) {
+  constructor(memory: CpuMemory, ranges: readonly Range[], faultPoints = new FaultPoints()) {
     this.#memory = memory;
+    this.#faultPoints = faultPoints;
     for (const [start, length] of ranges) {
       // Page 0 stays out: a table pointer of 0 should be visibly wrong.
       const first = Math.max(1, Math.ceil(start / PAGE_SIZE));
@@ -53,7 +53,7 @@ export class PageAllocator {
 
   /** The first frame of 2^order cleared pages, aligned to their size, or -ENOMEM. */
   allocate(purpose: string, order = 0): PageNumber {
-    if (this.refuse?.(purpose, order) === true) return -ENOMEM;
+    if (this.#faultPoints.refuses(purpose)) return -ENOMEM;
     let from = order;
     while (from <= MAX_ORDER && this.#blocks[from]!.size === 0) from++;
     if (from > MAX_ORDER) return -ENOMEM;

@@ -4,8 +4,9 @@
  */
 import { addressOf, hex, PAGE_SIZE, pageOf } from '../../hardware/bits/index.ts';
 import { ns, type Script } from '../../hardware/sim/index.ts';
-import { EBADF, EINVAL, ENOENT, ENOTTY, EPERM } from '../uapi/index.ts';
+import { EBADF, EINVAL, ENOMEM, ENOTTY, EPERM } from '../uapi/index.ts';
 import type { KernelCosts } from './costs.ts';
+import type { FaultPoints } from './fault-points.ts';
 import { type FileOperations, FileTable, OpenFile } from './files.ts';
 import type { AddressSpace, Placement } from './memory/address-space.ts';
 
@@ -17,8 +18,9 @@ export interface CallProbe {
 
 export interface ProcessServices {
   readonly cost: KernelCosts;
-  /** Opens what a path names; `undefined` when it names nothing. */
-  readonly open: (path: string) => FileOperations | undefined;
+  readonly faultPoints: FaultPoints;
+  /** Opens what a path names; -ENOENT, -ENOMEM. */
+  readonly open: (path: string) => FileOperations | number;
   readonly probe: () => CallProbe | null;
   /** RLIMIT_NOFILE */
   readonly fileLimit: number;
@@ -48,7 +50,7 @@ export class Process {
   constructor(name: string, space: AddressSpace, services: ProcessServices) {
     this.name = name;
     this.space = space;
-    this.files = new FileTable(services.fileLimit);
+    this.files = new FileTable(services.fileLimit, services.faultPoints);
     this.#services = services;
   }
 
@@ -56,7 +58,7 @@ export class Process {
     return this.#services.cost;
   }
 
-  /** A descriptor, or -ENOENT, -EMFILE. */
+  /** A descriptor, or -ENOENT, -ENOMEM, -EMFILE. */
   open(path: string): Script<number> {
     return this.#call(`open(${path})`, () => this.#open(path));
   }
@@ -171,7 +173,7 @@ export class Process {
 
   *#open(path: string): Script<number> {
     const operations = this.#services.open(path);
-    if (operations === undefined) return -ENOENT;
+    if (typeof operations === 'number') return operations;
     const file = new OpenFile(path, operations);
     const fd = this.files.install(file);
     if (fd < 0) yield* file.drop();
@@ -206,6 +208,7 @@ export class Process {
   }
 
   *#fork(name: string, made: (child: Process) => void): Script<number> {
+    if (this.#services.faultPoints.refuses('process')) return -ENOMEM;
     const space = yield* this.space.fork();
     if (typeof space === 'number') return space;
     const child = new Process(name, space, this.#services);

@@ -115,9 +115,9 @@ describe('a child', () => {
       const pin = pinned(parent, first + 3, 2);
       const { inUse } = bench.allocator;
       let count = 0;
-      bench.allocator.refuse = () => count++ === failing;
+      bench.faultPoints.refuse = () => count++ === failing;
       const child = finish(parent.fork());
-      bench.allocator.refuse = null;
+      bench.faultPoints.refuse = null;
       if (typeof child !== 'number') {
         expect(count).toBeGreaterThan(4);
         finish(child.clear());
@@ -240,9 +240,9 @@ describe('the system call fork', () => {
       (function* () {
         const s = yield* setUp(bench);
         s.program.write(s.memory, Uint8Array.of(1));
-        bench.kernel.allocator.refuse = () => true;
+        bench.kernel.faultPoints.refuse = () => true;
         expect(yield* s.program.fork('child')).toBe(-ENOMEM);
-        bench.kernel.allocator.refuse = null;
+        bench.kernel.faultPoints.refuse = null;
         s.program.write(s.memory, Uint8Array.of(2));
         expect(s.program.read(s.memory, 1)).toEqual(Uint8Array.of(2));
       })(),

@@ -237,9 +237,9 @@ describe('address spaces', () => {
       let count = 0;
       const attempt = <T>(name: string, call: () => T, failed: (result: T) => boolean): T => {
         const before = bench.allocator.inUse;
-        bench.allocator.refuse = () => count++ === failing;
+        bench.faultPoints.refuse = () => count++ === failing;
         const result = call();
-        bench.allocator.refuse = null;
+        bench.faultPoints.refuse = null;
         if (failed(result)) {
           outcomes.add(name);
           expect(bench.allocator.inUse).toEqual(before);

@@ -101,8 +101,10 @@ describe('memory that was asked for', () => {
     expect(finish(space.fault(first, false))).toBe(0);
     expect(bench.walk(space.root, first)).toMatchObject({ write: false });
     expect(finish(space.fault(first, false))).toBe(0);
-    bench.allocator.refuse = () => true;
-    expect(finish(space.fault(space.map(1, true, 'heap'), true))).toBe(-ENOMEM);
+    const second = space.map(1, true, 'heap');
+    bench.faultPoints.refuse = () => true;
+    expect(finish(space.fault(second, true))).toBe(-ENOMEM);
+    expect(space.map(1, true, 'heap')).toBe(-ENOMEM);
   });
 
   it('costs its time at the first touch and not when it is asked for', () => {

@@ -138,7 +138,7 @@ describe('When memory runs out', () => {
     const purposes = ['device table', 'event log', 'command buffer', 'PPR log'];
     for (const purpose of purposes) {
       const bench = new AmdBench({ efr: { GTSup: 1, GIoSup: 1, PPRSup: 1, EPHSup: 1 } });
-      bench.kernel.allocator.refuse = (what) => what === purpose;
+      bench.kernel.faultPoints.refuse = (what) => what === purpose;
       bench.boot();
       expect(bench.kernel.iommu.groups, purpose).toEqual([]);
       expect(bench.kernel.log.toString()).toContain('amdvi0: could not be taken into service');
@@ -153,10 +153,10 @@ describe('When memory runs out', () => {
         const before = held(bench);
         const domain = yield* sure(driver.allocateDomain());
         let left = 2;
-        bench.kernel.allocator.refuse = (what) => what === 'I/O page table' && left-- === 0;
+        bench.kernel.faultPoints.refuse = (what) => what === 'I/O page table' && left-- === 0;
         const frames = Float64Array.of(1);
         expect(yield* bench.kernel.iommu.map(domain, 4, frames, { read: true, write: true })).toBe(-ENOMEM);
-        bench.kernel.allocator.refuse = null;
+        bench.kernel.faultPoints.refuse = null;
         yield* domain.destroy();
         expect(held(bench)).toEqual(before);
         const other = yield* sure(driver.allocateDomain());

@@ -305,9 +305,9 @@ describe('A PASID table of user space', () => {
       const before = held(bench);
       const { domainIds } = driver as AmdDriver;
       const ids = [...domainIds.used];
-      domainIds.refuse = () => true;
+      bench.kernel.faultPoints.refuse = (point) => point === 'domain id';
       expect(yield* domain.attach(one)).toBe(-ENOSPC);
-      domainIds.refuse = null;
+      bench.kernel.faultPoints.refuse = null;
       expect([held(bench), [...domainIds.used]]).toEqual([before, ids]);
       expect(entryOf(bench, ONE)).toEqual(BLOCKED);
       expect(yield* domain.attach(one)).toBe(0);

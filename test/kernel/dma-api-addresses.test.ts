@@ -15,13 +15,14 @@ const PAGES_BELOW_4G = 2 ** 20;
 
 /** The same driver's API over another default domain, in which these addresses are taken. */
 function crowded({ bench, driver }: Driving, windows: readonly PageRun[]): DeviceDma {
-  const { iommu, log } = bench.kernel;
+  const { iommu, log, faultPoints } = bench.kernel;
   const { cost } = bench.bus;
   const domains = new DefaultDomains({
     engine: bench.engine,
     iommu,
     cost,
     log,
+    faultPoints,
     policy: 'strict',
     type: 'dma',
     windows,
@@ -163,9 +164,9 @@ describe.each(SHARED)('Memory that firmware shares with a device, on %s,', (name
 
   it('is mapped by the default domain when there was no memory for that at boot.', () => {
     const bench = platform.make({ tables });
-    bench.kernel.allocator.refuse = (purpose) => purpose === 'I/O page table';
+    bench.kernel.faultPoints.refuse = (purpose) => purpose === 'I/O page table';
     bench.boot();
-    bench.kernel.allocator.refuse = null;
+    bench.kernel.faultPoints.refuse = null;
     expect(bench.kernel.log.toString()).toContain('loses its reserved memory: -ENOMEM');
     bench.memory.write(SHARED_AT, Uint8Array.of(0x77));
     const before = held(bench);

@@ -1,9 +1,10 @@
 /** What becomes of lent memory when an allocation fails, or hardware does not answer. */
 import { describe, expect, it } from 'vitest';
 import { ms, type Script } from '../../hardware/sim/index.ts';
+import { FAULT_POINTS, type FaultPoint } from '../../src/kernel/fault-points.ts';
 import type { KernelOptions } from '../../src/kernel/index.ts';
 import type { DeviceBuffer } from '../../src/machine/index.ts';
-import { EIO, ENOMEM } from '../../src/uapi/index.ts';
+import { EIO } from '../../src/uapi/index.ts';
 import { Bench } from './bench.ts';
 import { address, byteAt, type Driving, driving, marked, PASSING, PLATFORMS, take } from './dma-bench.ts';
 import { held, PAGE } from './machine-bench.ts';
@@ -39,21 +40,22 @@ describe.each(ALL)('On %s', (name, platform) => {
         const before = held(bench);
         const buffer = driver.memory.allocate(600, { contiguous: true });
         if (typeof buffer === 'number') throw new Error(`no pages: ${buffer}`);
-        let count = 0;
-        bench.kernel.allocator.refuse = () => count++ === failing;
+        const asked: string[] = [];
+        bench.kernel.faultPoints.refuse = (point) => asked.push(point) === failing + 1;
         const results = bench.run(everything(driven, buffer));
-        bench.kernel.allocator.refuse = null;
+        bench.kernel.faultPoints.refuse = null;
         // Nothing is in the way of another try, and no address is lost.
         const again = bench.run(everything(driven, buffer));
         expect(again).toEqual([0, 0, 0]);
         expect(bench.run(driver.release())).toBe(0);
         expect(held(bench)).toEqual(before);
-        if (count <= failing) {
+        if (asked.length <= failing) {
           expect(results).toEqual([0, 0, 0]);
           expect(failing).toBeGreaterThan(kernel.defaultDomain === 'identity' ? 0 : 8);
           break;
         }
-        expect(results.filter((result) => result === -ENOMEM)).toHaveLength(1);
+        const errno = -FAULT_POINTS[asked[failing] as FaultPoint]!;
+        expect(results.filter((result) => result === errno)).toHaveLength(1);
       }
     },
   );

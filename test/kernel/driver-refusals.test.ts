@@ -38,33 +38,33 @@ const DEEDS: readonly (readonly [string, () => MachineBench, number, Deed])[] = 
   // The same and a table of permissions.
   ['a second stage with host permissions', intel, 3, ({ driver }) => driver.allocateDomain({ hostPermissions: true })],
   ['a nested domain of VT-d', intel, 1, ({ driver, parent }) => driver.allocateNested({ parent, table: 0, levels: 4 })],
-  // A table and an id; a PASID directory and a table.
+  // A table and an id; the attachment, a PASID directory and a table.
   [
     'a first stage of VT-d that a PASID is attached to',
     intel,
-    4,
-    attachTo(({ driver }) => driver.allocateDomain({ stage: 'first' }), 0x4_1234),
-  ],
-  ['a host table of AMD-Vi', amd, 2, ({ driver }) => driver.allocateDomain()],
-  // A table; an id for the device, a GCR3 table of three levels.
-  [
-    'a guest table of AMD-Vi that a PASID is attached to',
-    amd,
     5,
     attachTo(({ driver }) => driver.allocateDomain({ stage: 'first' }), 0x4_1234),
   ],
-  // An id and a GCR3 table.
+  ['a host table of AMD-Vi', amd, 2, ({ driver }) => driver.allocateDomain()],
+  // A table; the attachment, an id for the device, a GCR3 table of three levels.
+  [
+    'a guest table of AMD-Vi that a PASID is attached to',
+    amd,
+    6,
+    attachTo(({ driver }) => driver.allocateDomain({ stage: 'first' }), 0x4_1234),
+  ],
+  // The attachment, an id and a GCR3 table.
   [
     'a nested guest table',
     amd,
-    2,
+    3,
     attachTo(({ driver, parent }) => driver.allocateNested({ parent, table: 0, levels: 4 }), 3),
   ],
-  // An id.
+  // The attachment and an id.
   [
     'a PASID table of user space',
     amd,
-    1,
+    2,
     attachTo(({ driver, parent }) => {
       return driver.allocatePasidTable({ parent, table: 0, pasidBits: 9, levels: 4, usesPasidZero: true });
     }),
@@ -77,7 +77,7 @@ describe('When something runs out', () => {
     const { driver, devices } = behind(bench);
     const device = devices[0]!;
     const { domainIds } = driver as IommuDriver & { readonly domainIds: DomainIds };
-    const { allocator } = bench.kernel;
+    const { faultPoints } = bench.kernel;
     bench.run(
       (function* () {
         const parent = yield* sure(driver.allocateDomain());
@@ -85,12 +85,9 @@ describe('When something runs out', () => {
         let refused = 0;
         for (;;) {
           let left = refused;
-          const refuse = (): boolean => left-- === 0;
-          allocator.refuse = refuse;
-          domainIds.refuse = refuse;
+          faultPoints.refuse = () => left-- === 0;
           const result = yield* deed({ driver, device, parent });
-          allocator.refuse = null;
-          domainIds.refuse = null;
+          faultPoints.refuse = null;
           if (typeof result !== 'number' || result === 0) break;
           expect([-ENOMEM, -ENOSPC]).toContain(result);
           expect({ ...held(bench), ids: [...domainIds.used] }).toEqual(before);

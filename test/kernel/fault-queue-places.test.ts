@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Engine } from '../../hardware/sim/index.ts';
 import { FAULTS } from '../../hardware/vtd/spec/index.ts';
+import { FaultPoints } from '../../src/kernel/fault-points.ts';
 import { FaultQueue, type FaultSource } from '../../src/kernel/ioasid/fault-queue.ts';
 import { PageRequestGroup, type PageResponse } from '../../src/kernel/iommu/attachments.ts';
 import { reasonOf } from '../../src/kernel/vtd/fault-reasons.ts';
@@ -14,7 +15,7 @@ const LAST_OF_PASID = 11;
 
 function bench(source = SPACE) {
   const engine = new Engine();
-  const queue = new FaultQueue(engine);
+  const queue = new FaultQueue(engine, new FaultPoints());
   const answers: (readonly [index: number, response: PageResponse])[] = [];
   const ask = (index: number, pages: number): void => {
     const request = { page: 1, read: true, write: false, execute: false, privileged: false };

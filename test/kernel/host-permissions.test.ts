@@ -118,10 +118,10 @@ describe('A host permission table', () => {
     let failures = 0;
     for (let result = -ENOMEM; result !== 0; failures++) {
       let left = failures;
-      bench.kernel.allocator.refuse = () => left-- <= 0;
+      bench.kernel.faultPoints.refuse = () => left-- <= 0;
       // They need two page tables.
       result = map(domain, 0x1ff, frames);
-      bench.kernel.allocator.refuse = null;
+      bench.kernel.faultPoints.refuse = null;
       expect([0, -ENOMEM]).toContain(result);
       expect(verdicts()).toEqual(result === 0 ? ['rw', 'rw'] : [DENIED, DENIED]);
     }

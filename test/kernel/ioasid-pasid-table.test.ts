@@ -4,7 +4,6 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
-import type { AmdDriver } from '../../src/kernel/amd/driver.ts';
 import {
   type Command,
   IOASID_BIND_PASID_TABLE,
@@ -27,7 +26,7 @@ import { AmdBench, entryOf, GUEST_EFR } from './amd-bench.ts';
 import { refusesMalformed } from './bad-calls.ts';
 import { engineOf, type MachineBench, map, named, RIDS, type Setup, setUp, unmap } from './bench.ts';
 import { DATA, FIRST, GPA, GUEST_PAGES, GuestMemory, MARK, SECOND } from './guest-memory.ts';
-import { behind, scalableBench } from './scalable-bench.ts';
+import { scalableBench } from './scalable-bench.ts';
 
 const K4 = 4096n;
 const [ALL, RANGE] = [0, 1];
@@ -242,10 +241,10 @@ describe('When the unit has no domain id left', () => {
   it('no PASID table is bound, and the space stays what it was', () => {
     const bench = up();
     within(bench, function* (w) {
-      const { domainIds } = behind(bench).driver as AmdDriver;
-      domainIds.refuse = () => true;
+      const { faultPoints } = bench.kernel;
+      faultPoints.refuse = (point) => point === 'domain id';
       expect(yield* w.call(IOASID_BIND_PASID_TABLE, { child_ioasid: w.child, ...TABLE })).toBe('-ENOSPC');
-      domainIds.refuse = null;
+      faultPoints.refuse = null;
       expect(yield* named(map({ ...w, ioasid: w.child }, 0n, GPA + BigInt(DATA) * K4, K4))).toBe('0');
       expect(yield* w.byteAt(0)).toBe(MARK);
     });

@@ -204,8 +204,10 @@ export function* tryEverything(
   const results = [Number(memory < 0n ? memory : 0n)];
   const ioasidFd = yield* program.open('/dev/ioasid');
   const deviceFd = yield* program.open(device);
+  results.push(Math.min(ioasidFd, 0), Math.min(deviceFd, 0));
   results.push(yield* program.ioctl(deviceFd, VFIO_BIND_IOASID_FD, { ioasid_fd: ioasidFd }));
   const ioasid = yield* program.ioctl(ioasidFd, IOASID_ALLOC);
+  results.push(Math.min(ioasid, 0));
   results.push(yield* program.ioctl(deviceFd, VFIO_ATTACH_IOASID, { ioasid }));
   if (results.every((result) => result >= 0)) {
     const s = { program, ioasidFd, deviceFd, ioasid, memory };

@@ -1,6 +1,7 @@
 /** Memory and a page allocator for address spaces, without a machine around them, and a walk of x86-64 tables of its own. */
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
+import { FaultPoints } from '../../src/kernel/fault-points.ts';
 import { type CpuMemory, DEFAULT_COSTS } from '../../src/kernel/index.ts';
 import { AddressSpace } from '../../src/kernel/memory/address-space.ts';
 import { UserPages } from '../../src/kernel/memory/user-pages.ts';
@@ -19,6 +20,7 @@ export class MemoryBench {
   /** Accesses of the kernel to memory. */
   accesses = 0;
   readonly memory: PhysicalMemory;
+  readonly faultPoints = new FaultPoints();
   readonly allocator: PageAllocator;
   readonly pages: UserPages;
   readonly #cpu: CpuMemory;
@@ -36,13 +38,13 @@ export class MemoryBench {
       read64: (address) => count(memory.read64(address)),
       write64: (address, value) => void count(memory.write64(address, value)),
     };
-    this.allocator = new PageAllocator(this.#cpu, [[MIB, ramBytes - MIB]]);
+    this.allocator = new PageAllocator(this.#cpu, [[MIB, ramBytes - MIB]], this.faultPoints);
     this.pages = new UserPages(this.allocator);
   }
 
   space(lockLimit = 2 ** 20): AddressSpace {
-    const { allocator, pages } = this;
-    return new AddressSpace({ allocator, pages, memory: this.#cpu, cost: DEFAULT_COSTS }, lockLimit);
+    const { allocator, pages, faultPoints } = this;
+    return new AddressSpace({ allocator, pages, faultPoints, memory: this.#cpu, cost: DEFAULT_COSTS }, lockLimit);
   }
 
   /** Where a CPU gets with the tables at `root`, `undefined` for a page fault. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
+import { FaultPoints } from '../../src/kernel/fault-points.ts';
 import { PageAllocator } from '../../src/kernel/page-allocator.ts';
 import { ENOMEM } from '../../src/uapi/index.ts';
 
@@ -14,7 +15,8 @@ function allocator(pages: number) {
     read64: (address: number) => memory.read64(address),
     write64: (address: number, value: bigint) => void memory.write64(address, value),
   };
-  return { memory, pages: new PageAllocator(cpu, [[0, pages * PAGE]]) };
+  const faultPoints = new FaultPoints();
+  return { memory, faultPoints, pages: new PageAllocator(cpu, [[0, pages * PAGE]], faultPoints) };
 }
 
 describe('the page allocator', () => {
@@ -55,8 +57,8 @@ describe('the page allocator', () => {
   });
 
   it('can be made to fail by a test', () => {
-    const { pages } = allocator(8);
-    pages.refuse = (purpose) => purpose === 'b';
+    const { pages, faultPoints } = allocator(8);
+    faultPoints.refuse = (purpose) => purpose === 'b';
     expect(pages.allocate('a')).toBeGreaterThan(0);
     expect(pages.allocate('b')).toBe(-ENOMEM);
   });

@@ -107,7 +107,7 @@ describe('Reserved memory', () => {
 
   it('costs its device everything when there is no memory for its tables', () => {
     const bench = new Bench({ tables: tableOf(UNIT, own) });
-    bench.kernel.allocator.refuse = (purpose) => purpose === 'I/O page table';
+    bench.kernel.faultPoints.refuse = (purpose) => purpose === 'I/O page table';
     bench.run(bench.kernel.boot());
     expect(remarks(bench)).toEqual(['vtd0: 0000:00:02.0 loses its reserved memory: -ENOMEM']);
     expect(bench.kernel.allocator.inUse['I/O page table']).toBeUndefined();

@@ -160,11 +160,11 @@ describe('the entries of scalable mode', () => {
       (function* () {
         const domain = yield* sure(driver.allocateDomain());
         const before = held(bench);
-        for (let allowed = 0; allowed < 2; allowed++) {
+        for (let allowed = 0; allowed < 3; allowed++) {
           let left = allowed;
-          bench.kernel.allocator.refuse = () => left-- === 0;
+          bench.kernel.faultPoints.refuse = () => left-- === 0;
           expect(yield* domain.attach(devices[0]!, { pasid: PASID })).toBe(-ENOMEM);
-          bench.kernel.allocator.refuse = null;
+          bench.kernel.faultPoints.refuse = null;
           expect(held(bench)).toEqual(before);
         }
         expect(yield* domain.attach(devices[0]!, { pasid: PASID })).toBe(0);

@@ -30,9 +30,9 @@ class Space {
   letGo: (access: SoftwareAccess) => Script = function* () {};
 
   constructor() {
-    const { iommu, log } = this.bench.kernel;
+    const { iommu, log, faultPoints } = this.bench.kernel;
     const { cost } = this.bench.bus;
-    const services = { iommu, log, cost, mappingLimit: 64, spaceLimit: 64, trustDevices: false };
+    const services = { iommu, log, faultPoints, cost, mappingLimit: 64, spaceLimit: 64, trustDevices: false };
     this.context = new IoasidContext(this.bench.engine, services);
   }
 

@@ -4,8 +4,6 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
-import type { DomainIds } from '../../src/kernel/iommu/domain-ids.ts';
-import type { IommuDriver } from '../../src/kernel/iommu/driver.ts';
 import {
   EBUSY,
   EINVAL,
@@ -208,14 +206,14 @@ describe.each(MACHINES)('On %s', (_, up) => {
       unchanged(function* (s, { kernel }) {
         const fd = yield* bindSecond(s);
         const space = yield* s.alloc();
-        const { driver } = kernel.iommu.groups[0]!;
-        kernel.allocator.refuse = () => true;
-        expect(yield* named(s.attach(1, space))).toBe('-ENOMEM');
-        kernel.allocator.refuse = null;
-        const { domainIds } = driver as IommuDriver & { readonly domainIds: DomainIds };
-        domainIds.refuse = () => true;
-        expect(yield* named(s.attach(1, space))).toBe('-ENOSPC');
-        domainIds.refuse = null;
+        for (const [point, errno] of [
+          ['I/O page table', '-ENOMEM'],
+          ['domain id', '-ENOSPC'],
+        ] as const) {
+          kernel.faultPoints.refuse = (one) => one === point;
+          expect(yield* named(s.attach(1, space))).toBe(errno);
+        }
+        kernel.faultPoints.refuse = null;
         expect(yield* s.attach(1, space)).toBe(0);
         expect(yield* s.detach(1, space)).toBe(0);
         yield* s.program.close(fd);

@@ -114,9 +114,9 @@ describe.each(SHARED)('On %s firmware that uses its memory all the time', (name,
         const { driver } = yield* drive(bench);
         const buffer = ok(driver.memory.allocate(1));
         let left = place;
-        bench.kernel.allocator.refuse = () => left-- === 0;
+        bench.kernel.faultPoints.refuse = () => left-- === 0;
         yield* driver.dma.map(buffer, 'both');
-        bench.kernel.allocator.refuse = null;
+        bench.kernel.faultPoints.refuse = null;
         yield us(5);
         ok(yield* driver.release());
       });

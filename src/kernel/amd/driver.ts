@@ -70,7 +70,7 @@ export class AmdDriver implements IommuDriver {
   readonly name: string;
   readonly bus: Bus;
   readonly attachments: Attachments;
-  readonly domainIds = new DomainIds(IDENTITY_DID + 1, DOMAIN_IDS);
+  readonly domainIds: DomainIds;
   readonly #services: IommuServices;
   readonly #unit: AmdUnit;
   readonly #legacy: boolean;
@@ -88,7 +88,8 @@ export class AmdDriver implements IommuDriver {
   #isOn = false;
 
   constructor(services: IommuServices, { name, unit, legacy, remapInterrupts }: AmdPlace) {
-    this.attachments = new Attachments(services.engine);
+    this.attachments = new Attachments(services.engine, services.faultPoints);
+    this.domainIds = new DomainIds(IDENTITY_DID + 1, DOMAIN_IDS, services.faultPoints);
     this.name = name;
     this.bus = services.bus;
     this.#services = services;

@@ -16,6 +16,7 @@ import { bytesOf, encode, PAGE_SIZE, type PageNumber, type Values } from '../../
 import type { Script } from '../../../hardware/sim/index.ts';
 import { ENOSPC } from '../../uapi/index.ts';
 import type { CpuMemory } from '../bus.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { Message } from '../interrupts.ts';
 import type { IommuServices } from '../iommu/services.ts';
 import type { PageAllocator } from '../page-allocator.ts';
@@ -39,13 +40,15 @@ export class InterruptTables {
   /** What the device table says of devices without interrupts. */
   readonly none: Values<typeof DTE>;
   readonly #driver: AmdDriver;
+  readonly #faultPoints: FaultPoints;
   readonly #allocator: PageAllocator;
   readonly #memory: CpuMemory;
   /** By the first of a device's ids. */
   readonly #tables = new Map<number, Table>();
 
-  private constructor(driver: AmdDriver, { allocator, bus }: IommuServices, empty: PageNumber) {
+  private constructor(driver: AmdDriver, { allocator, bus, faultPoints }: IommuServices, empty: PageNumber) {
     this.#driver = driver;
+    this.#faultPoints = faultPoints;
     this.#allocator = allocator;
     this.#memory = bus.memory;
     this.none = entriesAt(empty, 0);
@@ -63,7 +66,7 @@ export class InterruptTables {
     if (typeof table === 'number') return table;
     let index = 0;
     while (table.used.has(index)) index++;
-    if (index >= 2 ** LENGTH) return -ENOSPC;
+    if (index >= 2 ** LENGTH || this.#faultPoints.refuses('interrupt remapping entry')) return -ENOSPC;
     table.used.add(index);
     const entry = encode(IRTE, {
       RemapEn: 1,

@@ -42,9 +42,9 @@ export class AttachedMmu {
   #isAsking = false;
 
   constructor(device: PciDevice, handlers: AttachmentHandlers, platform: IommuDriver, services: IommuServices) {
-    const { engine, bus, interrupts } = services;
+    const { bus, interrupts } = services;
     this.device = device;
-    this.mmu = new DeviceMmu(device, engine, bus);
+    this.mmu = new DeviceMmu(device, services);
     this.#handlers = handlers;
     this.#platform = platform;
     this.#services = services;

@@ -14,10 +14,10 @@ import {
   MMU_MAGIC,
   TABLE_MEMORY_BAR,
 } from '../../../hardware/devices/mmu-engine/spec.ts';
-import type { Engine, Script } from '../../../hardware/sim/index.ts';
+import type { Script } from '../../../hardware/sim/index.ts';
 import { ENODEV, ENOMEM } from '../../uapi/index.ts';
-import type { Bus } from '../bus.ts';
 import { isAllOnes, RegisterPage } from '../iommu/register-page.ts';
+import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { writeRange } from '../register-range.ts';
 import type { Change } from './tables.ts';
@@ -36,7 +36,7 @@ export interface MmuFault {
 const DIRECTORY_PAGE = 0;
 
 export class DeviceMmu {
-  readonly #bus: Bus;
+  readonly #services: IommuServices;
   readonly #registers: RegisterPage;
   /** Where the device's memory is, and the pages of it that hold nothing. */
   readonly #memory: number;
@@ -47,10 +47,10 @@ export class DeviceMmu {
   /** Pages whose tables are unlinked: the device may go on reading them until it is flushed. */
   #unlinked: number[] = [];
 
-  constructor(device: PciDevice, engine: Engine, bus: Bus) {
+  constructor(device: PciDevice, services: IommuServices) {
     const memory = device.bars.get(TABLE_MEMORY_BAR);
-    this.#bus = bus;
-    this.#registers = new RegisterPage(engine, bus, device.bars.get(MMU_BAR)?.address ?? 0);
+    this.#services = services;
+    this.#registers = new RegisterPage(services.engine, services.bus, device.bars.get(MMU_BAR)?.address ?? 0);
     this.#memory = memory?.address ?? 0;
     this.#pages = device.bars.has(MMU_BAR) ? (memory?.bytes ?? 0) / PAGE_SIZE : 0;
   }
@@ -81,7 +81,7 @@ export class DeviceMmu {
   /** Enters new entries: 0, -ENOMEM when there is no place for their table. */
   *enter({ table, from, entries }: Change): Script<number> {
     const known = this.#tables.get(table);
-    const page = known ?? this.#free.pop();
+    const page = known ?? this.#take();
     if (page === undefined) return -ENOMEM;
     yield* this.#write(page, from, entries);
     if (known === undefined) {
@@ -133,6 +133,10 @@ export class DeviceMmu {
     return this.#registers.write(MMU_ANSWER, retry ? { RETRY: 1 } : { ABORT: 1 });
   }
 
+  #take(): number | undefined {
+    return this.#services.faultPoints.refuses('table memory of a device') ? undefined : this.#free.pop();
+  }
+
   *#command(command: { readonly FLUSH?: 1; readonly CLEAR?: 1 }): Script<boolean> {
     const registers = this.#registers;
     yield* registers.write(MMU_COMMAND, command);
@@ -142,6 +146,6 @@ export class DeviceMmu {
   }
 
   #write(page: number, from: number, entries: Uint32Array): Script {
-    return writeRange(this.#bus, this.#memory + page * PAGE_SIZE + from * ENTRY_BYTES, bytesOf(entries));
+    return writeRange(this.#services.bus, this.#memory + page * PAGE_SIZE + from * ENTRY_BYTES, bytesOf(entries));
   }
 }

@@ -123,8 +123,7 @@ class Untranslated implements Translation {
   }
 
   *attach(device: PciDevice, options?: AttachOptions): Script<number> {
-    const { engine, bus } = this.#services;
-    yield* new DeviceMmu(device, engine, bus).stop();
+    yield* new DeviceMmu(device, this.#services).stop();
     return yield* this.#identity.attach(device, options);
   }
 

@@ -9,8 +9,9 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { type Engine, ns, type Script } from '../../../hardware/sim/index.ts';
-import { EIO } from '../../uapi/index.ts';
+import { EIO, ENOSPC } from '../../uapi/index.ts';
 import type { KernelCosts } from '../costs.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { IommuDomain } from '../iommu/driver.ts';
 import type { Iommu } from '../iommu/iommu.ts';
 import type { Unmapped } from '../iommu/page-table.ts';
@@ -28,6 +29,7 @@ export interface SpaceServices {
   readonly cost: KernelCosts;
   readonly log: KernelLog;
   readonly policy: DmaPolicy;
+  readonly faultPoints: FaultPoints;
 }
 
 export class DmaSpace {
@@ -58,6 +60,7 @@ export class DmaSpace {
 
   /** Addresses for this many pages: the first page, or -ENOSPC. */
   *allocate(pages: number, options: AllocateOptions): Script<PageNumber | number> {
+    if (this.#services.faultPoints.refuses('I/O virtual addresses')) return -ENOSPC;
     const first = this.#addresses.allocate(pages, options);
     yield ns(this.#price());
     return first;

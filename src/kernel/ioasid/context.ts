@@ -3,7 +3,7 @@
  * lives until the file is closed and the last device is unbound.
  */
 import { type Engine, type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
+import { EBUSY, EINVAL, EIO, ENOMEM } from '../../uapi/index.ts';
 import { NO_PASID } from '../iommu/attachments.ts';
 import { NO_FEATURES } from '../iommu/driver.ts';
 import type { IommuGroup } from '../iommu/iommu.ts';
@@ -38,8 +38,8 @@ export class IoasidContext {
     this.lock = new Semaphore(engine, 1, 'ioasid context');
     this.services = services;
     this.#engine = engine;
-    this.registered = new RegisteredMemory(services.cost);
-    this.faults = new FaultQueue(engine);
+    this.registered = new RegisteredMemory(services);
+    this.faults = new FaultQueue(engine, services.faultPoints);
     this.#routes = new Routes(this.devices, (ioasid, bound) =>
       this.faults.listen({
         ioasid: ioasid.id,
@@ -59,9 +59,10 @@ export class IoasidContext {
     return result;
   }
 
-  /** A number that this context has not used yet, or -EBUSY when it has as many spaces as it may have. */
+  /** A number that this context has not used yet, or -EBUSY when it has as many spaces as it may have, -ENOMEM. */
   allocate(shape: (name: string) => IoasidShape): number {
     if (this.#ioasids.size >= this.services.spaceLimit) return -EBUSY;
+    if (this.services.faultPoints.refuses('ioasid')) return -ENOMEM;
     const id = ++this.#last;
     this.#ioasids.set(id, new Ioasid(id, shape(`ioasid ${id}`)));
     return id;
@@ -88,6 +89,7 @@ export class IoasidContext {
 
   /** Takes control of a device: its group belongs to this context from now on. */
   bind(device: PciDevice, group: IommuGroup, cookie: bigint): BoundDevice | number {
+    if (this.services.faultPoints.refuses('bound device')) return -ENOMEM;
     const claimed = group.claim(this, device);
     if (claimed < 0) return claimed;
     const bound = new BoundDevice(device, group, cookie);

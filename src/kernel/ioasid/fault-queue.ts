@@ -17,6 +17,7 @@ import {
   type ObjectIn,
 } from '../../uapi/index.ts';
 import type { FaultAccess, RefusedAccess } from '../fault-log.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { AttachmentHandlers, PageRequest, PageRequestGroup, PageResponse } from '../iommu/attachments.ts';
 
 /** Records that a queue has places for. */
@@ -69,6 +70,7 @@ const WANTED: Readonly<Record<Exclude<FaultAccess, 'interrupt'>, number>> = {
 
 export class FaultQueue {
   readonly #engine: Engine;
+  readonly #faultPoints: FaultPoints;
   /** Happens with each new record. */
   readonly #arrival: Gate;
   /** What was not read yet, the oldest first. */
@@ -79,8 +81,9 @@ export class FaultQueue {
   #lost = false;
   #closed = false;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, faultPoints: FaultPoints) {
     this.#engine = engine;
+    this.#faultPoints = faultPoints;
     this.#arrival = new Gate(engine, 'a fault');
   }
 
@@ -95,7 +98,7 @@ export class FaultQueue {
   report(source: FaultSource, { access, address, pasid, reason }: RefusedAccess): void {
     // Interrupts do not go through an I/O address space.
     if (this.#closed || access === 'interrupt') return;
-    if (this.#free === 0) {
+    if (this.#hasNoPlaceFor(1)) {
       this.#lost = true;
       return;
     }
@@ -105,7 +108,7 @@ export class FaultQueue {
   /** Asks the program; where it cannot be asked, the group is refused. */
   ask(source: FaultSource, group: PageRequestGroup): void {
     const { requests, pasid } = group;
-    if (this.#closed || this.#free < requests.length) {
+    if (this.#closed || this.#hasNoPlaceFor(requests.length)) {
       this.#engine.spawn(group.respond('invalid'), 'a refused page request');
       return;
     }
@@ -177,6 +180,10 @@ export class FaultQueue {
     const faults = this.#unread.filter(({ group }) => group === 0).length;
     const requests = [...this.#waiting.values()].reduce((sum, { group }) => sum + group.requests.length, 0);
     return FAULT_PLACES - faults - requests;
+  }
+
+  #hasNoPlaceFor(records: number): boolean {
+    return this.#free < records || this.#faultPoints.refuses('fault record');
   }
 
   #nextNumber(): number {

@@ -9,7 +9,7 @@
 import { PAGE_SHIFT, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { EADDRINUSE, EDEADLK, EEXIST, EINVAL, EIO, ENOENT, ENOSPC } from '../../uapi/index.ts';
+import { EADDRINUSE, EDEADLK, EEXIST, EINVAL, EIO, ENOENT, ENOMEM, ENOSPC } from '../../uapi/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from '../iommu/driver.ts';
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
 import { LockedPages } from '../memory/locked-pages.ts';
@@ -132,13 +132,14 @@ export class KernelTable implements IoTable, LoggedTable {
    * all of them. Nothing stays behind on failure.
    */
   *map({ space, registered, source, first, pages, protection }: MapRequest): Script<number> {
-    const { cost, mappingLimit } = this.#services;
+    const { cost, mappingLimit, faultPoints } = this.#services;
     const { parent } = this.shape;
     if (this.mappings.overlaps(first, pages)) return -EEXIST;
     if (this.mappings.count >= mappingLimit) return -ENOSPC;
     if (this.#domain !== null && !isPermitted(this.#domain.geometry, first, pages)) return -EINVAL;
     if (!this.#isWithinWidth(first, pages)) return -EINVAL;
     if (parent !== null && !parent.mappings.covers(source, pages)) return -ENOENT;
+    if (faultPoints.refuses('mapping')) return -ENOMEM;
     const pinned = parent === null ? this.#pin({ space, registered, source, pages, protection }) : null;
     if (typeof pinned === 'number') return pinned;
     if (pinned?.space === space) {

@@ -4,10 +4,10 @@
  */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { EBUSY, EEXIST, EINVAL } from '../../uapi/index.ts';
-import type { KernelCosts } from '../costs.ts';
+import { EBUSY, EEXIST, EINVAL, ENOMEM } from '../../uapi/index.ts';
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
 import type { PageRun } from '../page-run.ts';
+import type { IoasidServices } from './table.ts';
 
 interface Registration extends PageRun {
   readonly space: AddressSpace;
@@ -18,11 +18,11 @@ interface Registration extends PageRun {
 }
 
 export class RegisteredMemory {
-  readonly #cost: KernelCosts;
+  readonly #services: IoasidServices;
   readonly #list: Registration[] = [];
 
-  constructor(cost: KernelCosts) {
-    this.#cost = cost;
+  constructor(services: IoasidServices) {
+    this.#services = services;
   }
 
   get isEmpty(): boolean {
@@ -32,13 +32,14 @@ export class RegisteredMemory {
   /** Pins and charges a range: 0, -EEXIST when a part of it is registered, -EFAULT, -ENOMEM. */
   *register(space: AddressSpace, { first, pages }: PageRun): Script<number> {
     if (this.#list.some((one) => one.space === space && overlaps(one, first, pages))) return -EEXIST;
+    if (this.#services.faultPoints.refuses('registration')) return -ENOMEM;
     const forWriting = space.pin(first, pages, true);
     // What the process may only read its devices may only read.
     const pinned = typeof forWriting === 'number' ? space.pin(first, pages, false) : forWriting;
     if (typeof pinned === 'number') return pinned;
     this.#list.push({ space, first, pages, pinned, writable: pinned === forWriting, users: 0 });
     yield* space.settle();
-    yield ns(pages * this.#cost.pinPage);
+    yield ns(pages * this.#services.cost.pinPage);
     return 0;
   }
 
@@ -78,7 +79,7 @@ export class RegisteredMemory {
 
   *#release({ space, pinned, pages }: Registration): Script {
     space.unpin(pinned);
-    yield ns(pages * this.#cost.pinPage);
+    yield ns(pages * this.#services.cost.pinPage);
   }
 }
 

@@ -1,6 +1,7 @@
 /** What every I/O page table of user space is to those who attach devices to it, whoever writes it. */
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { KernelCosts } from '../costs.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { IommuDriver, Translation } from '../iommu/driver.ts';
 import type { Iommu } from '../iommu/iommu.ts';
 import type { KernelLog } from '../log.ts';
@@ -8,6 +9,7 @@ import type { KernelLog } from '../log.ts';
 export interface IoasidServices {
   readonly iommu: Iommu;
   readonly log: KernelLog;
+  readonly faultPoints: FaultPoints;
   readonly cost: KernelCosts;
   /** Mappings that one I/O address space may have. */
   readonly mappingLimit: number;

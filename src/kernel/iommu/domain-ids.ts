@@ -1,19 +1,20 @@
 /** The domain ids of a unit, under which its caches keep what they know. Id 0 is never used: hardware has uses of its own for it. */
 import { ENOSPC } from '../../uapi/index.ts';
+import type { FaultPoints } from '../fault-points.ts';
 
 export class DomainIds {
-  /** Asked before an id is given out; when it says true, it is as if none were left. */
-  refuse: (() => boolean) | null = null;
   /** No id below it is free. */
   #lowest: number;
   /** Number of ids, 0 included. */
   readonly #count: number;
   readonly #used = new Set<number>();
+  readonly #faultPoints: FaultPoints;
 
   /** `first` and those after it are given out, the lowest that is free first. */
-  constructor(first: number, count: number) {
+  constructor(first: number, count: number, faultPoints: FaultPoints) {
     this.#lowest = first;
     this.#count = count;
+    this.#faultPoints = faultPoints;
   }
 
   get used(): Iterable<number> {
@@ -23,7 +24,7 @@ export class DomainIds {
   /** An id that nobody uses, or -ENOSPC. */
   take(): number {
     while (this.#used.has(this.#lowest)) this.#lowest++;
-    if (this.#lowest >= this.#count || this.refuse?.() === true) return -ENOSPC;
+    if (this.#lowest >= this.#count || this.#faultPoints.refuses('domain id')) return -ENOSPC;
     this.#used.add(this.#lowest);
     return this.#lowest++;
   }

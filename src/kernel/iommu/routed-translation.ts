@@ -41,6 +41,7 @@ export abstract class RoutedTranslation<Target, Driver extends RoutingDriver<Tar
     if (refusal < 0) return refusal;
     if (attachments.isTaken(device, pasid)) return -EBUSY;
     const attachment = attachments.add(device, pasid, handlers);
+    if (typeof attachment === 'number') return attachment;
     this.attached.add(attachment);
     const result = yield* routes.open(device, pasid, this.target);
     // With -EIO nobody knows what hardware still reads: it counts as attached until a detach succeeds.

@@ -2,6 +2,7 @@
 import type { Engine } from '../../../hardware/sim/index.ts';
 import type { Bus } from '../bus.ts';
 import type { FaultLog } from '../fault-log.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { Interrupts } from '../interrupts.ts';
 import type { KernelLog } from '../log.ts';
 import type { PageAllocator } from '../page-allocator.ts';
@@ -11,6 +12,7 @@ export interface IommuServices {
   readonly bus: Bus;
   readonly log: KernelLog;
   readonly faults: FaultLog;
+  readonly faultPoints: FaultPoints;
   readonly allocator: PageAllocator;
   readonly interrupts: Interrupts;
   /** Page requests that the queue of a unit has places for, one of them always free: a power of two; `null`: its driver's choice. */

@@ -78,7 +78,7 @@ export class AddressSpace {
    */
   map(pages: number, writable: boolean, placement: Placement, populate = false): PageNumber {
     if (!Number.isSafeInteger(pages) || pages <= 0) return -EINVAL;
-    if (this.#hasEnded || this.#areas.isFull || pages > this.#services.allocator.total) return -ENOMEM;
+    if (this.#hasEnded || this.#hasNoArea() || pages > this.#services.allocator.total) return -ENOMEM;
     const first = this.#areas.place(pages, placement, PresentPages.largest(pages));
     if (first === undefined) return -ENOMEM;
     const result = populate ? this.#present.take(first, pages, writable) : 0;
@@ -98,7 +98,7 @@ export class AddressSpace {
     const parts = this.#areas.within(first, pages);
     // One page more at each side: then what is given up is a hole in an area, which makes two of it.
     const isHole = this.#areas.around(first - 1, pages + 2, false) !== undefined;
-    if (isHole && this.#areas.isFull) return -ENOMEM;
+    if (isHole && this.#hasNoArea()) return -ENOMEM;
     for (const part of parts) {
       const result = this.#present.split(part.first, part.pages);
       if (result < 0) return result;
@@ -162,7 +162,7 @@ export class AddressSpace {
     if (area === undefined) return -EFAULT;
     // What is charged is pinned and keeps its frame.
     const fresh = charged?.missing(pages, (i) => this.#present.frameOf(first + i)) ?? pages;
-    if (this.#locked + fresh > this.lockLimit) return -ENOMEM;
+    if (this.#locked + fresh > this.lockLimit || this.#services.faultPoints.refuses('pinned pages')) return -ENOMEM;
     const taken = this.#present.take(first, pages, area.writable);
     if (taken < 0) return taken;
     const frames = new Float64Array(pages);
@@ -211,6 +211,10 @@ export class AddressSpace {
     const { owed } = this.#present;
     this.#present.owed = 0;
     if (owed > 0) yield ns(owed);
+  }
+
+  #hasNoArea(): boolean {
+    return this.#areas.isFull || this.#services.faultPoints.refuses('memory area');
   }
 
   /** Makes a range accessible, all of it or nothing. */

@@ -8,6 +8,7 @@ import { PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import { ENOMEM } from '../../uapi/index.ts';
 import type { CpuMemory } from '../bus.ts';
 import { copying, type KernelCosts } from '../costs.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import { MAX_ORDER, type PageAllocator } from '../page-allocator.ts';
 import type { PageRun } from '../page-run.ts';
 import { Frames } from './frames.ts';
@@ -21,6 +22,7 @@ const LARGE_ORDER = 9;
 const LARGE_PAGES = 2 ** LARGE_ORDER;
 
 export interface MemoryServices {
+  readonly faultPoints: FaultPoints;
   readonly allocator: PageAllocator;
   readonly pages: UserPages;
   readonly memory: CpuMemory;

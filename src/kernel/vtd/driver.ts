@@ -66,7 +66,7 @@ export class VtdDriver implements IommuDriver {
   #domainIds: DomainIds | null = null;
 
   constructor(services: IommuServices, place: VtdPlace) {
-    this.attachments = new Attachments(services.engine);
+    this.attachments = new Attachments(services.engine, services.faultPoints);
     this.name = place.name;
     this.bus = services.bus;
     this.#services = services;
@@ -108,7 +108,8 @@ export class VtdDriver implements IommuDriver {
     }
     this.#capabilities = capabilities;
     // With caching mode id 0 marks entries that are not present.
-    this.#domainIds = new DomainIds(this.scalable === null ? 1 : IDENTITY_DID + 1, capabilities.domainIds);
+    const firstId = this.scalable === null ? 1 : IDENTITY_DID + 1;
+    this.#domainIds = new DomainIds(firstId, capabilities.domainIds, this.#services.faultPoints);
     const { depth, queued, version } = capabilities;
     const mode = this.scalable === null ? '' : 'scalable mode, ';
     const invalidation = queued ? 'queued' : 'register-based';

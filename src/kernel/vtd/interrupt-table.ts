@@ -102,6 +102,7 @@ export class InterruptTable {
   }
 
   #freeIndex(): number {
+    if (this.#unit.faultPoints.refuses('interrupt remapping entry')) return -ENOSPC;
     for (let index = 0; index < ENTRIES; index++) if (!this.#used.has(index)) return index;
     return -ENOSPC;
   }

@@ -1,0 +1,58 @@
+/**
+ * Where an allocation of the kernel can fail. Each asks here before it takes anything, so that a test can make any of them fail,
+ * at any time, as if nothing were left: then the call must fail with its errno and have changed nothing.
+ *
+ * A page frame's point is the purpose that the allocator is told.
+ */
+import { EMFILE, ENOMEM, ENOSPC } from '../uapi/index.ts';
+
+/** What is allocated, and how an allocation ends when nothing of it is left. */
+export const FAULT_POINTS = {
+  // Page frames.
+  user: ENOMEM,
+  'page table': ENOMEM,
+  'I/O page table': ENOMEM,
+  'context tables': ENOMEM,
+  'PASID tables': ENOMEM,
+  'host permission table': ENOMEM,
+  'interrupt remapping table': ENOMEM,
+  'invalidation queue': ENOMEM,
+  'page request queue': ENOMEM,
+  'device table': ENOMEM,
+  'GCR3 tables': ENOMEM,
+  'interrupt table': ENOMEM,
+  'command buffer': ENOMEM,
+  'event log': ENOMEM,
+  'PPR log': ENOMEM,
+  'driver memory': ENOMEM,
+  // What hardware has a number of.
+  'domain id': ENOSPC,
+  'interrupt vector': ENOSPC,
+  'interrupt remapping entry': ENOSPC,
+  'I/O virtual addresses': ENOSPC,
+  'table memory of a device': ENOMEM,
+  // Objects of the kernel.
+  process: ENOMEM,
+  descriptor: EMFILE,
+  'memory area': ENOMEM,
+  'pinned pages': ENOMEM,
+  'ioasid context': ENOMEM,
+  'bound device': ENOMEM,
+  ioasid: ENOMEM,
+  mapping: ENOMEM,
+  registration: ENOMEM,
+  attachment: ENOMEM,
+  // What a program is told has no errno: a fault is lost and the next one says so, a page request is refused.
+  'fault record': null,
+} as const;
+
+export type FaultPoint = keyof typeof FAULT_POINTS;
+
+export class FaultPoints {
+  /** When it says true, there is nothing left. */
+  refuse: ((point: string) => boolean) | null = null;
+
+  refuses(point: string): boolean {
+    return this.refuse?.(point) ?? false;
+  }
+}
