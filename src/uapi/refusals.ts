@@ -35,6 +35,9 @@ const MAP: Refusals = {
 const IN_RANGE = `a range that is ${RANGE}; neither read nor write; outside what the IOMMU translates, or reserved`;
 const UNMAP: Refusals = { EIO: HARDWARE };
 const WHOLE = `a range that is ${RANGE}, or that cuts a mapping`;
+/** The kernel has nothing left. */
+const EXHAUSTED: Refusals = { ENOMEM: 'no memory is left' };
+const NO_TABLE: Refusals = { ENOMEM: 'no memory for tables', ENOSPC: 'the unit has no domain id left' };
 const USERS = 'the table is a user’s';
 const INFO: Refusals = {
   EFAULT: 'the ranges cannot be written',
@@ -57,8 +60,7 @@ const ATTACH: Refusals = {
   EBUSY: 'these requests of the device go elsewhere already; a PASID table beside nested tables of the same AMD unit',
   EOPNOTSUPP: 'a PASID where the device or its IOMMU has none',
   ENODEV: 'the device’s own MMU does not answer',
-  ENOMEM: 'no memory for tables',
-  ENOSPC: 'the unit has no domain id left',
+  ...NO_TABLE,
   EIO: HARDWARE,
 };
 const ATTACH_INVALID =
@@ -74,6 +76,7 @@ const BIND: Refusals = {
   EINVAL: 'the descriptor is not what it should be, or the group is not viable',
   EBUSY: 'bound already, or its group is somebody else’s',
   ENODEV: 'no IOMMU stands before the device',
+  ...EXHAUSTED,
 };
 const REGISTERED_RANGE = `a range that is ${RANGE}`;
 
@@ -93,14 +96,14 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
     v1.IOASID_UNREGISTER_MEMORY,
     { EINVAL: `${REGISTERED_RANGE}, or not as it was registered`, EBUSY: 'a part of it is mapped' },
   ],
-  [v1.IOASID_ALLOC, { EBUSY: 'there are as many spaces as there can be' }],
+  [v1.IOASID_ALLOC, { EBUSY: 'there are as many spaces as there can be', ...EXHAUSTED }],
   [v1.IOASID_FREE, FREE],
   [v1.IOASID_GET_INFO, { EINVAL: READY, ...PARTLY, ...INFO }],
   [v1.IOASID_MAP_DMA, { EINVAL: `${READY}; ${IN_RANGE}; ${USERS}; not in registered memory`, ...PARTLY, ...MAP }],
   [v1.IOASID_UNMAP_DMA, { EINVAL: `${READY}; ${WHOLE}; ${USERS}`, ...PARTLY, ...UNMAP }],
   [
     v1.IOASID_CREATE_NESTING,
-    { EINVAL: `${READY}; ${USERS}`, ...PARTLY, EBUSY: 'there are as many spaces as there can be' },
+    { EINVAL: `${READY}; ${USERS}`, ...PARTLY, EBUSY: 'there are as many spaces as there can be', ...EXHAUSTED },
   ],
   [
     v1.IOASID_BIND_PGTABLE,
@@ -109,10 +112,11 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
       EOPNOTSUPP: 'unknown format',
       EBUSY: 'something is mapped or nested there',
       ...PARTLY,
+      ...NO_TABLE,
       EIO: HARDWARE,
     },
   ],
-  [v1.IOASID_UNBIND_PGTABLE, { EINVAL: `${READY}; it has no table of a user`, ...PARTLY, EIO: HARDWARE }],
+  [v1.IOASID_UNBIND_PGTABLE, { EINVAL: `${READY}; it has no table of a user`, ...PARTLY, ...NO_TABLE, EIO: HARDWARE }],
   [
     v1.IOASID_BIND_PASID_TABLE,
     {
@@ -158,6 +162,7 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
       ENOENT: 'unknown parent',
       EOPNOTSUPP: 'unknown format',
       EBUSY: 'there are as many spaces as there can be',
+      ...EXHAUSTED,
     },
   ],
   [v2.IOMMU_IOASID_FREE, FREE],

@@ -2,7 +2,13 @@
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
 import type { Kernel, KernelOptions } from '../../src/kernel/index.ts';
-import { type DeviceBuffer, DmaEngineDriver, type KernelDriver, registersOf } from '../../src/machine/index.ts';
+import {
+  type DeviceBuffer,
+  DmaEngineDriver,
+  type DmaOptions,
+  type KernelDriver,
+  registersOf,
+} from '../../src/machine/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
 import { Bench } from './bench.ts';
 import type { MachineBench, MachineOptions } from './machine-bench.ts';
@@ -84,8 +90,8 @@ export function marked(driver: KernelDriver, pages: number, mark: number): Devic
 }
 
 /** The byte that the device reads, or `null` when it is refused. */
-export function* byteAt(dma: DmaEngineDriver, iova: bigint): Script<number | null> {
-  const read = yield* dma.read(iova, 1);
+export function* byteAt(dma: DmaEngineDriver, iova: bigint, options: DmaOptions = {}): Script<number | null> {
+  const read = yield* dma.read(iova, 1, options);
   return read.ok ? read.data[0]! : null;
 }
 

@@ -38,33 +38,33 @@ const DEEDS: readonly (readonly [string, () => MachineBench, number, Deed])[] = 
   // The same and a table of permissions.
   ['a second stage with host permissions', intel, 3, ({ driver }) => driver.allocateDomain({ hostPermissions: true })],
   ['a nested domain of VT-d', intel, 1, ({ driver, parent }) => driver.allocateNested({ parent, table: 0, levels: 4 })],
-  // A table and an id; the attachment, a PASID directory and a table.
+  // A table and an id; a PASID directory and a table.
   [
     'a first stage of VT-d that a PASID is attached to',
     intel,
-    5,
+    4,
     attachTo(({ driver }) => driver.allocateDomain({ stage: 'first' }), 0x4_1234),
   ],
   ['a host table of AMD-Vi', amd, 2, ({ driver }) => driver.allocateDomain()],
-  // A table; the attachment, an id for the device, a GCR3 table of three levels.
+  // A table; an id for the device, a GCR3 table of three levels.
   [
     'a guest table of AMD-Vi that a PASID is attached to',
     amd,
-    6,
+    5,
     attachTo(({ driver }) => driver.allocateDomain({ stage: 'first' }), 0x4_1234),
   ],
-  // The attachment, an id and a GCR3 table.
+  // An id and a GCR3 table.
   [
     'a nested guest table',
     amd,
-    3,
+    2,
     attachTo(({ driver, parent }) => driver.allocateNested({ parent, table: 0, levels: 4 }), 3),
   ],
-  // The attachment and an id.
+  // An id.
   [
     'a PASID table of user space',
     amd,
-    2,
+    1,
     attachTo(({ driver, parent }) => {
       return driver.allocatePasidTable({ parent, table: 0, pasidBits: 9, levels: 4, usesPasidZero: true });
     }),

@@ -19,7 +19,7 @@ export type Fault = ObjectIn<typeof IOMMU_FAULT>;
 export type Response = ObjectIn<typeof IOMMU_PAGE_RESPONSE>;
 
 /** A device that has everything that page requests need. */
-const asker: MachineOptions['more'] = (engine) => [
+export const asker: NonNullable<MachineOptions['more']> = (engine) => [
   new DmaEngine(engine, {
     ...DMA_ENGINE,
     name: 'asker',

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Engine } from '../../hardware/sim/index.ts';
 import { FAULTS } from '../../hardware/vtd/spec/index.ts';
+import type { IommuFault } from '../../src/kernel/fault-log.ts';
 import { FaultPoints } from '../../src/kernel/fault-points.ts';
 import { FaultQueue, type FaultSource } from '../../src/kernel/ioasid/fault-queue.ts';
 import { PageRequestGroup, type PageResponse } from '../../src/kernel/iommu/attachments.ts';
@@ -10,12 +11,14 @@ import { reasonOf } from '../../src/kernel/vtd/fault-reasons.ts';
 const PLACES = 256;
 const PASID = 0x77;
 const SPACE: FaultSource = { ioasid: 3, cookie: 8n, mayAsk: true, isPasidTable: false };
+const LOST = 4;
 /** RECOVERABLE, LAST_PAGE, PASID_VALID. */
 const LAST_OF_PASID = 11;
 
 function bench(source = SPACE) {
   const engine = new Engine();
-  const queue = new FaultQueue(engine, new FaultPoints());
+  const faultPoints = new FaultPoints();
+  const queue = new FaultQueue(engine, faultPoints);
   const answers: (readonly [index: number, response: PageResponse])[] = [];
   const ask = (index: number, pages: number): void => {
     const request = { page: 1, read: true, write: false, execute: false, privileged: false };
@@ -28,7 +31,7 @@ function bench(source = SPACE) {
     queue.listen(source).onPageRequest!(group);
     engine.run();
   };
-  return { engine, queue, answers, ask };
+  return { engine, faultPoints, queue, answers, ask };
 }
 
 describe('A queue of faults', () => {
@@ -57,6 +60,22 @@ describe('A queue of faults', () => {
     ask(5, PLACES - 1);
     expect(queue.peek(PLACES)).toHaveLength(PLACES - 1);
     expect(answers).toHaveLength(3);
+  });
+
+  it('without memory for a record refuses a page request, loses a fault, and says so with the next.', () => {
+    const { faultPoints, queue, answers, ask } = bench();
+    const { onFault } = queue.listen(SPACE);
+    const told = { requester: 8, pasid: -1, address: 0x5000n, access: 'read', reason: 5 } as IommuFault;
+    const refused: string[] = [];
+    faultPoints.refuse = (point) => refused.push(point) > 0;
+    ask(1, 1);
+    onFault!(told);
+    faultPoints.refuse = null;
+    expect(refused).toEqual(['fault record', 'fault record']);
+    expect(answers).toEqual([[1, 'invalid']]);
+    expect(queue.peek(9)).toEqual([]);
+    onFault!(told);
+    expect(queue.peek(9)).toMatchObject([{ flags: LOST, addr: 0x5000n }]);
   });
 
   it('that is closed refuses what waits and what comes.', () => {

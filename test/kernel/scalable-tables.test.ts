@@ -160,7 +160,7 @@ describe('the entries of scalable mode', () => {
       (function* () {
         const domain = yield* sure(driver.allocateDomain());
         const before = held(bench);
-        for (let allowed = 0; allowed < 3; allowed++) {
+        for (let allowed = 0; allowed < 2; allowed++) {
           let left = allowed;
           bench.kernel.faultPoints.refuse = () => left-- === 0;
           expect(yield* domain.attach(devices[0]!, { pasid: PASID })).toBe(-ENOMEM);

@@ -88,7 +88,7 @@ export class AmdDriver implements IommuDriver {
   #isOn = false;
 
   constructor(services: IommuServices, { name, unit, legacy, remapInterrupts }: AmdPlace) {
-    this.attachments = new Attachments(services.engine, services.faultPoints);
+    this.attachments = new Attachments(services.engine);
     this.domainIds = new DomainIds(IDENTITY_DID + 1, DOMAIN_IDS, services.faultPoints);
     this.name = name;
     this.bus = services.bus;
@@ -168,7 +168,8 @@ export class AmdDriver implements IommuDriver {
 
   *revokeInterrupt(device: PciDevice, admitted: Message): Script<number> {
     if (this.#interrupts === null) return 0;
-    return yield* this.#interrupts.revoke(probed(this.#table).idsOf(device.requester), admitted);
+    const table = probed(this.#table);
+    return yield* this.#interrupts.revoke(table, table.idsOf(device.requester), admitted);
   }
 
   /** Whether roots of GCR3 tables are guest addresses from now on: the unit has heard of it. */
@@ -180,6 +181,10 @@ export class AmdDriver implements IommuDriver {
   /** Does all of it, in order, and waits: 0, or -EIO when hardware did not. */
   *run(commands: readonly Command[]): Script<number> {
     return this.#isOn ? yield* probed(this.#commands).run(commands) : 0;
+  }
+
+  moving(device: PciDevice, body: () => Script<number>): Script<number> {
+    return this.routes.moving(device, body);
   }
 
   /** After requests were blocked, and the unit has forgotten them: answers the page requests that came before. */

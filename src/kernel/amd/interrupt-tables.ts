@@ -66,7 +66,10 @@ export class InterruptTables {
     if (typeof table === 'number') return table;
     let index = 0;
     while (table.used.has(index)) index++;
-    if (index >= 2 ** LENGTH || this.#faultPoints.refuses('interrupt remapping entry')) return -ENOSPC;
+    if (index >= 2 ** LENGTH || this.#faultPoints.refuses('interrupt remapping entry')) {
+      const dropped = yield* this.#dropIfUnused(devices, ids, table);
+      return dropped < 0 ? dropped : -ENOSPC;
+    }
     table.used.add(index);
     const entry = encode(IRTE, {
       RemapEn: 1,
@@ -81,27 +84,46 @@ export class InterruptTables {
   }
 
   /** 0, or -EIO when the entry may still be in use. */
-  *revoke(ids: readonly number[], { data }: Message): Script<number> {
+  *revoke(devices: DeviceTable, ids: readonly number[], { data }: Message): Script<number> {
     const table = this.#tables.get(ids[0]!)!;
     const index = REMAPPED_INTERRUPT_DATA.Index.get(Uint32Array.of(data));
     yield* this.#write(table, index, new Uint32Array(IRTE.$.words));
     const result = yield* this.#forget(ids);
-    if (result === 0) table.used.delete(index);
-    return result;
+    if (result < 0) return result;
+    table.used.delete(index);
+    return yield* this.#dropIfUnused(devices, ids, table);
   }
 
   /** The table of a device, made when it has none: -ENOMEM, -EIO. */
   *#tableOf(devices: DeviceTable, ids: readonly number[]): Script<Table | number> {
-    const known = this.#tables.get(ids[0]!);
-    if (known !== undefined) return known;
-    const page = this.#allocator.allocate(PURPOSE);
-    if (page < 0) return page;
-    const table = { page, used: new Set<number>() };
-    this.#tables.set(ids[0]!, table);
-    for (const id of ids) devices.setInterrupts(id, entriesAt(page, LENGTH));
-    yield* this.#driver.writeEntries(ids.length * DTE_WRITES);
-    const result = yield* this.#driver.run(ids.map((deviceId): Command => ({ kind: 'device entry', deviceId })));
+    let table = this.#tables.get(ids[0]!);
+    if (table === undefined) {
+      const page = this.#allocator.allocate(PURPOSE);
+      if (page < 0) return page;
+      table = { page, used: new Set<number>() };
+      this.#tables.set(ids[0]!, table);
+    }
+    const result = yield* this.#lead(devices, ids, entriesAt(table.page, LENGTH));
     return result < 0 ? result : table;
+  }
+
+  /** After its last interrupt a device has no table any more: 0, or -EIO and it stays. */
+  *#dropIfUnused(devices: DeviceTable, ids: readonly number[], { page, used }: Table): Script<number> {
+    if (used.size > 0) return 0;
+    let result = yield* this.#lead(devices, ids, this.none);
+    if (result === 0) result = yield* this.#forget(ids);
+    if (result < 0) return result;
+    this.#tables.delete(ids[0]!);
+    this.#allocator.release(page);
+    return 0;
+  }
+
+  /** What the device table says of these ids from now on: 0, -EIO. */
+  *#lead(devices: DeviceTable, ids: readonly number[], interrupts: Values<typeof DTE>): Script<number> {
+    const changed = ids.filter((id) => devices.setInterrupts(id, interrupts));
+    if (changed.length === 0) return 0;
+    yield* this.#driver.writeEntries(ids.length * DTE_WRITES);
+    return yield* this.#driver.run(ids.map((deviceId): Command => ({ kind: 'device entry', deviceId })));
   }
 
   *#write({ page }: Table, index: number, entry: Uint32Array): Script {

@@ -39,6 +39,8 @@ export class Routes implements Router<Target> {
   readonly #table: DeviceTable;
   readonly #devices = new Map<PciDevice, Route>();
   readonly #features = new Map<PciDevice, DeviceFeatures>();
+  /** Devices that move, with what led to their guest tables before. */
+  readonly #moving = new Map<PciDevice, Gcr3 | null>();
   /** Who is routed under a device id. */
   readonly #owners = new Map<number, PciDevice>();
   /** Control.GCR3TRPMode. */
@@ -126,6 +128,15 @@ export class Routes implements Router<Target> {
     }
   }
 
+  *moving(device: PciDevice, body: () => Script<number>): Script<number> {
+    this.#moving.set(device, null);
+    const result = yield* body();
+    const kept = this.#moving.get(device) ?? null;
+    this.#moving.delete(device);
+    if (kept !== null) this.#free(kept);
+    return result;
+  }
+
   /** Writes the entries over a host table anew, which is tracked or not any more: 0 when hardware knows, or -EIO. */
   *retrack({ root }: HostTarget): Script<number> {
     yield this.#lock.acquire();
@@ -170,7 +181,7 @@ export class Routes implements Router<Target> {
   *#enter(device: PciDevice, route: Route, pasid: number, target: Target): Script<number> {
     const before = didOf(route);
     if (isGuest(target)) {
-      const written = this.#enterGuest(route, indexOf(pasid), target);
+      const written = this.#enterGuest(device, route, indexOf(pasid), target);
       if (written < 0) return written;
       yield* this.#driver.writeEntries(written);
     }
@@ -194,9 +205,9 @@ export class Routes implements Router<Target> {
   }
 
   /** The GCR3 entry, with the table that it needs: entries written, -ENOMEM, -ENOSPC. */
-  #enterGuest(route: Route, index: number, target: GuestsTarget): number {
+  #enterGuest(device: PciDevice, route: Route, index: number, target: GuestsTarget): number {
     if (route.gcr3 === null) {
-      const made = this.#makeGcr3(target);
+      const made = this.#takeKept(device, target) ?? this.#makeGcr3(target);
       if (typeof made === 'number') return made;
       route.gcr3 = made;
     }
@@ -209,11 +220,32 @@ export class Routes implements Router<Target> {
     if (did < 0) return did;
     if (target.kind === 'PASID table') return { place: target.place, table: null, did, levels };
     const { bus, allocator } = this.#services;
-    const gcr3Levels = target.kind === 'nested' ? 1 : this.#driver.features.guest!.gcr3Levels;
-    const table = Gcr3Table.create(bus.memory, allocator, gcr3Levels);
+    const table = Gcr3Table.create(bus.memory, allocator, this.#gcr3LevelsOf(target));
     if (typeof table !== 'number') return { place: table.place, table, did, levels };
     this.#driver.domainIds.release(did);
     return table;
+  }
+
+  /** What was kept for the way back, if it leads to such tables. */
+  #takeKept(device: PciDevice, target: GuestsTarget): Gcr3 | undefined {
+    const kept = this.#moving.get(device);
+    if (kept === undefined || kept === null || kept.levels !== target.levels) return undefined;
+    const suits =
+      target.kind === 'PASID table'
+        ? kept.place === target.place
+        : kept.table !== null && kept.place.levels === this.#gcr3LevelsOf(target);
+    if (!suits) return undefined;
+    this.#moving.set(device, null);
+    return kept;
+  }
+
+  #gcr3LevelsOf({ kind }: GuestsTarget): number {
+    return kind === 'nested' ? 1 : this.#driver.features.guest!.gcr3Levels;
+  }
+
+  #free({ table, did }: Gcr3): void {
+    table?.destroy();
+    this.#driver.domainIds.release(did);
   }
 
   /**
@@ -237,8 +269,8 @@ export class Routes implements Router<Target> {
   /** After the last attachment, and after the last guest table: what only they needed goes. */
   #leaveIfEmpty(device: PciDevice, route: Route): void {
     if (route.gcr3 !== null && ![...route.targets.values()].some(isGuest)) {
-      route.gcr3.table?.destroy();
-      this.#driver.domainIds.release(route.gcr3.did);
+      if (this.#moving.get(device) === null) this.#moving.set(device, route.gcr3);
+      else this.#free(route.gcr3);
       route.gcr3 = null;
     }
     if (route.targets.size > 0) return;

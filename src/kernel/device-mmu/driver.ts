@@ -101,6 +101,10 @@ export class DeviceMmuDriver implements IommuDriver {
     return features.deviceTlb ? -EOPNOTSUPP : this.#platform.prepare(device, features);
   }
 
+  moving(device: PciDevice, body: () => Script<number>): Script<number> {
+    return this.#platform.moving(device, body);
+  }
+
   admitInterrupt(device: PciDevice, message: Message): Script<Message | number> {
     return this.#platform.admitInterrupt(device, message);
   }

@@ -116,11 +116,16 @@ export class IoasidContext {
   /** Detaches the device from everything and lets go of it. */
   *unbind(bound: BoundDevice): Script<number> {
     let result = 0;
+    const attached: { readonly ioasid: Ioasid; readonly closed: number }[] = [];
+    for (const [pasid, stack] of [...bound.slots]) {
+      bound.slots.delete(pasid);
+      const closed = yield* this.#routes.update(bound, pasid, 'away');
+      if (closed < 0) result = closed;
+      for (const ioasid of stack) attached.push({ ioasid, closed });
+    }
     // What is nested on a space, under whatever PASID, has a higher number: it goes before its parent's pages do.
-    const attached = [...bound.slots].flatMap(([pasid, stack]) => stack.map((ioasid) => ({ pasid, ioasid })));
-    for (const { pasid, ioasid } of attached.sort((a, b) => b.ioasid.id - a.ioasid.id)) {
-      const detached = yield* this.#detach(bound, ioasid, pasid);
-      if (detached < 0) result = detached;
+    for (const { ioasid, closed } of attached.sort((a, b) => b.ioasid.id - a.ioasid.id)) {
+      yield* ioasid.leave(bound, closed === 0);
     }
     this.devices.delete(bound);
     // Whoever has the device next trusts it with nothing that this program had.
@@ -144,14 +149,13 @@ export class IoasidContext {
     if (!this.#agrees(bound, pasid, [...stack, ioasid])) return -EINVAL;
     const refused = refusalOfPasid(bound, ioasid, pasid);
     if (refused < 0) return refused;
+    if (this.services.faultPoints.refuses('attachment')) return -ENOMEM;
     const entered = yield* ioasid.enter({ bound, pasid });
     if (entered < 0) return entered;
     bound.slots.set(pasid, [...stack, ioasid]);
     const result = yield* this.#routes.update(bound, pasid);
     if (result === 0) return 0;
     this.#pop(bound, pasid);
-    // Back to where they went before. After -EIO nobody knows what hardware uses.
-    if (result !== -EIO) yield* this.#routes.update(bound, pasid);
     yield* ioasid.leave(bound, result !== -EIO);
     return result;
   }
@@ -190,7 +194,7 @@ export class IoasidContext {
     if (result < 0) {
       ioasid.table = old;
       // After -EIO nobody knows what hardware uses: both tables stay.
-      const back = result === -EIO ? result : yield* this.#lead(ioasid);
+      const back = result === -EIO ? result : yield* this.#lead(ioasid, 'away');
       for (; held > 0; held--) yield* table.drop(back === 0);
       yield* table.destroy();
       return result;
@@ -201,9 +205,9 @@ export class IoasidContext {
   }
 
   /** Leads everything that is attached to a space to its table. */
-  *#lead({ attachments }: Ioasid): Script<number> {
+  *#lead({ attachments }: Ioasid, otherwise?: 'away'): Script<number> {
     for (const { bound, pasid } of attachments) {
-      const result = yield* this.#routes.update(bound, pasid);
+      const result = yield* this.#routes.update(bound, pasid, otherwise);
       if (result < 0) return result;
     }
     return 0;
@@ -220,9 +224,12 @@ export class IoasidContext {
   }
 
   *#detach(bound: BoundDevice, ioasid: Ioasid, pasid: number): Script<number> {
+    const stack = bound.slots.get(pasid)!;
     this.#pop(bound, pasid);
     const result = yield* this.#routes.update(bound, pasid);
-    yield* ioasid.leave(bound, result === 0);
+    // They go where they went.
+    if (result < 0 && result !== -EIO) bound.slots.set(pasid, stack);
+    else yield* ioasid.leave(bound, result === 0);
     return result;
   }
 

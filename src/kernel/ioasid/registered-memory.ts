@@ -4,7 +4,7 @@
  */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { EBUSY, EEXIST, EINVAL, ENOMEM } from '../../uapi/index.ts';
+import { EBUSY, EEXIST, EFAULT, EINVAL, ENOMEM } from '../../uapi/index.ts';
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
 import type { PageRun } from '../page-run.ts';
 import type { IoasidServices } from './table.ts';
@@ -35,7 +35,7 @@ export class RegisteredMemory {
     if (this.#services.faultPoints.refuses('registration')) return -ENOMEM;
     const forWriting = space.pin(first, pages, true);
     // What the process may only read its devices may only read.
-    const pinned = typeof forWriting === 'number' ? space.pin(first, pages, false) : forWriting;
+    const pinned = forWriting === -EFAULT ? space.pin(first, pages, false) : forWriting;
     if (typeof pinned === 'number') return pinned;
     this.#list.push({ space, first, pages, pinned, writable: pinned === forWriting, users: 0 });
     yield* space.settle();

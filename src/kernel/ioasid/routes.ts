@@ -15,6 +15,7 @@ import type { Ioasid } from './ioasid.ts';
 interface Route {
   readonly device: PciDevice;
   readonly translation: Translation;
+  readonly handlers: AttachmentHandlers;
 }
 
 /** Who is told of faults of a device in a space. */
@@ -30,26 +31,49 @@ export class Routes {
     this.#listen = listen;
   }
 
-  /** Leads a device's requests to where its slots say: 0, or what the driver answers; on failure they are blocked. */
-  *update(bound: BoundDevice, pasid: number): Script<number> {
-    const key = keyOf(bound.device.requester, pasid);
-    const route = this.#routes.get(key);
-    const target = this.#target(bound, pasid);
-    const translation = target?.ioasid.table.translation ?? undefined;
-    if (route?.translation === translation) return 0;
-    if (route !== undefined) {
-      const closed = yield* route.translation.detach(route.device, ...(pasid === NO_PASID ? [] : [pasid]));
-      // Nobody knows what hardware still uses: the route stays, and is tried again.
-      if (closed < 0) return closed;
-      this.#routes.delete(key);
-    }
-    if (target === undefined || translation === undefined) return 0;
-    const { device } = target.bound;
-    const handlers = this.#listen(target.ioasid, target.bound);
+  /**
+   * Leads a device's requests to where its slots say: 0, or what the driver answers. Then they go where they went before, or
+   * `away`: nowhere; with -EIO nobody knows.
+   */
+  *update(bound: BoundDevice, pasid: number, otherwise: 'back' | 'away' = 'back'): Script<number> {
+    const route = this.#routes.get(keyOf(bound.device.requester, pasid));
+    const next = this.#next(bound, pasid);
+    if (route?.translation === next?.translation) return 0;
+    if (route === undefined) return yield* this.#open(next!, pasid);
+    if (next === undefined) return yield* this.#close(route, pasid);
+    return yield* route.translation.driver.moving(route.device, () => this.#move(route, next, pasid, otherwise));
+  }
+
+  *#move(route: Route, next: Route, pasid: number, otherwise: 'back' | 'away'): Script<number> {
+    const closed = yield* this.#close(route, pasid);
+    if (closed < 0) return closed;
+    const result = yield* this.#open(next, pasid);
+    if (result === 0 || result === -EIO) return result;
+    if (otherwise === 'away') return 0;
+    const back = yield* this.#open(route, pasid);
+    return back === -EIO ? back : result;
+  }
+
+  *#open(route: Route, pasid: number): Script<number> {
+    const { device, translation, handlers } = route;
     const result = yield* translation.attach(device, pasid === NO_PASID ? handlers : { pasid, ...handlers });
     // With -EIO nobody knows what hardware reads: it counts as led there until a detach succeeds.
-    if (result === 0 || result === -EIO) this.#routes.set(key, { device, translation });
+    if (result === 0 || result === -EIO) this.#routes.set(keyOf(device.requester, pasid), route);
     return result;
+  }
+
+  *#close({ device, translation }: Route, pasid: number): Script<number> {
+    const result = yield* translation.detach(device, ...(pasid === NO_PASID ? [] : [pasid]));
+    // Nobody knows what hardware still uses: the route stays, and is tried again.
+    if (result === 0) this.#routes.delete(keyOf(device.requester, pasid));
+    return result;
+  }
+
+  #next(bound: BoundDevice, pasid: number): Route | undefined {
+    const target = this.#target(bound, pasid);
+    const translation = target?.ioasid.table.translation ?? null;
+    if (target === undefined || translation === null) return undefined;
+    return { device: target.bound.device, translation, handlers: this.#listen(target.ioasid, target.bound) };
   }
 
   /** The innermost space among those of all devices with this one's requester id. */

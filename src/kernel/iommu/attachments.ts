@@ -7,9 +7,8 @@
  */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { type Engine, type Script, Signal, waitFor } from '../../../hardware/sim/index.ts';
-import { EINVAL, ENODEV, ENOMEM } from '../../uapi/index.ts';
+import { EINVAL, ENODEV } from '../../uapi/index.ts';
 import type { IommuFault } from '../fault-log.ts';
-import type { FaultPoints } from '../fault-points.ts';
 import type { PciDevice } from '../pci/index.ts';
 
 /** In place of a PASID: the requests without one. */
@@ -112,12 +111,10 @@ export function askedInOwnWay(
 
 export class Attachments {
   readonly #engine: Engine;
-  readonly #faultPoints: FaultPoints;
   readonly #all = new Map<number, Attachment>();
 
-  constructor(engine: Engine, faultPoints: FaultPoints) {
+  constructor(engine: Engine) {
     this.#engine = engine;
-    this.#faultPoints = faultPoints;
   }
 
   /** What takes these requests; `undefined` when nothing is attached there. */
@@ -135,9 +132,7 @@ export class Attachments {
     return [...this.#all.values()].some((attachment) => attachment.device === device);
   }
 
-  /** -ENOMEM. */
-  add(device: PciDevice, pasid: number, handlers: AttachmentHandlers): Attachment | number {
-    if (this.#faultPoints.refuses('attachment')) return -ENOMEM;
+  add(device: PciDevice, pasid: number, handlers: AttachmentHandlers): Attachment {
     const attachment = { device, pasid, handlers, groups: new Set<PageRequestGroup>(), closing: false };
     this.#all.set(keyOf(device.requester, pasid), attachment);
     return attachment;

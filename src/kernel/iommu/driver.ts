@@ -35,6 +35,11 @@ export interface IommuDriver {
   /** Says what a device does beside DMA, before anything is attached for it: 0, -EBUSY, -EOPNOTSUPP. */
   prepare(device: PciDevice, features: DeviceFeatures): number;
   /**
+   * Runs something that detaches a device and attaches it to something else, or to the same again. What leads to the one is
+   * kept until it has ended, so that the way back needs nothing that could be missing: what `body` gives, or -EIO.
+   */
+  moving(device: PciDevice, body: () => Script<number>): Script<number>;
+  /**
    * What a device has to write so that `message` is delivered, and no other device can: -ENOSPC, -ENOMEM, -EIO. Where
    * interrupts are not remapped it is `message` itself.
    */

@@ -16,6 +16,8 @@ export interface Router<Target> {
   hasDeviceTlb(device: PciDevice): boolean;
   /** Routes requests that go nowhere yet: 0, -EBUSY, -ENOMEM, or -EIO with the way blocked again. */
   open(device: PciDevice, pasid: number, target: Target): Script<number>;
+  /** As a driver does it. */
+  moving(device: PciDevice, body: () => Script<number>): Script<number>;
   /** Blocks requests. With 0 nothing of them is cached any more. */
   close(device: PciDevice, pasid: number, target: Target): Script<number>;
 }
@@ -41,7 +43,6 @@ export abstract class RoutedTranslation<Target, Driver extends RoutingDriver<Tar
     if (refusal < 0) return refusal;
     if (attachments.isTaken(device, pasid)) return -EBUSY;
     const attachment = attachments.add(device, pasid, handlers);
-    if (typeof attachment === 'number') return attachment;
     this.attached.add(attachment);
     const result = yield* routes.open(device, pasid, this.target);
     // With -EIO nobody knows what hardware still reads: it counts as attached until a detach succeeds.
@@ -57,7 +58,7 @@ export abstract class RoutedTranslation<Target, Driver extends RoutingDriver<Tar
     const result = yield* routes.close(device, pasid, this.target);
     if (result < 0) return result;
     const refused = yield* refuseGroups(attachment);
-    this.#forget(attachment);
+    if (refused === 0) this.#forget(attachment);
     return refused;
   }
 

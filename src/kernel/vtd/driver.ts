@@ -66,7 +66,7 @@ export class VtdDriver implements IommuDriver {
   #domainIds: DomainIds | null = null;
 
   constructor(services: IommuServices, place: VtdPlace) {
-    this.attachments = new Attachments(services.engine, services.faultPoints);
+    this.attachments = new Attachments(services.engine);
     this.name = place.name;
     this.bus = services.bus;
     this.#services = services;
@@ -168,6 +168,10 @@ export class VtdDriver implements IommuDriver {
 
   *revokeInterrupt(_device: PciDevice, admitted: Message): Script<number> {
     return this.#interrupts === null ? 0 : yield* this.#interrupts.revoke(admitted);
+  }
+
+  moving(device: PciDevice, body: () => Script<number>): Script<number> {
+    return this.routes.moving(device, body);
   }
 
   invalidate(invalidations: readonly Command[]): Script<number> {

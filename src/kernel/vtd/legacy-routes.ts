@@ -45,6 +45,11 @@ export class LegacyRoutes implements Routes {
     return deviceTlb || pageRequests || hostPermissions ? -EOPNOTSUPP : 0;
   }
 
+  /** Context tables are there from the beginning. */
+  moving(_device: PciDevice, body: () => Script<number>): Script<number> {
+    return body();
+  }
+
   hasDeviceTlb(): boolean {
     return false;
   }

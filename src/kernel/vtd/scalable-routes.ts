@@ -42,6 +42,8 @@ export class ScalableRoutes implements Routes {
   readonly #contexts: ScalableContexts;
   readonly #devices = new Map<PciDevice, PasidTables>();
   readonly #features = new Map<PciDevice, DeviceFeatures>();
+  /** Devices whose tables are kept, whether anything is attached or not. */
+  readonly #moving = new Set<PciDevice>();
   /** One change of the tables at a time. */
   readonly #lock: Semaphore;
 
@@ -105,7 +107,7 @@ export class ScalableRoutes implements Routes {
       const entered = yield* this.#enter(device);
       if (typeof entered === 'number') return entered;
       const result = yield* this.#fill(entered, pasid, target);
-      if (result < 0 && result !== -EIO && entered.isEmpty) yield* this.#leave(device, entered);
+      if (result < 0 && result !== -EIO) yield* this.#leaveIfEmpty(device);
       return result;
     } finally {
       this.#lock.release();
@@ -133,7 +135,20 @@ export class ScalableRoutes implements Routes {
         const drained = yield* this.#driver.drainPageRequests(this.forgetting(device, pasid, target));
         if (drained < 0) return drained;
       }
-      return tables.isEmpty ? yield* this.#leave(device, tables) : 0;
+      return yield* this.#leaveIfEmpty(device);
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  *moving(device: PciDevice, body: () => Script<number>): Script<number> {
+    this.#moving.add(device);
+    const result = yield* body();
+    yield this.#lock.acquire();
+    try {
+      this.#moving.delete(device);
+      const left = yield* this.#leaveIfEmpty(device);
+      return left < 0 ? left : result;
     } finally {
       this.#lock.release();
     }
@@ -221,7 +236,9 @@ export class ScalableRoutes implements Routes {
   }
 
   /** After the last entry: the context entry goes, and the tables. */
-  *#leave(device: PciDevice, tables: PasidTables): Script<number> {
+  *#leaveIfEmpty(device: PciDevice): Script<number> {
+    const tables = this.#devices.get(device);
+    if (tables?.isEmpty !== true || this.#moving.has(device)) return 0;
     this.#contexts.block(device.requester);
     tables.entered = false;
     yield* this.#driver.writeEntries(1);
