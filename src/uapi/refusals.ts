@@ -70,6 +70,8 @@ const ATTACH_INVALID =
 const DETACH: Refusals = {
   EINVAL: 'not bound, or not attached there',
   EBUSY: 'attached to a space that is nested on this one, or by a PASID of this table',
+  ENOMEM: 'the way back: the device’s own MMU has no memory for the tables of the parent',
+  ENOSPC: 'the way back: there is no interrupt for the faults of the device’s own MMU',
   EIO: HARDWARE,
 };
 const BIND: Refusals = {

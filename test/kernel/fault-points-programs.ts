@@ -240,6 +240,29 @@ export function* withOwnMmu(trial: Trial, path: string): Script {
   yield* trial.call('detach', () => program.ioctl(device, VFIO_DETACH_IOASID, { ioasid: child }));
 }
 
+/** The same through `/dev/iommu`. */
+export function* withOwnMmu2(trial: Trial, path: string): Script {
+  const program = trial.program('program');
+  yield* program.ioctl(-1, IOMMU_MAP_DMA);
+  const at = yield* memory(trial, program);
+  const fd = yield* trial.call('open /dev/iommu', () => program.open('/dev/iommu'));
+  const device = yield* trial.call('open a device', () => program.open(path));
+  yield* trial.call('bind', () => program.ioctl(device, VFIO_BIND_IOMMU_FD, { iommu_fd: fd, cookie: 1n }));
+  const attributes = { type: IommuIoasidType.KERNEL_TYPE1V2, addr_width: 32 };
+  const alloc = (more: object = {}) =>
+    trial.call('alloc', () => program.ioctl(fd, IOMMU_IOASID_ALLOC, { ...attributes, ...more }));
+  const attach = (ioasid: number) =>
+    trial.call('attach', () => program.ioctl(device, VFIO_ATTACH_IOASID_2, { iommu_fd: fd, ioasid }));
+  const root = yield* alloc();
+  const range = { ioasid: root, flags: RW, vaddr: at, iova: GPA, size: 2n * K4 };
+  yield* trial.call('map', () => program.ioctl(fd, IOMMU_MAP_DMA, range));
+  yield* attach(root);
+  yield* watched(trial, program, device, GPA);
+  const child = yield* alloc({ parent_ioasid: root });
+  yield* attach(child);
+  yield* trial.call('detach', () => program.ioctl(device, VFIO_DETACH_IOASID_2, { iommu_fd: fd, ioasid: child }));
+}
+
 /** A driver inside the kernel, and what it lends its device. */
 export function* inKernel(trial: Trial, device: string, rights?: DeviceRights): Script {
   const { driver, dma } = taken(trial.kernel, device);
