@@ -1,5 +1,5 @@
 /** Open files and the table of a process's descriptors. */
-import type { Script } from '../../hardware/sim/index.ts';
+import type { Script, Signal } from '../../hardware/sim/index.ts';
 import { type Command, EMFILE } from '../uapi/index.ts';
 import type { FaultPoints } from './fault-points.ts';
 import type { Process } from './process.ts';
@@ -12,8 +12,8 @@ export interface FileOperations {
   /** Where the file has no places: what comes next, and what is said next. */
   read?(process: Process, address: bigint, length: number): Script<number>;
   write?(process: Process, address: bigint, length: number): Script<number>;
-  /** Waits until there is something to read, so many nanoseconds at most: 1 when there is, else 0. */
-  poll?(nanoseconds: number): Script<number>;
+  /** Waits until there is something to read, so many nanoseconds at most: 1 when there is, else 0; -EINTR when interrupted. */
+  poll?(nanoseconds: number, interrupted: Signal): Script<number>;
   /** ENQCMD with 64 bytes of the process to a place in a mapping of the file, under the process's PASID. */
   enqcmd?(process: Process, pasid: number, address: bigint, offset: bigint): Script<number>;
   /** The command behind a request number: for traces. */
@@ -47,6 +47,7 @@ export class FileTable {
   readonly #files = new Map<number, OpenFile>();
   readonly #limit: number;
   readonly #faultPoints: FaultPoints;
+  #isClosed = false;
 
   constructor(limit: number, faultPoints: FaultPoints) {
     this.#limit = limit;
@@ -66,9 +67,14 @@ export class FileTable {
   install(file: OpenFile): number {
     let fd = 0;
     while (this.#files.has(fd)) fd++;
-    if (fd >= this.#limit || this.#faultPoints.refuses('descriptor')) return -EMFILE;
+    if (this.#isClosed || fd >= this.#limit || this.#faultPoints.refuses('descriptor')) return -EMFILE;
     this.#files.set(fd, file);
     return fd;
+  }
+
+  /** No file is taken any more: the process ends, whatever its other threads are about to open. */
+  close(): void {
+    this.#isClosed = true;
   }
 
   /** Gives a child the same open files under the same descriptors. */

@@ -180,6 +180,7 @@ export class Kernel {
     const { allocator, pages, faultPoints } = this;
     const space = new AddressSpace({ allocator, pages, memory, cost, faultPoints }, lockLimit);
     return new Process(name, space, {
+      engine: this.#engine,
       cost,
       fileLimit,
       faultPoints,

@@ -3,7 +3,7 @@
  * negative errno; whatever a program passes, it never throws.
  */
 import { addressOf, hex, PAGE_SIZE, pageOf } from '../../hardware/bits/index.ts';
-import { ns, type Script } from '../../hardware/sim/index.ts';
+import { type Engine, ns, type Script, Signal } from '../../hardware/sim/index.ts';
 import { EBADF, EINVAL, ENOMEM, ENOTTY, EPERM } from '../uapi/index.ts';
 import type { KernelCosts } from './costs.ts';
 import type { FaultPoints } from './fault-points.ts';
@@ -17,6 +17,7 @@ export interface CallProbe {
 }
 
 export interface ProcessServices {
+  readonly engine: Engine;
   readonly cost: KernelCosts;
   readonly faultPoints: FaultPoints;
   /** Opens what a path names; -ENOENT, -ENOMEM. */
@@ -46,6 +47,8 @@ export class Process {
   /** IA32_PASID: under which PASID devices work for the process's address space; none before it is bound to one. */
   pasid: number | undefined;
   readonly #services: ProcessServices;
+  /** What interrupts calls that wait. */
+  readonly #waits = new Set<Signal>();
 
   constructor(name: string, space: AddressSpace, services: ProcessServices) {
     this.name = name;
@@ -101,11 +104,11 @@ export class Process {
     );
   }
 
-  /** 1 as soon as there is something to read, 0 when there is nothing for `nanoseconds`, an hour at most; -EINVAL. */
+  /** 1 as soon as there is something to read, 0 when there is nothing for `nanoseconds`, an hour at most; -EINVAL, -EINTR. */
   poll(fd: number, nanoseconds: number): Script<number> {
     return this.#call(`poll(${fd}, ${nanoseconds} ns)`, () =>
       this.#use(fd, (file) =>
-        file.poll === undefined || !isPause(nanoseconds) ? atOnce(-EINVAL) : file.poll(nanoseconds),
+        file.poll === undefined || !isPause(nanoseconds) ? atOnce(-EINVAL) : this.#poll(file, nanoseconds),
       ),
     );
   }
@@ -187,6 +190,14 @@ export class Process {
     return 0;
   }
 
+  *#poll(file: FileOperations, nanoseconds: number): Script<number> {
+    const interrupted = new Signal(this.#services.engine, `the exit of ${this.name}`);
+    this.#waits.add(interrupted);
+    const result = yield* file.poll!(nanoseconds, interrupted);
+    this.#waits.delete(interrupted);
+    return result;
+  }
+
   *#mmap(length: number, options: MapOptions): Script<bigint> {
     const { writable = true, placement = 'heap', populate = false } = options;
     const first = this.space.map(Math.ceil(length / PAGE_SIZE), writable, placement, populate);
@@ -202,6 +213,10 @@ export class Process {
   }
 
   *#exit(): Script<number> {
+    this.files.close();
+    // Threads that wait for something would keep what they wait on.
+    for (const wait of this.#waits) wait.fire();
+    this.#waits.clear();
     for (const fd of this.files.descriptors) yield* this.#close(fd);
     yield* this.space.clear();
     return 0;

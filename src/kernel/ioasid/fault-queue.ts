@@ -7,8 +7,9 @@
  * answered once.
  */
 import { addressOf } from '../../../hardware/bits/index.ts';
-import { type Engine, firstOf, Gate, ns, type Script, timer } from '../../../hardware/sim/index.ts';
+import { type Engine, firstOf, Gate, ns, type Script, type Signal, timer } from '../../../hardware/sim/index.ts';
 import {
+  EINTR,
   EINVAL,
   type IOMMU_FAULT,
   IoasidFaultFlag,
@@ -132,12 +133,13 @@ export class FaultQueue {
     this.#unread.splice(0, count);
   }
 
-  /** Waits for something to read, so many nanoseconds at most: 1 when there is, else 0. */
-  *poll(nanoseconds: number): Script<number> {
+  /** Waits for something to read, so many nanoseconds at most: 1 when there is, else 0; -EINTR. */
+  *poll(nanoseconds: number, interrupted: Signal): Script<number> {
     const timeout = timer(this.#engine, ns(nanoseconds), 'the end of a poll');
     while (this.peek(1).length === 0) {
       if (nanoseconds === 0 || timeout.fired) return 0;
-      yield firstOf(this.#arrival.wait(), timeout);
+      if (interrupted.fired) return -EINTR;
+      yield firstOf(this.#arrival.wait(), timeout, interrupted);
     }
     return 1;
   }

@@ -1,5 +1,5 @@
 /** An open `/dev/ioasid` or `/dev/iommu`: two tables of commands over one core. */
-import type { Script } from '../../../hardware/sim/index.ts';
+import type { Script, Signal } from '../../../hardware/sim/index.ts';
 import type { Command } from '../../uapi/index.ts';
 import type { CommandTable } from '../commands.ts';
 import type { FileOperations } from '../files.ts';
@@ -41,8 +41,8 @@ export class IoasidFile implements FileOperations {
     return writeResponses(this.context.faults, this.version, { process, address, length });
   }
 
-  poll(nanoseconds: number): Script<number> {
-    return this.context.faults.poll(nanoseconds);
+  poll(nanoseconds: number, interrupted: Signal): Script<number> {
+    return this.context.faults.poll(nanoseconds, interrupted);
   }
 
   /** Devices that are still bound keep what is behind the file, but nobody hears of their faults any more. */
