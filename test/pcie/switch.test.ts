@@ -171,6 +171,18 @@ describe('What comes from below', () => {
     expect(forged(AcsBit.SOURCE_VALIDATION)).toBe(0n);
   });
 
+  it('and asks for a page in the name of another passes none either: a message is a request', () => {
+    const heard = (enabled: number) => {
+      const tree = new Tree(ALL).bringUp();
+      tree.configure(portOf(0), acsAt(tree, portOf(0)) + 6, 2, enabled);
+      const { bottom } = tree.links.find(({ name }) => name === 'port 0')!;
+      for (const rid of [ridOf(1), ridOf(0)]) bottom.send(bottom.take().message(rid, MessageCode.PAGE_REQUEST, [0, 7]));
+      tree.engine.run();
+      return tree.root.state.messages;
+    };
+    expect([heard(0), heard(AcsBit.SOURCE_VALIDATION)]).toEqual([2, 1]);
+  });
+
   it('and is for the port that it came through goes up only with Upstream Forwarding', () => {
     const back = (enabled: number) => {
       const tree = new Tree(ALL).bringUp();
