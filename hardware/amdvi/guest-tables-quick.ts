@@ -4,7 +4,7 @@
  */
 import { maskOf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
-import { type ReservedMasks, sideBySide, V2_PDE, V2_PTE } from '../formats/index.ts';
+import { type QuickMasks, quickMasks, type ReservedMasks, V2_PDE, V2_PTE } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import { Leaf, type Translation } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
@@ -15,7 +15,7 @@ import type { HostTables } from './host-tables.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access } = iommu;
-const { entryWord, INDEX_BITS, LEAF_MASKS, radixShift } = formats;
+const { entryWord, INDEX_BITS, radixShift } = formats;
 const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(V2_PTE, (field) => field === V2_PTE.ADDR);
 const P = V2_PTE.P.mask;
 const RW = V2_PTE.RW.mask;
@@ -24,10 +24,11 @@ const A = V2_PTE.A.mask;
 const D = V2_PTE.D.mask;
 const NX = V2_PTE.NX.mask;
 const PS = V2_PDE.PS.mask;
+const SMALL_SHIFT = 12;
 
 export class QuickGuestTables {
   readonly #host: HostTables;
-  readonly #reserved: Int32Array;
+  readonly #reserved: QuickMasks;
   readonly #page: GuestPage;
   /** Where a table lies, over a host table. */
   readonly #inner = new Leaf();
@@ -35,7 +36,7 @@ export class QuickGuestTables {
   /** `page` takes for whom the page is that was found. */
   constructor(host: HostTables, reserved: ReservedMasks, page: GuestPage) {
     this.#host = host;
-    this.#reserved = sideBySide(reserved);
+    this.#reserved = quickMasks(reserved);
     this.#page = page;
   }
 
@@ -49,15 +50,17 @@ export class QuickGuestTables {
   ): boolean {
     const hosts = this.#host;
     const inner = this.#inner;
-    const reserved = this.#reserved;
+    const { tableLo: tableReservedLo, tableHi: tableReservedHi, leaves } = this.#reserved;
     const writes = (access & Access.WRITE) !== 0;
     const needed = P | US | (control.accessed === true ? A : 0) | (writes ? RW : 0);
     hosts.near.forget();
     let { tableHi, tableLo } = top;
     let granted = RW;
     let denied = 0;
-    let level: number = guest!.levels;
-    for (let shift = radixShift(level); ; shift = (shift - INDEX_BITS) | 0, level = (level - 1) | 0) {
+    let shift = radixShift(guest!.levels);
+    let entryLo = 0;
+    let entryHi = 0;
+    for (;;) {
       let at = entryWord(shift, hi, lo);
       if (host !== null) {
         if (hosts.quickNear(memory, inner, host, Access.READ, tableHi, tableLo | (at << 2)) !== true) return false;
@@ -68,38 +71,39 @@ export class QuickGuestTables {
       if (frame < 0) return false;
       at = (frame + at) | 0;
       const { pool } = memory;
-      const entryLo = pool[at]!;
-      const entryHi = pool[(at + 1) | 0]!;
-      // As `isV2Leaf` has it, without a call.
-      const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
-      const kind = (isLeaf ? LEAF_MASKS + level : level) << 1;
-      if (((needed & ~entryLo) | (entryLo & reserved[kind]!) | (entryHi & reserved[kind + 1]!)) !== 0) return false;
-      granted &= entryLo;
-      denied |= entryHi & NX;
+      entryLo = pool[at]!;
+      entryHi = pool[(at + 1) | 0]!;
       tableHi = entryHi & ADDRESS_HI;
       tableLo = entryLo & ADDRESS_LO;
-      if (!isLeaf) continue;
-      const isDirty = control.dirty !== true || (entryLo & D) !== 0;
-      if (writes && !isDirty) return false;
-      const rights = Access.READ | (granted !== 0 ? Access.WRITE : 0);
-      tableLo &= -1 << shift;
-      if (host === null) {
-        leaf.frameHi = tableHi;
-        leaf.frameLo = tableLo;
-        leaf.shift = shift;
-        leaf.rights = rights;
-        leaf.snoop = false;
-        leaf.dirty = isDirty;
-      } else {
-        tableLo |= lo & ((1 << shift) - 1);
-        if (hosts.quickNear(memory, leaf, host, access, tableHi, tableLo) !== true) return false;
-        leaf.rights &= rights;
-        if (!isDirty) leaf.dirty = false;
-        if (leaf.shift > shift) leaf.narrow(tableHi, tableLo, shift);
-      }
-      this.#page.user = true;
-      this.#page.execute = denied === 0;
-      return true;
+      granted &= entryLo;
+      denied |= entryHi & NX;
+      const unfit = (needed & ~entryLo) | (entryLo & tableReservedLo) | (entryHi & tableReservedHi);
+      if (shift === SMALL_SHIFT || unfit !== 0) break;
+      shift = (shift - INDEX_BITS) | 0;
     }
+    // A page, or nothing that is plain.
+    if (shift !== SMALL_SHIFT && (entryLo & PS) === 0) return false;
+    if (((needed & ~entryLo) | (entryLo & leaves[shift]!) | (entryHi & leaves[shift + 1]!)) !== 0) return false;
+    const isDirty = control.dirty !== true || (entryLo & D) !== 0;
+    if (writes && !isDirty) return false;
+    const rights = Access.READ | (granted !== 0 ? Access.WRITE : 0);
+    tableLo &= -1 << shift;
+    if (host === null) {
+      leaf.frameHi = tableHi;
+      leaf.frameLo = tableLo;
+      leaf.shift = shift;
+      leaf.rights = rights;
+      leaf.snoop = false;
+      leaf.dirty = isDirty;
+    } else {
+      tableLo |= lo & ((1 << shift) - 1);
+      if (hosts.quickNear(memory, leaf, host, access, tableHi, tableLo) !== true) return false;
+      leaf.rights &= rights;
+      if (!isDirty) leaf.dirty = false;
+      if (leaf.shift > shift) leaf.narrow(tableHi, tableLo, shift);
+    }
+    this.#page.user = true;
+    this.#page.execute = denied === 0;
+    return true;
   }
 }

@@ -3,6 +3,7 @@
  * layout per level and kind. What no layout declares is reserved; the masks that all walkers test come from here.
  */
 import { bit, bits, type Field, type FieldSpec, joinHalves, type Layout, undeclared } from '../bits/index.ts';
+import { radixShift } from './format.ts';
 
 export const PAGE_SIZE_BIT = bit(7, 'RW', 'Page size: 1 makes this entry a leaf');
 
@@ -44,10 +45,27 @@ export interface ReservedMasks {
 }
 
 export const LEAF_MASKS = 8;
+const LEAF_LEVELS = [1, 2, 3];
 
-/** The masks for a hot path, which one array suits better: the low half of a kind at twice its index, the high half behind it. */
-export function sideBySide({ lo, hi }: ReservedMasks): Int32Array {
-  return Int32Array.from({ length: 2 * lo.length }, (_, i) => (i % 2 === 0 ? lo : hi)[i >>> 1]!);
+/**
+ * The masks for a hot path. What is reserved at any level is one pair for all entries that lead to tables: with the
+ * page-size bit in it, an entry that meets none of it is one. Those of a page stand at its shift, the high half behind
+ * the low one; where no page can be, every bit is reserved.
+ */
+export interface QuickMasks {
+  readonly tableLo: number;
+  readonly tableHi: number;
+  readonly leaves: Int32Array;
+}
+
+export function quickMasks({ lo, hi }: ReservedMasks): QuickMasks {
+  const leaves = new Int32Array(64).fill(-1);
+  for (const level of LEAF_LEVELS) {
+    leaves[radixShift(level)] = lo[LEAF_MASKS + level]!;
+    leaves[radixShift(level) + 1] = hi[LEAF_MASKS + level]!;
+  }
+  const ofTables = (masks: Int32Array): number => masks.subarray(0, LEAF_MASKS).reduce((all, mask) => all | mask, 0);
+  return { tableLo: ofTables(lo) | (1 << PAGE_SIZE_BIT.lo), tableHi: ofTables(hi), leaves };
 }
 
 /** `further` names the bits that are reserved beside those that no layout declares and those beyond the host's addresses. */

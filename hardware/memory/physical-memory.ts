@@ -19,9 +19,10 @@ const OFFSET_MASK = FRAME_BYTES - 1;
 /** Frame numbers have 40 bits and are kept as two integers: the low 32 bits, and the rest. */
 const LOW_BITS = 20;
 const FIRST_FRAMES = 64;
-const MEMO_ENTRIES = 1024;
-/** An entry has four words, of which three are used. */
-const MEMO_SHIFT = 2;
+/** The memo is indexed by the low bits of a frame number. The others are the tag: with 10, one word holds all 30. */
+const MEMO_BITS = 10;
+const MEMO_WORDS = 2 << MEMO_BITS;
+const TAG_SHIFT = FRAME_SHIFT + MEMO_BITS;
 /** A multiplier with well-spread bits, for the hash of frame numbers (2^32 divided by the golden ratio). */
 const SPREAD = 0x9e37_79b1;
 const FREE = -1;
@@ -46,8 +47,8 @@ export class PhysicalMemory {
   #bases = new Int32Array(FIRST_FRAMES * 2);
   /** 1 where a whole frame is RAM under no window, so that a word of it may be reached through `pool`. */
   #direct = new Uint8Array(FIRST_FRAMES * 2);
-  /** The direct frames that were asked for last, by the low bits of their number: low part, high part, base. */
-  readonly #memo = new Int32Array(MEMO_ENTRIES << MEMO_SHIFT).fill(FREE);
+  /** The direct frames that were asked for last, two words each: tag, base. */
+  readonly #memo = new Int32Array(MEMO_WORDS).fill(FREE);
 
   constructor(ram: readonly Range[] = [[0, END]]) {
     this.#ram = ram.map(([start, length]) => ({ start, end: start + length })).sort((a, b) => a.start - b.start);
@@ -80,19 +81,19 @@ export class PhysicalMemory {
   }
 
   /**
-   * Index in `pool` of the first word of the frame that holds the address with these halves, or -1 when the slow way must
-   * be taken: a frame that was never written, one that is not all RAM or lies under a window, or an address beyond 52 bits.
+   * Index in `pool` of the first word of the frame that holds the address of 52 bits with these halves, or -1 when the slow
+   * way must be taken: a frame that was never written, or one that is not all RAM or lies under a window.
    */
   frame(hi: number, lo: number): number {
-    const low = (hi << LOW_BITS) | (lo >>> FRAME_SHIFT);
-    const m = (low & (MEMO_ENTRIES - 1)) << MEMO_SHIFT;
     const memo = this.#memo;
-    if (memo[m] === low && memo[m + 1] === hi >>> (32 - LOW_BITS)) return memo[m + 2]!;
+    const m = (lo >>> (FRAME_SHIFT - 1)) & (MEMO_WORDS - 2);
+    if (memo[m] === ((hi << (32 - TAG_SHIFT)) | (lo >>> TAG_SHIFT))) return memo[m + 1]!;
     return this.#locateFrame(hi, lo);
   }
 
-  /** Index in `pool` of the word that holds the address with these halves, or -1 as for `frame`. */
+  /** Index in `pool` of the word that holds the address with these halves, or -1 as for `frame` and beyond 52 bits. */
   locate(hi: number, lo: number): number {
+    if (hi >>> LOW_BITS !== 0) return -1;
     const frame = this.frame(hi, lo);
     return frame < 0 ? frame : frame + ((lo & OFFSET_MASK) >>> 2);
   }
@@ -223,16 +224,14 @@ export class PhysicalMemory {
 
   /** What `frame` does when the memo does not know the frame. */
   #locateFrame(hi: number, lo: number): number {
-    if (hi >>> LOW_BITS !== 0) return -1;
     const low = (hi << LOW_BITS) | (lo >>> FRAME_SHIFT);
     const high = hi >>> (32 - LOW_BITS);
     const slot = this.#slotOf(high, low);
     if (this.#keysHi[slot] === FREE || this.#direct[slot] === 0) return -1;
     const base = this.#bases[slot]!;
-    const m = (low & (MEMO_ENTRIES - 1)) << MEMO_SHIFT;
-    this.#memo[m] = low;
-    this.#memo[m + 1] = high;
-    this.#memo[m + 2] = base;
+    const m = (lo >>> (FRAME_SHIFT - 1)) & (MEMO_WORDS - 2);
+    this.#memo[m] = (hi << (32 - TAG_SHIFT)) | (lo >>> TAG_SHIFT);
+    this.#memo[m + 1] = base;
     return base;
   }
 

@@ -4,7 +4,7 @@
  */
 import { maskOf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
-import { FS_PDE, FS_PTE, type ReservedMasks, sideBySide } from '../formats/index.ts';
+import { FS_PDE, FS_PTE, type QuickMasks, quickMasks, type ReservedMasks } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import { Leaf } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
@@ -13,8 +13,9 @@ import type { Space } from './space.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, exceeds, RIGHTS } = iommu;
-const { entryWord, INDEX_BITS, isCanonical, LEAF_MASKS, radixShift } = formats;
+const { entryWord, INDEX_BITS, isCanonical, radixShift } = formats;
 const PS = FS_PDE.PS.mask;
+const SMALL_SHIFT = 12;
 const ADDRESS = maskOf(FS_PTE, (field) => field === FS_PTE.ADDR);
 const ADDRESS_LO = ADDRESS[0]!;
 const ADDRESS_HI = ADDRESS[1]!;
@@ -25,15 +26,15 @@ const RW = FS_PTE.RW.mask;
 const D = FS_PTE.D.mask;
 
 export class QuickFirstStage {
-  readonly #reserved: Int32Array;
-  readonly #reservedWithXd: Int32Array;
+  readonly #reserved: QuickMasks;
+  readonly #reservedWithXd: QuickMasks;
   readonly #second: SecondStage;
   /** Where a table of the first stage lies, when nested. */
   readonly #inner = new Leaf();
 
   constructor(reserved: ReservedMasks, reservedWithXd: ReservedMasks, second: SecondStage) {
-    this.#reserved = sideBySide(reserved);
-    this.#reservedWithXd = sideBySide(reservedWithXd);
+    this.#reserved = quickMasks(reserved);
+    this.#reservedWithXd = quickMasks(reservedWithXd);
     this.#second = second;
   }
 
@@ -42,15 +43,19 @@ export class QuickFirstStage {
     const { first, second } = space;
     if (first === null || !isCanonical(first.levels, hi)) return false;
     const reserved = first.reservesXd === true ? this.#reservedWithXd : this.#reserved;
+    const { tableLo: tableReservedLo, tableHi: tableReservedHi, leaves } = reserved;
     const writes = (wanted & Access.WRITE) !== 0;
     const needed = USED | (first.extendedAccessed === true ? EA : 0) | (writes ? RW : 0);
     const tableRights = second?.flags === true ? RIGHTS : Access.READ;
     const inner = this.#inner;
     const seconds = this.#second;
     seconds.near.forget();
-    let { tableHi, tableLo, levels: level } = first;
+    let { tableHi, tableLo } = first;
     let rights = RW;
-    for (let shift = radixShift(level); ; shift = (shift - INDEX_BITS) | 0, level = (level - 1) | 0) {
+    let shift = radixShift(first.levels);
+    let entryLo = 0;
+    let entryHi = 0;
+    for (;;) {
       let at = entryWord(shift, hi, lo);
       if (second !== null) {
         if (exceeds(tableHi, second.addressBits)) return false;
@@ -62,41 +67,42 @@ export class QuickFirstStage {
       if (frame < 0) return false;
       at = (frame + at) | 0;
       const { pool } = memory;
-      const entryLo = pool[at]!;
-      const entryHi = pool[(at + 1) | 0]!;
-      // As `isFirstStageLeaf` has it, without a call.
-      const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
-      const kind = (isLeaf ? LEAF_MASKS + level : level) << 1;
-      if (((needed & ~entryLo) | (entryLo & reserved[kind]!) | (entryHi & reserved[kind + 1]!)) !== 0) return false;
-      rights &= entryLo;
+      entryLo = pool[at]!;
+      entryHi = pool[(at + 1) | 0]!;
       tableHi = entryHi & ADDRESS_HI;
       tableLo = entryLo & ADDRESS_LO;
-      if (!isLeaf) continue;
-      const isDirty = (entryLo & D) !== 0;
-      if (writes && !isDirty) return false;
-      tableLo &= -1 << shift;
-      const granted = Access.READ | (rights !== 0 ? Access.WRITE : 0);
-      if (second === null) {
-        leaf.frameHi = tableHi;
-        leaf.frameLo = tableLo;
-        leaf.shift = shift;
-        leaf.rights = granted;
-        leaf.snoop = false;
-        leaf.dirty = isDirty;
-        return true;
-      }
-      // The page's guest address through the second stage.
-      const pageLo = tableLo | (lo & ((1 << shift) - 1));
-      if (exceeds(tableHi, second.addressBits)) return false;
-      if (seconds.quickNear(memory, leaf, second, wanted, tableHi, pageLo) !== true) return false;
-      leaf.rights &= granted;
-      if (!isDirty) leaf.dirty = false;
-      // The smaller of the two pages is what the pair translates.
-      if (leaf.shift > shift) {
-        leaf.frameLo |= pageLo & ((1 << leaf.shift) - 1) & (-1 << shift);
-        leaf.shift = shift;
-      }
+      rights &= entryLo;
+      const unfit = (needed & ~entryLo) | (entryLo & tableReservedLo) | (entryHi & tableReservedHi);
+      if (shift === SMALL_SHIFT || unfit !== 0) break;
+      shift = (shift - INDEX_BITS) | 0;
+    }
+    // A page, or nothing that is plain.
+    if (shift !== SMALL_SHIFT && (entryLo & PS) === 0) return false;
+    if (((needed & ~entryLo) | (entryLo & leaves[shift]!) | (entryHi & leaves[shift + 1]!)) !== 0) return false;
+    const isDirty = (entryLo & D) !== 0;
+    if (writes && !isDirty) return false;
+    tableLo &= -1 << shift;
+    const granted = Access.READ | (rights !== 0 ? Access.WRITE : 0);
+    if (second === null) {
+      leaf.frameHi = tableHi;
+      leaf.frameLo = tableLo;
+      leaf.shift = shift;
+      leaf.rights = granted;
+      leaf.snoop = false;
+      leaf.dirty = isDirty;
       return true;
     }
+    // The page's guest address through the second stage.
+    const pageLo = tableLo | (lo & ((1 << shift) - 1));
+    if (exceeds(tableHi, second.addressBits)) return false;
+    if (seconds.quickNear(memory, leaf, second, wanted, tableHi, pageLo) !== true) return false;
+    leaf.rights &= granted;
+    if (!isDirty) leaf.dirty = false;
+    // The smaller of the two pages is what the pair translates.
+    if (leaf.shift > shift) {
+      leaf.frameLo |= pageLo & ((1 << leaf.shift) - 1) & (-1 << shift);
+      leaf.shift = shift;
+    }
+    return true;
   }
 }

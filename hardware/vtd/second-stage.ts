@@ -9,6 +9,8 @@ import {
   entryOffset,
   hasReserved,
   isSecondStageLeaf,
+  type QuickMasks,
+  quickMasks,
   type ReservedMasks,
   SECOND_STAGE_NAMES,
   type SecondStageRules,
@@ -16,7 +18,6 @@ import {
   SS_PTE,
   secondStageLayout,
   secondStageReserved,
-  sideBySide,
 } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import {
@@ -41,7 +42,7 @@ import { WalkEnd } from './walk-end.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, NO_PASID, RIGHTS } = iommu;
-const { entryWord, INDEX_BITS, LEAF_MASKS, radixShift } = formats;
+const { entryWord, INDEX_BITS, radixShift } = formats;
 
 const CACHE_NAME = 'second-stage paging-structure cache';
 const SNP = SS_PTE.SNP.mask;
@@ -71,14 +72,14 @@ export class SecondStage {
   readonly #reserved: ReservedMasks;
   readonly #reservedWithIo: ReservedMasks;
   /** The same as `#reserved`, for `quick`. */
-  readonly #reservedQuick: Int32Array;
+  readonly #reservedQuick: QuickMasks;
 
   constructor(rules: SecondStageRules, era: Era, structures: IotlbSpec | null = null) {
     const names = { name: CACHE_NAME, lookup: Event.SS_NONLEAF_LOOKUP, hit: Event.SS_NONLEAF_HIT };
     this.paging = new PagingStructures(structures, names, era);
     this.structures = this.paging.cache;
     this.#reserved = secondStageReserved(rules);
-    this.#reservedQuick = sideBySide(this.#reserved);
+    this.#reservedQuick = quickMasks(this.#reserved);
     this.#reservedWithIo = secondStageReserved({ ...rules, ioRights: true });
   }
 
@@ -156,7 +157,6 @@ export class SecondStage {
     lo: number,
   ): boolean {
     const { near } = this;
-    let level = 1;
     let shift = SMALL_SHIFT;
     let rights = RIGHTS;
     let frame = 0;
@@ -166,43 +166,38 @@ export class SecondStage {
       if ((wanted & ~rights) !== 0) return false;
     } else {
       if (this.ioRights === true || this.structures !== null) return false;
-      level = stage.levels;
-      shift = radixShift(level);
+      shift = radixShift(stage.levels);
       frame = memory.frame(stage.tableHi, stage.tableLo) | 0;
     }
-    const reserved = this.#reservedQuick;
+    const { tableLo, tableHi, leaves } = this.#reservedQuick;
     const flags = stage.flags === true ? A : 0;
     const needed = wanted | flags;
+    let entryLo = 0;
+    let entryHi = 0;
     for (;;) {
       if (frame < 0) return false;
       const at = (frame + entryWord(shift, hi, lo)) | 0;
       const { pool } = memory;
-      const entryLo = pool[at]!;
-      const entryHi = pool[(at + 1) | 0]!;
-      // As `isSecondStageLeaf` has it, without a call.
-      const isLeaf = level === 1 || (level <= 3 && (entryLo & PS) !== 0);
-      const kind = (isLeaf ? LEAF_MASKS + level : level) << 1;
-      if (((needed & ~entryLo) | (entryLo & reserved[kind]!) | (entryHi & reserved[kind + 1]!)) !== 0) return false;
-      // Address bits that the host does not have are reserved, so that a clean entry holds none of them.
-      const tableHi = entryHi & ADDRESS_HI;
-      const tableLo = entryLo & ADDRESS_LO;
-      if (!isLeaf) {
-        rights &= entryLo;
-        level = (level - 1) | 0;
-        shift = (shift - INDEX_BITS) | 0;
-        frame = memory.frame(tableHi, tableLo) | 0;
-        continue;
-      }
-      const isDirty = flags === 0 || (entryLo & D) !== 0;
-      if (!isDirty && (wanted & Access.WRITE) !== 0) return false;
-      if (level === 1) near.remember(hi, lo, frame, rights);
-      leaf.frameHi = tableHi;
-      leaf.frameLo = tableLo & (-1 << shift);
-      leaf.shift = shift;
-      leaf.rights = rights & entryLo;
-      leaf.snoop = (entryLo & SNP) !== 0;
-      leaf.dirty = isDirty;
-      return true;
+      entryLo = pool[at]!;
+      entryHi = pool[(at + 1) | 0]!;
+      if (shift === SMALL_SHIFT || ((needed & ~entryLo) | (entryLo & tableLo) | (entryHi & tableHi)) !== 0) break;
+      rights &= entryLo;
+      shift = (shift - INDEX_BITS) | 0;
+      frame = memory.frame(entryHi & ADDRESS_HI, entryLo & ADDRESS_LO) | 0;
     }
+    // A page, or nothing that is plain.
+    if (shift !== SMALL_SHIFT && (entryLo & PS) === 0) return false;
+    if (((needed & ~entryLo) | (entryLo & leaves[shift]!) | (entryHi & leaves[shift + 1]!)) !== 0) return false;
+    const isDirty = flags === 0 || (entryLo & D) !== 0;
+    if (!isDirty && (wanted & Access.WRITE) !== 0) return false;
+    if (shift === SMALL_SHIFT) near.remember(hi, lo, frame, rights);
+    // Address bits that the host does not have are reserved, so that a clean entry holds none of them.
+    leaf.frameHi = entryHi & ADDRESS_HI;
+    leaf.frameLo = entryLo & ADDRESS_LO & (-1 << shift);
+    leaf.shift = shift;
+    leaf.rights = rights & entryLo;
+    leaf.snoop = (entryLo & SNP) !== 0;
+    leaf.dirty = isDirty;
+    return true;
   }
 }
