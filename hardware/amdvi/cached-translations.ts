@@ -59,8 +59,8 @@ export class CachedTranslations {
   }
 
   /** The IOTLB alone has answered the request. */
-  tellHit(probe: IommuProbe, t: Translation): void {
-    probe.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
+  tellHit(t: Translation): void {
+    this.probe?.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
   }
 
   /** A walk has ended well. */

@@ -10,7 +10,7 @@ import type { GuestPage } from './guest-tables.ts';
 const { Access, FLAGS, FRAME_HI, FRAME_LO, RIGHTS, SHIFT } = iommu;
 
 // Flags. The low two bits are the rights that a plain request may use without a closer look: no write where a dirty flag
-// has to be set first, and nothing where the page is not for users.
+// has to be set first, and nothing where the page is not for users or its offset is more than the low half of an address.
 export const SNOOP = 1 << 2;
 /** A write needs no dirty flag to be set. */
 export const NEEDS_NO_FLAG = 1 << 3;
@@ -48,7 +48,7 @@ export const ANY_PAGE: Readonly<PageQualities> = { user: true, execute: true, un
 export function entryFlags({ leaf }: Translation, { user, execute, untranslatedOnly, nested }: PageQualities): number {
   const { rights } = leaf;
   let flags = rights << RIGHTS_SHIFT;
-  if (user === true) flags |= leaf.dirty === true ? rights : rights & Access.READ;
+  if (user === true && leaf.shift < 32) flags |= leaf.dirty === true ? rights : rights & Access.READ;
   if (leaf.snoop === true) flags |= SNOOP;
   if (leaf.dirty === true) flags |= NEEDS_NO_FLAG;
   if (user === true) flags |= USER;

@@ -27,7 +27,7 @@ import type { Features } from './features.ts';
 import { GuestTables } from './guest-tables.ts';
 import { HostTables } from './host-tables.ts';
 import * as iotlbEntry from './iotlb-entry.ts';
-import { ANY_PAGE, ownerOf, type PageQualities, pageHiOf } from './iotlb-entry.ts';
+import { ANY_PAGE, ownerOf, type PageQualities, pageHiOf, unpack } from './iotlb-entry.ts';
 import { block, checkInterruptRange, judge, suppress } from './judgement.ts';
 import { type AmdFault, CONTROL, CounterSource, EventCode, FAULTS } from './spec/index.ts';
 import type { TranslatorSpec } from './translator-spec.ts';
@@ -57,8 +57,9 @@ export class Translator {
   /** The IOTLB while it can answer with cached entries of devices: the unit is on, no range is excepted, and nobody counts. */
   #plain: Iotlb | null = null;
   readonly #entries: EntryCache<DeviceEntry> | null;
-  /** The last `hit` found nothing in the IOTLB, and that alone kept it from answering: the device's entry and the tables. */
+  /** The device's entry where the last `hit` found nothing in the IOTLB, and that alone kept it from answering. */
   #missed: DeviceEntry | null = null;
+  /** Whose page it was, where guest tables might have served it. */
   #missedPasid = HOST_ONLY;
 
   constructor(features: Features, file: RegisterFile, spec: TranslatorSpec) {
@@ -126,36 +127,40 @@ export class Translator {
     if ((t.addressType | (access & ~RIGHTS)) !== 0 || inInterruptRange(hi, lo)) return false;
     const device = this.#entries!.find(t.requester);
     if (device === null || ((access | PLAIN) & ~device.grants) !== 0) return false;
-    if (t.pasid !== NO_PASID || device.guest !== null) return this.#hitInGuest(t, iotlb, device);
+    if (t.pasid !== NO_PASID || device.guest !== null) return this.#hitInGuest(t, device);
     const i = iotlb.find(device.context, hi >>> 12, (lo >>> 12) | (hi << 20));
-    if (i >= 0) return this.#answer(t, iotlb, i);
-    this.#missed = device;
-    this.#missedPasid = HOST_ONLY;
-    return false;
-  }
-
-  /** As `hit`, for a request that guest tables may serve. */
-  #hitInGuest(t: Translation<AmdFault>, iotlb: Iotlb, device: DeviceEntry): boolean {
-    const pasid = this.guests.pasidOf(t, device);
-    if (typeof pasid !== 'number') return false;
-    const i = iotlb.find(ownerOf(device.context, pasid), pageHiOf(t.hi, pasid), pageLow(t.hi, t.lo));
-    if (i >= 0) return this.#answer(t, iotlb, i);
-    this.#missed = device;
-    this.#missedPasid = pasid;
-    return false;
-  }
-
-  /** Answers from an entry of the IOTLB, unless its page needs a closer look. */
-  #answer(t: Translation<AmdFault>, { words }: Iotlb, i: number): boolean {
+    if (i < 0) {
+      this.#missed = device;
+      return false;
+    }
+    const { words } = iotlb;
     const flags = words[i + FLAGS]!;
-    const shift = words[i + SHIFT]!;
-    if ((flags & t.access) !== t.access || shift > 31) return false;
+    if ((flags & access) !== access) return false;
     t.status = SUCCESS;
     t.fault = null;
     t.hpaHi = words[i + FRAME_HI]!;
-    t.hpaLo = words[i + FRAME_LO]! | (t.lo & ((1 << shift) - 1));
+    t.hpaLo = words[i + FRAME_LO]! | (lo & ((1 << words[i + SHIFT]!) - 1));
     t.snoop = (flags & SNOOP) !== 0;
-    if (this.probe !== null) this.#cached.tellHit(this.probe, t);
+    if (this.probe !== null) this.#cached.tellHit(t);
+    return true;
+  }
+
+  /** As `hit`, for a request that guest tables may serve. */
+  #hitInGuest(t: Translation<AmdFault>, device: DeviceEntry): boolean {
+    const iotlb = this.#plain!;
+    const pasid = this.guests.pasidOf(t, device);
+    if (typeof pasid !== 'number') return false;
+    const i = iotlb.find(ownerOf(device.context, pasid), pageHiOf(t.hi, pasid), pageLow(t.hi, t.lo));
+    if (i < 0) {
+      this.#missed = device;
+      this.#missedPasid = pasid;
+    }
+    if (i < 0 || (iotlb.words[i + FLAGS]! & t.access) !== t.access) return false;
+    unpack(iotlb, i, t, this.page);
+    t.succeed();
+    t.status = SUCCESS;
+    t.fault = null;
+    if (this.probe !== null) this.#cached.tellHit(t);
     return true;
   }
 
@@ -167,8 +172,8 @@ export class Translator {
     const device = this.#missed;
     if (device === null || this.probe !== null) return false;
     const { hosts, guests, page } = this;
-    const pasid = this.#missedPasid;
-    const { host } = device;
+    const { host, guest } = device;
+    const pasid = t.pasid === NO_PASID && guest === null ? HOST_ONLY : this.#missedPasid;
     const { leaf } = t;
     page.user = true;
     page.execute = true;

@@ -17,7 +17,7 @@ export class EntryCache<T> {
   /** When each entry was last used, counted in uses of this cache. */
   readonly #used: Float64Array;
   #uses = 0;
-  /** The look-up before this one: requests come in bursts. */
+  /** What was looked up or entered last, and what is here for it: requests come in bursts. */
   #lastKey = -1;
   #lastValue: T | null = null;
 
@@ -32,18 +32,17 @@ export class EntryCache<T> {
     this.#used = new Float64Array(entries);
   }
 
-  find(key: number, peek = false): T | null {
-    if (key === this.#lastKey && this.#lastValue !== null) return this.#lastValue;
-    return this.#search(key, peek);
+  find(key: number, peek?: boolean): T | null {
+    return key === this.#lastKey ? this.#lastValue : this.#search(key, peek);
   }
 
   /** Apart from `find`, so that that stays inlined. */
-  #search(key: number, peek: boolean): T | null {
+  #search(key: number, peek: boolean | undefined): T | null {
     const first = this.#first(key);
     for (let i = first; i < first + this.spec.ways; i++) {
       const value = this.#values[i]!;
       if (value !== null && this.#keys[i] === key) {
-        if (peek) return value;
+        if (peek === true) return value;
         this.#used[i] = ++this.#uses;
         this.#lastKey = key;
         this.#lastValue = value;
@@ -63,10 +62,11 @@ export class EntryCache<T> {
       }
       if (this.#age(i) < this.#age(victim)) victim = i;
     }
-    this.#lastValue = null;
     this.#keys[victim] = key;
     this.#values[victim] = value;
     this.#used[victim] = ++this.#uses;
+    this.#lastKey = key;
+    this.#lastValue = value;
   }
 
   clear(): void {
@@ -77,11 +77,11 @@ export class EntryCache<T> {
   /** Removes what `select` accepts; gives the number of entries removed. */
   removeWhere(select: (key: number, value: T) => boolean): number {
     let removed = 0;
-    this.#lastValue = null;
     for (let i = 0; i < this.#values.length; i++) {
       const value = this.#values[i]!;
       if (value === null || !select(this.#keys[i]!, value)) continue;
       this.#values[i] = null;
+      if (this.#keys[i] === this.#lastKey) this.#lastValue = null;
       removed++;
     }
     return removed;

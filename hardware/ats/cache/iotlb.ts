@@ -6,8 +6,9 @@
  * Tags: whose translations these are (`space`, with up to 6 further bits above bit 25 of `pageHi`) and the page. Beside
  * the tags each entry keeps a `domain` and a `pasid`, by which the vendors' commands invalidate.
  *
- * Page numbers come as two halves: 20 upper bits, 32 lower bits. An entry is named by the index of its first word in
- * `words`; look-ups allocate nothing, and neither do fills but for the first of a set after an invalidation.
+ * Page numbers come as two halves: 20 upper bits, with 6 bits of 0 above them, and 32 lower bits. An entry is named by the
+ * index of its first word in `words`; look-ups allocate nothing, and neither do fills but for the first of a set after an
+ * invalidation.
  */
 import { numberOf } from '../../bits/index.ts';
 import { IotlbArrays, type IotlbSpec } from './iotlb-arrays.ts';
@@ -33,14 +34,13 @@ const {
   USED,
 } = entryWords;
 
+const { imul } = Math;
 const NONE = -1;
 const NO_PASID = -1;
 const SPREAD_PAGE = 0x9e37_79b1;
 const SPREAD_SPACE = 0x85eb_ca6b;
 const SHIFT_POSITION = 20;
 const PAGE_MASK = (1 << SHIFT_POSITION) - 1;
-/** The page's upper bits and those of the space. */
-const PAGE_HI_MASK = PAGE_MASK | (-1 << 26);
 /** 4 KiB pages are looked up first, and without counting them. */
 const SMALL_SHIFT = 12;
 const SMALL = SMALL_SHIFT << SHIFT_POSITION;
@@ -50,18 +50,16 @@ const MANY_USES = 0x4000_0000;
 
 const lowTag = (pageLo: number, shift: number): number => (shift >= 44 ? 0 : pageLo & (-1 << (shift - 12)));
 
-const highTag = (pageHi: number, shift: number): number => {
-  const high = pageHi & PAGE_HI_MASK;
-  return (shift > 44 ? high & (-1 << (shift - 44)) : high) | (shift << SHIFT_POSITION);
-};
+const highTag = (pageHi: number, shift: number): number =>
+  (shift > 44 ? pageHi & (-1 << (shift - 44)) : pageHi) | (shift << SHIFT_POSITION);
 
 /** Neighbouring pages go to neighbouring sets, as in hardware that is indexed by address bits; the sets count the low bits. */
 const setIndex = (space: number, lo: number, shift: number): number =>
-  (shift >= 44 ? 0 : lo >>> (shift - 12)) ^ Math.imul(space | 0, SPREAD_SPACE);
+  (shift >= 44 ? 0 : lo >>> (shift - 12)) ^ imul(space | 0, SPREAD_SPACE);
 
 /** The upper bits of the product are the ones that neighbouring pages are spread over. */
 const hashOf = (space: number, hi: number, lo: number): number =>
-  Math.imul(lo ^ Math.imul(hi ^ space, SPREAD_SPACE), SPREAD_PAGE);
+  imul(lo ^ imul(hi ^ space, SPREAD_SPACE), SPREAD_PAGE);
 
 export class Iotlb {
   readonly arrays: IotlbArrays;
@@ -91,12 +89,13 @@ export class Iotlb {
   /** Entry that translates the page, or -1. A hit becomes the most recently used. */
   find(space: number, pageHi: number, pageLo: number): number {
     const { words } = this;
-    const hi = (pageHi & PAGE_HI_MASK) | SMALL;
+    const hi = pageHi | SMALL;
     // Nearly every hit is a small page at the head of its bucket; the rest is elsewhere, so that this stays inlined.
     const i = words[this.#firstBucket + (hashOf(space, hi, pageLo) >>> this.#bucketShift)]!;
     if (i >= 0 && words[i + PAGE_LO] === pageLo && words[i + PAGE_HI] === hi && words[i + SPACE] === space) {
-      this.#uses = (this.#uses + 1) | 0;
-      words[i + USED] = this.#uses;
+      const stamp = (this.#uses + 1) | 0;
+      this.#uses = stamp;
+      words[i + USED] = stamp;
       return i;
     }
     return this.#findFurther(i, space, pageHi, pageLo);
@@ -104,7 +103,7 @@ export class Iotlb {
 
   /** As `find`, and nothing becomes more recent by it. */
   peek(space: number, pageHi: number, pageLo: number): number {
-    const small = this.#match(space, (pageHi & PAGE_HI_MASK) | SMALL, pageLo);
+    const small = this.#match(space, pageHi | SMALL, pageLo);
     return small === NONE ? this.#matchLarge(space, pageHi, pageLo) : small;
   }
 
