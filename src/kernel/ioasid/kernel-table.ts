@@ -7,29 +7,19 @@
  * ever: losing memory is better than letting a device write into somebody else's.
  */
 import { PAGE_SHIFT, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
-import type { Protection } from '../../../hardware/formats/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EADDRINUSE, EDEADLK, EEXIST, EINVAL, EIO, ENOENT, ENOMEM, ENOSPC } from '../../uapi/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from '../iommu/driver.ts';
-import type { AddressSpace, Pinned } from '../memory/address-space.ts';
-import { LockedPages } from '../memory/locked-pages.ts';
 import type { PageRun } from '../page-run.ts';
 import { DirtyLog, type LoggedTable } from './dirty-log.ts';
 import { type Mapping, Mappings } from './mappings.ts';
 import { partsIn, piecesOf } from './pieces.ts';
-import type { RegisteredMemory } from './registered-memory.ts';
+import { type PinRequest, RootPages } from './root-pages.ts';
 import type { SoftwareAccess } from './software-access.ts';
 import type { IoasidServices, IoTable } from './table.ts';
 
-/** A range of whole pages in both spaces. */
-export interface MapRequest extends PageRun {
-  readonly space: AddressSpace;
-  /** Where the pages have to be registered, once anything is. */
-  readonly registered: RegisteredMemory;
-  /** First page of the process; of a nested space first page of the parent. */
-  readonly source: PageNumber;
-  readonly protection: Protection;
-}
+/** A range of whole pages in both spaces; the source is one of the process, or of the parent space. */
+export type MapRequest = PageRun & PinRequest;
 
 export interface KernelTableShape {
   /** What the table is called in the kernel's log. */
@@ -55,8 +45,7 @@ export class KernelTable implements IoTable, LoggedTable {
   /** Who uses it in software: neither a unit nor a table in hardware is needed for that. */
   readonly #accesses = new Set<SoftwareAccess>();
   readonly #services: IoasidServices;
-  /** What of each process is charged for a root's mappings. */
-  readonly #charged = new WeakMap<AddressSpace, LockedPages>();
+  readonly #pages = new RootPages();
   #domain: IommuDomain | null = null;
   #holders = 0;
   /** Hardware may reach what the table has mapped, whatever it is told. */
@@ -140,7 +129,7 @@ export class KernelTable implements IoTable, LoggedTable {
     if (!this.#isWithinWidth(first, pages)) return -EINVAL;
     if (parent !== null && !parent.mappings.covers(source, pages)) return -ENOENT;
     if (faultPoints.refuses('mapping')) return -ENOMEM;
-    const pinned = parent === null ? this.#pin({ space, registered, source, pages, protection }) : null;
+    const pinned = parent === null ? this.#pages.pin({ space, registered, source, pages, protection }) : null;
     if (typeof pinned === 'number') return pinned;
     if (pinned?.space === space) {
       yield* space.settle();
@@ -260,14 +249,6 @@ export class KernelTable implements IoTable, LoggedTable {
   #isWithinWidth(first: PageNumber, pages: number): boolean {
     const { addressWidth } = this.shape;
     return addressWidth === undefined || first + pages <= 2 ** (addressWidth - PAGE_SHIFT);
-  }
-
-  /** Pinned now, and charged unless this table has them already; or once for all when it was registered. */
-  #pin({ space, registered, source, pages, protection }: Omit<MapRequest, 'first'>): Pinned | number {
-    if (!registered.isEmpty) return registered.borrow(space, { first: source, pages }, protection.write);
-    const charged = this.#charged.get(space) ?? new LockedPages();
-    this.#charged.set(space, charged);
-    return space.pin(source, pages, protection.write, charged);
   }
 
   /** Version 1: nobody is attached any more. */
