@@ -1,18 +1,22 @@
-/** Random commands of both versions against a model that is written from the proposal's text. */
+/**
+ * Random commands of both versions, from several processes with several devices, against a model that is written from the
+ * proposal's text and shares nothing with the kernel: every errno, every page that a device reaches, and what is left in the end.
+ */
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { MODEL_MACHINES } from './machines.ts';
 import { plans, runPlan } from './run.ts';
 
-describe.each(MODEL_MACHINES)('On $name, random commands of several processes', (machine) => {
-  it('give the errnos of the model, let devices reach what it lets them and nothing else, and leave nothing behind', () => {
-    fc.assert(
-      fc.property(plans(60), (plan) => runPlan(machine, plan)),
-      {
-        seed: Number(process.env['SEED'] ?? 6),
-        numRuns: Number(process.env['RUNS'] ?? 20),
-        endOnFailure: process.env['SHRINK'] === undefined,
-      },
-    );
-  });
+describe.each(MODEL_MACHINES)('On $name, random commands', (machine) => {
+  it.each([6, 2021])(
+    'give what the model gives, reach what it lets them, and leave nothing behind (seed %i).',
+    (seed) => {
+      // A run that fails tells its whole story: to shrink it takes longer than to read it.
+      const options = { seed, numRuns: 4, endOnFailure: true };
+      fc.assert(
+        fc.property(plans(60), (plan) => runPlan(machine, plan)),
+        options,
+      );
+    },
+  );
 });
