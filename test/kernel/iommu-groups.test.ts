@@ -1,0 +1,225 @@
+/** Groups of several devices under `/dev/iommu`, and what version 1 refuses while a group is attached in part: every error. */
+import { describe, expect, it } from 'vitest';
+import type { Script } from '../../hardware/sim/index.ts';
+import { buildMachine } from '../../src/machine/index.ts';
+import {
+  IOASID_ALLOC,
+  IOASID_BIND_PASID_TABLE,
+  IOASID_BIND_PGTABLE,
+  IOASID_CREATE_NESTING,
+  IOASID_GET_INFO,
+  IOASID_INVALIDATE_CACHE,
+  IOASID_MAP_DMA,
+  IOASID_UNBIND_PASID_TABLE,
+  IOASID_UNBIND_PGTABLE,
+  IOASID_UNMAP_DMA,
+  IOMMU_IOASID_ALLOC,
+  IOMMU_MAP_DMA,
+  VFIO_ATTACH_IOASID,
+  VFIO_ATTACH_IOASID_2,
+  VFIO_BIND_IOASID_FD,
+  VFIO_BIND_IOMMU_FD,
+  VFIO_DETACH_IOASID_2,
+} from '../../src/uapi/index.ts';
+import { DmaEngineDriver, Program } from '../../src/user/index.ts';
+import { named, PAGE, RW } from './machine-bench.ts';
+
+const HELLO = new TextEncoder().encode('hello, devices');
+const AT = 0x10_0000n;
+const K4 = BigInt(PAGE);
+const VPASID = 1;
+/** Two devices whose requests carry one id, and one of another group. */
+const NAMES = ['pci0', 'pci1', 'dma0'];
+
+/** A process that has the devices and a descriptor open. */
+class Owner {
+  readonly program: Program;
+  fd = -1;
+  readonly devices: number[] = [];
+
+  constructor(program: Program) {
+    this.program = program;
+  }
+
+  *open(path = '/dev/iommu'): Script<this> {
+    this.fd = yield* this.program.open(path);
+    for (const name of NAMES) this.devices.push(yield* this.program.open(`/dev/vfio/devices/${name}`));
+    return this;
+  }
+
+  bind(i: number): Script<string> {
+    const argument = { iommu_fd: this.fd, cookie: BigInt(i) };
+    return named(this.program.ioctl(this.devices[i]!, VFIO_BIND_IOMMU_FD, argument));
+  }
+
+  bindOld(i: number): Script<string> {
+    return named(this.program.ioctl(this.devices[i]!, VFIO_BIND_IOASID_FD, { ioasid_fd: this.fd }));
+  }
+
+  attach(i: number, ioasid: number, vpasid?: number): Script<string> {
+    const slot = vpasid === undefined ? {} : { flags: VPASID, vpasid };
+    const argument = { iommu_fd: this.fd, ioasid, ...slot };
+    return named(this.program.ioctl(this.devices[i]!, VFIO_ATTACH_IOASID_2, argument));
+  }
+
+  detach(i: number, ioasid: number): Script<string> {
+    return named(this.program.ioctl(this.devices[i]!, VFIO_DETACH_IOASID_2, { iommu_fd: this.fd, ioasid }));
+  }
+
+  alloc(parent_ioasid = 0): Script<number> {
+    return this.program.ioctl(this.fd, IOMMU_IOASID_ALLOC, { type: 1, addr_width: 48, parent_ioasid });
+  }
+
+  /** A space with a page that holds the greeting, and after it which space it is. */
+  *filled(mark: number): Script<number> {
+    const ioasid = yield* this.alloc();
+    const vaddr = yield* this.program.mmap(PAGE);
+    this.program.write(vaddr, Uint8Array.of(...HELLO, mark));
+    const mapping = { ioasid, vaddr, iova: AT, size: K4, flags: RW };
+    expect(yield* this.program.ioctl(this.fd, IOMMU_MAP_DMA, mapping)).toBe(0);
+    return ioasid;
+  }
+
+  /** Which space a device reads; `null` when it is refused. */
+  *reads(i: number): Script<number | null> {
+    const driver = yield* DmaEngineDriver.open(this.program, this.devices[i]!);
+    if (typeof driver === 'number') throw new Error(`no driver: ${driver}`);
+    const read = yield* driver.read(AT, HELLO.length + 1);
+    return read.ok ? read.data[HELLO.length]! : null;
+  }
+}
+
+describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (preset) => {
+  function withOwners(body: (owner: Owner, other: Owner) => Script, path?: string): void {
+    const machine = buildMachine({ preset });
+    const { kernel, engine } = machine;
+    const run = <T>(script: Script<T>): T => engine.runUntilDone(engine.spawn(script));
+    run(machine.boot());
+    run(
+      (function* () {
+        const owner = yield* new Owner(new Program(kernel.process('owner'))).open(path);
+        const other = yield* new Owner(new Program(kernel.process('other'))).open();
+        yield* body(owner, other);
+        yield* owner.program.exit();
+        yield* other.program.exit();
+      })(),
+    );
+    expect(kernel.pages.pinned).toBe(0);
+    expect(kernel.iommu.groups.every(({ isFree }) => isFree)).toBe(true);
+  }
+
+  it('is bound to one descriptor: EBUSY for another of either version, until all its devices are given back', () => {
+    withOwners(function* (owner, other) {
+      expect(yield* owner.bind(0)).toBe('0');
+      expect(yield* other.bind(1)).toBe('-EBUSY');
+      expect(yield* other.bind(2), 'a device of another group').toBe('0');
+      const { fd } = other;
+      other.fd = yield* other.program.open('/dev/ioasid');
+      expect(yield* other.bindOld(1), 'version 1').toBe('-EBUSY');
+      owner.fd = yield* owner.program.open('/dev/iommu');
+      expect(yield* owner.bind(1), 'another descriptor of the same process').toBe('-EBUSY');
+      yield* owner.program.close(owner.devices[0]!);
+      expect(yield* other.bindOld(1)).toBe('0');
+      expect(yield* owner.bind(1)).toBe('-EBUSY');
+      other.fd = fd;
+    });
+  });
+
+  it('is EINVAL to bind while a driver of the kernel has one of them, and EBUSY for that one', () => {
+    const machine = buildMachine({ preset });
+    const { kernel, engine } = machine;
+    engine.runUntilDone(engine.spawn(machine.boot()));
+    expect(typeof kernel.driver('pci0')).toBe('object');
+    engine.runUntilDone(
+      engine.spawn(
+        (function* () {
+          const owner = yield* new Owner(new Program(kernel.process('owner'))).open();
+          expect(yield* owner.bind(1)).toBe('-EINVAL');
+          expect(yield* owner.bind(0)).toBe('-EBUSY');
+          expect(yield* owner.bind(2)).toBe('0');
+        })(),
+      ),
+    );
+  });
+
+  it('goes to one space: EINVAL for a second device’s attach to another, and nothing changes', () => {
+    withOwners(function* (owner) {
+      for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
+      const [one, two] = [yield* owner.filled(1), yield* owner.filled(2)];
+      expect(yield* owner.attach(0, one)).toBe('0');
+      expect(yield* owner.attach(1, two), 'their requests carry one id').toBe('-EINVAL');
+      expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([1, 1]);
+      expect(yield* owner.detach(1, two)).toBe('-EINVAL');
+      expect(yield* owner.detach(1, one)).toBe('-EINVAL');
+      expect(yield* owner.attach(1, one)).toBe('0');
+      expect(yield* owner.detach(0, one)).toBe('0');
+      expect(yield* owner.attach(0, two)).toBe('-EINVAL');
+      expect(yield* owner.detach(1, one)).toBe('0');
+      expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([null, null]);
+      expect(yield* owner.attach(0, two)).toBe('0');
+      expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([2, 2]);
+    });
+  });
+
+  it('goes to a space and one that is nested on it, not to two of those', () => {
+    withOwners(function* (owner) {
+      for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
+      const root = yield* owner.filled(1);
+      const [child, cousin] = [yield* owner.alloc(root), yield* owner.alloc(root)];
+      for (const i of [0, 1]) expect(yield* owner.attach(i, root)).toBe('0');
+      expect(yield* owner.attach(0, child)).toBe('0');
+      expect(yield* owner.attach(1, cousin)).toBe('-EINVAL');
+      expect(yield* owner.reads(1), 'the innermost space translates for both').toBe(null);
+      expect(yield* owner.attach(1, child)).toBe('0');
+      expect(yield* owner.detach(0, child)).toBe('0');
+      expect(yield* owner.reads(0)).toBe(null);
+      expect(yield* owner.detach(1, child)).toBe('0');
+      expect(yield* owner.reads(0)).toBe(1);
+    });
+  });
+
+  it('takes no command of version 1 but attach and FREE while one of them alone is attached: EDEADLK', () => {
+    withOwners(function* (owner) {
+      const { program, fd, devices } = owner;
+      for (const i of [0, 1]) expect(yield* owner.bindOld(i)).toBe('0');
+      const ioasid = yield* program.ioctl(fd, IOASID_ALLOC);
+      expect(yield* program.ioctl(devices[0]!, VFIO_ATTACH_IOASID, { ioasid })).toBe(0);
+      const vaddr = yield* program.mmap(PAGE);
+      const commands = () => [
+        program.ioctl(fd, IOASID_MAP_DMA, { ioasid, flags: RW, vaddr, iova: AT, size: K4 }),
+        program.ioctl(fd, IOASID_UNMAP_DMA, { ioasid, iova: AT, size: K4 }),
+        program.ioctl(fd, IOASID_GET_INFO, { ioasid }),
+        program.ioctl(fd, IOASID_CREATE_NESTING, { parent_ioasid: ioasid }),
+        program.ioctl(fd, IOASID_BIND_PGTABLE, { child_ioasid: ioasid, vendor: 1, address_width: 48 }),
+        program.ioctl(fd, IOASID_UNBIND_PGTABLE, { ioasid }),
+        program.ioctl(fd, IOASID_BIND_PASID_TABLE, { child_ioasid: ioasid }),
+        program.ioctl(fd, IOASID_UNBIND_PASID_TABLE, { ioasid }),
+        program.ioctl(fd, IOASID_INVALIDATE_CACHE, { child_ioasid: ioasid }),
+      ];
+      for (const command of commands()) expect(yield* named(command)).toBe('-EDEADLK');
+      expect(yield* program.ioctl(devices[1]!, VFIO_ATTACH_IOASID, { ioasid })).toBe(0);
+      for (const command of commands()) expect(yield* named(command)).not.toBe('-EDEADLK');
+    }, '/dev/ioasid');
+  });
+});
+
+it('A slot of a PASID is one for devices that share a requester id: EINVAL for another space under it.', () => {
+  const machine = buildMachine({ preset: 'intel-fabric' });
+  const { kernel, engine } = machine;
+  const run = <T>(script: Script<T>): T => engine.runUntilDone(engine.spawn(script));
+  run(machine.boot());
+  run(
+    (function* () {
+      const owner = yield* new Owner(new Program(kernel.process('owner'))).open();
+      for (const i of [0, 1, 2]) expect(yield* owner.bind(i)).toBe('0');
+      const [one, two] = [yield* owner.filled(1), yield* owner.filled(2)];
+      expect(yield* owner.attach(0, one, 5)).toBe('0');
+      expect(yield* owner.attach(1, two, 5)).toBe('-EINVAL');
+      expect(yield* owner.attach(1, two, 6), 'another PASID').toBe('0');
+      expect(yield* owner.attach(1, one, 5)).toBe('0');
+      expect(yield* owner.attach(2, two, 5), 'another requester').toBe('0');
+      yield* owner.program.exit();
+    })(),
+  );
+  expect(kernel.iommu.groups.every(({ isFree }) => isFree)).toBe(true);
+});
