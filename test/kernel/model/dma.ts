@@ -11,10 +11,7 @@ import {
 } from '../../../hardware/devices/dma-engine/spec.ts';
 import { Access, Translation } from '../../../hardware/iommu/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import type { PciDevice } from '../../../src/kernel/pci/index.ts';
-import type { MachineBench } from '../machine-bench.ts';
 import { NONE, type RefDevice } from './files.ts';
-import { REQUESTERS } from './machines.ts';
 import { type Cell, MARK_AT, markOf } from './memory.ts';
 import type { Reached } from './spaces.ts';
 import type { World } from './world.ts';
@@ -39,6 +36,8 @@ interface Reachable {
   readonly now: Cell | null;
   readonly before: readonly Cell[];
 }
+
+const NOTHING: Reachable = { now: null, before: [] };
 
 function reachable(device: RefDevice, { pasid, page, write }: Request): Reachable {
   const space = device.goesTo(pasid);
@@ -70,7 +69,7 @@ function said({ device, pasid, page, write }: Request): string {
 
 /** Asks the unit for every request of every device: nothing is reached but what may be, and all of that. */
 export function checkTranslations(world: World): void {
-  for (const device of REQUESTERS.keys()) {
+  for (const device of world.devices.keys()) {
     for (const pasid of PASIDS) {
       const isLed = world.devices[device]!.goesTo(pasid) !== undefined;
       for (const page of isLed ? DEVICE_PAGES : DEVICE_PAGES.slice(-2)) {
@@ -82,7 +81,7 @@ export function checkTranslations(world: World): void {
 
 function checkTranslation(world: World, request: Request): void {
   const { now, before } = reachable(world.devices[request.device]!, request);
-  const address = translate(world.bench, request);
+  const address = translate(world, request);
   if (address === undefined) {
     // The right to write may be as old as what was there before.
     if (now !== null && !isStale(world, request)) world.fail(`${said(request)}: blocked, but it may`);
@@ -94,27 +93,30 @@ function checkTranslation(world: World, request: Request): void {
 }
 
 /** The host address of a page, or nothing. Caches answer too, and nothing changes. */
-function translate({ unit }: MachineBench, { device, pasid, page, write }: Request): number | undefined {
+function translate({ bench, functions }: World, { device, pasid, page, write }: Request): number | undefined {
   const t = new Translation();
   t.effects = false;
-  t.requester = REQUESTERS[device]!;
+  t.requester = functions[device]!.requester;
   t.pasid = pasid;
   t.access = write ? Access.WRITE : Access.READ;
   t.hi = Math.floor(page / 2 ** 20);
   t.lo = (page * PAGE_SIZE) | 0;
-  unit.translate(t);
+  bench.unit.translate(t);
   return t.fault === null ? (t.hpaHi >>> 0) * 2 ** 32 + (t.hpaLo >>> 0) : undefined;
 }
 
 /** Lets a device do it: what it reads is what it may; what it writes is in the model from then on, if it may. */
 export function* checkDma(world: World, wish: Request): Script {
   const device = world.devices[wish.device]!;
+  // On its way to the IOMMU it would lose its PASID.
+  const pasid = device.alike.length > 1 ? NONE : wish.pasid;
   // Which of several pages it was nobody could tell.
-  const write = wish.write && !isStale(world, wish);
-  const request = { ...wish, write };
-  const { now, before } = reachable(device, request);
+  const request = { ...wish, pasid, write: wish.write && !isStale(world, { ...wish, pasid }) };
+  const { write } = request;
+  // A device that nobody has may send nothing.
+  const { now, before } = device.bound === null ? NOTHING : reachable(device, request);
   const mark = write ? world.mark() : 0;
-  const got = yield* transfer(world.bench, request, mark);
+  const got = yield* transfer(world, request, mark);
   world.story.push(`${said(request)}${write ? ` mark ${mark}` : `: ${got ?? 'blocked'}`}`);
   if (write) {
     if (now !== null) now.mark = mark;
@@ -126,11 +128,12 @@ export function* checkDma(world: World, wish: Request): Script {
 }
 
 /** What a device reads, or `null` when it is refused; of a write it never learns. */
-function* transfer(bench: MachineBench, { device, pasid, page, write }: Request, mark: number): Script<number | null> {
-  const { bus, kernel } = bench;
-  const requester = REQUESTERS[device]!;
-  const function_ = kernel.devices.find((one): one is PciDevice => one.requester === requester)!;
-  const base = function_.bars.get(DMA_ENGINE_BAR)!.address;
+function* transfer(
+  { bench: { bus }, functions }: World,
+  { device, pasid, page, write }: Request,
+  mark: number,
+): Script<number | null> {
+  const base = functions[device]!.bars.get(DMA_ENGINE_BAR)!.address;
   const set = (
     register: typeof ADDRESS | typeof LENGTH | typeof PASID | typeof COMMAND,
     words: Uint32Array,

@@ -71,6 +71,8 @@ export class RefDevice {
   readonly name: string;
   /** Devices that cannot be told apart from it, itself among them. */
   group: readonly RefDevice[] = [this];
+  /** Devices whose requests carry the same id, itself among them: the IOMMU takes them for one. */
+  alike: readonly RefDevice[] = [this];
   bound: { readonly file: RefFile; readonly context: RefContext; readonly cookie: bigint } | null = null;
   /** Spaces by PASID: one, and those nested on it, the innermost last. */
   readonly slots = new Map<number, RefSpace[]>();
@@ -85,9 +87,10 @@ export class RefDevice {
     return [...this.slots.values()].some((stack) => stack.includes(space));
   }
 
-  /** Where requests go; `undefined`: nowhere. */
+  /** Where requests go: to the innermost space that any device with their id is attached to. `undefined`: nowhere. */
   goesTo(pasid: number): RefSpace | undefined {
-    return this.slots.get(pasid)?.at(-1);
+    const stacks = this.alike.flatMap((device) => [device.slots.get(pasid) ?? []]);
+    return stacks.reduce((longest, stack) => (stack.length > longest.length ? stack : longest), []).at(-1);
   }
 
   /** Whether the IOMMU could lead requests to a space beside what the device has in other slots: 'yes', or why not. */

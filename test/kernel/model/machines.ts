@@ -1,19 +1,20 @@
-/** Machines for the model test: two devices of their own, and two functions of one device, which share a group. */
+/**
+ * Machines for the model test, each with four devices, of which the last two share a group: as functions of one device, or behind
+ * a bridge to conventional PCI, where their requests carry one id.
+ */
 import { DMA_ENGINE, DmaEngine } from '../../../hardware/devices/dma-engine/index.ts';
 import type { Device } from '../../../hardware/pcie/index.ts';
 import type { Engine } from '../../../hardware/sim/index.ts';
 import type { KernelOptions } from '../../../src/kernel/index.ts';
 import { AmdBench, GUEST_EFR } from '../amd-bench.ts';
 import { Bench } from '../bench.ts';
-import { type MachineBench, RIDS } from '../machine-bench.ts';
 import { scalableBench } from '../scalable-bench.ts';
+import { FabricBench, type ModelBench } from './fabric-bench.ts';
 import { AMD_HOST, AMD_NESTING, type Facts, INTEL_LEGACY, INTEL_SCALABLE } from './facts.ts';
 import type { Limits } from './rules.ts';
 
 const PAIR = [0x0020, 0x0021];
-/** Requester ids and paths, in one order; the last two share a group. */
-export const REQUESTERS: readonly number[] = [...RIDS, ...PAIR];
-export const PATHS = ['dev0', 'dev1', '0000:00:04.0', '0000:00:04.1'].map((name) => `/dev/vfio/devices/${name}`);
+/** The devices that share a group. */
 export const GROUPS = [[0], [1], [2, 3]] as const;
 
 export const LIMITS: Limits = { locked: 544, mappings: 5, spaces: 7, files: 16 };
@@ -31,31 +32,56 @@ function pair(engine: Engine): Device[] {
 export interface ModelMachine {
   readonly name: string;
   readonly facts: Facts;
-  readonly up: (kernel?: Partial<KernelOptions>) => MachineBench;
+  readonly devices: readonly string[];
+  /** The last two devices look alike to the IOMMU, and what they send has no PASID. */
+  readonly isBridged: boolean;
+  readonly up: (kernel?: Partial<KernelOptions>) => ModelBench;
 }
 
-const options = (kernel?: Partial<KernelOptions>) => ({
-  more: pair,
-  kernel: {
-    lockLimit: LIMITS.locked,
-    mappingLimit: LIMITS.mappings,
-    spaceLimit: LIMITS.spaces,
-    fileLimit: LIMITS.files,
-    ...kernel,
-  },
+const ON_ROOT = {
+  devices: ['0000:00:02.0', '0000:00:03.0', '0000:00:04.0', '0000:00:04.1'],
+  isBridged: false,
+};
+
+const limited = (kernel?: Partial<KernelOptions>): Partial<KernelOptions> => ({
+  lockLimit: LIMITS.locked,
+  mappingLimit: LIMITS.mappings,
+  spaceLimit: LIMITS.spaces,
+  fileLimit: LIMITS.files,
+  ...kernel,
 });
+const options = (kernel?: Partial<KernelOptions>) => ({ more: pair, kernel: limited(kernel) });
 
 export const MODEL_MACHINES: readonly ModelMachine[] = [
   {
     name: 'an Intel unit in legacy mode',
     facts: INTEL_LEGACY,
+    ...ON_ROOT,
     up: (kernel) => Bench.up({ ...options(kernel), ecap: { SC: 0 } }),
   },
-  { name: 'an Intel unit that nests', facts: INTEL_SCALABLE, up: (kernel) => scalableBench(options(kernel)) },
-  { name: 'an AMD unit without guest tables', facts: AMD_HOST, up: (kernel) => AmdBench.up(options(kernel)) },
+  {
+    name: 'an Intel unit that nests',
+    facts: INTEL_SCALABLE,
+    ...ON_ROOT,
+    up: (kernel) => scalableBench(options(kernel)),
+  },
+  {
+    name: 'an Intel unit above ports and bridges',
+    facts: { ...INTEL_SCALABLE, tracksDirty: true },
+    devices: ['0000:01:00.0', '0000:05:00.0', '0000:08:00.0', '0000:08:01.0'],
+    isBridged: true,
+    up: (kernel) => new FabricBench('intel-fabric', limited(kernel)),
+  },
+  {
+    name: 'an AMD unit without guest tables',
+    facts: AMD_HOST,
+    ...ON_ROOT,
+    up: (kernel) => AmdBench.up(options(kernel)),
+  },
   {
     name: 'an AMD unit that nests',
     facts: AMD_NESTING,
+    ...ON_ROOT,
     up: (kernel) => AmdBench.up({ ...options(kernel), efr: GUEST_EFR }),
   },
 ];

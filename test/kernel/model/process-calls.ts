@@ -4,7 +4,6 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import { EBADF, EINVAL, EMFILE, ENOENT } from '../../../src/uapi/index.ts';
 import { unbind } from './devices.ts';
 import { RefContext, type RefFile } from './files.ts';
-import { PATHS } from './machines.ts';
 import { bytesOf, Cell, MARK_AT, type RefProcess } from './memory.ts';
 import type { Live, World } from './world.ts';
 
@@ -12,7 +11,7 @@ export const VERSIONS: Readonly<Record<string, 1 | 2>> = { '/dev/ioasid': 1, '/d
 
 export function* open(world: World, { ref, program }: Live, path: string): Script {
   const version = VERSIONS[path];
-  const device = world.devices[PATHS.indexOf(path)];
+  const device = world.devices[world.paths.indexOf(path)];
   const context = version === undefined ? undefined : new RefContext(version);
   const target = context ?? device;
   const fd = ref.lowestFree;

@@ -8,7 +8,7 @@ import { checkDma, checkTranslations, DEVICE_PAGES, GUEST, GUEST_PAGES, PASIDS, 
 import { Draw } from './draw.ts';
 import { NONE } from './files.ts';
 import { buildTables } from './guest-table.ts';
-import { type ModelMachine, PATHS } from './machines.ts';
+import type { ModelMachine } from './machines.ts';
 import { close, exit, mmap, open } from './process-calls.ts';
 import { allocate, map } from './space-calls.ts';
 import { perform, type Step, step } from './steps.ts';
@@ -54,7 +54,7 @@ function* begin(world: World, versions: Plan['versions']): Script {
     yield* open(world, live, versions[i] === 1 ? '/dev/ioasid' : '/dev/iommu');
     yield* allocate(world, live, 0, { type: 1, addr_width: 48 });
     for (const k of [0, 1]) {
-      yield* open(world, live, PATHS[i * 2 + k]!);
+      yield* open(world, live, world.paths[i * 2 + k]!);
       yield* bindDevice(world, live, 1 + k, [0, BigInt(k + 1)]);
       yield* attachDevice(world, live, 1 + k, { ioasid: 1, pasid: NONE, again: 0 });
     }

@@ -8,7 +8,6 @@ import * as device from './device-calls.ts';
 import { GUEST, GUEST_PAGES } from './dma.ts';
 import { again, badOr, Draw, fdOf, idOf, rangeOf } from './draw.ts';
 import { NONE } from './files.ts';
-import { PATHS } from './machines.ts';
 import * as process from './process-calls.ts';
 import * as space from './space-calls.ts';
 import type { RefSpace } from './spaces.ts';
@@ -157,7 +156,11 @@ function withRange(
 
 /** With how often each comes. */
 const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
-  [4, (world, live, draw) => process.open(world, live, draw.of(['/dev/ioasid', '/dev/iommu', ...PATHS, '/dev/null']))],
+  [
+    4,
+    (world, live, draw) =>
+      process.open(world, live, draw.of(['/dev/ioasid', '/dev/iommu', ...world.paths, '/dev/null'])),
+  ],
   [1, (world, live, draw) => process.close(world, live, draw.of([...live.ref.files.keys(), 15]))],
   [2, (world, live) => (world.live.length < MOST_PROCESSES ? process.fork(world, live) : nothing())],
   [

@@ -1,12 +1,13 @@
 /** A machine and the reference model side by side: who there is, and what has been done. */
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
+import type { PciDevice } from '../../../src/kernel/pci/index.ts';
 import { formatResult, type Struct } from '../../../src/uapi/index.ts';
 import type { Argument, Command, Passed } from '../../../src/uapi/ioctl.ts';
 import type { Program } from '../../../src/user/index.ts';
-import { held, type MachineBench } from '../machine-bench.ts';
+import type { ModelBench } from './fabric-bench.ts';
 import { RefContext, RefDevice, type RefFile } from './files.ts';
-import { GROUPS, LIMITS, type ModelMachine, PATHS } from './machines.ts';
+import { GROUPS, LIMITS, type ModelMachine } from './machines.ts';
 import { MARK_AT, markOf, RefProcess } from './memory.ts';
 import { Rules } from './rules.ts';
 
@@ -21,9 +22,14 @@ interface Charged {
 }
 
 export class World {
-  readonly bench: MachineBench;
+  readonly bench: ModelBench;
+  readonly machine: ModelMachine;
   readonly rules: Rules;
   readonly devices: readonly RefDevice[];
+  /** The same as the kernel has found them. */
+  readonly functions: readonly PciDevice[];
+  /** And where they are opened. */
+  readonly paths: readonly string[];
   readonly live: Live[] = [];
   /** What has been done, and what it gave. */
   readonly story: string[] = [];
@@ -31,12 +37,20 @@ export class World {
   #lastMark = 0;
   #lastName = 0;
 
-  constructor(machine: ModelMachine, bench: MachineBench) {
+  constructor(machine: ModelMachine, bench: ModelBench) {
     this.bench = bench;
+    this.machine = machine;
     this.rules = new Rules(machine.facts, LIMITS);
-    this.devices = PATHS.map((path) => new RefDevice(path, machine.facts));
-    for (const group of GROUPS) for (const i of group) this.devices[i]!.group = group.map((k) => this.devices[k]!);
-    this.#before = held(bench);
+    const { devices: found } = bench.kernel;
+    this.functions = machine.devices.map((name) => found.find(({ address }) => address === name)!);
+    this.paths = machine.devices.map((name) => `/dev/vfio/devices/${name}`);
+    this.devices = machine.devices.map((name) => new RefDevice(name, machine.facts));
+    for (const group of GROUPS) {
+      const members = group.map((i) => this.devices[i]!);
+      for (const device of members) device.group = members;
+      if (machine.isBridged) for (const device of members) device.alike = members;
+    }
+    this.#before = this.#held;
     for (const _ of [0, 1]) this.start();
   }
 
@@ -122,10 +136,16 @@ export class World {
     }
   }
 
+  /** What the kernel has given out. */
+  get #held(): object {
+    const { free, inUse } = this.bench.kernel.allocator;
+    return { free, inUse };
+  }
+
   /** After everybody has gone nothing is left. */
   checkNothingLeft(): void {
     const { kernel } = this.bench;
-    const after = held(this.bench);
+    const after = this.#held;
     if (JSON.stringify(after) !== JSON.stringify(this.#before)) {
       this.fail(`pages are left: ${JSON.stringify(after)}, not ${JSON.stringify(this.#before)}`);
     }
