@@ -27,6 +27,7 @@ import deviceMmu from './42-device-mmu.ts';
 import softwareTable from './43-software-table.ts';
 import deviceFaults from './44-device-faults.ts';
 import freedTable from './45-freed-table.ts';
+import pasidIsNoAddress from './46-pasid-is-no-address.ts';
 import simple1 from './flow-4.1-simple.v1.ts';
 import simple2 from './flow-4.1-simple.v2.ts';
 import several1 from './flow-4.2-several.v1.ts';
@@ -76,6 +77,7 @@ export const scenarios = [
   softwareTable,
   deviceFaults,
   freedTable,
+  pasidIsNoAddress,
   simple1,
   simple2,
   several1,

@@ -69,10 +69,6 @@ const NEVER_FLUSHED: Place = [
   STALE,
   'has given a page away that the device writes by an address that it has translated; ours has not',
 ];
-const COMES_AND_GOES: Place = [
-  RESERVED,
-  'notices nothing of a driver of our kernel that comes, lends the device memory and goes',
-];
 const FORMER: Place = [
   INTERRUPTS,
   'on $name is raised by its former device where the entry stays; not with our kernel',
@@ -186,7 +182,7 @@ export const MISTAKES: readonly KernelMistake[] = [
     ],
     avoided: [
       KEEPS_RESERVED,
-      COMES_AND_GOES,
+      [RESERVED, 'notices nothing of a driver of our kernel that comes, lends the device memory and goes'],
       ['kernel/reserved-memory.test.ts', 'keeps its device from programs, and no other one'],
       [
         'kernel/dma-api-addresses.test.ts',
@@ -198,7 +194,7 @@ export const MISTAKES: readonly KernelMistake[] = [
     what: 'A device with reserved memory is given back, and its entry goes on leading to tables that are freed',
     known: ['XSA-386', 'CVE-2021-28702'],
     made: [LEFT_ENTRY],
-    avoided: [LEFT_ENTRY, COMES_AND_GOES],
+    avoided: [LEFT_ENTRY],
   },
   {
     what: 'An error on the way leaves reserved memory mapped in part',
@@ -290,9 +286,12 @@ export const MISTAKES: readonly KernelMistake[] = [
   {
     what: 'A request with a PASID ends at a peer whose registers have its address',
     known: ['Linux 201007ef'],
-    made: [[ROUTING, 'ends at a peer whose registers have its address, when its driver does not ask the kernel']],
+    made: [
+      '46-pasid-is-no-address',
+      [ROUTING, 'ends at a peer whose registers have its address, when its driver does not ask the kernel'],
+    ],
     avoided: [
-      [ROUTING, 'goes where its PASID says when the kernel has let the device send it'],
+      '46-pasid-is-no-address',
       [ROUTING, 'is allowed only where every port on the way sends requests up (%s)'],
     ],
   },

@@ -108,7 +108,7 @@ describe.each(SHARED)('On %s firmware that uses its memory all the time', (name,
   });
 
   it('notices nothing of an allocation that fails under a driver, wherever it fails', () => {
-    for (let place = 0; place < 4; place++) {
+    for (let place = 0; place < 3; place++) {
       const bench = make();
       const found = noticed(bench, function* () {
         const { driver } = yield* drive(bench);
