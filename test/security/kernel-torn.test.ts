@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { highOf, lowOf, PAGE_SIZE } from '../../hardware/bits/index.ts';
 import { Access, NO_PASID, Translation } from '../../hardware/iommu/index.ts';
 import { type Script, us } from '../../hardware/sim/index.ts';
+import type { DomainOptions } from '../../src/kernel/iommu/driver.ts';
 import { AmdBench, GUEST_EFR } from '../kernel/amd-bench.ts';
 import { Bench } from '../kernel/bench.ts';
 import type { MachineBench } from '../kernel/machine-bench.ts';
@@ -41,7 +42,8 @@ const CASES: readonly (readonly [name: string, make: () => MachineBench])[] = [
 ];
 
 const RW = { read: true, write: true };
-const PAGE = 0x10;
+/** Index 0 leads there through every table: a walk that begins one level too low or too high finds something else. */
+const PAGE = 0;
 const AT = PAGE * PAGE_SIZE;
 const PASID = 5;
 /** Codes of faults (VT-d 7.1.3): a context entry that is not present, and one that says what cannot be. */
@@ -170,6 +172,14 @@ function answers({ unit }: MachineBench, requester: number): (number | string)[]
   });
 }
 
+/** What the device is attached to, one after the other. */
+const WITHOUT_PASIDS: readonly (DomainOptions & { readonly pasid?: number })[] = [{ stage: 'second' }];
+const WITH_PASIDS: typeof WITHOUT_PASIDS = [
+  ...WITHOUT_PASIDS,
+  { stage: 'first' },
+  { stage: 'first', levels: 5, pasid: PASID },
+];
+
 describe.each(CASES)('On %s, after each write of our kernel', (_, make) => {
   it('a request goes where it went before, or where it goes in the end, or nowhere', () => {
     const bench = make();
@@ -195,11 +205,8 @@ describe.each(CASES)('On %s, after each write of our kernel', (_, make) => {
         const hasPasids = bench.kernel.iommu.groups[0]!.driver.abilities.pasidBits > 0;
         const small = ok(driver.memory.allocate(1));
         const large = ok(driver.memory.allocate(512, { contiguous: true }));
-        for (const [stage, pasid] of [
-          ['second'],
-          ...(hasPasids ? ([['first'], ['first', PASID]] as const) : []),
-        ] as const) {
-          const domain = yield* domainOf(device, { stage });
+        for (const { pasid, ...shape } of hasPasids ? WITH_PASIDS : WITHOUT_PASIDS) {
+          const domain = yield* domainOf(device, shape);
           const options = pasid === undefined ? {} : { pasid };
           yield* watched(driver.attach(domain, options));
           yield* watched(driver.map(domain, PAGE, small, RW));
