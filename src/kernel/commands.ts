@@ -32,19 +32,18 @@ export function plain<Context>(
   };
 }
 
-/** A command with a structure, whose flags outside `flags` are refused; behind it there may be room for more of the answer. */
+/** A command with a structure, whose flags outside `flags` are refused. */
 export function structured<Context, M extends Members>(
   command: Command<Struct<M>>,
   flags: number,
   run: (call: Call<Context, ObjectOf<M>>) => Script<number>,
-  behind: 'zeros' | 'room' = 'zeros',
 ): Row<Context> {
   const struct = command.argument;
   return {
     command,
     *run(context, process, address) {
       const { space, cost } = process;
-      const bytes = copyStructFromUser(space, struct, address, behind);
+      const bytes = copyStructFromUser(space, struct, address);
       yield ns(copying(cost, struct.bytes));
       if (typeof bytes === 'number') return bytes;
       const value = struct.decode(bytes);

@@ -10,14 +10,9 @@ const NOTHING = new Uint8Array(0);
 /**
  * Checks and copies the structure at `address`, or gives the errno: EFAULT when it cannot be read, EINVAL when `argsz` is
  * smaller than the structure or padding is not 0, E2BIG when there are non-zero bytes behind what the kernel knows or
- * `argsz` exceeds a page. What is behind may be room for an answer: then it is not looked at.
+ * `argsz` exceeds a page.
  */
-export function copyStructFromUser(
-  space: AddressSpace,
-  struct: AnyStruct,
-  address: bigint,
-  behind: 'zeros' | 'room' = 'zeros',
-): Uint8Array | number {
+export function copyStructFromUser(space: AddressSpace, struct: AnyStruct, address: bigint): Uint8Array | number {
   const header = space.copyFromUser(address, HEADER_BYTES);
   if (header === undefined) return -EFAULT;
   const argsz = wordsOf(header)[0]!;
@@ -25,7 +20,7 @@ export function copyStructFromUser(
   if (argsz > PAGE_SIZE) return -E2BIG;
   const bytes = space.copyFromUser(address, argsz);
   if (bytes === undefined) return -EFAULT;
-  if (behind === 'zeros' && bytes.subarray(struct.bytes).some((byte) => byte !== 0)) return -E2BIG;
+  if (bytes.subarray(struct.bytes).some((byte) => byte !== 0)) return -E2BIG;
   const words = wordsOf(bytes, struct.bytes / 4);
   if (struct.padding.some((field) => field.isSet(words))) return -EINVAL;
   return bytes.subarray(0, struct.bytes);

@@ -183,6 +183,15 @@ export const COMPARISON: readonly Comparison[] = [
       'also told what was written through spaces that are merged of it.',
   },
   {
+    task: 'Ask what a device file stands for',
+    v1: [vfio.VFIO_DEVICE_GET_INFO],
+    v2: [vfio.VFIO_DEVICE_GET_INFO],
+    final: ['VFIO_DEVICE_GET_INFO'],
+    differs:
+      'Version 2 adds a capability for devices that can have several spaces, each under a PASID; Linux now tells that by ' +
+      'IOMMU_GET_HW_INFO.',
+  },
+  {
     task: 'Find a device’s registers',
     v1: [vfio.VFIO_DEVICE_GET_REGION_INFO],
     v2: [vfio.VFIO_DEVICE_GET_REGION_INFO],

@@ -124,6 +124,28 @@ export const DECISIONS: readonly Decision[] = [
     reason: 'As Linux now; a device that waits for ever is worse than one that is refused.',
   },
   {
+    question: 'What is a space to a device that is software?',
+    answer:
+      'Metadata: its driver asks where a page is and pins it while it copies; an unmap waits until it has let go. No slot, no ' +
+      'unit, no table. A table that the process keeps is -EINVAL.',
+    reason:
+      'SW TABLE mode of the thread, final Linux’s `iommufd_access`. What hardware is to walk changes without the kernel hearing ' +
+      'of it, so that nothing of it could be pinned.',
+  },
+  {
+    question: 'Who tells of a page fault that a device reports in its own way?',
+    answer:
+      'A driver for that device in the kernel, on the ioasid that it is attached to. The device’s program is not told how.',
+    reason: 'The rule of the seed message: a kernel function indicates the fault on the ioasid handle.',
+  },
+  {
+    question: 'What does the PASID capability of VFIO_DEVICE_GET_INFO promise?',
+    answer: 'That the device can be attached to several spaces, each under a PASID. None of its flags is set.',
+    reason:
+      'An attach under a PASID is refused only beside a PASID table of the process, which a program chooses when it makes the ' +
+      'space; and no instruction carries a PASID of its choice.',
+  },
+  {
     question: 'Which devices may ask for pages, keep translations and send PASIDs?',
     answer: 'None, unless the kernel is told to trust them (`trustDevices`).',
     reason: 'A device that may keep translations may lie about them, and the proposal’s programs need not be trusted.',

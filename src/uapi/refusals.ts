@@ -66,7 +66,7 @@ const ATTACH: Refusals = {
 const ATTACH_INVALID =
   'not bound; unknown ioasid, or attached to it already; not attached to what it is nested on; another unit’s table; ' +
   'a table that the unit cannot walk, or attributes that it does not have; others of its group go elsewhere; a PASID table by a ' +
-  'PASID';
+  'PASID; a user’s table where the device is software';
 const DETACH: Refusals = {
   EINVAL: 'not bound, or not attached there',
   EBUSY: 'attached to a space that is nested on this one, or by a PASID of this table',
@@ -77,7 +77,7 @@ const DETACH: Refusals = {
 const BIND: Refusals = {
   EINVAL: 'the descriptor is not what it should be, or the group is not viable',
   EBUSY: 'bound already, or its group is somebody else’s',
-  ENODEV: 'no IOMMU stands before the device',
+  ENODEV: 'no IOMMU stands before the device, or it is gone',
   ...EXHAUSTED,
 };
 const REGISTERED_RANGE = `a range that is ${RANGE}`;
@@ -110,7 +110,7 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
   [
     v1.IOASID_BIND_PGTABLE,
     {
-      EINVAL: `${READY}; a root; it has a table of a user; a table inside a page; the unit does not walk such tables`,
+      EINVAL: `${READY}; a root; it has a table of a user; a table inside a page; the unit does not walk such tables; a device in software is attached`,
       EOPNOTSUPP: 'unknown format',
       EBUSY: 'something is mapped or nested there',
       ...PARTLY,
@@ -189,6 +189,7 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
     { EINVAL: `unknown ioasid; ${UNTOLD}`, ...BITMAP, EOPNOTSUPP: 'the space does not have DIRTY_TRACKING' },
   ],
 
+  [vfio.VFIO_DEVICE_GET_INFO, { EINVAL: 'not bound' }],
   [vfio.VFIO_DEVICE_GET_REGION_INFO, { EINVAL: 'not bound, or no such region' }],
   [vfio.VFIO_BIND_IOASID_FD, BIND],
   [vfio.VFIO_UNBIND_IOASID_FD, { EINVAL: 'not bound', EIO: HARDWARE }],

@@ -81,7 +81,9 @@ export const VFIO_DETACH_2 = new Struct('vfio_detach_ioasid_2', REFERENCE_2, {
 });
 
 export const VFIO_DEVICE_INFO = new Struct('vfio_device_info', 'Linux vfio.h', {
-  argsz: u32('size of this structure and the room behind it; out: what it and the capabilities need, if that is more'),
+  argsz: u32(
+    'size of this structure and of the room behind it, which is 0; out: what both have to be, if that is more',
+  ),
   flags: u32('out: what the device is', VfioDeviceFlag),
   num_regions: u32('out: regions that can be asked for'),
   num_irqs: u32('out: 0, programs get no interrupts'),

@@ -92,10 +92,7 @@ export class SoftwareDmaEngine implements VfioDriver, SoftwareUser {
     return 0;
   }
 
-  // biome-ignore lint/correctness/useYield: other devices have to be waited for
-  *begin(): Script<number> {
-    return 0;
-  }
+  *begin(): Script {}
 
   /** Whoever has it next finds nothing of what it was told. */
   *end(): Script {

@@ -128,9 +128,8 @@ export class VfioDevice {
     const claimed = this.#driver.claim(context, cookie);
     if (claimed < 0) return claimed;
     this.#binding = { holder, context, version };
-    const begun = yield* this.#driver.begin();
-    if (begun < 0) yield* this.#unbind(holder);
-    return begun;
+    yield* this.#driver.begin();
+    return 0;
   }
 
   *#unbind(holder: object): Script<number> {

@@ -25,9 +25,9 @@ export interface VfioDriver {
   readonly info: VfioInfo;
   /** Makes it a device of the context, under a name of the program's: 0, -ENODEV, -EBUSY, -EINVAL. It does nothing yet. */
   claim(context: IoasidContext, cookie: bigint): number;
-  /** From now on it does what it is told: 0, or why it cannot. */
-  begin(): Script<number>;
-  /** It does nothing any more, and has forgotten what it was told if the kernel wants that. Also after `begin` has failed. */
+  /** From now on it does what it is told. */
+  begin(): Script;
+  /** It does nothing any more, and has forgotten what it was told if the kernel wants that. */
   end(): Script;
   /** -EINVAL, -EBUSY, -EOPNOTSUPP and what tables answer. */
   attach(ioasid: number, pasid: number): Script<number>;

@@ -33,9 +33,6 @@ import { deviceInfo } from './device-info.ts';
 type InfoCall = Call<VfioFile, ObjectIn<typeof VFIO_DEVICE_INFO>>;
 type RegionCall = Call<VfioFile, ObjectIn<typeof VFIO_REGION_INFO>>;
 
-/** They are for the answer alone. */
-const ANY_FLAGS = 0xffff_ffff;
-
 // biome-ignore lint/correctness/useYield: nothing to wait for
 const REGION_INFO = structured(VFIO_DEVICE_GET_REGION_INFO, 0, function* (call: RegionCall) {
   const { context, argument, reply } = call;
@@ -45,7 +42,7 @@ const REGION_INFO = structured(VFIO_DEVICE_GET_REGION_INFO, 0, function* (call: 
   return reply({ ...argument, flags, cap_offset: 0, size: BigInt(size), offset });
 });
 
-const INFO = structured(VFIO_DEVICE_GET_INFO, ANY_FLAGS, (call: InfoCall) => deviceInfo(call), 'room');
+const INFO = structured(VFIO_DEVICE_GET_INFO, 0, (call: InfoCall) => deviceInfo(call));
 
 const TABLES: Readonly<Record<Version, CommandTable<VfioFile>>> = {
   1: new CommandTable<VfioFile>([

@@ -66,11 +66,10 @@ export class PciVfio implements VfioDriver {
     return 0;
   }
 
-  *begin(): Script<number> {
+  *begin(): Script {
     if (this.services.trustDevices) yield* this.#trust(this.held.bound.group.driver);
     // The device may issue requests from now on; the IOMMU blocks them until it is attached.
     yield* this.services.pci.setBusMaster(this.device, true);
-    return 0;
   }
 
   *end(): Script {

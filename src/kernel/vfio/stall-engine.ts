@@ -18,7 +18,7 @@ import {
   StallEngineVector,
 } from '../../../hardware/devices/stall-engine/spec.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { ENODEV } from '../../uapi/index.ts';
+import { ENODEV, formatResult } from '../../uapi/index.ts';
 import { DeviceInterrupts } from '../drivers/device-interrupts.ts';
 import { NO_PASID, type PageRequest } from '../iommu/attachments.ts';
 import type { IommuDriver } from '../iommu/driver.ts';
@@ -38,20 +38,12 @@ export class StallEngineVfio extends PciVfio {
   #life = 0;
   #isAsking = false;
 
-  /** Without trust in devices it keeps no translations, and never stops. */
-  override *begin(): Script<number> {
-    const begun = yield* super.begin();
-    if (begun < 0 || !this.services.trustDevices) return begun;
-    if (!this.device.bars.has(STALL_BAR)) return -ENODEV;
-    const { driver } = this.held.bound.group;
-    this.#interrupts ??= new DeviceInterrupts({ ...this.services, iommu: driver }, this.device);
-    // What hardware did not let go of the last time.
-    const freed = yield* this.#interrupts.free();
-    if (freed < 0) return freed;
-    const serve = () => this.#serve(driver);
-    const requested = yield* this.#interrupts.request(StallEngineVector.STOP, `${this.name} stop`, serve);
-    if (requested === 0) yield* this.#registers.write(STALL_CONTROL, { ENABLE: 1, INTERRUPT_ENABLE: 1 });
-    return requested;
+  override *begin(): Script {
+    yield* super.begin();
+    // Without trust in devices it keeps no translations, and never stops.
+    const result = this.services.trustDevices ? yield* this.#listen(this.held.bound.group.driver) : 0;
+    if (result < 0)
+      this.services.log.write(`vfio ${this.name}: it does not stop where a page is missing: ${formatResult(result)}`);
   }
 
   override *end(): Script {
@@ -73,6 +65,19 @@ export class StallEngineVfio extends PciVfio {
   get #registers(): RegisterPage {
     const { engine, bus } = this.services;
     return new RegisterPage(engine, bus, this.device.bars.get(STALL_BAR)?.address ?? 0);
+  }
+
+  /** From now on the device stops, and its interrupts are heard: 0, -ENODEV, -ENOSPC, -ENOMEM, -EIO. */
+  *#listen(driver: IommuDriver): Script<number> {
+    if (!this.device.bars.has(STALL_BAR)) return -ENODEV;
+    this.#interrupts ??= new DeviceInterrupts({ ...this.services, iommu: driver }, this.device);
+    // What hardware did not let go of the last time.
+    const freed = yield* this.#interrupts.free();
+    if (freed < 0) return freed;
+    const serve = () => this.#serve(driver);
+    const requested = yield* this.#interrupts.request(StallEngineVector.STOP, `${this.name} stop`, serve);
+    if (requested === 0) yield* this.#registers.write(STALL_CONTROL, { ENABLE: 1, INTERRUPT_ENABLE: 1 });
+    return requested;
   }
 
   /** The device has interrupted. */
