@@ -59,3 +59,15 @@ export class Software extends Version2 {
 
 export const AT = 0x1_0000n;
 export const GREETING = new TextEncoder().encode('hello, software');
+
+/** Registers and buffer of the data sheet. */
+export const REGISTER = { ADDRESS: 0x08n, LENGTH: 0x10n, COMMAND: 0x18n, STATUS: 0x1cn, BUFFER: 0x1000n } as const;
+
+/** Words as they stand in registers. */
+export function words(...values: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(values).buffer);
+}
+
+export function on(bench: MachineBench, body: (s: Software) => Script): void {
+  bench.run(body(new Software(bench)));
+}
