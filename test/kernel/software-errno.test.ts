@@ -129,7 +129,7 @@ describe('A device in software, as its program sees it,', () => {
       const { result, value } = yield* s.program.exchange(s.iommuFd, IOMMU_DEVICE_GET_INFO, asked);
       expect(result).toBe(0);
       expect(value).toMatchObject({
-        flags: 7,
+        flags: 15,
         pgsize_bitmap: 0x1000n,
         addr_width: 64,
         nesting: 1,

@@ -1,12 +1,14 @@
 /** A mediated device that is all software copies in spaces that hardware is attached to as well: SW TABLE mode. */
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
+import { IOMMU_GET_DIRTY_BITMAP, IOMMU_SET_DIRTY_TRACKING, IommuIoasidFlag } from '../../src/uapi/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
 import { held, type MachineBench, named, PAGE } from './machine-bench.ts';
 import { scalableBench } from './scalable-bench.ts';
 import { AT, GREETING, on, REGISTER, SOFT, SOFT_COOKIE, Software, words } from './software-bench.ts';
 
 const K4 = BigInt(PAGE);
+const { DIRTY_TRACKING } = IommuIoasidFlag;
 const READ = 1;
 const WRITE = 2;
 /** Reasons, and flags of records. */
@@ -185,6 +187,35 @@ describe.each(VENDORS)('Beside a unit of %s a device in software', (_, make) => 
       yield* s.program.exit();
     });
     expect({ ...held(bench), pinned: bench.kernel.pages.pinned }).toEqual(before);
+  });
+
+  it('is among those whose writes a program is told, in the space and in the one below', () => {
+    on(make(), function* (s) {
+      yield* s.begin();
+      const root = yield* s.alloc({ flags: DIRTY_TRACKING });
+      const child = yield* s.alloc({ parent_ioasid: root, flags: DIRTY_TRACKING });
+      const memory = yield* s.program.mmap(4 * PAGE);
+      yield* s.map(root, AT, memory, 4n * K4);
+      for (const space of [root, child]) expect(yield* s.attach(SOFT, space)).toBe(0);
+      yield* s.map(child, 0n, AT + K4, 2n * K4);
+      const bitmap = yield* s.program.mmap(PAGE);
+      const bits = function* (ioasid: number, iova: bigint, pages: bigint): Script<number> {
+        const range = { ioasid, iova, length: pages * K4, page_size: K4, data: bitmap };
+        s.program.write(bitmap, new Uint8Array(8));
+        expect(yield* s.program.ioctl(s.iommuFd, IOMMU_GET_DIRTY_BITMAP, range)).toBe(0);
+        return s.program.read(bitmap, 1)[0]!;
+      };
+      for (const ioasid of [root, child]) {
+        expect(yield* s.program.ioctl(s.iommuFd, IOMMU_SET_DIRTY_TRACKING, { ioasid, flags: 1 })).toBe(0);
+      }
+      const engine = yield* s.engine(SOFT);
+      yield* engine.read(0n, 8);
+      expect(yield* bits(root, AT, 4n)).toBe(0);
+      yield* engine.write(K4, GREETING);
+      expect(yield* bits(child, 0n, 2n)).toBe(0b10);
+      expect(yield* bits(root, AT, 4n)).toBe(0b100);
+      expect(yield* bits(root, AT, 4n)).toBe(0);
+    });
   });
 
   it('ends the copy of a page before the page is unmapped, and begins no other', () => {

@@ -35,6 +35,8 @@ export interface SoftwareUser {
 
 export interface SoftwarePin extends PageRun {
   readonly frames: Float64Array;
+  /** Whoever has it may write: when it is let go of, the pages count as written. */
+  readonly write: boolean;
 }
 
 export interface SoftwareAccessShape {
@@ -80,13 +82,13 @@ export class SoftwareAccess {
     if (pieces.reduce((sum, piece) => sum + piece.pages, 0) < pages) return -ENOENT;
     const mayAll = pieces.every(({ protection }) => (protection.read || !read) && (protection.write || !write));
     if (!mayAll) return -EPERM;
-    const pin = { first, pages, frames: Float64Array.from(pieces.flatMap(({ frames }) => [...frames])) };
+    const pin = { first, pages, frames: Float64Array.from(pieces.flatMap(({ frames }) => [...frames])), write };
     this.#pins.add(pin);
     return pin;
   }
 
   unpin(pin: SoftwarePin): void {
-    this.#pins.delete(pin);
+    if (this.#pins.delete(pin) && pin.write) this.#shape.table.log.note(pin);
   }
 
   /** The device may not do this: its program finds it among the faults. */

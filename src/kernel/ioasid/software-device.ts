@@ -11,7 +11,7 @@ import type { Ioasid } from './ioasid.ts';
 import { KernelTable } from './kernel-table.ts';
 import { SoftwareAccess, type SoftwareUser } from './software-access.ts';
 
-/** Copies of a CPU are coherent, need no table and know no PASID. */
+/** Copies of a CPU are coherent, need no table and know no PASID; what they write is known without hardware. */
 const SOFTWARE_ABILITIES: Abilities = {
   pageShifts: [PAGE_SHIFT],
   geometry: { last: 2 ** 52 - 1, reserved: [] },
@@ -21,7 +21,7 @@ const SOFTWARE_ABILITIES: Abilities = {
   pasidBits: 0,
   deviceTlb: false,
   pageRequests: false,
-  dirtyTracking: false,
+  dirtyTracking: true,
 };
 
 export interface SoftwareDeviceShape {
