@@ -137,6 +137,8 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
     {
       EINVAL: `${READY}; it has no PASID table of a user`,
       EBUSY: 'a device is attached to a space by one of its PASIDs',
+      ENOMEM: 'no memory for the table that takes its place',
+      ENOSPC: 'the unit has no domain id left for it',
       ...PARTLY,
       EIO: HARDWARE,
     },

@@ -237,7 +237,29 @@ describe('When the unit falls silent', () => {
   });
 });
 
-describe('When the unit has no domain id left', () => {
+describe('When the unit has no domain id left, or the kernel no memory', () => {
+  it('a PASID table stays bound that another table would have to take the place of', () => {
+    const bench = up();
+    within(bench, function* (w) {
+      const { allocator, faultPoints } = bench.kernel;
+      expect(yield* w.call(IOASID_BIND_PASID_TABLE, { child_ioasid: w.child, ...TABLE })).toBe('0');
+      for (const [refused, errno] of [
+        ['domain id', '-ENOSPC'],
+        ['I/O page table', '-ENOMEM'],
+        ['attachment', '-ENOMEM'],
+      ] as const) {
+        const { free } = allocator;
+        let times = 0;
+        faultPoints.refuse = (point) => point === refused && times++ === 0;
+        expect(yield* w.call(IOASID_UNBIND_PASID_TABLE, { ioasid: w.child })).toBe(errno);
+        faultPoints.refuse = null;
+        expect(allocator.free).toBe(free);
+        expect(yield* w.byteAt(0, 3)).toBe(MARK);
+      }
+      expect(yield* w.call(IOASID_UNBIND_PASID_TABLE, { ioasid: w.child })).toBe('0');
+    });
+  });
+
   it('no PASID table is bound, and the space stays what it was', () => {
     const bench = up();
     within(bench, function* (w) {
