@@ -108,7 +108,7 @@ export const DECISIONS: readonly Decision[] = [
     question: 'How does a program learn which pages devices have written to?',
     answer:
       'By two commands of both versions, with structures like Linux’s. Version 2 needs the attribute DIRTY_TRACKING, version 1 a unit ' +
-      'that can. What an unmap takes away is not told any more.',
+      'that can. What an unmap takes away is not told any more. A device that is software has written what it has pinned for writing.',
     reason: 'The proposal leaves it open; Linux now has them.',
   },
   {

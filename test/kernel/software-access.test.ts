@@ -152,6 +152,54 @@ describe('A driver that has a space in software', () => {
     });
   });
 
+  it('has written what it pins for writing, as long as it does and once more, to who asks that', () => {
+    Space.run(function* (s) {
+      const { access } = s;
+      const read = function* (keep = false): Script<PageRun[] | number> {
+        const range = { first: AT, pages: 8 };
+        const written = yield* s.table.log.read(range, keep);
+        if (!keep) s.table.log.clear(range);
+        return written;
+      };
+      const before = pin(access, AT + 1, 1, WRITE);
+      expect(yield* s.table.log.set(true)).toBe(0);
+      expect(yield* read(), 'still pinned').toEqual([{ first: AT + 1, pages: 1 }]);
+      const used = pin(access, AT + 4, 2);
+      const seen = pin(access, AT + 7, 1, READ);
+      const both = [
+        { first: AT + 1, pages: 1 },
+        { first: AT + 4, pages: 2 },
+      ];
+      for (const keep of [true, false, false]) expect(yield* read(keep)).toEqual(both);
+      for (const one of [before, used, seen]) access.unpin(one);
+      expect(yield* read()).toEqual(both);
+      expect(yield* read()).toEqual([]);
+      expect(yield* s.table.log.set(false)).toBe(0);
+      access.unpin(pin(access, AT, 1));
+      expect(yield* s.table.log.set(true)).toBe(0);
+      expect(yield* read()).toEqual([]);
+    });
+  });
+
+  it('has written through a nested space what its parent is asked', () => {
+    Space.run(function* (s) {
+      const child = s.space(s.root);
+      expect(s.device.attach(s.context.get(child)!)).toBe(0);
+      expect(yield* s.map(child, 0x900, AT + 4, 2)).toBe(0);
+      expect(yield* s.table.log.set(true)).toBe(0);
+      const { access } = s;
+      const range = { first: AT, pages: 8 };
+      const used = pin(access, 0x901, 1);
+      for (const end of [() => {}, () => access.unpin(used)]) {
+        expect(yield* s.table.log.read(range, false)).toEqual([{ first: AT + 5, pages: 1 }]);
+        s.table.log.clear(range);
+        end();
+      }
+      expect(yield* s.tableOf(child).unmap({ first: 0x900, pages: 2 })).toBe(2);
+      expect(yield* s.table.log.read(range, false)).toEqual([{ first: AT + 5, pages: 1 }]);
+    });
+  });
+
   it('is told through a nested space too, in that space’s addresses', () => {
     Space.run(function* (s) {
       const child = s.space(s.root);

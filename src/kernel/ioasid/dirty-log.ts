@@ -31,6 +31,8 @@ export class DirtyLog {
   #unread: PageSet | null = null;
   /** The table in hardware takes note. */
   #isNoting = false;
+  /** What software may be writing to for a device, at any time. */
+  readonly #pinned = new Set<PageRun>();
 
   constructor(table: LoggedTable) {
     this.#table = table;
@@ -68,6 +70,15 @@ export class DirtyLog {
   /** The reader has heard of these, or they are not mapped any more. */
   clear(range: PageRun): void {
     this.#unread?.remove(range);
+  }
+
+  /** Software may write to these pages until `unpinned`: so long they count as written each time. */
+  pinned(run: PageRun): void {
+    this.#pinned.add(run);
+  }
+
+  unpinned(run: PageRun): void {
+    if (this.#pinned.delete(run)) this.note(run);
   }
 
   /** There is a table in hardware now, which no device uses yet: 0, or what the driver answers. */
@@ -121,6 +132,7 @@ export class DirtyLog {
 
   *#take(range: PageRun, keep: boolean): Script<number> {
     const { translation } = this.#table;
+    for (const run of this.#pinned) this.note(run);
     if (translation === null || !this.#isNoting) return 0;
     const runs = yield* translation.readDirty(range.first, range.pages, { keep });
     const isUnknown = typeof runs === 'number';

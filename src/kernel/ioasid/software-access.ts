@@ -35,8 +35,6 @@ export interface SoftwareUser {
 
 export interface SoftwarePin extends PageRun {
   readonly frames: Float64Array;
-  /** Whoever has it may write: when it is let go of, the pages count as written. */
-  readonly write: boolean;
 }
 
 export interface SoftwareAccessShape {
@@ -82,13 +80,15 @@ export class SoftwareAccess {
     if (pieces.reduce((sum, piece) => sum + piece.pages, 0) < pages) return -ENOENT;
     const mayAll = pieces.every(({ protection }) => (protection.read || !read) && (protection.write || !write));
     if (!mayAll) return -EPERM;
-    const pin = { first, pages, frames: Float64Array.from(pieces.flatMap(({ frames }) => [...frames])), write };
+    const pin = { first, pages, frames: Float64Array.from(pieces.flatMap(({ frames }) => [...frames])) };
     this.#pins.add(pin);
+    if (write) this.#shape.table.log.pinned(pin);
     return pin;
   }
 
   unpin(pin: SoftwarePin): void {
-    if (this.#pins.delete(pin) && pin.write) this.#shape.table.log.note(pin);
+    this.#pins.delete(pin);
+    this.#shape.table.log.unpinned(pin);
   }
 
   /** The device may not do this: its program finds it among the faults. */
