@@ -17,7 +17,10 @@ const PLATFORMS: Readonly<Record<string, Platform>> = {
   'VT-d in legacy mode': { make: (options) => new Bench(options), nests: false },
   'VT-d in scalable mode': { make: (options) => new Bench({ ...SCALABLE, ...options }), nests: true },
   'AMD-Vi with host tables': { make: (options) => new AmdBench(options), nests: false },
-  'AMD-Vi with all it has': { make: (options) => new AmdBench({ efr: GUEST_EFR, ...options }), nests: true },
+  'AMD-Vi with all it has': {
+    make: (options) => new AmdBench({ efr: GUEST_EFR, efr2: { GCR3TRPModeSup: 1 }, ...options }),
+    nests: true,
+  },
 };
 
 /** Each machine, not booted, with each program. */

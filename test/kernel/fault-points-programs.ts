@@ -4,11 +4,13 @@ import type { DeviceRights } from '../../src/kernel/drivers/index.ts';
 import {
   ENOMEM,
   IOASID_ALLOC,
+  IOASID_BIND_PASID_TABLE,
   IOASID_BIND_PGTABLE,
   IOASID_CREATE_NESTING,
   IOASID_FREE,
   IOASID_MAP_DMA,
   IOASID_REGISTER_MEMORY,
+  IOASID_UNBIND_PASID_TABLE,
   IOASID_UNBIND_PGTABLE,
   IOASID_UNMAP_DMA,
   IOASID_UNREGISTER_MEMORY,
@@ -138,6 +140,12 @@ export function* version2(trial: Trial, nests: boolean): Script {
     yield* detach(second, user);
     yield* detach(first, user);
   }
+  if (hasPasidTables(trial)) {
+    const attributes = { flags: 2, type: 0, format: 4, addr_width: 9, addr: GPA, parent_ioasid: root };
+    const table = yield* alloc('PASID table', attributes);
+    yield* attach('second to PASID table', second, table);
+    yield* detach(second, table);
+  }
   if (nests) yield* pasids(trial, program, { fd, device: first, at, alloc: () => alloc('another', {}) });
   yield* fork(trial, program, at);
   const lazy = yield* trial.call('a lazy mmap', () => program.mmap(2 * PAGE));
@@ -150,6 +158,11 @@ export function* version2(trial: Trial, nests: boolean): Script {
   yield* attach('first again', first, root);
   const spare = yield* alloc('spare');
   yield* trial.call('free', () => program.ioctl(fd, IOMMU_IOASID_FREE, { ioasid: spare }));
+}
+
+/** The unit finds PASID tables of processes. */
+function hasPasidTables({ kernel }: Trial): boolean {
+  return kernel.iommu.groups[0]!.driver.abilities.pasidTableBits > 0;
 }
 
 interface Marked {
@@ -209,6 +222,15 @@ export function* version1(trial: Trial, nests: boolean): Script {
     const table = { child_ioasid: child, ...place };
     yield* trial.call('bind a table', () => program.ioctl(fd, IOASID_BIND_PGTABLE, table));
     yield* trial.call('unbind it', () => program.ioctl(fd, IOASID_UNBIND_PGTABLE, { ioasid: child }));
+  }
+  if (hasPasidTables(trial)) {
+    const table = { child_ioasid: child, vendor: IoasidFormat.AMD_GCR3, addr: GPA, size: 9, address_width: 48 };
+    yield* trial.call('bind a PASID table', () => program.ioctl(fd, IOASID_BIND_PASID_TABLE, table));
+    const space = yield* trial.call('nest', () => program.ioctl(fd, IOASID_CREATE_NESTING, { parent_ioasid: root }));
+    const place = { ioasid: space, flags: 1, user_pasid: NESTED_PASID };
+    yield* trial.call('attach by a PASID', () => program.ioctl(device, VFIO_ATTACH_IOASID, place));
+    yield* trial.call('detach', () => program.ioctl(device, VFIO_DETACH_IOASID, { ioasid: space }));
+    yield* trial.call('unbind it', () => program.ioctl(fd, IOASID_UNBIND_PASID_TABLE, { ioasid: child }));
   }
   yield* fork(trial, program, at);
   yield* trial.call('detach', () => program.ioctl(device, VFIO_DETACH_IOASID, { ioasid: child }));
