@@ -3,10 +3,10 @@ import type { Words } from './layout.ts';
 
 /** The first `count` words of `bytes`; bytes that are missing at the end count as 0. */
 export function wordsOf(bytes: Uint8Array, count = Math.ceil(bytes.length / 4)): Uint32Array {
-  const padded = new Uint8Array(count * 4);
-  padded.set(bytes.subarray(0, count * 4));
-  const view = new DataView(padded.buffer);
-  return new Uint32Array(count).map((_, i) => view.getUint32(i * 4, true));
+  const words = new Uint32Array(count);
+  const present = Math.min(bytes.length, count * 4);
+  for (let i = 0; i < present; i++) words[i >> 2]! |= bytes[i]! << ((i & 3) * 8);
+  return words;
 }
 
 /** `count` words from `at` on as one number, the first word lowest. */

@@ -47,12 +47,34 @@ export function readEntry(
   const found = read(at, bytes);
   if (found === undefined) return null;
   const words = wordsOf(found);
-  return { words, node: { what: of.$.name, index: label, entry: entryView(of, words, at) } };
+  // Of large tables most entries are not present, and nobody looks at their fields.
+  return {
+    words,
+    get node() {
+      return { what: of.$.name, index: label, entry: entryView(of, words, at) };
+    },
+  };
 }
 
+/** Which of a large table's entries of 8 bytes are not 0, or cannot be read: no other one can be present. */
+export function filledEntries(read: ReadBytes, table: number, count: number): number[] {
+  const filled: number[] = [];
+  for (let first = 0; first < count; first += CHUNK) {
+    const entries = Math.min(CHUNK, count - first);
+    const bytes = read(table + first * 8, entries * 8);
+    for (let i = 0; i < entries; i++) {
+      if (bytes === undefined || bytes.subarray(i * 8, i * 8 + 8).some((byte) => byte !== 0)) filled.push(first + i);
+    }
+  }
+  return filled;
+}
+
+/** Entries of a page. */
+const CHUNK = 512;
+
 /** What is not present is shown only to somebody who asked for it. */
-export function absent({ node }: ReadEntry, isOneOfMany: boolean): TableNode[] {
-  return isOneOfMany ? [] : [{ ...node, note: 'not present', children: [] }];
+export function absent(entry: ReadEntry, isOneOfMany: boolean): TableNode[] {
+  return isOneOfMany ? [] : [{ ...entry.node, note: 'not present', children: [] }];
 }
 
 export function unreadable(of: AnyLayout, table: number): TableNode {

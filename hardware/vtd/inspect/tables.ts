@@ -7,6 +7,7 @@ import {
   absent,
   Budget,
   eachOf,
+  filledEntries,
   lookUp,
   pagingNodes,
   type ReadBytes,
@@ -139,8 +140,11 @@ export class TableReader {
       SCALABLE_CONTEXT_ENTRY.HPTE.isSet(words) && (SCALABLE_CONTEXT_ENTRY.EPTR.isSet(words) || of === ridPasid);
     const size = 2 ** (SCALABLE_CONTEXT_ENTRY.PDTS.get(words) + 7);
     const at = SCALABLE_CONTEXT_ENTRY.PASIDDIRPTR.address(words);
-    const indices = pasid === undefined ? range(size) : [pasid >>> 6].filter((index) => index < size);
-    if (indices.length === 0) return [{ what: 'PASID directory', note: 'too small for this PASID', children: [] }];
+    const indices =
+      pasid === undefined ? filledEntries(this.#read, at, size) : [pasid >>> 6].filter((index) => index < size);
+    if (pasid !== undefined && indices.length === 0) {
+      return [{ what: 'PASID directory', note: 'too small for this PASID', children: [] }];
+    }
     return eachOf(this.#budget, indices, (index) => {
       const first = index * PASID_TABLE_ENTRIES;
       const entry = readEntry(
