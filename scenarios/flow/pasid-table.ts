@@ -45,6 +45,7 @@ const OF_PASID = { flags: IommuInvalidateFlag.VPASID, vpasid: PASID };
 export function* guestPasidTable(s: Stage, version: Version): Script {
   const user = new User(s, version);
   const { program } = user;
+  user.pasid = PASID;
   s.step('A VMM takes a device for a guest, whose memory begins at address 0 of a space.');
   yield* user.open('dma0');
   s.expect('dma0 is bound.', yield* user.bind('dma0'), 0);

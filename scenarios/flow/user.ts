@@ -54,6 +54,8 @@ export class User {
   readonly stage: Stage;
   readonly program: Program;
   readonly version: Version;
+  /** The notes tell of the tables of requests with this PASID; 0: without. */
+  pasid = 0;
   readonly #fds = new Map<string, number>();
   /** Which devices' tables are looked at when something happens to a space. */
   readonly #attached = new Map<number, Set<string>>();
@@ -190,7 +192,7 @@ export class User {
   }
 
   told(words: string, call: Script<number>, devices: readonly string[] = [], address = 0n): Script<number> {
-    return this.stage.told(words, call, { devices, address });
+    return this.stage.told(words, call, { devices, address, pasid: this.pasid });
   }
 
   /** What the notes call its open file. */

@@ -111,15 +111,15 @@ export class Stage {
 
   /**
    * Issues a command and says, in a note, what it did to registers and caches, and to the tables of some devices on the way to
-   * an address.
+   * an address: those of requests with a PASID, or without.
    */
   *told(
     words: string,
     call: Script<number>,
-    watched: { readonly devices?: readonly string[]; readonly address?: bigint } = {},
+    watched: { readonly devices?: readonly string[]; readonly address?: bigint; readonly pasid?: number } = {},
   ): Script<number> {
-    const { devices = [], address = 0n } = watched;
-    const walk = (device: string): TableWalk => this.look.tables(device, address);
+    const { devices = [], address = 0n, pasid } = watched;
+    const walk = (device: string): TableWalk => this.look.tables(device, address, pasid);
     const others = devices.length === 0 ? [] : [...this.machine.requesters.keys()].map(walk);
     const before = devices.map(walk);
     const seen = watchEffects(this.#recorder, () => this.machine.inspect().queue());
