@@ -178,6 +178,26 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
     });
   });
 
+  it('goes to the innermost of three spaces, whichever of them goes there and whatever was bound first', () => {
+    withOwners(function* (owner) {
+      for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
+      const root = yield* owner.filled(1);
+      const child = yield* owner.alloc(root);
+      const inner = yield* owner.alloc(child);
+      for (const [deep, flat] of [
+        [0, 1],
+        [1, 0],
+      ] as const) {
+        for (const i of [0, 1]) expect(yield* owner.attach(i, root)).toBe('0');
+        for (const space of [child, inner]) expect(yield* owner.attach(deep, space)).toBe('0');
+        expect([yield* owner.reads(0), yield* owner.reads(1)], 'where nothing is mapped').toEqual([null, null]);
+        for (const space of [inner, child, root]) expect(yield* owner.detach(deep, space)).toBe('0');
+        expect(yield* owner.reads(0)).toBe(1);
+        expect(yield* owner.detach(flat, root)).toBe('0');
+      }
+    });
+  });
+
   it('takes no command of version 1 but attach and FREE while one of them alone is attached: EDEADLK', () => {
     withOwners(function* (owner) {
       const { program, fd, devices } = owner;

@@ -76,14 +76,14 @@ export class Routes {
     return { device: target.bound.device, translation, handlers: this.#listen(target.ioasid, target.bound) };
   }
 
-  /** The innermost space among those of all devices with this one's requester id. */
+  /** The innermost space among those of all devices with this one's requester id: each goes a part of one way. */
   #target(bound: BoundDevice, pasid: number): { readonly ioasid: Ioasid; readonly bound: BoundDevice } | undefined {
     const sharing = [...this.#devices].filter(({ device }) => device.requester === bound.device.requester);
-    let found: { readonly ioasid: Ioasid; readonly bound: BoundDevice } | undefined;
+    let found: { readonly ioasid: Ioasid; readonly bound: BoundDevice; readonly depth: number } | undefined;
     for (const one of sharing) {
       const ioasid = pasid !== NO_PASID && one.pasidTable !== undefined ? undefined : one.translating(pasid);
-      if (ioasid !== undefined && (found === undefined || ioasid.parent === found.ioasid))
-        found = { ioasid, bound: one };
+      const depth = one.slots.get(pasid)?.length ?? 0;
+      if (ioasid !== undefined && depth > (found?.depth ?? 0)) found = { ioasid, bound: one, depth };
     }
     return found;
   }
