@@ -62,6 +62,14 @@ export const DECISIONS: readonly Decision[] = [
       'The proposal discourages it and asks whether to forbid it; a table kept in step is safe and no harder to explain.',
   },
   {
+    question: 'What is charged for a page that is mapped several times?',
+    answer:
+      'One page for each root that maps it, however often; nothing for nested spaces. What version 1 has registered is charged once, ' +
+      'by the registration.',
+    reason:
+      'Pages are pinned and charged on the root; version 1 registers memory so that several roots do not charge it again.',
+  },
+  {
     question: 'What if the parent does not map what a nested space is to map?',
     answer: '-ENOENT, and nothing is mapped.',
     reason: 'As Linux now answers a copy whose source is not mapped as a whole.',

@@ -1,21 +1,10 @@
-/** Groups of several devices under `/dev/iommu`, and what version 1 refuses while a group is attached in part: every error. */
+/** Groups of several devices under `/dev/iommu`: one owner and one way for all, with every error. */
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
 import { buildMachine } from '../../src/machine/index.ts';
 import {
-  IOASID_ALLOC,
-  IOASID_BIND_PASID_TABLE,
-  IOASID_BIND_PGTABLE,
-  IOASID_CREATE_NESTING,
-  IOASID_GET_INFO,
-  IOASID_INVALIDATE_CACHE,
-  IOASID_MAP_DMA,
-  IOASID_UNBIND_PASID_TABLE,
-  IOASID_UNBIND_PGTABLE,
-  IOASID_UNMAP_DMA,
   IOMMU_IOASID_ALLOC,
   IOMMU_MAP_DMA,
-  VFIO_ATTACH_IOASID,
   VFIO_ATTACH_IOASID_2,
   VFIO_BIND_IOASID_FD,
   VFIO_BIND_IOMMU_FD,
@@ -41,8 +30,8 @@ class Owner {
     this.program = program;
   }
 
-  *open(path = '/dev/iommu'): Script<this> {
-    this.fd = yield* this.program.open(path);
+  *open(): Script<this> {
+    this.fd = yield* this.program.open('/dev/iommu');
     for (const name of NAMES) this.devices.push(yield* this.program.open(`/dev/vfio/devices/${name}`));
     return this;
   }
@@ -90,14 +79,14 @@ class Owner {
 }
 
 describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (preset) => {
-  function withOwners(body: (owner: Owner, other: Owner) => Script, path?: string): void {
+  function withOwners(body: (owner: Owner, other: Owner) => Script): void {
     const machine = buildMachine({ preset });
     const { kernel, engine } = machine;
     const run = <T>(script: Script<T>): T => engine.runUntilDone(engine.spawn(script));
     run(machine.boot());
     run(
       (function* () {
-        const owner = yield* new Owner(new Program(kernel.process('owner'))).open(path);
+        const owner = yield* new Owner(new Program(kernel.process('owner'))).open();
         const other = yield* new Owner(new Program(kernel.process('other'))).open();
         yield* body(owner, other);
         yield* owner.program.exit();
@@ -196,30 +185,6 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
         expect(yield* owner.detach(flat, root)).toBe('0');
       }
     });
-  });
-
-  it('takes no command of version 1 but attach and FREE while one of them alone is attached: EDEADLK', () => {
-    withOwners(function* (owner) {
-      const { program, fd, devices } = owner;
-      for (const i of [0, 1]) expect(yield* owner.bindOld(i)).toBe('0');
-      const ioasid = yield* program.ioctl(fd, IOASID_ALLOC);
-      expect(yield* program.ioctl(devices[0]!, VFIO_ATTACH_IOASID, { ioasid })).toBe(0);
-      const vaddr = yield* program.mmap(PAGE);
-      const commands = () => [
-        program.ioctl(fd, IOASID_MAP_DMA, { ioasid, flags: RW, vaddr, iova: AT, size: K4 }),
-        program.ioctl(fd, IOASID_UNMAP_DMA, { ioasid, iova: AT, size: K4 }),
-        program.ioctl(fd, IOASID_GET_INFO, { ioasid }),
-        program.ioctl(fd, IOASID_CREATE_NESTING, { parent_ioasid: ioasid }),
-        program.ioctl(fd, IOASID_BIND_PGTABLE, { child_ioasid: ioasid, vendor: 1, address_width: 48 }),
-        program.ioctl(fd, IOASID_UNBIND_PGTABLE, { ioasid }),
-        program.ioctl(fd, IOASID_BIND_PASID_TABLE, { child_ioasid: ioasid }),
-        program.ioctl(fd, IOASID_UNBIND_PASID_TABLE, { ioasid }),
-        program.ioctl(fd, IOASID_INVALIDATE_CACHE, { child_ioasid: ioasid }),
-      ];
-      for (const command of commands()) expect(yield* named(command)).toBe('-EDEADLK');
-      expect(yield* program.ioctl(devices[1]!, VFIO_ATTACH_IOASID, { ioasid })).toBe(0);
-      for (const command of commands()) expect(yield* named(command)).not.toBe('-EDEADLK');
-    }, '/dev/ioasid');
   });
 });
 
