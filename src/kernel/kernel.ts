@@ -48,6 +48,8 @@ export class Kernel {
   readonly #virtual: VirtualFunctions;
   readonly #defaultDomains: DefaultDomains;
   #devices: readonly PciDevice[] = [];
+  /** Requester ids of functions that were unplugged. */
+  readonly #gone = new Set<number>();
   readonly #files: DeviceFiles;
 
   constructor(engine: Engine, bus: Bus, firmware: Firmware, options: Partial<KernelOptions> = {}) {
@@ -138,9 +140,7 @@ export class Kernel {
     const functions = this.#virtual.of(device);
     const groups = functions.flatMap((fn) => this.iommu.groupOf(fn) ?? []);
     if (groups.some(({ isFree }) => !isFree)) return -EBUSY;
-    for (const group of groups) this.iommu.removeGroup(group);
-    for (const fn of functions) this.#files.remove(this.#namesOf(fn));
-    this.#devices = this.#devices.filter((one) => !functions.includes(one));
+    for (const fn of functions) this.#forget(fn);
     yield* this.#virtual.disable(device);
     return 0;
   }
@@ -153,6 +153,21 @@ export class Kernel {
   /** 0, -ENODEV, -EBUSY while somebody has it. */
   removeMediated(name: string): number {
     return this.#files.removeMediated(name);
+  }
+
+  /**
+   * The port above a device says that it has gone, without a word: nothing comes from it any more, and nothing that is said to
+   * it is heard. Nobody waits for it. Who has it may let go of it at any time, and it cannot be opened again: 0, -ENODEV.
+   */
+  unplugged(name: string): number {
+    const device = this.#deviceNamed(name);
+    if (device === undefined) return -ENODEV;
+    for (const fn of [device, ...this.#virtual.of(device)]) {
+      this.#gone.add(fn.rid);
+      this.#forget(fn);
+    }
+    this.log.write(`pci ${device.address}: it has gone`);
+    return 0;
   }
 
   /**
@@ -187,6 +202,12 @@ export class Kernel {
       open: (path) => this.#files.open(path),
       probe: () => this.calls,
     });
+  }
+
+  #forget(device: PciDevice): void {
+    this.#files.remove(this.#namesOf(device));
+    this.#devices = this.#devices.filter((one) => one !== device);
+    this.iommu.forget(device);
   }
 
   *#startUnit(unit: RemappingUnit, index: number): Script {
@@ -231,6 +252,7 @@ export class Kernel {
       faultPoints: this.faultPoints,
       allocator: this.allocator,
       interrupts: this.interrupts,
+      isGone: (rid) => this.#gone.has(rid),
       pageRequestPlaces: this.#options.pageRequestPlaces,
     };
   }

@@ -59,7 +59,7 @@ const FREE: Refusals = {
 const ATTACH: Refusals = {
   EBUSY: 'these requests of the device go elsewhere already; a PASID table beside nested tables of the same AMD unit',
   EOPNOTSUPP: 'a PASID where the device or its IOMMU has none',
-  ENODEV: 'the device’s own MMU does not answer',
+  ENODEV: 'the device has gone, or its own MMU does not answer',
   ...NO_TABLE,
   EIO: HARDWARE,
 };

@@ -92,15 +92,15 @@ export class CommandBuffer {
   }
 
   *#submit(commands: readonly Command[]): Script<number> {
-    const asksDevices = commands.some(({ kind }) => kind === 'device tlb');
-    const descriptions = commands.map(describe);
     yield this.#lock.acquire();
     try {
       for (let attempt = 0; attempt <= DEVICE_RETRIES; attempt++) {
         if (this.#dead) return -EIO;
         this.#late.clear();
-        let result = yield* this.#attempt(descriptions);
-        if (result === 0 && asksDevices) result = yield* this.#judgeDevices();
+        // Who has left in the meantime is not asked again.
+        const left = commands.filter((one) => one.kind !== 'device tlb' || !this.#unit.isGone(one.deviceId));
+        let result = yield* this.#attempt(left.map(describe));
+        if (result === 0 && left.some(({ kind }) => kind === 'device tlb')) result = yield* this.#judgeDevices();
         if (result !== -EAGAIN) return result;
       }
       return -EIO;

@@ -117,10 +117,12 @@ export class Iommu {
     for (const device of devices) this.#groupOf.set(device, group);
   }
 
-  /** Its devices are gone. */
-  removeGroup(group: IommuGroup): void {
-    this.groups.splice(this.groups.indexOf(group), 1);
-    for (const device of group.devices) this.#groupOf.delete(device);
+  /** A device is gone, and its group with its last one; whoever has it may still let go of it. */
+  forget(device: PciDevice): void {
+    const group = this.#groupOf.get(device);
+    this.#groupOf.delete(device);
+    if (group?.devices.every((one) => !this.#groupOf.has(one)) === true)
+      this.groups.splice(this.groups.indexOf(group), 1);
   }
 
   /** `undefined` for a device that no unit serves. */

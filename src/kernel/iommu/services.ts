@@ -15,6 +15,8 @@ export interface IommuServices {
   readonly faultPoints: FaultPoints;
   readonly allocator: PageAllocator;
   readonly interrupts: Interrupts;
+  /** The function with this requester id is not there any more: it keeps no translation, and would never say so. */
+  readonly isGone: (rid: number) => boolean;
   /** Page requests that the queue of a unit has places for, one of them always free: a power of two; `null`: its driver's choice. */
   readonly pageRequestPlaces: number | null;
 }

@@ -78,14 +78,15 @@ export class PciVfio implements VfioDriver {
     if (trustDevices) yield* this.#features.disable();
     this.#hasPasids = false;
     // Before the memory goes to somebody else: what the device still has to do must not find it.
-    if (resetOnRelease && (yield* resetFunction(bus, this.device)) < 0) {
+    if (resetOnRelease && !this.#isGone && (yield* resetFunction(bus, this.device)) < 0) {
       log.write(`vfio ${this.name}: it cannot be reset and keeps what it was told`);
     }
   }
 
-  attach(ioasid: number, pasid: number): Script<number> {
+  *attach(ioasid: number, pasid: number): Script<number> {
     const { context, bound } = this.held;
-    return context.attach(bound, ioasid, pasid);
+    if (this.#isGone) return -ENODEV;
+    return yield* context.attach(bound, ioasid, pasid);
   }
 
   detach(ioasid: number): Script<number> {
@@ -97,6 +98,11 @@ export class PciVfio implements VfioDriver {
     const { context, bound } = this.held;
     this.#held = null;
     return context.unbind(bound);
+  }
+
+  /** It was unplugged. */
+  get #isGone(): boolean {
+    return this.services.iommu.groupOf(this.device) === undefined;
   }
 
   regionBytes(region: number): number {

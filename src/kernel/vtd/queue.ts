@@ -33,6 +33,7 @@ interface Services {
   readonly bus: Bus;
   readonly log: KernelLog;
   readonly allocator: PageAllocator;
+  readonly isGone: (rid: number) => boolean;
   /** While an error of the queue is pending a new fault raises no event, so faults are looked for afterwards. */
   readonly readFaults: () => Script;
 }
@@ -99,18 +100,20 @@ export class InvalidationQueue implements Invalidator {
 
   *run(commands: readonly Command[], { drainPageRequests = false }: RunOptions = {}): Script<number> {
     for (let i = 0; i < commands.length; i += LONGEST_BATCH) {
-      const batch = commands.slice(i, i + LONGEST_BATCH).map((one) => describe(one, this.#rules));
-      const result = yield* this.#submit(batch, drainPageRequests);
+      const result = yield* this.#submit(commands.slice(i, i + LONGEST_BATCH), drainPageRequests);
       if (result < 0) return result;
     }
     return 0;
   }
 
-  *#submit(descriptors: readonly Uint32Array[], drainPageRequests: boolean): Script<number> {
+  *#submit(commands: readonly Command[], drainPageRequests: boolean): Script<number> {
     yield this.#lock.acquire();
     try {
       for (let attempt = 0; attempt <= DEVICE_RETRIES; attempt++) {
         if (this.#dead) return -EIO;
+        // Who has left in the meantime is not asked again.
+        const left = commands.filter((one) => one.cache !== 'device-tlb' || !this.#services.isGone(one.sid));
+        const descriptors = left.map((one) => describe(one, this.#rules));
         const result = yield* this.#attempt(descriptors, drainPageRequests);
         if (result !== -EAGAIN) return result;
       }
