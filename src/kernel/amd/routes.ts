@@ -19,10 +19,10 @@ import { deviceEntry } from './device-entry.ts';
 import { type DeviceTable, DTE_WRITES } from './device-table.ts';
 import type { AmdDriver } from './driver.ts';
 import { Gcr3Table } from './gcr3-table.ts';
+import { GuestRoots } from './guest-roots.ts';
 import {
   BLOCKED_DID,
   didOf,
-  type Gcr3,
   type GuestsTarget,
   type HostTarget,
   hostOf,
@@ -35,12 +35,10 @@ import {
 
 export class Routes implements Router<Target> {
   readonly #driver: AmdDriver;
-  readonly #services: IommuServices;
   readonly #table: DeviceTable;
   readonly #devices = new Map<PciDevice, Route>();
   readonly #features = new Map<PciDevice, DeviceFeatures>();
-  /** Devices that move, with what led to their guest tables before. */
-  readonly #moving = new Map<PciDevice, Gcr3 | null>();
+  readonly #guestRoots: GuestRoots;
   /** Who is routed under a device id. */
   readonly #owners = new Map<number, PciDevice>();
   /** Control.GCR3TRPMode. */
@@ -50,7 +48,7 @@ export class Routes implements Router<Target> {
 
   constructor(driver: AmdDriver, services: IommuServices, table: DeviceTable) {
     this.#driver = driver;
-    this.#services = services;
+    this.#guestRoots = new GuestRoots(driver, services);
     this.#table = table;
     this.#lock = new Semaphore(services.engine, 1, `${driver.name} tables`);
   }
@@ -128,13 +126,8 @@ export class Routes implements Router<Target> {
     }
   }
 
-  *moving(device: PciDevice, body: () => Script<number>): Script<number> {
-    this.#moving.set(device, null);
-    const result = yield* body();
-    const kept = this.#moving.get(device) ?? null;
-    this.#moving.delete(device);
-    if (kept !== null) this.#free(kept);
-    return result;
+  moving(device: PciDevice, body: () => Script<number>): Script<number> {
+    return this.#guestRoots.moving(device, body);
   }
 
   /** Writes the entries over a host table anew, which is tracked or not any more: 0 when hardware knows, or -EIO. */
@@ -207,45 +200,11 @@ export class Routes implements Router<Target> {
   /** The GCR3 entry, with the table that it needs: entries written, -ENOMEM, -ENOSPC. */
   #enterGuest(device: PciDevice, route: Route, index: number, target: GuestsTarget): number {
     if (route.gcr3 === null) {
-      const made = this.#takeKept(device, target) ?? this.#makeGcr3(target);
+      const made = this.#guestRoots.take(device, target);
       if (typeof made === 'number') return made;
       route.gcr3 = made;
     }
     return target.kind === 'PASID table' ? 0 : route.gcr3.table!.set(index, target.table);
-  }
-
-  #makeGcr3(target: GuestsTarget): Gcr3 | number {
-    const { levels } = target;
-    const did = this.#driver.domainIds.take();
-    if (did < 0) return did;
-    if (target.kind === 'PASID table') return { place: target.place, table: null, did, levels };
-    const { bus, allocator } = this.#services;
-    const table = Gcr3Table.create(bus.memory, allocator, this.#gcr3LevelsOf(target));
-    if (typeof table !== 'number') return { place: table.place, table, did, levels };
-    this.#driver.domainIds.release(did);
-    return table;
-  }
-
-  /** What was kept for the way back, if it leads to such tables. */
-  #takeKept(device: PciDevice, target: GuestsTarget): Gcr3 | undefined {
-    const kept = this.#moving.get(device);
-    if (kept === undefined || kept === null || kept.levels !== target.levels) return undefined;
-    const suits =
-      target.kind === 'PASID table'
-        ? kept.place === target.place
-        : kept.table !== null && kept.place.levels === this.#gcr3LevelsOf(target);
-    if (!suits) return undefined;
-    this.#moving.set(device, null);
-    return kept;
-  }
-
-  #gcr3LevelsOf({ kind }: GuestsTarget): number {
-    return kind === 'nested' ? 1 : this.#driver.features.guest!.gcr3Levels;
-  }
-
-  #free({ table, did }: Gcr3): void {
-    table?.destroy();
-    this.#driver.domainIds.release(did);
   }
 
   /**
@@ -269,8 +228,7 @@ export class Routes implements Router<Target> {
   /** After the last attachment, and after the last guest table: what only they needed goes. */
   #leaveIfEmpty(device: PciDevice, route: Route): void {
     if (route.gcr3 !== null && ![...route.targets.values()].some(isGuest)) {
-      if (this.#moving.get(device) === null) this.#moving.set(device, route.gcr3);
-      else this.#free(route.gcr3);
+      this.#guestRoots.giveBack(device, route.gcr3);
       route.gcr3 = null;
     }
     if (route.targets.size > 0) return;

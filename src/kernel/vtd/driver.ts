@@ -109,13 +109,12 @@ export class VtdDriver implements IommuDriver {
     this.#capabilities = capabilities;
     // With caching mode id 0 marks entries that are not present.
     const firstId = this.scalable === null ? 1 : IDENTITY_DID + 1;
-    this.#domainIds = new DomainIds(firstId, capabilities.domainIds, this.#services.faultPoints);
-    const { depth, queued, version } = capabilities;
+    const { depth, queued, version, domainIds } = capabilities;
+    const { log, faultPoints } = this.#services;
+    this.#domainIds = new DomainIds(firstId, domainIds, faultPoints);
     const mode = this.scalable === null ? '' : 'scalable mode, ';
     const invalidation = queued ? 'queued' : 'register-based';
-    this.#services.log.write(
-      `${this.name}: VT-d ${version}, ${mode}${depth.levels}-level tables, ${invalidation} invalidation`,
-    );
+    log.write(`${this.name}: VT-d ${version}, ${mode}${depth.levels}-level tables, ${invalidation} invalidation`);
     const reader = new FaultReader(this.#services.engine, registers, this.#services.faults, this.name, {
       offset: capabilities.faultOffset,
       count: capabilities.faultRecords,
