@@ -133,9 +133,11 @@ describe.each(SUBJECTS.filter(({ ats }) => ats))(
           const { device, domain } = yield* lendTwo(bench);
           const late = holdBack(bench);
           expect(yield* device.driver.unmap(domain, PAGES[0], 1)).toBe(-EIO);
+          const second = bench.engine.spawn(device.driver.unmap(domain, PAGES[1], 1));
+          yield us(5);
           late.next();
-          yield us(10);
-          expect(yield* device.driver.unmap(domain, PAGES[1], 1)).toBe(-EIO);
+          yield ns(2 * PATIENCE);
+          expect(second.result).toBe(-EIO);
           // Who has the device cannot get rid of it, and none of its memory goes to anybody else.
           const held = bench.kernel.allocator.inUse['driver memory'];
           expect(yield* device.driver.release()).toBe(-EIO);
