@@ -1,4 +1,4 @@
-/** What ports look at when they pass a request on, and what a PASID is worth below a switch that passes it on to the wrong one. */
+/** What ports look at when they pass a request on, and what a PASID is worth where they pass it on to the wrong one. */
 import { type DeviceBuffer, type KernelDriver, type Script, type Stage, scenario, us } from '../src/index.ts';
 
 const PASID = 5;

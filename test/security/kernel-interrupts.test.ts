@@ -1,7 +1,8 @@
 /**
- * Interrupt remapping with entries that name nobody, tables that devices share, and entries that stay (XSA-49, XSA-36): who can raise whose
- * interrupts when that is done by hand or when hardware is not told; and behind our kernel. A lookup that waits for its
- * own lock (XSA-467) has no counterpart: whose id requests carry is known since enumeration.
+ * Interrupt remapping with entries that name nobody, tables that devices share, and entries that stay (XSA-49,
+ * XSA-36): who can raise whose interrupts when that is done by hand or when hardware is not told; and behind our
+ * kernel. A lookup that waits for its own lock (XSA-467) has no counterpart: whose id requests carry is known since
+ * enumeration.
  */
 import { describe, expect, it } from 'vitest';
 import { type Script, us } from '../../hardware/sim/index.ts';

@@ -1,7 +1,7 @@
 /**
- * Devices that answer invalidations late or never (XSA-373, CVE-2026-43161, CVE-2026-43130): a careless driver that gives up waiting and goes
- * on with the same status word, one that waits without end, and one that believes a completion; and what ours does with
- * the same devices.
+ * Devices that answer invalidations late or never (XSA-373, CVE-2026-43161, CVE-2026-43130): a careless driver that
+ * gives up waiting and goes on with the same status word, one that waits without end, and one that believes a
+ * completion; and what ours does with the same devices.
  */
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';

@@ -1,6 +1,6 @@
 /**
- * Tables of another height than the entry that leads to them says (XSA-445, XSA-390, XSA-311): what a device makes of them, by
- * hand; and that behind our kernel it finds what is mapped and nothing else, with tables of every height.
+ * Tables of another height than the entry that leads to them says (XSA-445, XSA-390, XSA-311): what a device makes of
+ * them, by hand; and that behind our kernel it finds what is mapped and nothing else, with tables of every height.
  */
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';

@@ -1,6 +1,7 @@
 /**
- * Mistakes that kernels and hypervisors have made with IOMMUs: by what they are known, which test or scenario makes them on a machine and
- * shows what comes of it, and which one shows that our kernel does not make them. One that cannot be made here has the reason.
+ * Mistakes that kernels and hypervisors have made with IOMMUs: by what they are known, which test or scenario makes
+ * them on a machine and shows what comes of it, and which one shows that our kernel does not make them. One that
+ * cannot be made here has the reason.
  */
 
 /** The title of a test in a file below `test/`, as it stands there; or the name of a scenario. */

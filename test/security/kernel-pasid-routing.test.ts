@@ -1,6 +1,7 @@
 /**
- * Requests with a PASID below a switch without access control (Linux 201007ef): ports route by address alone, so that one whose address is also
- * that of a peer's registers ends there. A driver that switches PASIDs on all the same, and ours, which refuses.
+ * Requests with a PASID below a switch without access control (Linux 201007ef): ports route by address alone, so that
+ * one whose address is also that of a peer's registers ends there. A driver that switches PASIDs on all the same, and
+ * ours, which refuses.
  */
 import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';

@@ -1,7 +1,7 @@
 /**
- * Page tables that a device shares with the CPU (CVE-2025-71202): the unit keeps the way to their lowest tables, so that a table that is freed without
- * telling it is walked as what its next owner writes there. Whoever shares a process's tables hears of it in time, and
- * these lead to nothing of the kernel's.
+ * Page tables that a device shares with the CPU (CVE-2025-71202): the unit keeps the way to their lowest tables, so
+ * that a table that is freed without telling it is walked as what its next owner writes there. Whoever shares a
+ * process's tables hears of it in time, and these lead to nothing of the kernel's.
  */
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';

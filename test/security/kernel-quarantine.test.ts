@@ -1,6 +1,7 @@
 /**
- * Where the DMA of a device goes that nobody has (XSA-302, XSA-306, XSA-449, XSA-450): a careless kernel gives it back to the host, or forgets ids that
- * its requests may carry; with ours nothing gets anywhere, whatever its options.
+ * Where the DMA of a device goes that nobody has (XSA-302, XSA-306, XSA-449, XSA-450): a careless kernel gives it
+ * back to the host, or forgets ids that its requests may carry; with ours nothing gets anywhere, whatever its
+ * options.
  */
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';

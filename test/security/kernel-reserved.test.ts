@@ -1,6 +1,6 @@
 /**
- * Memory that firmware goes on using with a device (XSA-378, XSA-386, XSA-400, XSA-460): firmware that reads it all the time, and what it notices of
- * a kernel that is careless with the order of things, and of ours.
+ * Memory that firmware goes on using with a device (XSA-378, XSA-386, XSA-400, XSA-460): firmware that reads it all
+ * the time, and what it notices of a kernel that is careless with the order of things, and of ours.
  */
 import { describe, expect, it } from 'vitest';
 import { ns, type Script, us } from '../../hardware/sim/index.ts';

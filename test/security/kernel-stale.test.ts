@@ -1,6 +1,7 @@
 /**
- * What hardware remembers after tables have changed (XSA-346, XSA-442, XSA-275, XSA-399, XSA-386, pKVM-IA#84): a kernel that leaves out one
- * kind of invalidation, and the memory of others that a device reaches then; the same without leaving anything out.
+ * What hardware remembers after tables have changed (XSA-346, XSA-442, XSA-275, XSA-399, XSA-386, pKVM-IA#84): a
+ * kernel that leaves out one kind of invalidation, and the memory of others that a device reaches then; the same
+ * without leaving anything out.
  */
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';

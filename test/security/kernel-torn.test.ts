@@ -1,6 +1,7 @@
 /**
- * Tables that hardware reads between two writes (XSA-347, CVE-2026-45944): entries that are written in a bad order by hand, and
- * where the device's DMA goes meanwhile; and after every single write of our kernel, where it would go then.
+ * Tables that hardware reads between two writes (XSA-347, CVE-2026-45944): entries that are written in a bad order by
+ * hand, and where the device's DMA goes meanwhile; and after every single write of our kernel, where it would go
+ * then.
  *
  * The units have no caches, so that they read what stands there now.
  */

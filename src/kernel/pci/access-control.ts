@@ -17,8 +17,8 @@ export function* switchAccessControlOn(bus: Bus, rid: number, at: number): Scrip
 }
 
 /**
- * Lets the port above a device block what says that it is translated, or asks for a translation, or lets it pass again: 0,
- * or -EOPNOTSUPP when the port cannot, or there is none.
+ * Lets the port above a device block what says that it is translated, or asks for a translation, or lets it pass
+ * again: 0, or -EOPNOTSUPP when the port cannot, or there is none.
  */
 export function* blockTranslated(bus: Bus, { above }: PciFunction, on: boolean): Script<number> {
   const { TRANSLATION_BLOCKING } = AcsBit;
@@ -38,8 +38,8 @@ export function isTranslatedBlocked(device: PciFunction): boolean {
 const UPWARD = AcsBit.REQUEST_REDIRECT | AcsBit.UPSTREAM_FORWARDING;
 
 /**
- * True when all requests of a device go up to the IOMMU. Ports route by address alone: without this a request with a PASID whose
- * address happens to be that of a peer's registers ends there, whatever the PASID maps.
+ * True when all requests of a device go up to the IOMMU. Ports route by address alone: without this a request with a
+ * PASID whose address happens to be that of a peer's registers ends there, whatever the PASID maps.
  */
 export function isRedirected(device: PciFunction): boolean {
   const own = device.isMultiFunction ? [device] : [];
