@@ -210,6 +210,8 @@ describe.each(SUBJECTS.filter(({ ats }) => ats))('On $name a device that is pull
         bench.links.at(-1)!.goDown();
         const before = bench.engine.now;
         expect(yield* device.driver.unmap(domain, PAGES[0], 1)).toBe(-EIO);
+        // Its driver goes: what nobody has heard the device forget stays as it is.
+        expect(yield* device.driver.release()).toBe(-EIO);
         expect(bench.engine.now - before).toBeLessThan(ms(100));
         expect(yield* reads(other, FIRST)).toBe(0);
         expect(yield* other.driver.unmap(others, PAGES[0], 1)).toBe(0);
