@@ -246,7 +246,6 @@ describe('When the unit has no domain id left, or the kernel no memory', () => {
       for (const [refused, errno] of [
         ['domain id', '-ENOSPC'],
         ['I/O page table', '-ENOMEM'],
-        ['attachment', '-ENOMEM'],
       ] as const) {
         const { free } = allocator;
         let times = 0;
