@@ -203,6 +203,15 @@ it('A slot of a PASID is one for devices that share a requester id: EINVAL for a
       expect(yield* owner.attach(1, two, 6), 'another PASID').toBe('0');
       expect(yield* owner.attach(1, one, 5)).toBe('0');
       expect(yield* owner.attach(2, two, 5), 'another requester').toBe('0');
+      // One device’s slots and the other’s are in one table: the first request makes hardware remember where that is.
+      expect(yield* owner.reads(1)).toBe(null);
+      const three = yield* owner.filled(3);
+      for (const i of [1, 0]) {
+        expect(yield* owner.attach(i, three)).toBe('0');
+        expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([3, 3]);
+        expect(yield* owner.detach(i, three)).toBe('0');
+        expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([null, null]);
+      }
       yield* owner.program.exit();
     })(),
   );

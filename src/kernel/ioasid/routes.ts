@@ -73,7 +73,14 @@ export class Routes {
     const target = this.#target(bound, pasid);
     const translation = target?.ioasid.table.translation ?? null;
     if (target === undefined || translation === null) return undefined;
-    return { device: target.bound.device, translation, handlers: this.#listen(target.ioasid, target.bound) };
+    const device = this.#speakerOf(target.bound.device);
+    return { device, translation, handlers: this.#listen(target.ioasid, target.bound) };
+  }
+
+  /** Drivers keep their tables by device: of those that share a requester id one speaks for all, in every slot. */
+  #speakerOf(device: PciDevice): PciDevice {
+    const known = [...this.#routes.values()].find((route) => route.device.requester === device.requester);
+    return known?.device ?? device;
   }
 
   /** The innermost space among those of all devices with this one's requester id: each goes a part of one way. */
