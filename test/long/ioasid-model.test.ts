@@ -4,7 +4,7 @@ import { describe, it } from 'vitest';
 import { MODEL_MACHINES } from '../kernel/model/machines.ts';
 import { plans, runPlan } from '../kernel/model/run.ts';
 
-const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
+const SEEDS = [1, 2, 3, 4];
 
 describe.each(MODEL_MACHINES)('On $name, random commands in long runs', (machine) => {
   it.each(SEEDS)('give what the model gives, reach what it lets them, and leave nothing behind (seed %i).', (seed) => {
