@@ -107,11 +107,10 @@ export class VtdDriver implements IommuDriver {
       return -ENODEV;
     }
     this.#capabilities = capabilities;
-    // With caching mode id 0 marks entries that are not present.
-    const firstId = this.scalable === null ? 1 : IDENTITY_DID + 1;
     const { depth, queued, version, domainIds } = capabilities;
     const { log, faultPoints } = this.#services;
-    this.#domainIds = new DomainIds(firstId, domainIds, faultPoints);
+    // With caching mode id 0 marks entries that are not present.
+    this.#domainIds = new DomainIds(this.scalable === null ? 1 : IDENTITY_DID + 1, domainIds, faultPoints);
     const mode = this.scalable === null ? '' : 'scalable mode, ';
     const invalidation = queued ? 'queued' : 'register-based';
     log.write(`${this.name}: VT-d ${version}, ${mode}${depth.levels}-level tables, ${invalidation} invalidation`);
