@@ -48,7 +48,11 @@ const SCHEDULE = fc.array(
 );
 
 /** Does all of it on a machine, each in a thread of its own; then both processes end. */
-export function anyScheduleLeavesNothing(make: (typeof VENDORS)[number][1], api: Personality, numRuns: number): void {
+export function anyScheduleLeavesNothing(
+  make: (typeof VENDORS)[number][1],
+  api: Personality,
+  runs: fc.Parameters,
+): void {
   fc.assert(
     fc.property(SCHEDULE, (schedule) => {
       const s = new Busy(make(), api);
@@ -68,6 +72,6 @@ export function anyScheduleLeavesNothing(make: (typeof VENDORS)[number][1], api:
       );
       s.expectNothingLeft();
     }),
-    { numRuns },
+    runs,
   );
 }

@@ -8,7 +8,7 @@ describe.each(VENDORS)('On %s', (_, make) => {
   it.each(PERSONALITIES)(
     'whatever programs with $path do to devices at work, nothing is left when they have ended.',
     (api) => {
-      anyScheduleLeavesNothing(make, api, 500);
+      anyScheduleLeavesNothing(make, api, { numRuns: 500 });
     },
   );
 });
