@@ -83,8 +83,11 @@ export function* guestPasidTable(s: Stage, version: Version): Script {
   s.expect('Bits 14:12 of its root are those of an address of the guest.', Number(fieldOf('GCR3_14_12')), 1);
   s.expect('The process’s table leads to a page of the guest.', stages[0]?.page?.to, DATA);
   s.expect('The parent’s leads on to memory.', stages[1]?.page?.to, s.look.physical(program, vaddr + DATA));
-  s.expect('The device reads for the process.', yield* read(GVA), { ok: true, data: text });
-  s.expect('Without a PASID it is where it was.', yield* engine.read(DATA, text.length), { ok: true, data: text });
+  s.expect('Without a PASID the device is where it was.', yield* engine.read(DATA, text.length), {
+    ok: true,
+    data: text,
+  });
+  s.expect('With it, it reads for the process.', yield* read(GVA), { ok: true, data: text });
 
   const gva = version === 1 ? yield* track(user, gpa, pasids) : pasids;
 
