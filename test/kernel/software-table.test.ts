@@ -243,8 +243,10 @@ describe.each(VENDORS)('Beside a unit of %s a device in software', (_, make) => 
     const bench = make();
     on(bench, function* (s) {
       yield* s.begin();
-      yield* s.standing();
+      const { memory } = yield* s.standing();
       yield* start(s, AT);
+      yield* s.program.close(s.deviceFds[SOFT]!);
+      expect(s.program.read(memory, PAGE)).toEqual(NINES);
       yield* s.program.exit();
       expect(bench.kernel.pages.pinned).toBe(0);
       const next = yield* new Software(bench, 'next').begin();
