@@ -88,7 +88,7 @@ class Space {
     this.table = this.tableOf(this.root);
     this.source = Number((yield* this.process.mmap(8 * PAGE)) / BigInt(PAGE));
     expect(yield* this.map(this.root, AT, this.source, 8)).toBe(0);
-    this.device = this.context.bindSoftware(user, COOKIE);
+    this.device = this.context.bindSoftware(user, COOKIE) as SoftwareDevice;
     expect(this.device.attach(this.context.get(this.root)!)).toBe(0);
   }
 }

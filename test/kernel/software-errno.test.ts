@@ -98,6 +98,29 @@ describe('A device in software, as its program sees it,', () => {
     });
   });
 
+  it('is refused with ENOMEM when nothing is left, and works when something is', () => {
+    on(bench(), function* (s) {
+      const { faultPoints, pages } = s.bench.kernel;
+      const without = function* (point: string, call: Script<number>): Script<string> {
+        faultPoints.refuse = (what) => what === point;
+        const result = yield* named(call);
+        faultPoints.refuse = null;
+        return result;
+      };
+      s.iommuFd = yield* s.program.open('/dev/iommu');
+      s.deviceFds[SOFT] = yield* s.program.open(SOFT_DEV);
+      expect(yield* without('bound device', s.bindSoft())).toBe('-ENOMEM');
+      expect(yield* s.bindSoft()).toBe(0);
+      const root = yield* s.alloc();
+      expect(yield* without('attachment', s.attach(SOFT, root))).toBe('-ENOMEM');
+      expect(yield* named(s.detach(SOFT, root))).toBe('-EINVAL');
+      expect(yield* s.attach(SOFT, root)).toBe(0);
+      yield* s.program.exit();
+      expect(pages.pinned).toBe(0);
+      expect(s.bench.kernel.removeMediated('soft0')).toBe(0);
+    });
+  });
+
   it('has no PASIDs, and cannot use a table that its process keeps for hardware', () => {
     on(bench(), function* (s) {
       yield* s.begin();

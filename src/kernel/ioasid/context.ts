@@ -98,9 +98,11 @@ export class IoasidContext {
     return bound;
   }
 
-  /** Makes a device that is software one of this context. */
-  bindSoftware(user: SoftwareUser, cookie: bigint): SoftwareDevice {
-    const device = new SoftwareDevice({ engine: this.#engine, cookie, faults: this.faults, user });
+  /** Makes a device that is software one of this context, or gives -ENOMEM. */
+  bindSoftware(user: SoftwareUser, cookie: bigint): SoftwareDevice | number {
+    const { faultPoints } = this.services;
+    if (faultPoints.refuses('bound device')) return -ENOMEM;
+    const device = new SoftwareDevice({ engine: this.#engine, cookie, faults: this.faults, user, faultPoints });
     this.#software.add(device);
     this.#references++;
     return device;

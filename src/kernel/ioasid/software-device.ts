@@ -4,7 +4,8 @@
  */
 import { PAGE_SHIFT } from '../../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../../hardware/sim/index.ts';
-import { EBUSY, EINVAL } from '../../uapi/index.ts';
+import { EBUSY, EINVAL, ENOMEM } from '../../uapi/index.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { Abilities } from '../iommu/driver.ts';
 import type { FaultQueue } from './fault-queue.ts';
 import type { Ioasid } from './ioasid.ts';
@@ -29,6 +30,7 @@ export interface SoftwareDeviceShape {
   readonly cookie: bigint;
   readonly faults: FaultQueue;
   readonly user: SoftwareUser;
+  readonly faultPoints: FaultPoints;
 }
 
 interface Attached {
@@ -58,13 +60,17 @@ export class SoftwareDevice {
     return this.#attached.some((one) => one.ioasid === ioasid);
   }
 
-  /** -EBUSY: it is attached to another space; -EINVAL as of every device, and for a table that a process keeps for hardware. */
+  /**
+   * -EBUSY: it is attached to another space; -EINVAL as of every device, and for a table that a process keeps for hardware;
+   * -ENOMEM.
+   */
   attach(ioasid: Ioasid): number {
     const refusal = ioasid.refusal(this, this.#attached.at(-1)?.ioasid);
     if (refusal < 0) return refusal;
     const { table } = ioasid;
     if (!(table instanceof KernelTable)) return -EINVAL;
-    const { engine, cookie, faults, user } = this.#shape;
+    const { engine, cookie, faults, user, faultPoints } = this.#shape;
+    if (faultPoints.refuses('attachment')) return -ENOMEM;
     // What asks is the kernel: it need not be trusted, as hardware must.
     const source = { ioasid: ioasid.id, cookie, mayAsk: true, isPasidTable: false };
     this.#attached.push({ ioasid, access: new SoftwareAccess({ engine, table, user, faults, source }) });

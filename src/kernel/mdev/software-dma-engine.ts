@@ -88,7 +88,9 @@ export class SoftwareDmaEngine implements VfioDriver, SoftwareUser {
   }
 
   claim(context: IoasidContext, cookie: bigint): number {
-    this.#held = { context, device: context.bindSoftware(this, cookie) };
+    const device = context.bindSoftware(this, cookie);
+    if (typeof device === 'number') return device;
+    this.#held = { context, device };
     return 0;
   }
 
