@@ -14,7 +14,7 @@ export default scenario({
   ],
   next: [
     'Compare with flow-4.7-group.v2, line by line: what is checked later here, and what earlier?',
-    'npx ioasim inspect tables --scenario flow-4.7-group.v1 --requester pci0: whose name does the entry have?',
+    'npx ioasim inspect tables --scenario flow-4.7-group.v1 --dma 2 --requester pci0: whose name does the entry have?',
   ],
   ...GROUP_HARDWARE,
 

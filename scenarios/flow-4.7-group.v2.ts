@@ -14,7 +14,7 @@ export default scenario({
   ],
   next: [
     'Compare with flow-4.7-group.v1, line by line: which of its calls answer -EDEADLK?',
-    'npx ioasim inspect tables --scenario flow-4.7-group.v2 --requester pci0: whose name does the entry have?',
+    'npx ioasim inspect tables --scenario flow-4.7-group.v2 --dma 2 --requester pci0: whose name does the entry have?',
   ],
   ...GROUP_HARDWARE,
 
