@@ -51,7 +51,7 @@ const SCHEDULE = fc.array(
 export function anyScheduleLeavesNothing(
   make: (typeof VENDORS)[number][1],
   api: Personality,
-  runs: fc.Parameters,
+  runs: { readonly numRuns: number; readonly seed?: number },
 ): void {
   fc.assert(
     fc.property(SCHEDULE, (schedule) => {
