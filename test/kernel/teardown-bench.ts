@@ -10,6 +10,7 @@ import { ns, type Script, type Task } from '../../hardware/sim/index.ts';
 import { NO_PASID } from '../../src/kernel/iommu/attachments.ts';
 import type { DomainIds } from '../../src/kernel/iommu/domain-ids.ts';
 import type { PciDevice } from '../../src/kernel/pci/index.ts';
+import type { Process } from '../../src/kernel/process.ts';
 import type { Program } from '../../src/user/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
 import { held } from './fault-points-bench.ts';
@@ -129,6 +130,7 @@ export class Busy {
   /** After everything has ended: nothing is left, nothing has gone astray, and every page request was answered once. */
   expectNothingLeft(): void {
     expect(this.threads.every(({ ended }) => ended)).toBe(true);
+    expect((this.program.system as Process).files.descriptors).toEqual([]);
     expect(this.#state()).toEqual(this.#before);
     expect(this.bench.kernel.log.toString()).not.toContain('never used again');
     expect(this.writes.strays).toEqual([]);
