@@ -28,7 +28,7 @@ function bench(source = SPACE) {
       answers.push([index, response]);
       return 0;
     });
-    queue.listen(source).onPageRequest!(group);
+    queue.listen(() => source).onPageRequest!(group);
     engine.run();
   };
   return { engine, faultPoints, queue, answers, ask };
@@ -64,7 +64,7 @@ describe('A queue of faults', () => {
 
   it('without memory for a record refuses a page request, loses a fault, and says so with the next.', () => {
     const { faultPoints, queue, answers, ask } = bench();
-    const { onFault } = queue.listen(SPACE);
+    const { onFault } = queue.listen(() => SPACE);
     const told = { requester: 8, pasid: -1, address: 0x5000n, access: 'read', reason: 5 } as IommuFault;
     const refused: string[] = [];
     faultPoints.refuse = (point) => refused.push(point) > 0;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Script } from '../../hardware/sim/index.ts';
 import { buildMachine } from '../../src/machine/index.ts';
 import {
+  IOMMU_FAULT,
   IOMMU_IOASID_ALLOC,
   IOMMU_MAP_DMA,
   VFIO_ATTACH_IOASID_2,
@@ -67,6 +68,15 @@ class Owner {
     const mapping = { ioasid, vaddr, iova: AT, size: K4, flags: RW };
     expect(yield* this.program.ioctl(this.fd, IOMMU_MAP_DMA, mapping)).toBe(0);
     return ioasid;
+  }
+
+  /** By which cookies the descriptor tells of the faults that nobody has read yet. */
+  *told(): Script<bigint[]> {
+    yield* this.program.poll(this.fd, 100_000);
+    const bytes = yield* this.program.readFile(this.fd, PAGE);
+    if (typeof bytes === 'number') throw new Error(`read gives ${bytes}`);
+    const starts = Array.from({ length: bytes.length / IOMMU_FAULT.bytes }, (_, i) => i * IOMMU_FAULT.bytes);
+    return starts.map((at) => IOMMU_FAULT.decode(bytes.subarray(at)).dev_cookie);
   }
 
   /** Which space a device reads; `null` when it is refused. */
@@ -164,6 +174,17 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
       expect(yield* owner.reads(0)).toBe(null);
       expect(yield* owner.detach(1, child)).toBe('0');
       expect(yield* owner.reads(0)).toBe(1);
+    });
+  });
+
+  it('tells of faults by a device that is still attached there', () => {
+    withOwners(function* (owner) {
+      for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
+      const empty = yield* owner.alloc();
+      for (const i of [0, 1]) expect(yield* owner.attach(i, empty)).toBe('0');
+      expect([yield* owner.reads(1), yield* owner.told()]).toEqual([null, [0n]]);
+      yield* owner.program.close(owner.devices[0]!);
+      expect([yield* owner.reads(1), yield* owner.told()]).toEqual([null, [1n]]);
     });
   });
 

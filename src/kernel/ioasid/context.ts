@@ -40,14 +40,14 @@ export class IoasidContext {
     this.#engine = engine;
     this.registered = new RegisteredMemory(services);
     this.faults = new FaultQueue(engine, services.faultPoints);
-    this.#routes = new Routes(this.devices, (ioasid, bound) =>
-      this.faults.listen({
+    this.#routes = new Routes(this.devices, (ioasid, namesake) =>
+      this.faults.listen(() => ({
         ioasid: ioasid.id,
-        cookie: bound.cookie,
+        cookie: namesake.bound.cookie,
         mayAsk: services.trustDevices,
         isPasidTable: ioasid.table instanceof PasidTable,
-        tracked: (pasid) => bound.translating(pasid)?.id,
-      }),
+        tracked: (pasid) => namesake.bound.translating(pasid)?.id,
+      })),
     );
   }
 

@@ -88,11 +88,11 @@ export class FaultQueue {
     this.#arrival = new Gate(engine, 'a fault');
   }
 
-  /** What drivers are to call for faults of what is led to `source`. */
-  listen(source: FaultSource): AttachmentHandlers {
-    const onFault = (fault: RefusedAccess): void => this.report(innermost(source, fault.pasid), fault);
-    if (!source.mayAsk) return { onFault };
-    return { onFault, onPageRequest: (group) => this.ask(innermost(source, group.pasid), group) };
+  /** What drivers are to call for faults of what is led to a source, which is asked at each of them. */
+  listen(source: () => FaultSource): AttachmentHandlers {
+    const onFault = (fault: RefusedAccess): void => this.report(innermost(source(), fault.pasid), fault);
+    if (!source().mayAsk) return { onFault };
+    return { onFault, onPageRequest: (group) => this.ask(innermost(source(), group.pasid), group) };
   }
 
   /** Tells the program of an access that was refused, if there is room. */

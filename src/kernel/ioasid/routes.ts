@@ -12,14 +12,20 @@ import type { PciDevice } from '../pci/index.ts';
 import type { BoundDevice } from './bound-device.ts';
 import type { Ioasid } from './ioasid.ts';
 
+/** The device that a route's faults are told of: another that shares the requester id may take over. */
+export interface Namesake {
+  bound: BoundDevice;
+}
+
 interface Route {
   readonly device: PciDevice;
   readonly translation: Translation;
   readonly handlers: AttachmentHandlers;
+  readonly namesake: Namesake;
 }
 
-/** Who is told of faults of a device in a space. */
-export type Listen = (ioasid: Ioasid, bound: BoundDevice) => AttachmentHandlers;
+/** Who is told of faults in a space. */
+export type Listen = (ioasid: Ioasid, namesake: Readonly<Namesake>) => AttachmentHandlers;
 
 export class Routes {
   readonly #devices: ReadonlySet<BoundDevice>;
@@ -38,9 +44,12 @@ export class Routes {
   *update(bound: BoundDevice, pasid: number, otherwise: 'back' | 'away' = 'back'): Script<number> {
     const route = this.#routes.get(keyOf(bound.device.requester, pasid));
     const next = this.#next(bound, pasid);
-    if (route?.translation === next?.translation) return 0;
-    if (route === undefined) return yield* this.#open(next!, pasid);
-    if (next === undefined) return yield* this.#close(route, pasid);
+    if (next === undefined) return route === undefined ? 0 : yield* this.#close(route, pasid);
+    if (route === undefined) return yield* this.#open(next, pasid);
+    if (route.translation === next.translation) {
+      route.namesake.bound = next.namesake.bound;
+      return 0;
+    }
     return yield* route.translation.driver.moving(route.device, () => this.#move(route, next, pasid, otherwise));
   }
 
@@ -74,7 +83,8 @@ export class Routes {
     const translation = target?.ioasid.table.translation ?? null;
     if (target === undefined || translation === null) return undefined;
     const device = this.#speakerOf(target.bound.device);
-    return { device, translation, handlers: this.#listen(target.ioasid, target.bound) };
+    const namesake = { bound: target.bound };
+    return { device, translation, handlers: this.#listen(target.ioasid, namesake), namesake };
   }
 
   /** Drivers keep their tables by device: of those that share a requester id one speaks for all, in every slot. */
