@@ -20,14 +20,10 @@ function record(machine: Machine, recorder: Recorder, tell: () => void): Traces 
   const events: string[] = [];
   const packets: string[] = [];
   recorder.on('event', (event) => events.push(formatJson(event)));
-  const write = (part: Uint8Array | string) => packets.push(typeof part === 'string' ? part : hexOf(part));
+  const write = (part: Uint8Array | string) => packets.push(Buffer.from(part).toString('hex'));
   machine.capture(CAPTURE_FORMATS['pcapng']!(write), 'a machine');
   tell();
   return { events: events.join('\n'), capture: packets.join(''), digest: machine.digest() };
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function first(scenario: Scenario, machine: string): { machine: Machine; traces: Traces } {

@@ -47,7 +47,6 @@ function* answer(bench: RequesterBench, asked: Asked, { delays, boundary, failur
     bench.complete(asked, {
       data: SOURCE.slice(from, from + length),
       byteCount: Math.max(asked.length, 1) - sent,
-      lowerAddress: from & 0x7f,
     });
     sent += length;
   }
