@@ -20,7 +20,7 @@ interface Hands {
   readonly devices: readonly (readonly [fd: number, device: RefDevice])[];
 }
 
-function handsOf({ ref }: Live, draw: Draw): Hands | undefined {
+export function handsOf({ ref }: Live, draw: Draw): Hands | undefined {
   const contexts = [...ref.files].flatMap(([fd, { target }]) => (target instanceof RefDevice ? [] : [{ fd, target }]));
   if (contexts.length === 0) return undefined;
   const { fd, target: context } = draw.of(contexts);
@@ -30,6 +30,11 @@ function handsOf({ ref }: Live, draw: Draw): Hands | undefined {
       : [],
   );
   return { fd, context, devices };
+}
+
+/** Attributes of a space of version 2 that can be tracked, where anything can. */
+export function trackable({ machine }: World): space.Attributes {
+  return machine.facts.tracksDirty ? { flags: IommuIoasidFlag.DIRTY_TRACKING } : {};
 }
 
 /** A new space on the one where a device is: a part of that one, or a table of the process; its devices go there. */
@@ -42,7 +47,8 @@ export function* nest(world: World, live: Live, draw: Draw): Script {
   if (parent === undefined) return;
   const isUsers = draw.below(2) === 0;
   const pasid = draw.below(3) === 0 ? draw.of([3, 5]) : NONE;
-  const id = yield* make(world, live, hands, { parent, isUsers, five: draw.below(4) === 0 ? 1 : 0 });
+  const tracked = draw.rarely(3) ? {} : trackable(world);
+  const id = yield* make(world, live, hands, { parent, isUsers, five: draw.below(4) === 0 ? 1 : 0, tracked });
   if (!context.spaces.has(id)) return;
   for (const [device] of hands.devices) yield* attachDevice(world, live, device, { ioasid: id, pasid, again: fd });
   if (isUsers && context.version === 1)
@@ -58,13 +64,20 @@ interface Wish {
   readonly parent: RefSpace;
   readonly isUsers: boolean;
   readonly five: 0 | 1;
+  readonly tracked: space.Attributes;
 }
 
 /** The number that the space should have. */
-function* make(world: World, live: Live, { fd, context }: Hands, { parent, isUsers, five }: Wish): Script<number> {
+function* make(
+  world: World,
+  live: Live,
+  { fd, context }: Hands,
+  { parent, isUsers, five, tracked }: Wish,
+): Script<number> {
   const before = new Set(context.spaces.keys());
   if (context.version === 1) yield* space.nest(world, live, fd, parent.id);
-  else if (!isUsers) yield* space.allocate(world, live, fd, { type: 1, addr_width: 48, parent_ioasid: parent.id });
+  else if (!isUsers)
+    yield* space.allocate(world, live, fd, { ...tracked, type: 1, addr_width: 48, parent_ioasid: parent.id });
   else {
     const format = { flags: IommuIoasidFlag.USER_PGTABLE, format: 1 + five, addr_width: 48 + 9 * five };
     yield* space.allocate(world, live, fd, {

@@ -89,11 +89,13 @@ function agrees(device: RefDevice, context: RefContext, pasid: number, stack: re
   });
 }
 
-/** Version 1's mappings end with the last device. */
+/** Version 1's mappings end with the last device, and with them what is tracked. */
 function leave(context: RefContext, space: RefSpace): void {
   if (context.attached(space).length > 0) return;
   space.remembered.clear();
-  if (context.version === 1) space.mappings.length = 0;
+  if (context.version === 2) return;
+  space.mappings.length = 0;
+  space.written = null;
 }
 
 export { NONE };

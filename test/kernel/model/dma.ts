@@ -117,9 +117,12 @@ export function* checkDma(world: World, wish: Request): Script {
   const { now, before } = device.bound === null ? NOTHING : reachable(device, request);
   const mark = write ? world.mark() : 0;
   const got = yield* transfer(world, request, mark);
+  device.goesTo(pasid)?.walked(request.page);
   world.story.push(`${said(request)}${write ? ` mark ${mark}` : `: ${got ?? 'blocked'}`}`);
   if (write) {
-    if (now !== null) now.mark = mark;
+    if (now === null) return;
+    now.mark = mark;
+    device.goesTo(pasid)!.wrote(request.page);
     return;
   }
   if (got === null && now !== null && !isStale(world, request)) world.fail(`${said(request)}: blocked, but it may`);

@@ -8,7 +8,10 @@ export interface Facts {
   readonly pasidBits: number;
   readonly width: number;
   readonly enforcesSnoop: boolean;
+  /** Hardware notes which pages are written. */
   readonly tracksDirty: boolean;
+  /** While it does, reading a table of user space counts as a write to the page where the table is (VT-d 3.8). */
+  readonly writesTables: boolean;
   /** First and last page of what cannot be mapped. */
   readonly reserved: readonly (readonly [number, number])[];
 }
@@ -24,6 +27,7 @@ export const INTEL_LEGACY: Facts = {
   width: 48,
   enforcesSnoop: false,
   tracksDirty: false,
+  writesTables: false,
   reserved: [MSI],
 };
 
@@ -33,6 +37,8 @@ export const INTEL_SCALABLE: Facts = {
   nestedLevels: [4, 5],
   pasids: 'any',
   pasidBits: 20,
+  tracksDirty: true,
+  writesTables: true,
 };
 
 export const AMD_HOST: Facts = { ...INTEL_LEGACY, enforcesSnoop: true, reserved: [MSI, HYPERTRANSPORT] };
@@ -42,6 +48,7 @@ export const AMD_NESTING: Facts = {
   nestedLevels: [4, 5],
   pasids: 'user tables over one host table',
   pasidBits: 9,
+  tracksDirty: true,
 };
 
 export function isPermitted({ width, reserved }: Facts, first: number, pages: number): boolean {

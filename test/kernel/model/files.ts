@@ -17,15 +17,17 @@ export class RefContext {
   readonly registrations: RefRegistration[] = [];
   readonly devices: RefDevice[] = [];
   isOpen = true;
+  readonly #facts: Facts;
   #last = 0;
 
-  constructor(version: 1 | 2) {
+  constructor(version: 1 | 2, facts: Facts) {
     this.version = version;
+    this.#facts = facts;
   }
 
   add(parent: RefSpace | null, wanted: Wanted): number {
     const id = ++this.#last;
-    this.spaces.set(id, new Space(id, parent, wanted));
+    this.spaces.set(id, new Space(id, parent, wanted, this.#facts));
     return id;
   }
 

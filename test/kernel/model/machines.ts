@@ -60,14 +60,14 @@ export const MODEL_MACHINES: readonly ModelMachine[] = [
     up: (kernel) => Bench.up({ ...options(kernel), ecap: { SC: 0 } }),
   },
   {
-    name: 'an Intel unit that nests',
+    name: 'an Intel unit that nests and tracks writes',
     facts: INTEL_SCALABLE,
     ...ON_ROOT,
-    up: (kernel) => scalableBench(options(kernel)),
+    up: (kernel) => scalableBench({ ...options(kernel), ecap: { SSADS: 1 } }),
   },
   {
     name: 'an Intel unit above ports and bridges',
-    facts: { ...INTEL_SCALABLE, tracksDirty: true },
+    facts: INTEL_SCALABLE,
     devices: ['0000:01:00.0', '0000:05:00.0', '0000:08:00.0', '0000:08:01.0'],
     isBridged: true,
     up: (kernel) => new FabricBench('intel-fabric', limited(kernel)),
@@ -79,9 +79,9 @@ export const MODEL_MACHINES: readonly ModelMachine[] = [
     up: (kernel) => AmdBench.up(options(kernel)),
   },
   {
-    name: 'an AMD unit that nests',
+    name: 'an AMD unit that nests and tracks writes',
     facts: AMD_NESTING,
     ...ON_ROOT,
-    up: (kernel) => AmdBench.up({ ...options(kernel), efr: GUEST_EFR }),
+    up: (kernel) => AmdBench.up({ ...options(kernel), efr: { ...GUEST_EFR, HASup: 1, HDSup: 1 } }),
   },
 ];

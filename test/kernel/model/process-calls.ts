@@ -12,7 +12,7 @@ export const VERSIONS: Readonly<Record<string, 1 | 2>> = { '/dev/ioasid': 1, '/d
 export function* open(world: World, { ref, program }: Live, path: string): Script {
   const version = VERSIONS[path];
   const device = world.devices[world.paths.indexOf(path)];
-  const context = version === undefined ? undefined : new RefContext(version);
+  const context = version === undefined ? undefined : new RefContext(version, world.machine.facts);
   const target = context ?? device;
   const fd = ref.lowestFree;
   const wanted = target === undefined ? -ENOENT : fd < world.rules.limits.files ? fd : -EMFILE;

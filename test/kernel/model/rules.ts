@@ -99,7 +99,10 @@ export class Rules {
     const [first, end] = [pages(iova), pages(iova + size)];
     const touched = space.mappings.filter((one) => one.first < end && first < one.first + one.pages);
     if (touched.some((one) => one.first < first || one.first + one.pages > end)) return -EINVAL;
-    for (const one of touched) space.mappings.splice(space.mappings.indexOf(one), 1);
+    for (const one of touched) {
+      space.mappings.splice(space.mappings.indexOf(one), 1);
+      space.written?.forget(one.first, one.pages);
+    }
     return touched.reduce((sum, one) => sum + BigInt(one.pages) * PAGE, 0n);
   }
 
@@ -234,6 +237,7 @@ export class Rules {
       return could === 'EINVAL' ? -EINVAL : -EOPNOTSUPP;
     }
     space.remembered.clear();
+    space.written = null;
     return 0;
   }
 }

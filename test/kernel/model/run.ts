@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { KernelOptions } from '../../../src/kernel/index.ts';
+import { trackable } from './deeds.ts';
 import { attachDevice, bindDevice } from './device-calls.ts';
+import { tellAll } from './dirty-steps.ts';
 import { checkDma, checkTranslations, DEVICE_PAGES, GUEST, GUEST_PAGES, PASIDS, remember } from './dma.ts';
 import { Draw } from './draw.ts';
 import { NONE } from './files.ts';
@@ -52,7 +54,7 @@ function* begin(world: World, versions: Plan['versions']): Script {
     yield* mmap(world, live, GUEST_PAGES, true);
     buildTables(live);
     yield* open(world, live, versions[i] === 1 ? '/dev/ioasid' : '/dev/iommu');
-    yield* allocate(world, live, 0, { type: 1, addr_width: 48 });
+    yield* allocate(world, live, 0, { ...trackable(world), type: 1, addr_width: 48 });
     for (const k of [0, 1]) {
       yield* open(world, live, world.paths[i * 2 + k]!);
       yield* bindDevice(world, live, 1 + k, [0, BigInt(k + 1)]);
@@ -84,8 +86,9 @@ function requestOf({ devices }: World, draw: Draw): Parameters<typeof checkDma>[
   return { device, pasid, page, write: draw.below(2) === 0 };
 }
 
-/** Descriptors are closed and processes end, in whatever order. */
+/** What was written is told; descriptors are closed and processes end, in whatever order. */
 function* end(world: World, draw: Draw): Script {
+  yield* tellAll(world);
   while (world.live.length > 0) {
     const live = draw.of(world.live);
     const fds = [...live.ref.files.keys()];

@@ -221,7 +221,7 @@ export function* info(world: World, live: Live, fd: number, [ioasid, dev_cookie]
 
 export function* extension(world: World, live: Live, fd: number, number: number): Script {
   const command = versionOf(world, live, fd) === 1 ? IOASID_CHECK_EXTENSION : IOMMU_CHECK_EXTENSION;
-  // MAP_TYPE1V2 and none; the others are what is built.
-  const wanted = on(world, live, fd, () => (number === 1 ? 1 : 0));
+  // MAP_TYPE1V2 and DIRTY_TRACKING; the others are what is built.
+  const wanted = on(world, live, fd, () => (number === 1 || number === 8 ? 1 : 0));
   yield* world.ioctl(live, fd, command, [number, wanted]);
 }

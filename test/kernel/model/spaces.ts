@@ -1,5 +1,7 @@
 /** One I/O address space, as the reference model sees it: what is mapped where, and what a device may reach. */
+import type { Facts } from './facts.ts';
 import type { Cell, RefProcess } from './memory.ts';
+import { LARGE, type Written } from './written.ts';
 
 /** What a page of an I/O address space is. */
 export interface Reached {
@@ -64,9 +66,14 @@ export class RefSpace {
   wanted: Wanted;
   /** What its table has led to since hardware was last told to forget it, by page: that may still hold. */
   readonly remembered = new Map<number, Led[]>();
+  /** What its reader has not heard yet; `null` while nothing is tracked. */
+  written: Written | null = null;
 
-  constructor(id: number, parent: RefSpace | null, wanted: Wanted) {
+  readonly #facts: Facts;
+
+  constructor(id: number, parent: RefSpace | null, wanted: Wanted, facts: Facts) {
     this.id = id;
+    this.#facts = facts;
     this.parent = parent;
     this.wanted = wanted;
     parent?.children.add(this);
@@ -74,6 +81,11 @@ export class RefSpace {
 
   get user(): UserTableOf | null {
     return this.wanted.user;
+  }
+
+  /** Somebody wants to know what is written through its table. */
+  get isTracked(): boolean {
+    return this.written !== null || this.parent?.isTracked === true;
   }
 
   overlaps(first: number, pages: number): boolean {
@@ -93,12 +105,31 @@ export class RefSpace {
       const led = this.#led(page);
       return led === null ? null : this.#through(led);
     }
-    const mapping = this.mappings.find(({ first, pages }) => first <= page && page < first + pages);
+    const mapping = this.#mapping(page);
     if (mapping === undefined) return null;
     const { cells, read, write, source, first } = mapping;
     if (cells !== null) return { cell: cells[page - first]!, read, write };
     const below = this.parent!.at(source + page - first);
     return below === null ? null : { cell: below.cell, read: read && below.read, write: write && below.write };
+  }
+
+  /** A device has written to a page: that is noted where the kernel keeps the table, and in every space below. */
+  wrote(page: number): void {
+    if (this.user !== null) {
+      this.parent!.wrote(this.#led(page)!.page);
+      return;
+    }
+    this.#note(page, true);
+    this.#noteLarge(page);
+  }
+
+  /** A device has asked for a page: on its way hardware may have written where the user's tables are, as far as it went. */
+  walked(page: number): void {
+    if (this.user === null || !this.#writesTables) return;
+    for (const { at } of this.#walk(page)) {
+      this.parent!.#note(at, false);
+      this.parent!.#noteLarge(at);
+    }
   }
 
   /** What else hardware may still take a page for, which it was and nobody has told it to forget. */
@@ -129,23 +160,55 @@ export class RefSpace {
     }
   }
 
+  #mapping(page: number): RefMapping | undefined {
+    return this.mappings.find(({ first, pages }) => first <= page && page < first + pages);
+  }
+
+  #note(page: number, isSure: boolean): void {
+    const mapping = this.#mapping(page);
+    if (mapping?.write !== true) return;
+    this.written?.note(page, isSure);
+    if (this.parent !== null) this.parent.#note(mapping.source + page - mapping.first, isSure);
+  }
+
+  #noteLarge(page: number): void {
+    const large = Math.floor(page / LARGE) * LARGE;
+    const { first, pages } = this.#mapping(page)!;
+    if (large < first || large + LARGE > first + pages) return;
+    for (let other = large; other < large + LARGE; other++) this.#note(other, false);
+  }
+
+  get #writesTables(): boolean {
+    return this.#facts.writesTables && this.parent!.isTracked;
+  }
+
   #through({ page, write }: Led): Reached | null {
     const below = this.parent!.at(page);
     return below === null ? null : { ...below, write: write && below.write };
   }
 
-  /** A walk of an x86 table, which lies in the parent space. */
   #led(page: number): Led | null {
+    const steps = [...this.#walk(page)];
+    const last = steps.at(-1);
+    if (steps.length < this.user!.levels || last === undefined || (last.entry & PRESENT) === 0n) return null;
+    return { page: frameOf(last.entry), write: steps.every(({ entry }) => (entry & WRITE) !== 0n) };
+  }
+
+  /** The entries of an x86 table, which lies in the parent space, on the way to a page, as far as it goes. */
+  *#walk(page: number): Generator<{ readonly at: number; readonly entry: bigint }> {
     const { top, levels } = this.user!;
-    let [at, write] = [top, true];
+    let at = top;
     for (let level = levels; level > 0; level--) {
       const table = this.parent!.at(at);
-      if (table?.read !== true) return null;
+      if (table?.read !== true || (this.#writesTables && !table.write)) return;
       const entry = table.cell.word(Math.floor(page / 512 ** (level - 1)) % 512);
-      if ((entry & PRESENT) === 0n) return null;
-      write &&= (entry & WRITE) !== 0n;
-      at = Number((entry & FRAME) >> 12n);
+      yield { at, entry };
+      if ((entry & PRESENT) === 0n) return;
+      at = frameOf(entry);
     }
-    return { page: at, write };
   }
+}
+
+function frameOf(entry: bigint): number {
+  return Number((entry & FRAME) >> 12n);
 }

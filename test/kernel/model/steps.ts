@@ -5,6 +5,7 @@ import type { Script } from '../../../hardware/sim/index.ts';
 import { IommuIoasidFlag } from '../../../src/uapi/index.ts';
 import { cutBelow, leadAndTell, nest } from './deeds.ts';
 import * as device from './device-calls.ts';
+import { tell, track, writeAndTell } from './dirty-steps.ts';
 import { GUEST, GUEST_PAGES } from './dma.ts';
 import { again, badOr, Draw, fdOf, idOf, rangeOf } from './draw.ts';
 import { NONE } from './files.ts';
@@ -185,7 +186,7 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
       if (pages.length > 0) process.store(world, live, draw.of(pages.slice(0, 40)));
     },
   ],
-  [8, leadAndTell],
+  [12, leadAndTell],
   [14, nest],
   [4, cutBelow],
   [9, bindDevice],
@@ -216,6 +217,9 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
   [18, map],
   [8, unmap],
   [4, invalidate],
+  [4, track],
+  [6, tell],
+  [12, writeAndTell],
   [2, withRange(space.register)],
   [2, withRange(space.unregister)],
   [
@@ -230,7 +234,7 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
     1,
     function* (world, live, draw) {
       const fd = fdOf(live, 'context', draw);
-      if (fd !== undefined) yield* space.extension(world, live, fd, draw.of([0, 1, 999]));
+      if (fd !== undefined) yield* space.extension(world, live, fd, draw.of([0, 1, 8, 999]));
     },
   ],
 ];

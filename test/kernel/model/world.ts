@@ -21,6 +21,11 @@ interface Charged {
   readonly space: { readonly locked: number };
 }
 
+/** A driver that has given some domain ids out. */
+interface Numbered {
+  readonly domainIds: { readonly used: Iterable<number> };
+}
+
 export class World {
   readonly bench: ModelBench;
   readonly machine: ModelMachine;
@@ -138,8 +143,10 @@ export class World {
 
   /** What the kernel has given out. */
   get #held(): object {
-    const { free, inUse } = this.bench.kernel.allocator;
-    return { free, inUse };
+    const { allocator, iommu } = this.bench.kernel;
+    const drivers = new Set(iommu.groups.map(({ driver }) => driver as unknown as Numbered));
+    const { free, inUse } = allocator;
+    return { free, inUse, domainIds: [...drivers].map(({ domainIds }) => [...domainIds.used]) };
   }
 
   /** After everybody has gone nothing is left. */
@@ -147,7 +154,7 @@ export class World {
     const { kernel } = this.bench;
     const after = this.#held;
     if (JSON.stringify(after) !== JSON.stringify(this.#before)) {
-      this.fail(`pages are left: ${JSON.stringify(after)}, not ${JSON.stringify(this.#before)}`);
+      this.fail(`something is left: ${JSON.stringify(after)}, not ${JSON.stringify(this.#before)}`);
     }
     if (kernel.pages.pinned !== 0) this.fail(`${kernel.pages.pinned} pages are pinned at the end`);
     const groups = kernel.iommu.groups.filter(({ isFree }) => !isFree);
