@@ -2,6 +2,7 @@
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { IommuIoasidFlag } from '../../../src/uapi/index.ts';
+import { invalidate } from './cache-calls.ts';
 import { attachDevice } from './device-calls.ts';
 import { GUEST } from './dma.ts';
 import type { Draw } from './draw.ts';
@@ -101,7 +102,7 @@ export function* leadAndTell(world: World, live: Live, draw: Draw): Script {
   for (const { id, user } of hands.context.spaces.values()) {
     if (user === null) continue;
     const range = { ioasid: id, iova: BigInt(draw.below(3)) * K4, size: 2n * K4 };
-    yield* space.invalidate(world, live, hands.fd, [id, draw.below(2) === 0 ? null : range]);
+    yield* invalidate(world, live, hands.fd, [id, draw.below(2) === 0 ? null : range]);
   }
 }
 

@@ -56,8 +56,9 @@ export function attach(rules: Rules, device: RefDevice, context: RefContext, id:
   if (needsParent && !device.isAttached(parent)) return -EINVAL;
   if (!agrees(device, context, pasid, [...stack, space])) return -EINVAL;
   // A PASID table takes all requests: those with PASIDs may not go anywhere yet, and none may lead to it.
-  if (space.user?.isByPasid === true && pasid !== NONE) return -EINVAL;
-  if (space.user?.isByPasid === true && [...device.slots.keys()].some((slot) => slot !== NONE)) return -EBUSY;
+  const isByPasid = space.user?.pasidBits !== undefined;
+  if (isByPasid && pasid !== NONE) return -EINVAL;
+  if (isByPasid && [...device.slots.keys()].some((slot) => slot !== NONE)) return -EBUSY;
   const refusal = rules.refusal(context, space);
   if (refusal !== 0) return refusal;
   const reaches = space.mappings.every(({ first, pages }) => isPermitted(rules.facts, first, pages));

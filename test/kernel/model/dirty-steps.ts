@@ -7,6 +7,7 @@ import { checkDma, DEVICE_PAGES } from './dma.ts';
 import { badOr, type Draw, fdOf, idOf } from './draw.ts';
 import type { RefContext } from './files.ts';
 import type { RefProcess } from './memory.ts';
+import { unmap } from './space-calls.ts';
 import type { RefMapping } from './spaces.ts';
 import type { Live, World } from './world.ts';
 
@@ -63,6 +64,12 @@ export function* writeAndTell(world: World, live: Live, draw: Draw): Script {
   const request = { device: world.devices.indexOf(device), pasid, write: true };
   const pages = DEVICE_PAGES.filter((page) => device.goesTo(pasid)?.at(page)?.write === true);
   for (let i = 0; i < Math.min(pages.length, 3); i++) yield* checkDma(world, { ...request, page: draw.of(pages) });
+  // What is nested may be gone when the others are asked.
+  const top = spaces.at(-1);
+  if (top?.parent != null && top.mappings.length > 0 && draw.below(3) === 0) {
+    const { first, pages: count } = draw.of(top.mappings);
+    yield* unmap(world, live, fd, { ioasid: top.id, iova: BigInt(first) * K4, size: BigInt(count) * K4 });
+  }
   for (const { id, mappings } of spaces) {
     for (const mapping of mappings) if (!draw.rarely(3)) yield* tellMapping(world, live, fd, [id, mapping]);
   }

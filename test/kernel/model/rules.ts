@@ -202,8 +202,8 @@ export class Rules {
     return context.attached(space).length > 0;
   }
 
-  #userRefusal({ top, levels, isByPasid = false }: UserTableOf): number {
-    if (isByPasid) return -EINVAL;
+  #userRefusal({ top, levels, pasidBits }: UserTableOf): number {
+    if (pasidBits !== undefined) return -EINVAL;
     return this.facts.nestedLevels.includes(levels) && top < 2 ** (this.facts.width - 12) ? 0 : -EINVAL;
   }
 

@@ -13,7 +13,6 @@ import {
   IOASID_CREATE_NESTING,
   IOASID_FREE,
   IOASID_GET_INFO,
-  IOASID_INVALIDATE_CACHE,
   IOASID_MAP_DMA,
   IOASID_REGISTER_MEMORY,
   IOASID_UNBIND_PASID_TABLE,
@@ -22,7 +21,6 @@ import {
   IOASID_UNREGISTER_MEMORY,
   IOMMU_CHECK_EXTENSION,
   IOMMU_DEVICE_GET_INFO,
-  IOMMU_INVALIDATE_CACHE,
   IOMMU_IOASID_ALLOC,
   type IOMMU_IOASID_ATTRIBUTES,
   IOMMU_IOASID_FREE,
@@ -32,7 +30,7 @@ import {
   type ObjectIn,
 } from '../../../src/uapi/index.ts';
 import type { RefContext } from './files.ts';
-import { isRange, type MapWish, ready } from './rules.ts';
+import { type MapWish, ready } from './rules.ts';
 import { PLAIN } from './spaces.ts';
 import type { Live, World } from './world.ts';
 
@@ -79,7 +77,8 @@ function allocated({ rules }: World, context: RefContext, attributes: Attributes
     if (levels === undefined) return -EOPNOTSUPP;
     const isWide = isByPasid ? width >= 1 && width <= 20 : width === 9 * levels + 12;
     if (!isWide || (isByPasid ? has(USER_PGTABLE) : has(GIOV))) return -EINVAL;
-    return rules.add(context, parent, { ...PLAIN, user: { top: Number(addr / PAGE), levels, isByPasid } });
+    const bits = isByPasid ? { pasidBits: width } : {};
+    return rules.add(context, parent, { ...PLAIN, user: { top: Number(addr / PAGE), levels, ...bits } });
   }
   if (type !== 1 || addr !== 0n || format !== 0 || width < 1 || width > 64 || has(GIOV)) return -EINVAL;
   if (has(ENFORCE_SNOOP) && has(NO_ENFORCE_SNOOP)) return -EINVAL;
@@ -170,34 +169,6 @@ export function* register(world: World, live: Live, fd: number, [vaddr, size]: r
 export function* unregister(world: World, live: Live, fd: number, [vaddr, size]: readonly [bigint, bigint]): Script {
   const wanted = on(world, live, fd, (context) => world.rules.unregister(context, live.ref, vaddr, size));
   yield* world.ioctl(live, fd, IOASID_UNREGISTER_MEMORY, [{ vaddr, size }, wanted]);
-}
-
-/** `range` left out: everything. */
-export function* invalidate(
-  world: World,
-  live: Live,
-  fd: number,
-  [id, range]: readonly [number, Range | null],
-): Script {
-  const version = versionOf(world, live, fd);
-  const wanted = on(world, live, fd, (context) => {
-    const space = version === 1 ? ready(context, id) : (context.spaces.get(id) ?? -EINVAL);
-    if (typeof space === 'number') return space;
-    if (space.user === null || (range !== null && !isRange(range.iova, range.size))) return -EINVAL;
-    // Of which of its spaces nobody has said.
-    if (space.user.isByPasid === true) return range === null ? 0 : -EINVAL;
-    if (range === null) space.forget(0, 2 ** 52);
-    else space.forget(Number(range.iova / PAGE), Number(range.size / PAGE));
-    return 0;
-  });
-  if (version === 1) {
-    const what = range === null ? {} : { granularity: 1, iova: range.iova, size: range.size };
-    yield* world.ioctl(live, fd, IOASID_INVALIDATE_CACHE, [{ child_ioasid: id, ...what }, wanted]);
-    return;
-  }
-  const pages = { granularity: 2, granule_size: PAGE };
-  const what = range === null ? {} : { ...pages, addr: range.iova, nb_granules: range.size / PAGE };
-  yield* world.ioctl(live, fd, IOMMU_INVALIDATE_CACHE, [{ child_ioasid: id, cache: 1, ...what }, wanted]);
 }
 
 /** Version 1 says how many spaces are nested on one. */

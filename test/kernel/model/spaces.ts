@@ -40,8 +40,8 @@ export interface RefRegistration {
 export interface UserTableOf {
   readonly top: number;
   readonly levels: number;
-  /** It is a table of tables by PASID, which none of the model's machines can walk. */
-  readonly isByPasid?: boolean;
+  /** Of a table of tables by PASIDs of so many bits, which none of the model's machines can walk. */
+  readonly pasidBits?: number;
 }
 
 export interface Wanted {

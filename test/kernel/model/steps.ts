@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { IommuIoasidFlag } from '../../../src/uapi/index.ts';
+import * as cache from './cache-calls.ts';
 import { cutBelow, leadAndTell, nest } from './deeds.ts';
 import * as device from './device-calls.ts';
 import { tell, track, writeAndTell } from './dirty-steps.ts';
@@ -109,7 +110,21 @@ function* invalidate(world: World, live: Live, draw: Draw): Script {
   if (fd === undefined) return;
   const ioasid = idOf(world.contextOf(live, fd), draw, ({ user }) => user !== null);
   const range = { ioasid, iova: BigInt(draw.below(8)) * K4, size: BigInt(draw.below(4)) * K4 };
-  yield* space.invalidate(world, live, fd, [ioasid, draw.below(2) === 0 ? null : range]);
+  if (space.versionOf(world, live, fd) === 1 || draw.below(2) === 0) {
+    yield* cache.invalidate(world, live, fd, [ioasid, draw.below(2) === 0 ? null : range]);
+    return;
+  }
+  yield* cache.invalidateAs(world, live, fd, {
+    child_ioasid: ioasid,
+    flags: draw.of([0, 0, 0, 1, 2, 2, 3, 4]),
+    cache: draw.of([1, 1, 1, 1, 2, 3, 4, 5, 7, 0, 8]),
+    granularity: draw.of([0, 1, 2, 2, 3]),
+    vpasid: draw.of([0, 3, 5, 511, 512, 2 ** 20, 2 ** 32 - 1]),
+    dev_cookie: draw.of([1n, 2n, ...COOKIES]),
+    addr: badOr(draw, range.iova, 8n, 2n ** 64n - K4),
+    granule_size: draw.of([K4, K4, K4, 2n * K4, 0n, 3n * K4]),
+    nb_granules: draw.of([1n, 2n, 3n, 0n, 2n ** 51n, 2n ** 63n]),
+  });
 }
 
 function* bindDevice(world: World, live: Live, draw: Draw): Script {
