@@ -14,7 +14,7 @@ describe.each(MODEL_MACHINES)('On $name, random commands', (machine) => {
       // A run that fails tells its whole story: to shrink it takes longer than to read it.
       const options = { seed, numRuns: 4, endOnFailure: true };
       fc.assert(
-        fc.property(plans(70), (plan) => runPlan(machine, plan)),
+        fc.property(plans(60), (plan) => runPlan(machine, plan)),
         options,
       );
     },
