@@ -24,6 +24,13 @@ export function* runsWithin<Run extends PageRun>(runs: readonly Run[], { first, 
   for (let i = indexBehind(runs, first); i < runs.length && runs[i]!.first < first + pages; i++) yield runs[i]!;
 }
 
+/** The pages that two runs have in common; `undefined` when there are none. */
+export function commonPages(one: PageRun, other: PageRun): PageRun | undefined {
+  const first = Math.max(one.first, other.first);
+  const pages = Math.min(one.first + one.pages, other.first + other.pages) - first;
+  return pages > 0 ? { first, pages } : undefined;
+}
+
 /** True when pages with frames in a row go on with this page and its frame. */
 export function goesOn(
   { first, frame, pages }: PageRun & { readonly frame: PageNumber },

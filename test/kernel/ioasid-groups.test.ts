@@ -21,7 +21,8 @@ import {
   VFIO_BIND_IOASID_FD,
   VFIO_DETACH_IOASID,
 } from '../../src/uapi/index.ts';
-import { DmaEngineDriver, Program } from '../../src/user/index.ts';
+import { Program } from '../../src/user/index.ts';
+import { AT, GROUP_MACHINES, GroupOwner, HELLO, withOwners } from './group-bench.ts';
 import { PAGE, RW } from './machine-bench.ts';
 
 /** Commands on one space, which is for nobody until all devices of a group are there. */
@@ -47,24 +48,8 @@ const SPACE = new Map<Command, string>([
   [IOASID_INVALIDATE_CACHE, 'child_ioasid'],
 ]);
 
-const HELLO = new TextEncoder().encode('hello, devices');
-
-/** A process with two spaces and the devices of a group behind a bridge, whose requests carry one id. */
-class Owner {
-  readonly program: Program;
-  fd = -1;
-  readonly devices: number[] = [];
-
-  constructor(program: Program) {
-    this.program = program;
-  }
-
-  *open(...names: readonly string[]): Script<this> {
-    this.fd = yield* this.program.open('/dev/ioasid');
-    for (const name of names) this.devices.push(yield* this.program.open(`/dev/vfio/devices/${name}`));
-    return this;
-  }
-
+/** Who speaks version 1. */
+class Owner extends GroupOwner {
   *bind(i: number): Script<string> {
     return formatResult(yield* this.program.ioctl(this.devices[i]!, VFIO_BIND_IOASID_FD, { ioasid_fd: this.fd }));
   }
@@ -78,41 +63,21 @@ class Owner {
   }
 
   *map(ioasid: number, vaddr: bigint): Script<string> {
-    const range = { iova: 0x10_0000n, size: BigInt(PAGE), flags: RW };
+    const range = { iova: AT, size: BigInt(PAGE), flags: RW };
     return formatResult(yield* this.program.ioctl(this.fd, IOASID_MAP_DMA, { ioasid, vaddr, ...range }));
   }
 
-  /** What the device reads at the address that `map` maps; null when it may not. */
-  *read(i: number): Script<Uint8Array | null> {
-    const driver = yield* DmaEngineDriver.open(this.program, this.devices[i]!);
-    if (typeof driver === 'number') throw new Error(formatResult(driver));
-    const read = yield* driver.read(0x10_0000n, HELLO.length);
-    return read.ok ? read.data : null;
+  read(i: number): Script<Uint8Array | null> {
+    return this.readAt(i, HELLO.length);
   }
 }
 
-describe.each(['intel-fabric', 'amd-fabric'])('A group of two devices, on %s', (preset) => {
-  function withOwners(body: (owner: Owner, other: Owner) => Script): void {
-    const machine = buildMachine({ preset });
-    const { kernel, engine } = machine;
-    const run = <T>(script: Script<T>): T => engine.runUntilDone(engine.spawn(script));
-    run(machine.boot());
-    run(
-      (function* () {
-        const [owner, other] = ['owner', 'other'].map((name) => new Owner(new Program(kernel.process(name))));
-        yield* owner!.open('pci0', 'pci1', 'dma0');
-        yield* other!.open('pci0', 'pci1', 'dma0');
-        yield* body(owner!, other!);
-        yield* owner!.program.exit();
-        yield* other!.program.exit();
-      })(),
-    );
-    expect(kernel.pages.pinned).toBe(0);
-    expect(kernel.iommu.groups.every(({ isFree }) => isFree)).toBe(true);
-  }
+describe.each(GROUP_MACHINES)('A group of two devices, on %s', (preset) => {
+  const story = (body: (owner: Owner, other: Owner) => Script) =>
+    withOwners({ preset, path: '/dev/ioasid', Owner }, body);
 
   it('belongs to one descriptor from the first bind on, until the last device of it is given back', () => {
-    withOwners(function* (owner, other) {
+    story(function* (owner, other) {
       expect(yield* owner.bind(0)).toBe('0');
       expect(yield* other.bind(1)).toBe('-EBUSY');
       expect(yield* owner.bind(1)).toBe('0');
@@ -124,7 +89,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('A group of two devices, on %s', (
   });
 
   it('accepts no command before all its devices are attached to the same space', () => {
-    withOwners(function* (owner) {
+    story(function* (owner) {
       const memory = yield* owner.program.mmap(PAGE);
       owner.program.write(memory, HELLO);
       for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
@@ -141,7 +106,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('A group of two devices, on %s', (
   it.each(WHEN_WHOLE.map((command) => [command.name, command] as const))(
     'is EDEADLK for %s while only a part of it is attached',
     (_, command) => {
-      withOwners(function* (owner) {
+      story(function* (owner) {
         for (const i of [0, 1]) yield* owner.bind(i);
         const ioasid = yield* owner.program.ioctl(owner.fd, IOASID_ALLOC);
         expect(yield* owner.attach(0, ioasid)).toBe('0');
@@ -154,7 +119,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('A group of two devices, on %s', (
   );
 
   it('cannot go to two spaces at once', () => {
-    withOwners(function* (owner) {
+    story(function* (owner) {
       for (const i of [0, 1]) yield* owner.bind(i);
       const [one, two] = [0, 0].map(() => owner.program.ioctl(owner.fd, IOASID_ALLOC));
       const [first, second] = [yield* one!, yield* two!];
@@ -166,7 +131,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('A group of two devices, on %s', (
   });
 
   it('goes on with one device when the other is detached, and is blocked with the last', () => {
-    withOwners(function* (owner) {
+    story(function* (owner) {
       const memory = yield* owner.program.mmap(PAGE);
       owner.program.write(memory, HELLO);
       for (const i of [0, 1]) yield* owner.bind(i);
@@ -188,7 +153,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('A group of two devices, on %s', (
     engine.runUntilDone(
       engine.spawn(
         (function* () {
-          const owner = yield* new Owner(new Program(kernel.process('owner'))).open('pci0', 'pci1');
+          const owner = yield* new Owner(new Program(kernel.process('owner'))).open('/dev/ioasid');
           expect(yield* owner.bind(1)).toBe('-EINVAL');
           expect(yield* owner.bind(0)).toBe('-EBUSY');
         })(),

@@ -11,32 +11,16 @@ import {
   VFIO_BIND_IOMMU_FD,
   VFIO_DETACH_IOASID_2,
 } from '../../src/uapi/index.ts';
-import { DmaEngineDriver, Program } from '../../src/user/index.ts';
+import { Program } from '../../src/user/index.ts';
+import { AT, GROUP_MACHINES, GroupOwner, HELLO, withOwners } from './group-bench.ts';
 import { named, PAGE, RW } from './machine-bench.ts';
 
-const HELLO = new TextEncoder().encode('hello, devices');
-const AT = 0x10_0000n;
 const K4 = BigInt(PAGE);
 const VPASID = 1;
-/** Two devices whose requests carry one id, and one of another group. */
-const NAMES = ['pci0', 'pci1', 'dma0'];
+const IOMMU = '/dev/iommu';
 
-/** A process that has the devices and a descriptor open. */
-class Owner {
-  readonly program: Program;
-  fd = -1;
-  readonly devices: number[] = [];
-
-  constructor(program: Program) {
-    this.program = program;
-  }
-
-  *open(): Script<this> {
-    this.fd = yield* this.program.open('/dev/iommu');
-    for (const name of NAMES) this.devices.push(yield* this.program.open(`/dev/vfio/devices/${name}`));
-    return this;
-  }
-
+/** Who speaks version 2. */
+class Owner extends GroupOwner {
   bind(i: number): Script<string> {
     const argument = { iommu_fd: this.fd, cookie: BigInt(i) };
     return named(this.program.ioctl(this.devices[i]!, VFIO_BIND_IOMMU_FD, argument));
@@ -81,34 +65,15 @@ class Owner {
 
   /** Which space a device reads; `null` when it is refused. */
   *reads(i: number): Script<number | null> {
-    const driver = yield* DmaEngineDriver.open(this.program, this.devices[i]!);
-    if (typeof driver === 'number') throw new Error(`no driver: ${driver}`);
-    const read = yield* driver.read(AT, HELLO.length + 1);
-    return read.ok ? read.data[HELLO.length]! : null;
+    return (yield* this.readAt(i, HELLO.length + 1))?.[HELLO.length] ?? null;
   }
 }
 
-describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (preset) => {
-  function withOwners(body: (owner: Owner, other: Owner) => Script): void {
-    const machine = buildMachine({ preset });
-    const { kernel, engine } = machine;
-    const run = <T>(script: Script<T>): T => engine.runUntilDone(engine.spawn(script));
-    run(machine.boot());
-    run(
-      (function* () {
-        const owner = yield* new Owner(new Program(kernel.process('owner'))).open();
-        const other = yield* new Owner(new Program(kernel.process('other'))).open();
-        yield* body(owner, other);
-        yield* owner.program.exit();
-        yield* other.program.exit();
-      })(),
-    );
-    expect(kernel.pages.pinned).toBe(0);
-    expect(kernel.iommu.groups.every(({ isFree }) => isFree)).toBe(true);
-  }
+describe.each(GROUP_MACHINES)('On %s a group of two devices', (preset) => {
+  const story = (body: (owner: Owner, other: Owner) => Script) => withOwners({ preset, path: IOMMU, Owner }, body);
 
   it('is bound to one descriptor: EBUSY for another of either version, until all its devices are given back', () => {
-    withOwners(function* (owner, other) {
+    story(function* (owner, other) {
       expect(yield* owner.bind(0)).toBe('0');
       expect(yield* other.bind(1)).toBe('-EBUSY');
       expect(yield* other.bind(2), 'a device of another group').toBe('0');
@@ -132,7 +97,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
     engine.runUntilDone(
       engine.spawn(
         (function* () {
-          const owner = yield* new Owner(new Program(kernel.process('owner'))).open();
+          const owner = yield* new Owner(new Program(kernel.process('owner'))).open(IOMMU);
           expect(yield* owner.bind(1)).toBe('-EINVAL');
           expect(yield* owner.bind(0)).toBe('-EBUSY');
           expect(yield* owner.bind(2)).toBe('0');
@@ -142,7 +107,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
   });
 
   it('goes to one space: EINVAL for a second device’s attach to another, and nothing changes', () => {
-    withOwners(function* (owner) {
+    story(function* (owner) {
       for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
       const [one, two] = [yield* owner.filled(1), yield* owner.filled(2)];
       expect(yield* owner.attach(0, one)).toBe('0');
@@ -161,7 +126,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
   });
 
   it('goes to a space and one that is nested on it, not to two of those', () => {
-    withOwners(function* (owner) {
+    story(function* (owner) {
       for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
       const root = yield* owner.filled(1);
       const [child, cousin] = [yield* owner.alloc(root), yield* owner.alloc(root)];
@@ -178,7 +143,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
   });
 
   it('tells of faults by a device that is still attached there', () => {
-    withOwners(function* (owner) {
+    story(function* (owner) {
       for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
       const empty = yield* owner.alloc();
       for (const i of [0, 1]) expect(yield* owner.attach(i, empty)).toBe('0');
@@ -189,7 +154,7 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
   });
 
   it('goes to the innermost of three spaces, whichever of them goes there and whatever was bound first', () => {
-    withOwners(function* (owner) {
+    story(function* (owner) {
       for (const i of [0, 1]) expect(yield* owner.bind(i)).toBe('0');
       const root = yield* owner.filled(1);
       const child = yield* owner.alloc(root);
@@ -210,31 +175,22 @@ describe.each(['intel-fabric', 'amd-fabric'])('On %s a group of two devices', (p
 });
 
 it('A slot of a PASID is one for devices that share a requester id: EINVAL for another space under it.', () => {
-  const machine = buildMachine({ preset: 'intel-fabric' });
-  const { kernel, engine } = machine;
-  const run = <T>(script: Script<T>): T => engine.runUntilDone(engine.spawn(script));
-  run(machine.boot());
-  run(
-    (function* () {
-      const owner = yield* new Owner(new Program(kernel.process('owner'))).open();
-      for (const i of [0, 1, 2]) expect(yield* owner.bind(i)).toBe('0');
-      const [one, two] = [yield* owner.filled(1), yield* owner.filled(2)];
-      expect(yield* owner.attach(0, one, 5)).toBe('0');
-      expect(yield* owner.attach(1, two, 5)).toBe('-EINVAL');
-      expect(yield* owner.attach(1, two, 6), 'another PASID').toBe('0');
-      expect(yield* owner.attach(1, one, 5)).toBe('0');
-      expect(yield* owner.attach(2, two, 5), 'another requester').toBe('0');
-      // One device’s slots and the other’s are in one table: the first request makes hardware remember where that is.
-      expect(yield* owner.reads(1)).toBe(null);
-      const three = yield* owner.filled(3);
-      for (const i of [1, 0]) {
-        expect(yield* owner.attach(i, three)).toBe('0');
-        expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([3, 3]);
-        expect(yield* owner.detach(i, three)).toBe('0');
-        expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([null, null]);
-      }
-      yield* owner.program.exit();
-    })(),
-  );
-  expect(kernel.iommu.groups.every(({ isFree }) => isFree)).toBe(true);
+  withOwners({ preset: 'intel-fabric', path: IOMMU, Owner }, function* (owner) {
+    for (const i of [0, 1, 2]) expect(yield* owner.bind(i)).toBe('0');
+    const [one, two] = [yield* owner.filled(1), yield* owner.filled(2)];
+    expect(yield* owner.attach(0, one, 5)).toBe('0');
+    expect(yield* owner.attach(1, two, 5)).toBe('-EINVAL');
+    expect(yield* owner.attach(1, two, 6), 'another PASID').toBe('0');
+    expect(yield* owner.attach(1, one, 5)).toBe('0');
+    expect(yield* owner.attach(2, two, 5), 'another requester').toBe('0');
+    // One device’s slots and the other’s are in one table: the first request makes hardware remember where that is.
+    expect(yield* owner.reads(1)).toBe(null);
+    const three = yield* owner.filled(3);
+    for (const i of [1, 0]) {
+      expect(yield* owner.attach(i, three)).toBe('0');
+      expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([3, 3]);
+      expect(yield* owner.detach(i, three)).toBe('0');
+      expect([yield* owner.reads(0), yield* owner.reads(1)]).toEqual([null, null]);
+    }
+  });
 });

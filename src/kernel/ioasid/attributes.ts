@@ -15,7 +15,7 @@ import type { IoasidContext } from './context.ts';
 import type { Ioasid, IoasidShape } from './ioasid.ts';
 import { KernelTable } from './kernel-table.ts';
 import { MOST_PASID_BITS, PasidTable } from './pasid-table.ts';
-import { UserTable } from './user-table.ts';
+import { LEVELS_OF_WIDTH, UserTable } from './user-table.ts';
 
 type Attributes = ObjectIn<typeof IOMMU_IOASID_ATTRIBUTES>;
 /** A space with this shape, under the name that it will have. */
@@ -26,10 +26,10 @@ export const ATTRIBUTE_FLAGS = Object.values(IommuIoasidFlag).reduce((all, flag)
 const { USER_PGTABLE, USER_PASID_TABLE, ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY, GIOV } =
   IommuIoasidFlag;
 const KERNEL_ONLY = ENFORCE_SNOOP | NO_ENFORCE_SNOOP | DIRTY_TRACKING | DUMMY;
-/** Of page tables: bits of an address that they translate, and levels. */
-const PAGE_TABLES = new Map<number, { readonly width: number; readonly levels: 4 | 5 }>([
-  [IommuFormat.X86_4LEVEL, { width: 48, levels: 4 }],
-  [IommuFormat.X86_5LEVEL, { width: 57, levels: 5 }],
+/** Levels of page tables. */
+const PAGE_TABLES = new Map<number, 4 | 5>([
+  [IommuFormat.X86_4LEVEL, 4],
+  [IommuFormat.X86_5LEVEL, 5],
 ]);
 /** Levels of the page tables that PASID tables lead to. */
 const PASID_TABLES = new Map<number, 4 | 5>([
@@ -77,10 +77,10 @@ function userManaged(
   if ((flags & KERNEL_ONLY) !== 0 || type !== 0 || BigInt.asUintN(12, addr) !== 0n) return -EINVAL;
   const place = { parent: parent.table, table: pageOf(addr) };
   if ((flags & USER_PASID_TABLE) === 0) {
-    const known = PAGE_TABLES.get(format);
-    if (known === undefined) return -EOPNOTSUPP;
-    if (width !== known.width || (flags & GIOV) !== 0) return -EINVAL;
-    const table = new UserTable({ ...place, levels: known.levels });
+    const levels = PAGE_TABLES.get(format);
+    if (levels === undefined) return -EOPNOTSUPP;
+    if (LEVELS_OF_WIDTH.get(width) !== levels || (flags & GIOV) !== 0) return -EINVAL;
+    const table = new UserTable({ ...place, levels });
     return () => ({ parent, table });
   }
   const levels = PASID_TABLES.get(format);

@@ -9,7 +9,7 @@
 import type { Script } from '../../../hardware/sim/index.ts';
 import { EINVAL } from '../../uapi/index.ts';
 import type { IommuDomain } from '../iommu/driver.ts';
-import type { PageRun } from '../page-run.ts';
+import { commonPages, type PageRun } from '../page-run.ts';
 import type { Mappings } from './mappings.ts';
 import { PageSet } from './page-set.ts';
 
@@ -93,13 +93,12 @@ export class DirtyLog {
   }
 
   /** Pages of this space were written. */
-  note({ first, pages }: PageRun): void {
-    for (const mapping of this.#table.mappings.within(first, pages)) {
+  note(written: PageRun): void {
+    for (const mapping of this.#table.mappings.within(written.first, written.pages)) {
       if (!mapping.protection.write) continue;
-      const start = Math.max(first, mapping.first);
-      const part = { first: start, pages: Math.min(first + pages, mapping.first + mapping.pages) - start };
+      const part = commonPages(mapping, written)!;
       this.#unread?.add(part);
-      this.#table.parent?.log.note({ ...part, first: start - mapping.first + mapping.source });
+      this.#table.parent?.log.note({ ...part, first: part.first - mapping.first + mapping.source });
     }
   }
 

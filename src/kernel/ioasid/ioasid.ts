@@ -53,8 +53,7 @@ export class Ioasid {
 
   /** What can be done with it: what those can do that are attached first. */
   get abilities(): Abilities | undefined {
-    const [first] = [...this.attachments.map(({ bound }) => bound), ...this.software];
-    return first?.abilities;
+    return (this.attachments[0]?.bound ?? [...this.software][0])?.abilities;
   }
 
   /**

@@ -1,6 +1,6 @@
 /** A set of pages: runs of them in ascending order, none of which touches the next. */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
-import { indexBehind, type PageRun, runsWithin } from '../page-run.ts';
+import { commonPages, indexBehind, type PageRun, runsWithin } from '../page-run.ts';
 
 export class PageSet {
   readonly #runs: PageRun[] = [];
@@ -28,11 +28,8 @@ export class PageSet {
   }
 
   /** What of a range is in the set. */
-  within({ first, pages }: PageRun): PageRun[] {
-    return [...runsWithin(this.#runs, { first, pages })].map((run) => {
-      const start = Math.max(first, run.first);
-      return { first: start, pages: Math.min(first + pages, run.first + run.pages) - start };
-    });
+  within(range: PageRun): PageRun[] {
+    return [...runsWithin(this.#runs, range)].map((run) => commonPages(run, range)!);
   }
 }
 

@@ -3,7 +3,7 @@
  * mapping leads to its parent's, down to frames.
  */
 import type { Protection } from '../../../hardware/formats/index.ts';
-import type { PageRun } from '../page-run.ts';
+import { commonPages, type PageRun } from '../page-run.ts';
 import type { Mappings } from './mappings.ts';
 
 /** Frames of pages in a row. */
@@ -21,19 +21,17 @@ export interface MergedTable {
  * The frames behind a range, cut where a mapping of any table on the way begins: so no superpage is ever cut. What is leaving
  * is not there any more.
  */
-export function* piecesOf({ mappings, shape }: MergedTable, { first, pages }: PageRun): Iterable<Piece> {
-  for (const mapping of mappings.within(first, pages)) {
+export function* piecesOf({ mappings, shape }: MergedTable, range: PageRun): Iterable<Piece> {
+  for (const mapping of mappings.within(range.first, range.pages)) {
     if (mapping.isLeaving) continue;
-    const start = Math.max(first, mapping.first);
-    const end = Math.min(first + pages, mapping.first + mapping.pages);
-    const offset = start - mapping.first;
+    const { first, pages } = commonPages(mapping, range)!;
+    const offset = first - mapping.first;
     const { pinned, protection, source } = mapping;
     if (pinned !== null) {
-      const frames = pinned.frames.subarray(offset, offset + end - start);
-      yield { first: start, pages: end - start, frames, protection };
+      yield { first, pages, frames: pinned.frames.subarray(offset, offset + pages), protection };
       continue;
     }
-    for (const piece of piecesOf(shape.parent!, { first: source + offset, pages: end - start })) {
+    for (const piece of piecesOf(shape.parent!, { first: source + offset, pages })) {
       const read = protection.read && piece.protection.read;
       const write = protection.write && piece.protection.write;
       if (read || write) yield { ...piece, first: piece.first - source + mapping.first, protection: { read, write } };
@@ -44,13 +42,13 @@ export function* piecesOf({ mappings, shape }: MergedTable, { first, pages }: Pa
 /** Where the ranges of tables are that are nested on a table and use a range of it. */
 export function* partsIn<T extends MergedTable>(
   nested: ReadonlySet<T>,
-  { first, pages }: PageRun,
+  range: PageRun,
 ): Iterable<readonly [T, PageRun]> {
   for (const table of nested) {
     for (const mapping of [...table.mappings]) {
-      const start = Math.max(first, mapping.source);
-      const end = Math.min(first + pages, mapping.source + mapping.pages);
-      if (start < end) yield [table, { first: mapping.first + start - mapping.source, pages: end - start }];
+      const { first, pages, source } = mapping;
+      const part = commonPages({ first: source, pages }, range);
+      if (part !== undefined) yield [table, { ...part, first: part.first - source + first }];
     }
   }
 }

@@ -2,11 +2,10 @@
  * Memory that version 1 lets a process register: pinned and charged once, so that mapping it costs nothing more, however often.
  * Once anything is registered nothing else can be mapped.
  */
-import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EEXIST, EFAULT, EINVAL, ENOMEM } from '../../uapi/index.ts';
 import type { AddressSpace, Pinned } from '../memory/address-space.ts';
-import type { PageRun } from '../page-run.ts';
+import { commonPages, type PageRun } from '../page-run.ts';
 import type { IoasidServices } from './table.ts';
 
 interface Registration extends PageRun {
@@ -31,7 +30,7 @@ export class RegisteredMemory {
 
   /** Pins and charges a range: 0, -EEXIST when a part of it is registered, -EFAULT, -ENOMEM. */
   *register(space: AddressSpace, { first, pages }: PageRun): Script<number> {
-    if (this.#list.some((one) => one.space === space && overlaps(one, first, pages))) return -EEXIST;
+    if (this.#parts(space, { first, pages }).length > 0) return -EEXIST;
     if (this.#services.faultPoints.refuses('registration')) return -ENOMEM;
     const forWriting = space.pin(first, pages, true);
     // What the process may only read its devices may only read.
@@ -56,18 +55,17 @@ export class RegisteredMemory {
 
   /** Frames of a range that is registered as a whole, in whatever parts; otherwise -EINVAL. */
   borrow(space: AddressSpace, { first, pages }: PageRun, write: boolean): Pinned | number {
-    const parts = this.#list.filter((one) => one.space === space && overlaps(one, first, pages));
-    const covered = parts.reduce((sum, part) => sum + sharedPages(part, first, pages), 0);
-    if (covered < pages || (write && !parts.every(({ writable }) => writable))) return -EINVAL;
+    const parts = this.#parts(space, { first, pages });
+    const covered = parts.reduce((sum, { common }) => sum + common.pages, 0);
+    if (covered < pages || (write && !parts.every(({ of }) => of.writable))) return -EINVAL;
     const frames = new Float64Array(pages);
-    for (const part of parts) {
-      const start = Math.max(first, part.first);
-      const from = start - part.first;
-      frames.set(part.pinned.frames.subarray(from, from + sharedPages(part, first, pages)), start - first);
-      part.users++;
+    for (const { of, common } of parts) {
+      const from = common.first - of.first;
+      frames.set(of.pinned.frames.subarray(from, from + common.pages), common.first - first);
+      of.users++;
     }
     const giveBack = () => {
-      for (const part of parts) part.users--;
+      for (const { of } of parts) of.users--;
     };
     return { space: { unpin: giveBack }, frames };
   }
@@ -77,16 +75,16 @@ export class RegisteredMemory {
     for (const one of this.#list.splice(0)) if (one.users === 0) yield* this.#release(one);
   }
 
+  /** What is registered of a range, and with what. */
+  #parts(space: AddressSpace, range: PageRun): { readonly of: Registration; readonly common: PageRun }[] {
+    return this.#list.flatMap((of) => {
+      const common = of.space === space ? commonPages(of, range) : undefined;
+      return common === undefined ? [] : [{ of, common }];
+    });
+  }
+
   *#release({ space, pinned, pages }: Registration): Script {
     space.unpin(pinned);
     yield ns(pages * this.#services.cost.pinPage);
   }
-}
-
-function overlaps(run: PageRun, first: PageNumber, pages: number): boolean {
-  return sharedPages(run, first, pages) > 0;
-}
-
-function sharedPages(run: PageRun, first: PageNumber, pages: number): number {
-  return Math.max(0, Math.min(run.first + run.pages, first + pages) - Math.max(run.first, first));
 }

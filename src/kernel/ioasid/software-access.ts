@@ -18,7 +18,7 @@ import {
   type PageRequestGroup,
   type PageResponse,
 } from '../iommu/attachments.ts';
-import type { PageRun } from '../page-run.ts';
+import { commonPages, type PageRun } from '../page-run.ts';
 import type { FaultQueue, FaultSource } from './fault-queue.ts';
 import type { KernelTable } from './kernel-table.ts';
 import { piecesOf } from './pieces.ts';
@@ -109,9 +109,9 @@ export class SoftwareAccess {
   }
 
   /** Has the user let go of a range; false when he does not. */
-  *revoke({ first, pages }: PageRun): Script<boolean> {
-    const uses = () => [...this.#pins].some((pin) => pin.first < first + pages && first < pin.first + pin.pages);
-    if (uses()) yield* this.#shape.user.unmapped({ first, pages });
+  *revoke(range: PageRun): Script<boolean> {
+    const uses = () => [...this.#pins].some((pin) => commonPages(pin, range) !== undefined);
+    if (uses()) yield* this.#shape.user.unmapped(range);
     return !uses();
   }
 

@@ -189,8 +189,8 @@ export class AddressSpace {
   /** The bytes at `address` for somebody who only watches: nothing is brought in, `undefined` where something would have to be. */
   peek(address: bigint, length: number): Uint8Array | undefined {
     const { page, pages } = rangeOf(address, length);
-    const isThere = Array.from({ length: pages }, (_, i) => this.#present.frameOf(page + i)).every((frame) => frame);
-    if (!isThere || this.#areas.around(page, pages, false) === undefined) return undefined;
+    const frames = Array.from({ length: pages }, (_, i) => this.#present.frameOf(page + i));
+    if (frames.includes(undefined) || this.#areas.around(page, pages, false) === undefined) return undefined;
     return this.#read(address, length);
   }
 

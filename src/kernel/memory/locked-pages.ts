@@ -7,6 +7,7 @@ export class LockedPages {
 
   /** How many of so many pages are still to be charged, if they have these frames. */
   missing(pages: number, frameOf: (i: number) => PageNumber | undefined): number {
+    if (this.#times.size === 0) return pages;
     let count = pages;
     for (let i = 0; i < pages; i++) if (this.#times.has(frameOf(i) ?? -1)) count--;
     return count;
