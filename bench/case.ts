@@ -5,6 +5,8 @@ export interface BenchCase {
   readonly operation: string;
   /** Goal for one core of a quiet host, in nanoseconds per operation. */
   readonly goalNsPerOp: number;
+  /** What the same algorithm took in C over flat memory, without checks; nothing where that was never measured. */
+  readonly boundNsPerOp?: number;
   /** Operations per call: at least 10,000, so that the call itself does not count. */
   readonly operations: number;
   /** Everything that is not timed happens here. The checksum keeps the work from being optimised away. */

@@ -1,54 +1,83 @@
 /**
- * The host-speed report: `npm run bench`, or `npm run bench -- --json` for one JSON object per line. `--only NAME`
- * measures one case in this very process.
+ * The host-speed report: `npm run bench -- [--json] [--case NAME] [--rounds N] [--keep]`. Each round measures each case in a
+ * process of its own, so that a busy minute of the host spoils one round and not one case. `--keep` makes the figures the baseline.
  */
 import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { BenchCase } from './case.ts';
 import { cases } from './cases/index.ts';
 import { type Measurement, measure } from './measure.ts';
+import { type Baseline, HEADING, LEGEND, line, loops, rounded, summarise } from './report.ts';
 
-const [, self, ...args] = process.argv;
-const json = args.includes('--json');
-const only = args.includes('--only') ? args[args.indexOf('--only') + 1] : undefined;
+const SELF = fileURLToPath(import.meta.url);
+/** Beside the sources: this file runs from where it was compiled to. */
+const BASELINE = new URL(SELF.includes('dist') ? '../../bench/baseline.json' : 'baseline.json', import.meta.url);
 
-if (only !== undefined) {
-  const found = cases.find(({ name }) => name === only);
-  if (found === undefined)
-    fail(`no benchmark is called "${only}"; there are ${cases.map(({ name }) => name).join(', ')}.`);
-  process.stdout.write(`${JSON.stringify(measure(found))}\n`);
-} else {
-  if (!json) process.stdout.write(`${row('case', 'ns/op', 'best', 'goal', 'loops', '')}\n`);
-  for (const { name, operation } of cases) report(inOwnProcess(name), operation);
-  if (!json) {
-    process.stdout.write('ns/op is the median; loops is ns/op in rounds of the calibration loop run beside it.\n');
+const { json, keep, rounds, chosen, here } = options();
+if (here !== undefined) print(JSON.stringify(measure(here)));
+else report();
+
+function report(): void {
+  const baseline = JSON.parse(readFileSync(BASELINE, 'utf8')) as Baseline;
+  const measured = new Map<BenchCase, Measurement[]>(chosen.map((one) => [one, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [one, results] of measured) results.push(inOwnProcess(one));
   }
+  if (!json) print(HEADING);
+  const kept: Record<string, number> = { ...baseline };
+  for (const [one, results] of measured) {
+    const figures = summarise(one, results);
+    kept[one.name] = loops(figures);
+    print(
+      json
+        ? JSON.stringify(figures, (_, value) => (typeof value === 'number' ? rounded(value) : value))
+        : line(figures, one, baseline),
+    );
+  }
+  if (!json) print(LEGEND);
+  if (keep) writeFileSync(BASELINE, `${JSON.stringify(kept, null, 2)}\n`);
 }
 
-function inOwnProcess(name: string): Measurement {
-  const script = self ?? fileURLToPath(import.meta.url);
-  const child = spawnSync(process.execPath, [script, '--only', name], { encoding: 'utf8' });
+function inOwnProcess({ name }: BenchCase): Measurement {
+  const child = spawnSync(process.execPath, [SELF, '--here', name], { encoding: 'utf8' });
   if (child.status !== 0) fail(`${name} could not be measured: ${child.stderr.trim()}`);
   return JSON.parse(child.stdout) as Measurement;
 }
 
-function report(measured: Measurement, operation: string): void {
-  const { name, nsPerOp, bestNsPerOp, goalNsPerOp, calibrationNs } = measured;
-  if (json) {
-    const line = { name, nsPerOp: rounded(nsPerOp), calibrationNs: rounded(calibrationNs) };
-    process.stdout.write(`${JSON.stringify({ ...line, bestNsPerOp: rounded(bestNsPerOp), goalNsPerOp })}\n`);
-    return;
+function options() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        json: { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+        rounds: { type: 'string', default: '5' },
+        case: { type: 'string', multiple: true, default: [] },
+        here: { type: 'string' },
+      },
+    });
+    const rounds = Number(values.rounds);
+    if (!(Number.isInteger(rounds) && rounds > 0 && rounds <= 100)) fail('--rounds is a whole number from 1 to 100.');
+    return {
+      json: values.json,
+      keep: values.keep,
+      rounds,
+      chosen: values.case.length === 0 ? cases : values.case.map(caseNamed),
+      here: values.here === undefined ? undefined : caseNamed(values.here),
+    };
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
   }
-  const verdict = nsPerOp <= goalNsPerOp ? 'goal met' : 'BELOW THE GOAL';
-  const figures = [nsPerOp, bestNsPerOp, goalNsPerOp, nsPerOp / calibrationNs].map((n) => n.toFixed(1));
-  process.stdout.write(`${row(name, ...(figures as [string, string, string, string]), `${verdict}: ${operation}`)}\n`);
 }
 
-function row(name: string, ns: string, best: string, goal: string, loops: string, text: string): string {
-  return `${name.padEnd(12)}${[ns, best, goal, loops].map((cell) => cell.padStart(9)).join('')}   ${text}`.trimEnd();
+function caseNamed(name: string): BenchCase {
+  const names = cases.map((one) => one.name).join(', ');
+  return cases.find((one) => one.name === name) ?? fail(`no benchmark is called "${name}"; there are ${names}.`);
 }
 
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100;
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
 }
 
 function fail(sentence: string): never {

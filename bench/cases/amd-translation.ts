@@ -67,6 +67,7 @@ export const amdHit: BenchCase = {
   name: 'amd-hit',
   operation: 'AMD-Vi: translation that hits the IOTLB',
   goalNsPerOp: 20,
+  boundNsPerOp: 12.1,
   operations: OPERATIONS,
   make: () => translating(hostUnit(UNIFORM_PAGES), uniform()),
 };
@@ -75,6 +76,7 @@ export const amdMiss4: BenchCase = {
   name: 'amd-miss4',
   operation: 'AMD-Vi: translation that misses and walks 4 levels',
   goalNsPerOp: 100,
+  boundNsPerOp: 15,
   operations: OPERATIONS,
   make: () => translating(hostUnit(CYCLE_PAGES), cycle()),
 };
@@ -83,6 +85,7 @@ export const amdNested: BenchCase = {
   name: 'amd-nested',
   operation: 'AMD-Vi: translation that misses and walks 4 levels nested in 4',
   goalNsPerOp: 300,
+  boundNsPerOp: 51,
   operations: OPERATIONS,
   make: () => translating(nestedUnit(CYCLE_PAGES), cycle()),
 };

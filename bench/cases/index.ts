@@ -2,7 +2,7 @@
 import type { BenchCase } from '../case.ts';
 import { amdHit, amdMiss4, amdNested } from './amd-translation.ts';
 import { events1k, OPS } from './events1k.ts';
-import { timedHit, timedMiss4 } from './timed.ts';
+import { timedHit, timedWalk } from './timed.ts';
 import { hit, miss4, nested } from './translation.ts';
 
 export const cases: readonly BenchCase[] = [
@@ -13,6 +13,6 @@ export const cases: readonly BenchCase[] = [
   amdMiss4,
   amdNested,
   timedHit,
-  timedMiss4,
+  timedWalk,
   { ...events1k, operation: 'event scheduled and fired, 1,000 pending', operations: OPS },
 ];

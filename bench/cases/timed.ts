@@ -1,60 +1,33 @@
-/** A timed unit alone: requests through the agent that stands around a unit in a machine, on the engine, with memory's time. */
-import { Access, TimedIommu } from '../../hardware/iommu/index.ts';
-import { MEMORY_CONTROLLER, MemoryController } from '../../hardware/memory/index.ts';
-import { TranslationRequest, TranslationStatus } from '../../hardware/pcie/index.ts';
-import { Engine } from '../../hardware/sim/index.ts';
+/** The timed path of a DMA, whole: device, link, root complex, a VT-d unit under its agent, memory and back. */
+import { benchStreams } from '../../src/machine/measured/pcie-bench.ts';
 import type { BenchCase } from '../case.ts';
-import { CYCLE_PAGES, cycle, IOVA, REQUESTER, Tables, UNIFORM_PAGES, uniform } from './tables.ts';
-import { legacyUnit } from './translation.ts';
 
-/** Requests per call of the timed function. */
+/** Transfers per call of the timed function, and those before the first. */
 const OPERATIONS = 20_000;
-/** Requests under way at a time; whoever has been answered asks for the next page. */
-const UNDER_WAY = 8;
+const WARM_UP = 20_000;
+const KIB = 1024;
 
-function asking(pages: number, stream: Int32Array): () => number {
-  const tables = new Tables();
-  const engine = new Engine();
-  const controller = new MemoryController(engine, tables.memory, MEMORY_CONTROLLER);
-  const agent = new TimedIommu(engine, legacyUnit(pages, tables), controller);
-  const requests = Array.from({ length: UNDER_WAY }, () => new TranslationRequest());
-  const mask = stream.length - 1;
-  let [asked, answered, sum] = [0, 0, 0];
-  const ask = (request: TranslationRequest): void => {
-    request.requester = REQUESTER;
-    request.access = Access.READ;
-    request.addressHi = Math.floor(IOVA / 2 ** 32);
-    request.addressLo = stream[asked++ & mask]!;
-    agent.requests.send(request);
-  };
-  agent.answers = (request) => {
-    if (request.status !== TranslationStatus.SUCCESS)
-      throw new Error(`a page at ${request.addressLo} did not translate`);
-    sum = (sum + request.hpaLo) | 0;
-    answered++;
-    if (asked < OPERATIONS) ask(request);
-  };
-  return () => {
-    [asked, answered] = [0, 0];
-    requests.forEach(ask);
-    engine.run();
-    if (answered !== OPERATIONS) throw new Error(`${OPERATIONS - answered} requests were not answered`);
-    return sum;
-  };
+/** 64-byte reads of the Broadwell machine of pcie-bench, at random in a window: 28 are under way at a time. */
+function reading(window: number): () => number {
+  const setUp = { machine: 'bdw', iommu: '4K', node: 'local', cache: 'warm', bytes: 64, offset: 0 } as const;
+  const streams = benchStreams({ ...setUp, window, seed: 1 }, 'read');
+  streams.start();
+  streams.run(WARM_UP);
+  return () => streams.run(OPERATIONS);
 }
 
 export const timedHit: BenchCase = {
-  name: 'timed-hit',
-  operation: 'timed request that hits the IOTLB',
+  name: 'timedHit',
+  operation: 'approximately timed DMA that hits the IOTLB',
   goalNsPerOp: 400,
   operations: OPERATIONS,
-  make: () => asking(UNIFORM_PAGES, uniform()),
+  make: () => reading(256 * KIB),
 };
 
-export const timedMiss4: BenchCase = {
-  name: 'timed-miss4',
-  operation: 'timed request that misses and walks 4 levels',
+export const timedWalk: BenchCase = {
+  name: 'timedWalk',
+  operation: 'approximately timed DMA that misses and walks',
   goalNsPerOp: 1000,
   operations: OPERATIONS,
-  make: () => asking(CYCLE_PAGES, cycle()),
+  make: () => reading(65_536 * KIB),
 };

@@ -61,6 +61,7 @@ export const hit: BenchCase = {
   name: 'hit',
   operation: 'translation that hits the IOTLB',
   goalNsPerOp: 20,
+  boundNsPerOp: 12.1,
   operations: OPERATIONS,
   make: () => translating(legacyUnit(UNIFORM_PAGES), uniform()),
 };
@@ -69,6 +70,7 @@ export const miss4: BenchCase = {
   name: 'miss4',
   operation: 'translation that misses and walks 4 levels',
   goalNsPerOp: 100,
+  boundNsPerOp: 15,
   operations: OPERATIONS,
   make: () => translating(legacyUnit(CYCLE_PAGES), cycle()),
 };
@@ -77,6 +79,7 @@ export const nested: BenchCase = {
   name: 'nested',
   operation: 'translation that misses and walks 4 levels nested in 4',
   goalNsPerOp: 300,
+  boundNsPerOp: 51,
   operations: OPERATIONS,
   make: () => translating(nestedUnit(CYCLE_PAGES), cycle()),
 };

@@ -25,6 +25,7 @@ import {
   NO_PASID,
   PagingStructures,
   RIGHTS,
+  rightsToWrite,
   setFlags,
   type Translation,
   UpdateEnd,
@@ -216,7 +217,8 @@ export class GuestTables {
     }
     const offset = (lo & ((1 << shift) - 1)) >>> 0;
     const guest = { hi: highHalf(target + offset), lo: lowHalf(target + offset) };
-    const fault = yield* this.#host.walk(t, leaf, host, guest, write && (rights & Access.WRITE) !== 0);
+    const toWrite = write && (rights & Access.WRITE) !== 0 ? rightsToWrite(t) : 0;
+    const fault = yield* this.#host.walk(t, leaf, host, guest, toWrite);
     if (fault !== null) return fault;
     leaf.rights &= rights;
     leaf.narrow(guest.hi, guest.lo, shift);

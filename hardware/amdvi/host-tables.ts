@@ -8,7 +8,7 @@
  */
 import { anySet, highHalf, lowHalf, maskOf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
-import { encodedShift, isSizeOf, V1_PDE, V1_PTE, V1_RESERVED, v1Offset } from '../formats/index.ts';
+import { pageShift, V1_PDE, V1_PTE, V1_RESERVED, v1Offset } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import {
   type Era,
@@ -24,11 +24,12 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { HostTable } from './device-table.ts';
+import { HostTableSteps } from './host-tables-steps.ts';
 import { type AmdFault, CounterSource, FAULTS } from './spec/index.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, NO_PASID, RIGHTS } = iommu;
-const { entryWord, NextLevel, radixShift, V1_LEVELS, v1Exceeds, v1SkipsBits } = formats;
+const { entryWord, NextLevel, radixShift, v1Exceeds, v1SkipsBits } = formats;
 const { PAGE, SIZED_PAGE } = NextLevel;
 
 const PR = V1_PTE.PR.mask;
@@ -54,6 +55,8 @@ export class HostTables {
   readonly directory: PagingStructures;
   /** For the quick walker of guest tables, too. */
   readonly near = new NearTable();
+  /** The walk entry by entry. */
+  readonly steps: HostTableSteps;
   /** U of the page that the last walk has found. */
   untranslatedOnly = false;
   /** There is a page-directory cache, which no quick walk knows. */
@@ -67,20 +70,21 @@ export class HostTables {
     };
     this.directory = new PagingStructures(directory, names, era);
     this.#isCached = directory !== null;
+    this.steps = new HostTableSteps(this.directory);
   }
 
-  /** Translates the address with these halves and fills `leaf`. `write` asks for the dirty flag. */
+  /** Translates the address with these halves and fills `leaf`. What has all rights of `toWrite`, if it is not 0, becomes dirty. */
   *walk(
     t: Translation<AmdFault>,
     leaf: Leaf,
     host: HostTable,
     { hi, lo }: { readonly hi: number; readonly lo: number },
-    write: boolean,
+    toWrite: number,
   ): Walk<AmdFault | null> {
     if (v1Exceeds(host.level, hi, lo)) return FAULTS.OUT_OF_RANGE;
     const { memory } = t;
     const tags = { domain: host.domain, context: host.context, pasid: NO_PASID, hi, lo };
-    const start = this.directory.find(t, tags, host.level);
+    const start = t.steps.isResumed ? t.steps.start : this.directory.find(t, tags, host.level);
     let { table, level, granted: rights } = start ?? { table: host.table, level: host.level, granted: RIGHTS };
     for (;;) {
       // 1. Fetch the entry.
@@ -106,7 +110,7 @@ export class HostTables {
       // 4. Rights are what every level grants.
       const left = rights & ((entryHi & GRANTS) >>> GRANTS_SHIFT);
       // 5. Accessed flag in every entry that is used, dirty flag in a leaf that is written through.
-      const isWritten = isLeaf && write && (left & Access.WRITE) !== 0 && host.dirty;
+      const isWritten = isLeaf && toWrite !== 0 && (toWrite & ~left) === 0 && host.dirty;
       const wanted = (host.accessed ? A : 0) | (isWritten ? D : 0);
       const update = yield* setFlags(t, at, entryLo, entryHi, wanted, true);
       if (update === UpdateEnd.CHANGED) continue;
@@ -132,7 +136,7 @@ export class HostTables {
 
   /** Finds where a table lies that is read at a guest physical address; `inner` says what else may be done there. */
   *locate(t: Translation<AmdFault>, inner: Leaf, host: HostTable, address: number): Walk<AmdFault | null> {
-    const fault = yield* this.walk(t, inner, host, { hi: highHalf(address), lo: lowHalf(address) }, false);
+    const fault = yield* this.walk(t, inner, host, { hi: highHalf(address), lo: lowHalf(address) }, 0);
     if (fault !== null) return fault;
     return (inner.rights & Access.READ) === 0 ? FAULTS.DENIED : null;
   }
@@ -197,11 +201,4 @@ export class HostTables {
       return true;
     }
   }
-}
-
-/** log2 of a leaf's size, 0 when it is none that the level may have. */
-export function pageShift(level: number, next: number, hi: number, lo: number): number {
-  if (next === PAGE) return level < V1_LEVELS ? radixShift(level) : 0;
-  const shift = encodedShift(hi, lo);
-  return isSizeOf(level, shift) ? shift : 0;
 }

@@ -5,6 +5,7 @@
  * once without an event, `walk` for every request. What software controls is read from the register file when a request needs it.
  */
 import { pageLow, type RegisterFile } from '../bits/index.ts';
+import { v1Exceeds } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import {
   Access,
@@ -14,6 +15,7 @@ import {
   type IommuProbe,
   Iotlb,
   type PerformanceEvents,
+  rightsToWrite,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
@@ -33,7 +35,7 @@ import { type AmdFault, CONTROL, CounterSource, EventCode, FAULTS } from './spec
 import type { TranslatorSpec } from './translator-spec.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
-const { FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
+const { FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, NO_PASID, RIGHTS, SHIFT, Status, Step } = iommu;
 const { HOST_ONLY, SNOOP } = iotlbEntry;
 const { PLAIN } = deviceTable;
 const { SUCCESS } = Status;
@@ -194,6 +196,33 @@ export class Translator {
     return true;
   }
 
+  /** Begins the walk of the request that `hit` has just missed, entry by entry; false when only `walk` knows the way. */
+  begin(t: Translation<AmdFault>): boolean {
+    const device = this.#missed;
+    if (device === null || this.probe !== null) return false;
+    const { host, guest } = device;
+    if (host === null || guest !== null || t.pasid !== NO_PASID || v1Exceeds(host.level, t.hi, t.lo)) return false;
+    t.begin();
+    t.domain = device.domain;
+    this.era.begin(t);
+    this.hosts.steps.begin(t, device, host);
+    return true;
+  }
+
+  /** Reads the next entry: a value of `Step`. */
+  step(t: Translation<AmdFault>, memory: PhysicalMemory): number {
+    const device = t.steps.space as DeviceEntry;
+    const end = this.hosts.steps.step(memory, t, device.host!);
+    if (end !== Step.DONE) return end;
+    const { page } = this;
+    Object.assign(page, ANY_PAGE);
+    page.untranslatedOnly = this.hosts.steps.untranslatedOnly;
+    if (this.era.mayFill(t)) this.#cached.fill(t, device, HOST_ONLY, false);
+    t.leaf.rights &= device.rights;
+    t.succeed();
+    return end;
+  }
+
   /** The whole procedure for one request; the answer is in `t`. */
   *walk(t: Translation<AmdFault>): Walk {
     t.begin();
@@ -201,7 +230,16 @@ export class Translator {
     t.privileged = (t.access & Access.PRIVILEGED) !== 0;
     this.era.begin(t);
     Object.assign(this.page, ANY_PAGE);
-    const fault = yield* this.#procedure(t);
+    this.#end(t, yield* this.#procedure(t));
+  }
+
+  /** The whole procedure from where `begin` stood. */
+  *resume(t: Translation<AmdFault>): Walk {
+    const device = t.steps.space as DeviceEntry;
+    this.#end(t, this.#suppressed(t, device, yield* this.#inTables(t, device, HOST_ONLY)));
+  }
+
+  #end(t: Translation<AmdFault>, fault: AmdFault | null): void {
     if (fault === null) return;
     block(t, fault);
     if (t.status === Status.COMPLETER_ABORT) this.#cached.count(t, CounterSource.MEM_TARGET_ABORT);
@@ -218,7 +256,10 @@ export class Translator {
     const device = yield* this.devices.find(t);
     if ('code' in device) return device;
     t.domain = device.domain;
-    const fault = yield* this.#withEntry(t, device);
+    return this.#suppressed(t, device, yield* this.#withEntry(t, device));
+  }
+
+  #suppressed(t: Translation<AmdFault>, device: DeviceEntry, fault: AmdFault | null): AmdFault | null {
     if (fault !== null && fault.code === EventCode.IO_PAGE_FAULT) suppress(t, device, fault);
     return fault;
   }
@@ -267,25 +308,29 @@ export class Translator {
 
   /** The IOTLB, then the tables. */
   *#translate(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
-    const found = this.#cached.lookUp(t, device, pasid);
-    if (!found) {
-      const fault = yield* this.#walkTables(t, device, pasid);
-      if (fault !== null) return fault;
-      if (this.era.mayFill(t)) this.#cached.fill(t, device, pasid, false);
-    }
-    const isGuest = pasid !== HOST_ONLY;
-    const judged = judge(t, device, this.page, isGuest);
-    if (judged !== null) return judged;
-    this.#cached.count(t, CounterSource.MEM_TRANS_TOTAL);
-    if (!found) this.#cached.tellTranslated(t);
-    return null;
+    if (!this.#cached.lookUp(t, device, pasid)) return yield* this.#inTables(t, device, pasid);
+    return this.#judged(t, device, pasid);
+  }
+
+  *#inTables(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
+    const fault = yield* this.#walkTables(t, device, pasid);
+    if (fault !== null) return fault;
+    if (this.era.mayFill(t)) this.#cached.fill(t, device, pasid, false);
+    const judged = this.#judged(t, device, pasid);
+    if (judged === null) this.#cached.tellTranslated(t);
+    return judged;
+  }
+
+  #judged(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): AmdFault | null {
+    const judged = judge(t, device, this.page, pasid !== HOST_ONLY);
+    if (judged === null) this.#cached.count(t, CounterSource.MEM_TRANS_TOTAL);
+    return judged;
   }
 
   *#walkTables(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
     const { page } = this;
     if (pasid === HOST_ONLY) {
-      const write = (t.access & Access.WRITE) !== 0;
-      const fault = yield* this.hosts.walk(t, t.leaf, device.host!, t, write);
+      const fault = yield* this.hosts.walk(t, t.leaf, device.host!, t, rightsToWrite(t));
       // Other walks may have been under way meanwhile.
       Object.assign(page, ANY_PAGE);
       page.untranslatedOnly = this.hosts.untranslatedOnly;

@@ -20,6 +20,7 @@ import {
   type IommuProbe,
   type IommuUnit,
   type PageRequest,
+  stepThrough,
   type Translation,
   tellFault,
   type Walk,
@@ -168,7 +169,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
 
   /** What `translate` does with a request that the IOTLB does not answer alone. */
   #translateFurther(t: Translation<AmdFault>): void {
-    if (this.translator.quick(t, this.#memory)) return;
+    if (this.translator.quick(t, this.#memory) || stepThrough(this.translator, t, this.#memory)) return;
     finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);
   }
@@ -177,7 +178,19 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
     return this.translator.hit(t);
   }
 
-  /** The steps of one request; whoever runs them calls `report` at the end. */
+  begin(t: Translation<AmdFault>): boolean {
+    return this.translator.begin(t);
+  }
+
+  step(t: Translation<AmdFault>): number {
+    return this.translator.step(t, this.#memory);
+  }
+
+  resume(t: Translation<AmdFault>): Walk {
+    return this.translator.resume(t);
+  }
+
+  /** The whole procedure for one request; whoever runs it calls `report` at the end. */
   walk(t: Translation<AmdFault>): Walk {
     return this.translator.walk(t);
   }

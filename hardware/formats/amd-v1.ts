@@ -87,6 +87,13 @@ export function isSizeOf(level: number, shift: number): boolean {
   return level < V1_LEVELS && shift > radixShift(level) && shift < radixShift(level + 1);
 }
 
+/** log2 of the bytes of a leaf at `level` with `next` and the address in these halves; 0 when it is none that the level may have. */
+export function pageShift(level: number, next: number, hi: number, lo: number): number {
+  if (next === NextLevel.PAGE) return level < V1_LEVELS ? radixShift(level) : 0;
+  const shift = encodedShift(hi, lo);
+  return isSizeOf(level, shift) ? shift : 0;
+}
+
 export interface AmdV1Shape {
   /** DTE.Mode: 1 to 6. */
   readonly levels: number;

@@ -9,34 +9,28 @@
  *
  * Inaccuracies: one look-up at a time does not delay the next; register accesses are free of charge here.
  */
-import { type MemoryController, type MemoryOperation, OperationKind } from '../memory/index.ts';
+import type { MemoryController } from '../memory/index.ts';
 import { AddressType, ROOT_COMPLEX, type Tlp, type TranslationAgent, type TranslationRequest } from '../pcie/index.ts';
-import {
-  Channel,
-  type Component,
-  type Duration,
-  type Engine,
-  Gate,
-  type Handler,
-  ns,
-  type Script,
-  Semaphore,
-} from '../sim/index.ts';
+import { Channel, type Component, type Duration, type Engine, type Handler, ns } from '../sim/index.ts';
 import { carryMessage, takeMessage } from './device-traffic.ts';
 import { InterruptMessage } from './interrupt-message.ts';
 import { Translation } from './translation.ts';
 import { serveTranslationRequest } from './translation-requests.ts';
 import type { IommuUnit } from './unit.ts';
-import type { Walk } from './walk.ts';
+import { WalkMemory, WalkRun } from './walk-run.ts';
+import { Step } from './walk-steps.ts';
+import { Walkable, Walkers, type WalkersSpec, type WalkStarter } from './walkers.ts';
 
 /** Not architectural. */
-export interface TimedIommuSpec {
+export interface TimedIommuSpec extends WalkersSpec {
   /** Nanoseconds from a request's arrival to the IOTLB's answer. */
   readonly lookup: number;
   /** Requests that may be under way. */
   readonly requests: number;
-  /** Walks that may be under way. */
-  readonly walkers: number;
+  /** Nanoseconds from one look-up to the next; 0 by default: no look-up then waits for another. */
+  readonly lookupInterval?: number;
+  /** Nanoseconds of each read of a walk on its way to memory and back, beside memory's own; 0 by default. */
+  readonly fetch?: number;
   /** Its id in messages to devices, by default the root complex's own: an IOMMU that is a function has that function's. */
   readonly requester?: number;
   /** Nanoseconds that a device has to complete an invalidation of its device-TLB, unless the unit's registers say it. */
@@ -44,6 +38,8 @@ export interface TimedIommuSpec {
 }
 
 const NOW = ns(0);
+/** Of a table entry. */
+const ENTRY_BYTES = 8;
 
 /** Plausible for a unit in a root complex. Not architectural. */
 export const TIMED_IOMMU: TimedIommuSpec = { lookup: 4, requests: 64, walkers: 8 };
@@ -57,16 +53,36 @@ export interface TimedIommuState {
   interrupts: number;
 }
 
+/** What the event of a slot says. */
+const Phase = { LOOK_UP: 0, READ: 1 } as const;
+
 /** A place for one request under way. */
-interface Slot {
-  readonly translation: Translation;
-  readonly message: InterruptMessage;
-  request: TranslationRequest | null;
+class Slot extends Walkable {
+  readonly index: number;
+  readonly translation = new Translation();
+  readonly message = new InterruptMessage();
+  /** Its walk, where that goes by the whole procedure. */
+  readonly run: WalkRun;
   /** Position in the order of acceptance. */
-  accepted: number;
+  accepted = 0;
+  phase: number = Phase.LOOK_UP;
+
+  constructor(index: number, makeRun: (slot: Slot) => WalkRun) {
+    super();
+    this.index = index;
+    this.run = makeRun(this);
+  }
 }
 
-export class TimedIommu implements TranslationAgent, Handler, Component<TimedIommuSpec, TimedIommuState> {
+/** A barrier that waits for the requests accepted before `mark`. */
+interface Drain {
+  readonly mark: number;
+  readonly run: WalkRun;
+}
+
+export class TimedIommu
+  implements TranslationAgent, Handler, WalkStarter<Slot>, Component<TimedIommuSpec, TimedIommuState>
+{
   readonly name: string;
   readonly spec: TimedIommuSpec;
   readonly state: TimedIommuState = { hits: 0, misses: 0, interrupts: 0 };
@@ -78,17 +94,18 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
   /** Set by the root complex; without one, every interrupt's turn has come. */
   inTurn: (request: TranslationRequest, go: () => void) => void = (_, go) => go();
   readonly #engine: Engine;
-  readonly #controller: MemoryController;
+  readonly #memory: WalkMemory;
   readonly #lookup: Duration;
+  readonly #lookupInterval: Duration;
   readonly #requester: number;
-  /** One for all walks: to make each its own would cost more than the name is worth. */
-  readonly #walkName: string;
-  readonly #slots: Slot[];
-  readonly #free: number[];
-  #walkers: Semaphore;
+  readonly #slots: readonly Slot[];
+  readonly #free: Slot[];
+  readonly #barrier = (run: WalkRun): void => this.#drain(run);
+  readonly #walkers: Walkers<Slot>;
+  #drains: Drain[] = [];
   #accepted = 0;
-  #answered: Gate;
-  #turns: Gate;
+  /** When the next look-up may end. */
+  #nextLookup = 0;
   #release: () => void = () => {};
 
   constructor(engine: Engine, unit: IommuUnit, controller: MemoryController, spec = TIMED_IOMMU, name = 'iommu') {
@@ -96,60 +113,77 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     this.spec = spec;
     this.unit = unit;
     this.#engine = engine;
-    this.#controller = controller;
+    this.#memory = new WalkMemory(controller, ns(spec.fetch ?? 0));
     this.#lookup = ns(spec.lookup);
     this.#requester = spec.requester ?? ROOT_COMPLEX.requester;
-    this.#walkName = `${name}: a walk`;
-    this.#walkers = new Semaphore(engine, spec.walkers, `${name}: a free walker`);
-    this.#answered = new Gate(engine, `${name}: requests under way`);
-    this.#turns = new Gate(engine, `${name}: an interrupt's turn`);
-    this.#slots = Array.from({ length: spec.requests }, () => ({
-      translation: new Translation(),
-      message: new InterruptMessage(),
-      request: null,
-      accepted: 0,
-    }));
-    this.#free = this.#slots.map((_, i) => i);
-    this.requests = new Channel(engine, `${name} requests`, spec.requests, 0 as Duration);
+    this.#lookupInterval = ns(spec.lookupInterval ?? 0);
+    this.#walkers = new Walkers(engine, spec, this);
+    this.#slots = Array.from({ length: spec.requests }, (_, index) => new Slot(index, (slot) => this.#runOf(slot)));
+    this.#free = [...this.#slots];
+    this.requests = new Channel(engine, `${name} requests`, spec.requests, NOW);
     this.requests.receive = (request, release) => {
       this.#release = release;
-      const slot = this.#free.pop()!;
-      this.#slots[slot]!.request = request;
-      this.#slots[slot]!.accepted = this.#accepted++;
-      engine.schedule(this.#lookup, this, slot);
+      this.accept(request, NOW);
     };
     unit.run = (walk) => {
-      engine.spawn(this.#work(walk), `${name}: work of its own`);
+      new WalkRun(engine, this.#memory, `${name}: work of its own`, this.#barrier, ignore).spawn(walk);
     };
     const patience = spec.invalidationTimeout ?? INVALIDATION_TIMEOUT;
     unit.invalidationTimer = (expired, nanoseconds = patience) =>
       engine.schedule(ns(nanoseconds), { handle: expired }, 0);
   }
 
-  /** The look-up of the request in `slot` is over. Called by the engine. */
-  handle(slot: number): void {
-    const { request, translation: t, message } = this.#slots[slot]!;
-    if (request === null) return;
+  /** There is a place for another request, for who does without the channel. */
+  get hasRoom(): boolean {
+    return this.#free.length > 0;
+  }
+
+  /** Takes a request that arrives after `delay`. */
+  accept(request: TranslationRequest, delay: Duration): void {
+    const slot = this.#free.pop()!;
+    slot.request = request;
+    slot.accepted = this.#accepted++;
+    slot.phase = Phase.LOOK_UP;
+    request.walked = false;
+    this.#engine.schedule((delay + this.#lookup) as Duration, this, slot.index);
+  }
+
+  /** The look-up of the request in a slot is over, or a read of its walk. Called by the engine. */
+  handle(index: number): void {
+    const slot = this.#slots[index]!;
+    if (slot.request === null) return;
+    if (slot.phase === Phase.READ) this.#step(slot);
+    else if (this.#lookupInterval === 0 || this.#takesTurn(slot)) this.#lookUp(slot, slot.request);
+  }
+
+  /** The port for look-ups is free; else the look-up ends later. */
+  #takesTurn({ index }: Slot): boolean {
+    const { now } = this.#engine;
+    const wait = Math.max(this.#nextLookup - now, 0);
+    if (wait > 0) this.#engine.schedule(wait as Duration, this, index);
+    else this.#nextLookup = now + this.#lookupInterval;
+    return wait === 0;
+  }
+
+  #lookUp(slot: Slot, request: TranslationRequest): void {
+    const { translation: t, message } = slot;
     const { requester, pasid, access, addressHi: hi, addressLo: lo } = request;
     if (request.interrupt) {
       this.state.interrupts++;
       message.ask(requester, hi, lo, request.data);
-      this.#engine.spawn(this.#remap(slot, request, message), `${this.name}: interrupt of ${requester}`);
+      slot.run.start(this.unit.walkInterrupt(message));
       return;
     }
     t.ask(requester, pasid, access, hi, lo);
     t.addressType = request.addressType;
     if (this.unit.hit(t)) {
       this.state.hits++;
-      this.#answer(slot, request, t);
+      this.#answer(slot, request);
       return;
     }
     this.state.misses++;
-    if (request.addressType === AddressType.TRANSLATION) {
-      this.#engine.spawn(this.#serve(slot, request, t), this.#walkName);
-      return;
-    }
-    this.#engine.spawn(this.#translate(slot, request, t), this.#walkName);
+    request.walked = true;
+    this.#walkers.ask(slot);
   }
 
   /** A message of a device has come; false when it is not for an IOMMU. */
@@ -166,33 +200,78 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
 
   reset(): void {
     this.requests.reset();
-    this.#walkers = new Semaphore(this.#engine, this.spec.walkers, `${this.name}: a free walker`);
-    this.#answered = new Gate(this.#engine, `${this.name}: requests under way`);
-    this.#turns = new Gate(this.#engine, `${this.name}: an interrupt's turn`);
     for (const slot of this.#slots) slot.request = null;
-    this.#free.splice(0, this.#free.length, ...this.#slots.keys());
+    this.#free.splice(0, this.#free.length, ...this.#slots);
+    this.#walkers.reset();
+    this.#nextLookup = 0;
+    this.#drains = [];
     this.#accepted = 0;
     Object.assign(this.state, { hits: 0, misses: 0, interrupts: 0 });
     this.unit.reset();
   }
 
-  *#translate(slot: number, request: TranslationRequest, t: Translation): Script {
-    yield this.#walkers.tryAcquire() ? NOW : this.#walkers.acquire();
-    yield* this.#timed(this.unit.walk(t));
-    this.#walkers.release();
-    this.unit.report(t);
-    this.#answer(slot, request, t);
+  #runOf(slot: Slot): WalkRun {
+    const barrier = (run: WalkRun): void => this.#barrierOf(slot, run);
+    return new WalkRun(this.#engine, this.#memory, `${this.name}: a walk`, barrier, () => this.#walked(slot));
   }
 
-  *#serve(slot: number, request: TranslationRequest, t: Translation): Script {
-    yield this.#walkers.tryAcquire() ? NOW : this.#walkers.acquire();
-    yield* this.#timed(serveTranslationRequest(this.unit, request, t));
-    this.#walkers.release();
-    this.#finish(slot, request);
+  /** A walker has taken the request, whose look-up has just found nothing. */
+  walk(slot: Slot): void {
+    const { translation: t, request } = slot;
+    if (request!.addressType === AddressType.TRANSLATION) {
+      slot.run.start(serveTranslationRequest(this.unit, request!, t));
+    } else if (this.unit.begin(t)) {
+      slot.phase = Phase.READ;
+      this.#read(slot);
+    } else {
+      slot.run.start(this.unit.walk(t));
+    }
   }
 
-  *#remap(slot: number, request: TranslationRequest, message: InterruptMessage): Script {
-    yield* this.#timed(this.unit.walkInterrupt(message), request);
+  retry(slot: Slot): boolean {
+    if (!this.unit.hit(slot.translation)) return false;
+    this.#answer(slot, slot.request!);
+    return true;
+  }
+
+  /** Asks memory for the next entry. */
+  #read({ index, translation: { steps, hi, lo } }: Slot): void {
+    this.#engine.schedule(this.#memory.reserve(steps.tableHi, steps.entryLo(hi, lo), ENTRY_BYTES), this, index);
+  }
+
+  /** Memory has come to the next entry of a walk that goes entry by entry. */
+  #step(slot: Slot): void {
+    const { translation: t } = slot;
+    const end = this.unit.step(t);
+    if (end === Step.MORE) {
+      this.#read(slot);
+      return;
+    }
+    if (end === Step.DONE) {
+      this.#walked(slot);
+      return;
+    }
+    const walk = this.unit.resume(t);
+    slot.run.continue(walk, t.steps.replay(walk, this.#memory.memory));
+  }
+
+  /** What a slot was about has come to its end. */
+  #walked(slot: Slot): void {
+    const request = slot.request!;
+    if (request.interrupt) {
+      this.#remapped(slot, request);
+      return;
+    }
+    if (request.addressType === AddressType.TRANSLATION) this.#finish(slot, request);
+    else {
+      this.unit.report(slot.translation);
+      this.#answer(slot, request);
+    }
+    this.#walkers.end(slot, request);
+  }
+
+  #remapped(slot: Slot, request: TranslationRequest): void {
+    const { message } = slot;
     this.unit.reportInterrupt(message);
     request.status = message.status;
     request.hpaHi = message.hi;
@@ -202,7 +281,8 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     this.#finish(slot, request);
   }
 
-  #answer(slot: number, request: TranslationRequest, t: Translation): void {
+  #answer(slot: Slot, request: TranslationRequest): void {
+    const { translation: t } = slot;
     request.status = t.status;
     request.hpaHi = t.hpaHi;
     request.hpaLo = t.hpaLo;
@@ -210,48 +290,32 @@ export class TimedIommu implements TranslationAgent, Handler, Component<TimedIom
     this.#finish(slot, request);
   }
 
-  #finish(slot: number, request: TranslationRequest): void {
-    this.#slots[slot]!.request = null;
+  #finish(slot: Slot, request: TranslationRequest): void {
+    slot.request = null;
     this.#free.push(slot);
     this.answers(request);
-    this.#answered.notify();
+    if (this.#drains.length > 0) this.#drains = this.#drains.filter((drain) => !this.#ends(drain));
     this.#release();
   }
 
-  *#work(walk: Walk): Script {
-    yield* this.#timed(walk);
-  }
-
-  /** Runs a walk with the time that its accesses take; one of an interrupt waits for its turn, not for all requests. */
-  *#timed(walk: Walk, interrupt: TranslationRequest | null = null): Script {
-    for (;;) {
-      const step = walk.next();
-      if (step.done === true) return;
-      const { kind, count } = step.value;
-      if (kind !== OperationKind.BARRIER) {
-        // As `access` of the controller does, without a script of its own for each read.
-        yield this.#controller.reserve(count * 4);
-        this.#controller.memory.perform(step.value);
-      } else if (interrupt === null) yield* this.#drain(step.value);
-      else yield* this.#awaitTurn(interrupt, step.value);
-    }
-  }
-
-  /** Waits until what the device sent before has taken effect (VT-d 5.2.4). */
-  *#awaitTurn(request: TranslationRequest, barrier: MemoryOperation): Script {
-    let come = false;
-    this.inTurn(request, () => {
-      come = true;
-      this.#turns.notify();
-    });
-    while (!come) yield this.#turns.wait();
-    barrier.ok = true;
+  /** A walk of a request waits for a barrier: one of an interrupt waits for its turn, not for all requests. */
+  #barrierOf({ request }: Slot, run: WalkRun): void {
+    // What the device sent before has to take effect first (VT-d 5.2.4).
+    if (request!.interrupt) this.inTurn(request!, () => run.resume());
+    else this.#drain(run);
   }
 
   /** Waits until every request that was accepted before has been answered: its access is then in memory's queue. */
-  *#drain(barrier: MemoryOperation): Script {
-    const mark = this.#accepted;
-    while (this.#slots.some((slot) => slot.request !== null && slot.accepted < mark)) yield this.#answered.wait();
-    barrier.ok = true;
+  #drain(run: WalkRun): void {
+    const drain = { mark: this.#accepted, run };
+    if (!this.#ends(drain)) this.#drains.push(drain);
+  }
+
+  #ends({ mark, run }: Drain): boolean {
+    if (this.#slots.some((slot) => slot.request !== null && slot.accepted < mark)) return false;
+    run.resume();
+    return true;
   }
 }
+
+function ignore(): void {}

@@ -23,3 +23,5 @@ export * from './translation.ts';
 export * from './translation-requests.ts';
 export * from './unit.ts';
 export * from './walk.ts';
+export * from './walk-run.ts';
+export * from './walk-steps.ts';

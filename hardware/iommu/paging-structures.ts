@@ -70,7 +70,7 @@ export class PagingStructures {
   /** Remembers where the entry at `level` led to, unless an invalidation has come since the walk began. */
   keep(t: Translation, tags: StructureTags, level: number, target: number, granted: number): void {
     const { cache } = this;
-    if (cache === null || !this.#era.mayFill(t)) return;
+    if (cache === null || t.steps.isResumed || !this.#era.mayFill(t)) return;
     const i = cache.insert(ownerOf(tags), pageHiOf(tags), pageLow(tags.hi, tags.lo), radixShift(level));
     cache.fill(i, highHalf(target), lowHalf(target), granted, tags.domain, tags.pasid);
   }

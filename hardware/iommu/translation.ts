@@ -6,6 +6,7 @@ import { belowHigh, belowLow } from '../ats/index.ts';
 import { numberOf } from '../bits/index.ts';
 import { MemoryOperation } from '../memory/index.ts';
 import { Access, AddressType, NO_PASID, RIGHTS, Status } from './access.ts';
+import { WalkSteps } from './walk-steps.ts';
 
 /** A fault reason as its vendor's specification declares it. */
 export interface FaultReason {
@@ -92,6 +93,8 @@ export class Translation<Fault extends FaultReason = FaultReason> {
   faultDisable = false;
   /** The accesses of this request's walk. */
   readonly memory = new MemoryOperation();
+  /** Its walk where that goes entry by entry. */
+  readonly steps = new WalkSteps();
 
   /** A plain question: untranslated, with effects. */
   ask(requester: number, pasid: number, access: number, hi: number, lo: number): this {
@@ -136,6 +139,15 @@ export class Translation<Fault extends FaultReason = FaultReason> {
     this.hpaLo = this.lo;
     this.passed = true;
   }
+}
+
+/**
+ * The rights without which a request writes nothing, so that it sets no dirty flag; 0 for one that does not write. A translation request
+ * asks for what there is.
+ */
+export function rightsToWrite({ access, addressType }: Pick<Translation, 'access' | 'addressType'>): number {
+  if ((access & Access.WRITE) === 0) return 0;
+  return addressType === AddressType.TRANSLATION ? Access.WRITE : access & RIGHTS;
 }
 
 /** ER: only a request with PASID can ask for execution. */

@@ -28,7 +28,16 @@ export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   translate(t: Translation<Fault>): void;
   /** Answers from the IOTLB alone; false when it cannot, and nothing has changed. */
   hit(t: Translation<Fault>): boolean;
-  /** The steps of one request. Whoever runs them calls `report` when they end. */
+  /**
+   * Begins the walk of a request that `hit` has just missed, entry by entry; false when only `walk` knows the way. Then `step`
+   * reads an entry each time that it is called, and says what has come of it: a value of `Step`. After MORE the next entry is
+   * in `t.steps`, after ODD `t.steps.replay` hands what was read over to the walk that `resume` gives, and after DONE `t` is
+   * answered, with success.
+   */
+  begin(t: Translation<Fault>): boolean;
+  step(t: Translation<Fault>): number;
+  resume(t: Translation<Fault>): Walk;
+  /** The whole procedure for one request. Whoever runs it calls `report` when it has ended. */
   walk(t: Translation<Fault>): Walk;
   report(t: Translation<Fault>): void;
   /** A translation request keeps its interest in writing although it says that it has none (NW). */

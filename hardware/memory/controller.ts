@@ -1,13 +1,18 @@
 /**
  * What memory costs: one queue in front of physical memory with a bandwidth, then a latency that accesses share.
  *
- * Surface: `reserve` for models that schedule their own events; `access`, `readBytes` and `writeBytes` as scripts; `state`
- * counts. Accesses take effect in the order in which they were reserved, whatever their size: who reserves a write
- * and then a read reads what was written.
+ * Surface: `reserve` and `read` for models that schedule their own events; `access`, `readBytes` and `writeBytes` as scripts;
+ * `warm` for what the CPU has touched; `state` counts. Accesses take effect in the order in which they were reserved, whatever
+ * their size: who reserves a write and then a read reads what was written.
  *
- * Inaccuracies: no banks, rows, channels or caches; a read and a write cost the same.
+ * What a machine was measured to do beyond that is switched on by its specification, and concerns reads by address (`read`): the
+ * last-level cache, refresh, the place of a line in the cache's slices, and lines that are still being read.
+ *
+ * Inaccuracies: no banks, rows or channels; the last-level cache holds what the CPU touched last, and no DMA changes that; a
+ * cached line costs no bandwidth.
  */
 import { type Component, type Duration, type Engine, LinkClock, ns, ps, Rate, type Script } from '../sim/index.ts';
+import { LineTimes } from './line-times.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import type { MemoryOperation } from './port.ts';
 
@@ -16,6 +21,14 @@ export interface MemoryControllerSpec {
   readonly latency: number;
   /** Bandwidth; exact to a byte per microsecond. */
   readonly bytesPerNanosecond: number;
+  /** The last-level cache: its size, and the nanoseconds of a read that it serves. */
+  readonly cache?: { readonly bytes: number; readonly latency: number } | null;
+  /** Nanoseconds that a read of the furthest slice takes beyond one of the nearest, whose latency is stated; 0 by default. */
+  readonly slices?: number;
+  /** Every `interval` nanoseconds all of DRAM is refreshed and answers nobody for `duration`. */
+  readonly refresh?: { readonly interval: number; readonly duration: number } | null;
+  /** Share of a read during which its line is kept from the next one; 0 by default. */
+  readonly lineBusy?: number;
 }
 
 /** One channel of DDR4-2933 behind a root complex. Not architectural. */
@@ -34,6 +47,8 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
   readonly #engine: Engine;
   readonly #latency: Duration;
   readonly #clock: LinkClock;
+  /** `null` where a read costs the same as any access. */
+  readonly #lines: LineTimes | null;
 
   constructor(engine: Engine, memory: PhysicalMemory, spec = MEMORY_CONTROLLER, name = 'memory controller') {
     const bytesPerMicrosecond = Math.floor(spec.bytesPerNanosecond * 1000 + 0.5);
@@ -43,6 +58,9 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
     this.#engine = engine;
     this.#latency = ns(spec.latency);
     this.#clock = new LinkClock(new Rate(bytesPerMicrosecond, ps(1_000_000)));
+    const { cache = null, slices = 0, refresh = null, lineBusy = 0 } = spec;
+    const isPlain = cache === null && refresh === null && slices === 0 && lineBusy === 0;
+    this.#lines = isPlain ? null : new LineTimes({ latency: spec.latency, cache, slices, refresh, lineBusy });
   }
 
   /** Puts an access of `bytes` bytes into the queue; how long from now its effect takes place. */
@@ -51,6 +69,22 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
     this.state.bytes += bytes;
     const now = this.#engine.now;
     return (this.#clock.reserve(now, bytes) - now + this.#latency) as Duration;
+  }
+
+  /** The same for a read of `bytes` bytes at the address with these halves, which lie in one line or are read as one. */
+  read(hi: number, lo: number, bytes: number): Duration {
+    const lines = this.#lines;
+    if (lines === null) return this.reserve(bytes);
+    this.state.accesses++;
+    this.state.bytes += bytes;
+    const { now } = this.#engine;
+    const queued = lines.isCached(hi, lo) ? 0 : this.#clock.reserve(now, bytes) - now;
+    return lines.read(hi, lo, now, queued | 0);
+  }
+
+  /** The CPU has touched the `length` bytes from `start` on, in this order, and nothing since. */
+  warm(start: number, length: number): void {
+    this.#lines?.warm(start, length);
   }
 
   /** Lets the time of the operation pass and then performs it. */
@@ -74,6 +108,7 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
   /** Forgets its queue and counts; what memory holds is reset with the memory. */
   reset(): void {
     this.#clock.reset();
+    this.#lines?.reset();
     this.state.accesses = 0;
     this.state.bytes = 0;
   }

@@ -9,6 +9,7 @@ import { MOST_ERRORS } from './announce-error.ts';
 import type { AddressWindow, BridgeHeader } from './bridge-header.ts';
 import { headerWords } from './codec.ts';
 import type { ConfigSpace } from './config-space.ts';
+import { interruptMessage } from './interrupt-message.ts';
 import type { Link, LinkEnd } from './link.ts';
 import type { Egress, TransactionQueue } from './ordering.ts';
 import { leadsDown } from './port-config.ts';
@@ -17,6 +18,9 @@ import { isWithin, type Range } from './routes.ts';
 import { isOversize } from './sizes.ts';
 import { AcsBit, AddressType, BUS_NUMBERS, CompletionStatus, ErrorMessage, UncorrectableError } from './spec/index.ts';
 import { CreditClass, type Tlp } from './tlp.ts';
+
+/** Interrupt Message Number of ports. */
+const SLOT_VECTOR = 0;
 
 export class Bridge implements Below {
   readonly name: string;
@@ -149,11 +153,30 @@ export class Bridge implements Below {
   }
 }
 
-/** Secondary Bus Reset takes the link below down, and back up when it is cleared. */
-export function resetsBelow({ config }: Bridge, link: Link): void {
+/** Secondary Bus Reset and Link Disable take the link below down, and back up when both are cleared. */
+export function controlsLink({ config }: Bridge, link: Link): void {
   config.bridge!.onSecondaryReset = (asserted) => {
     if (asserted) link.goDown();
     else link.goUp();
+  };
+  config.pciExpress!.onLinkDisable = (disabled) => link.disable(disabled);
+}
+
+/**
+ * The slot of a port, if it has one, follows what is below, at `end`. `send` takes the port's interrupt messages, which are
+ * memory writes: there is none without Bus Master Enable.
+ */
+export function sensesSlot(bridge: Bridge, end: LinkEnd, send: (fill: (tlp: Tlp) => Tlp) => void): void {
+  const { config } = bridge;
+  const { slot } = config;
+  if (slot === null) return;
+  slot.below = end.link;
+  end.onChange = () => slot.sense();
+  end.link.onContents = () => slot.sense();
+  slot.onInterrupt = () => {
+    const source = config.interrupts;
+    if (source === null || !config.busMaster) return;
+    send((tlp) => interruptMessage(tlp, bridge.requester, source, SLOT_VECTOR));
   };
 }
 

@@ -30,6 +30,7 @@ import {
   type PowerManagementCapability,
   type PriCapability,
   reportError,
+  SlotCapability,
   type SriovCapability,
 } from './capabilities/index.ts';
 import { fillHeader, hasBridgeHeader, headerRegisters } from './config-header.ts';
@@ -176,6 +177,11 @@ export class ConfigSpace implements CapabilitySet {
   /** What the function answers has ID-Based Ordering. */
   get ordersCompletionsById(): boolean {
     return this.pciExpress?.ordersCompletionsById === true;
+  }
+
+  /** The PCI Express capability of a port with a slot. */
+  get slot(): SlotCapability | null {
+    return this.pciExpress instanceof SlotCapability ? this.pciExpress : null;
   }
 
   /** How the function interrupts: MSI-X before MSI; `null` while neither is enabled. */

@@ -48,6 +48,8 @@ export class Endpoint {
       if (isUp) return;
       this.#answers.lose();
       for (const fn of functions) fn.conventionalReset();
+      // Out of its slot it has no power either: nothing is kept.
+      if (!end.link.isOccupied) for (const fn of functions) fn.config.reset();
     };
     for (const fn of functions) fn.join(this);
     this.#byDistance = new Map(functions.map((fn) => [this.#distance(fn.requester), fn]));

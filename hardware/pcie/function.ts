@@ -14,6 +14,7 @@ import { answerConfig } from './config-answer.ts';
 import { ConfigSpace } from './config-space.ts';
 import { type ConfigSpec, virtualConfig } from './config-spec.ts';
 import type { Endpoint } from './endpoint.ts';
+import { interruptMessage } from './interrupt-message.ts';
 import { isWithin, offsetIn, type Range } from './routes.ts';
 import { CompletionStatus } from './spec/index.ts';
 import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
@@ -193,10 +194,7 @@ export class PcieFunction implements Component<FunctionSpec, FunctionState> {
   }
 
   #message(source: MessageSource, vector: number): Tlp {
-    const tlp = this.take().memoryWrite(this.requester, source.addressHi(vector), source.addressLo(vector), 4);
-    const data = source.data(vector);
-    for (let i = 0; i < 4; i++) tlp.data![i] = data >>> (i * 8);
-    return tlp;
+    return interruptMessage(this.take(), this.requester, source, vector);
   }
 
   #unmasked(vector: number): void {

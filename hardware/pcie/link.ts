@@ -2,8 +2,8 @@
  * A link: two directions, each with a rate, a latency and credits. TLPs arrive in the order in which they were sent.
  *
  * Surface: two ends, each a `LinkEnd`, by which it is used. A TLP holds its credits from `send` to `release` or `forward`,
- * so whoever is slow to deal with it stalls the sender. `goDown` and `goUp` are a device that is pulled out, or a bus
- * reset. `probe` sees what is sent; taps and fault injectors go around the `port` of a direction.
+ * so whoever is slow to deal with it stalls the sender. `goDown` and `goUp` are a bus reset, `disable` what software does,
+ * `unplug` and `plug` a device that is pulled out of its slot and put back. `probe` sees what is sent; taps and fault injectors go around the `port` of a direction.
  *
  * Inaccuracies: those of `link-wire.ts` (replay) and `link-rate.ts` (DLLPs are a share of the rate); generations 6 and 7
  * have the rate of flits but no flits.
@@ -65,7 +65,12 @@ export class Link implements Component<LinkSpec, LinkState> {
   readonly bottom: LinkEnd;
   /** Called when it has gone down, after both ends: whoever waits for something that came this way may wait in vain. */
   onLost: () => void = nothing;
+  /** Called when a device has been put in or pulled out. */
+  onContents: () => void = nothing;
   #isUp = true;
+  #isHeldDown = false;
+  #isDisabled = false;
+  #isOccupied = true;
 
   /** `pool` belongs to the fabric that the link is a part of. */
   constructor(engine: Engine, spec: LinkSpec, name: string, pool = new TlpPool()) {
@@ -99,29 +104,69 @@ export class Link implements Component<LinkSpec, LinkState> {
     this.downstream.probe = see;
   }
 
-  /** What is under way is lost, and both ends are told. What they hold they release as always. */
-  goDown(): void {
-    if (!this.#isUp) return;
-    this.#isUp = false;
-    for (const { wire } of [this.upstream, this.downstream]) wire.goDown();
-    this.#tell();
-    // Nobody waits for credits any more: what could not be sent is lost now.
-    for (const { wire } of [this.upstream, this.downstream]) wire.onFree();
-    this.onLost();
+  /** A device is at the lower end. */
+  get isOccupied(): boolean {
+    return this.#isOccupied;
   }
 
-  /** Trains the link again, with all credits. */
+  /** What is under way is lost, and both ends are told. What they hold they release as always. */
+  goDown(): void {
+    this.#isHeldDown = true;
+    this.#train();
+  }
+
+  /** Trains the link again, with all credits, if somebody is at the lower end and it is not disabled. */
   goUp(): void {
-    if (this.#isUp) return;
-    this.#isUp = true;
-    for (const { wire } of [this.upstream, this.downstream]) wire.goUp();
-    this.#tell();
+    this.#isHeldDown = false;
+    this.#train();
+  }
+
+  /** Software disables the link, which is then down until it enables it. */
+  disable(isDisabled: boolean): void {
+    this.#isDisabled = isDisabled;
+    this.#train();
+  }
+
+  /** Somebody pulls the device out, whatever it does: as `goDown`, until it is plugged in again. */
+  unplug(): void {
+    this.#setOccupied(false);
+  }
+
+  /** The device is put back, as after power-on. */
+  plug(): void {
+    this.#setOccupied(true);
   }
 
   reset(): void {
     this.#isUp = true;
+    this.#isHeldDown = false;
+    this.#isDisabled = false;
+    this.#isOccupied = true;
     this.upstream.reset();
     this.downstream.reset();
+  }
+
+  #setOccupied(isOccupied: boolean): void {
+    if (isOccupied === this.#isOccupied) return;
+    this.#isOccupied = isOccupied;
+    this.#train();
+    this.onContents();
+  }
+
+  /** Brings the link up or down, as it has to be now. */
+  #train(): void {
+    const isUp = this.#isOccupied && !this.#isHeldDown && !this.#isDisabled;
+    if (isUp === this.#isUp) return;
+    this.#isUp = isUp;
+    for (const { wire } of [this.upstream, this.downstream]) {
+      if (isUp) wire.goUp();
+      else wire.goDown();
+    }
+    this.#tell();
+    if (isUp) return;
+    // Nobody waits for credits any more: what could not be sent is lost now.
+    for (const { wire } of [this.upstream, this.downstream]) wire.onFree();
+    this.onLost();
   }
 
   #tell(): void {

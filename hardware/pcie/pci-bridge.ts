@@ -9,7 +9,7 @@
  */
 import type { Component } from '../sim/index.ts';
 import { Answers } from './answers.ts';
-import { type Bridge, resetsBelow, tellsErrors } from './bridge.ts';
+import { type Bridge, controlsLink, tellsErrors } from './bridge.ts';
 import { answerConfig } from './config-answer.ts';
 import type { LinkEnd } from './link.ts';
 import { TransactionQueue } from './ordering.ts';
@@ -67,7 +67,7 @@ export class PciBridge implements Component<null, PciBridgeState> {
     this.#upAnswers = new Answers(end, end);
     this.#busEgress = new PortEgress(bus, (completion) => this.#upAnswers.push(completion, null));
     this.#busAnswers = new Answers(bus, this.#busEgress);
-    resetsBelow(bridge, bus.link);
+    controlsLink(bridge, bus.link);
     end.onChange = (isUp) => this.#changed(isUp);
     tellsErrors(bridge, end, this.#errors, end);
     bus.receive = (tlp) => this.#rise(tlp);

@@ -21,8 +21,16 @@ export function leadsDown(portType: number): boolean {
   return portType === PortType.ROOT_PORT || portType === PortType.DOWNSTREAM_PORT;
 }
 
-/** A port with these access control services, bits of `AcsBit`; 0 for one without. `ports`: how many it may have to do with. */
-export function bridgeConfig(kind: BridgeKind, services = 0, ports = 1): ConfigSpec {
+export interface PortFeatures {
+  /** Access control services, bits of `AcsBit`; 0 for a port without. */
+  readonly services?: number;
+  /** How many ports it may have to do with. */
+  readonly ports?: number;
+  /** Number of its slot; a port has none unless this is given. */
+  readonly slot?: number;
+}
+
+export function bridgeConfig(kind: BridgeKind, { services = 0, ports = 1, slot }: PortFeatures = {}): ConfigSpec {
   const portType = BRIDGE_KINDS[kind];
   const egressTargets = (services & AcsBit.EGRESS_CONTROL) === 0 ? 0 : ports;
   return {
@@ -31,10 +39,10 @@ export function bridgeConfig(kind: BridgeKind, services = 0, ports = 1): ConfigS
     revision: 0,
     classCode: PCI_TO_PCI_BRIDGE,
     bars: [],
-    msiVectors: 0,
+    msiVectors: slot === undefined ? 0 : 1,
     payloadSupported: 512,
     portType,
-    pciExpress: { ariForwarding: leadsDown(portType) },
+    pciExpress: { ariForwarding: leadsDown(portType), ...(slot === undefined ? {} : { slot }) },
     capabilities: { aer: true, ...(services === 0 ? {} : { acs: { services, egressTargets } }) },
   };
 }

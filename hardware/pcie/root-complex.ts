@@ -14,8 +14,7 @@ import { hex } from '../bits/index.ts';
 import type { MemoryController } from '../memory/index.ts';
 import type { Component, Engine, Script } from '../sim/index.ts';
 import { Arrivals } from './arrivals.ts';
-
-import { type Bridge, resetsBelow } from './bridge.ts';
+import { type Bridge, controlsLink, sensesSlot } from './bridge.ts';
 import { CpuAccess, type DeferrableOutcome } from './cpu-access.ts';
 import { Endpoint, IntegratedDevice } from './endpoint.ts';
 import type { PcieFunction } from './function.ts';
@@ -53,6 +52,9 @@ export const ROOT_COMPLEX: RootComplexSpec = {
   readCompletionBoundary: 64,
   peerToPeer: true,
 };
+
+/** For the few messages of a root port, which is a part of the root complex. */
+const OWN_MESSAGES: LinkSpec = { generation: 3, width: 1, latency: 0, credits: { PH: 4 } };
 
 /** A function of the root complex itself, known by its configuration space. `size` is 1, 2 or 4 bytes within a word. */
 export interface IntegratedFunction {
@@ -150,7 +152,17 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
     this.integrate(requester, bridge);
     this.#add(link.top, bridge);
     bridge.config.onDecode = () => this.#routes.rebuild(this.ports);
-    resetsBelow(bridge, link);
+    controlsLink(bridge, link);
+    if (bridge.config.slot === null) return;
+    // The port's own messages come from nowhere below: they have a way of their own, on which nothing answers.
+    const own = this.link(OWN_MESSAGES, `messages of ${bridge.name}`);
+    this.#add(own.top, new IntegratedDevice(new Endpoint(this.#engine, own.bottom, [])));
+    sensesSlot(bridge, link.top, (fill) => {
+      const message = fill(own.bottom.take());
+      // Without a credit others are still on their way, and say the same.
+      if (own.bottom.canSend(message)) own.bottom.send(message);
+      else own.bottom.give(message);
+    });
   }
 
   /** Leads CPU accesses of [start, start + length) to `target`, and keeps devices out of it. */

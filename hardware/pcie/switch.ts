@@ -10,7 +10,7 @@
 import { Channel, type Component, type Engine, ns } from '../sim/index.ts';
 import { redirect } from './acs.ts';
 import { Answers } from './answers.ts';
-import { type Bridge, resetsBelow, tellsErrors } from './bridge.ts';
+import { type Bridge, controlsLink, sensesSlot, tellsErrors } from './bridge.ts';
 import { answerConfig } from './config-answer.ts';
 import type { LinkEnd } from './link.ts';
 import { TransactionQueue } from './ordering.ts';
@@ -47,6 +47,8 @@ class Port {
   readonly answers: Answers;
   /** Error messages of its own, on their way up. */
   readonly errors = new TransactionQueue(ignore);
+  /** The message of its own interrupt, likewise: one that waits stands for those after it. */
+  readonly interrupts = new TransactionQueue(ignore);
   readonly delay: Channel<Tlp>;
   readonly egress: PortEgress;
   /** TLPs that wait out the latency, and how many of the first of them a reset has made void. */
@@ -86,7 +88,7 @@ class Port {
     this.bridge.conventionalReset();
     this.ingress.reset((tlp) => this.end.release(tlp));
     this.answers.lose();
-    this.errors.reset((tlp) => this.end.give(tlp));
+    for (const own of [this.errors, this.interrupts]) own.reset((tlp) => this.end.give(tlp));
     this.#void = this.#delayed;
   }
 
@@ -95,6 +97,7 @@ class Port {
     this.ingress.reset(ignore);
     this.answers.reset();
     this.errors.reset(ignore);
+    this.interrupts.reset(ignore);
     this.delay.reset();
     this.#delayed = 0;
     this.#void = 0;
@@ -129,7 +132,12 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
     this.#upstream = new Port(engine, upstream, { name, number: -1, latency }, answer);
     this.#downstream = downstream.map((port, number) => new Port(engine, port, { name, number, latency }, answer));
     this.#all = [this.#upstream, ...this.#downstream];
-    for (const { bridge, end } of this.#downstream) resetsBelow(bridge, end.link);
+    for (const { bridge, end, interrupts } of this.#downstream) {
+      controlsLink(bridge, end.link);
+      sensesSlot(bridge, end, (fill) => {
+        if (interrupts.length === 0) interrupts.push(fill(end.take()), this.#upstream.egress);
+      });
+    }
     this.#upstream.end.onChange = (isUp) => this.#changed(isUp);
     for (const port of this.#all) {
       port.connect((tlp) => this.#arrive(port, tlp));
@@ -160,6 +168,7 @@ export class Switch implements Component<SwitchSpec, SwitchState> {
       const port = all[(this.#first + i) % all.length]!;
       port.answers.pump();
       port.errors.pump();
+      port.interrupts.pump();
       port.ingress.pump();
     }
   }

@@ -60,6 +60,8 @@ export class TranslationRequest {
   translated = 0;
   /** For an interrupt: the agent has recorded it in memory, and nothing is left to deliver. */
   absorbed = false;
+  /** The agent's caches did not have it. */
+  walked = false;
 
   /** For who asks: what the request is part of. */
   readonly owner: unknown;

@@ -21,6 +21,9 @@ export interface Handler {
 /** What `take` answers when there is nothing to take. */
 export const NONE = -1;
 
+/** What dealing answers when it has brought events to lower levels. */
+const DEALT = -2;
+
 const DIGIT = 10;
 const SLOTS = 1 << DIGIT;
 const LEVELS = 6;
@@ -83,7 +86,10 @@ export class Agenda {
 
   /** Takes the earliest event off and makes its instant now, or answers NONE if there is none up to `limit`. Read it before the next `put`. */
   take(limit: number): number {
-    while (this.#wordBits[0] === 0) if (!this.#deal(limit)) return NONE;
+    while (this.#wordBits[0] === 0) {
+      const event = this.#deal(limit);
+      if (event !== DEALT) return event;
+    }
     const word = lowest(this.#wordBits[0]!);
     const slot = (word << 5) | lowest(this.#slotBits[word]!);
     const low = (this.#low & -SLOTS) | slot;
@@ -94,9 +100,7 @@ export class Agenda {
     const event = next[last]!;
     if (event === last) this.#vacate(0, slot);
     else next[last] = next[event]!;
-    next[event] = this.#free;
-    this.#free = event;
-    this.#pending--;
+    this.#release(event);
     return event;
   }
 
@@ -186,20 +190,24 @@ export class Agenda {
     this.#wordBits[level]! &= ~(empty << word);
   }
 
-  /** Deals the earliest slot above level 0 out to lower levels; false if it begins after `limit` or there is none. Level 0 is empty. */
-  #deal(limit: number): boolean {
+  /**
+   * Deals the earliest slot above level 0 out to lower levels; level 0 is empty. Answers DEALT, or the event if it was alone there and so
+   * is the earliest of all, which is then taken; NONE if it comes after `limit` or there is none.
+   */
+  #deal(limit: number): number {
     let level = 1;
-    while (this.#wordBits[level] === 0) if (++level === LEVELS) return false;
+    while (this.#wordBits[level] === 0) if (++level === LEVELS) return NONE;
     const word = lowest(this.#wordBits[level]!);
     const slot = (word << 5) | lowest(this.#slotBits[level * WORDS + word]!);
+    const last = this.#last[level * SLOTS + slot]!;
+    let event = this.#next[last]!;
+    if (event === last && this.#takesAlone(event, level, slot, limit)) return event;
     const high = level < HIGH ? this.#high : withDigit(this.#high, level - HIGH, slot);
     const low = level < HIGH ? withDigit(this.#low, level, slot) : 0;
-    if (high * HALF + low > limit) return false;
+    if (high * HALF + low > limit) return NONE;
     this.#high = high;
     this.#low = low;
     this.#vacate(level, slot);
-    const last = this.#last[level * SLOTS + slot]!;
-    let event = this.#next[last]!;
     for (let more = true; more; ) {
       const next = this.#next[event]!;
       more = event !== last;
@@ -207,7 +215,28 @@ export class Agenda {
       else this.#hang(event, level < HIGH ? high : this.#atHigh[event]!, this.#atLow[event]!);
       event = next;
     }
+    return DEALT;
+  }
+
+  /**
+   * Takes the only event of the earliest slot, without dealing it out first. Not if it comes after `limit`: then it has to lie where
+   * `jump` expects it.
+   */
+  #takesAlone(event: number, level: number, slot: number, limit: number): boolean {
+    const high = level < HIGH ? this.#high : this.#atHigh[event]!;
+    const low = this.#atLow[event]!;
+    if (high * HALF + low > limit) return false;
+    this.#high = high;
+    this.#low = low;
+    this.#vacate(level, slot);
+    this.#release(event);
     return true;
+  }
+
+  #release(event: number): void {
+    this.#next[event] = this.#free;
+    this.#free = event;
+    this.#pending--;
   }
 
   #grow(): void {

@@ -4,5 +4,6 @@ export * from './channel.ts';
 export * from './component.ts';
 export * from './engine.ts';
 export * from './random.ts';
+export * from './ring.ts';
 export * from './script.ts';
 export * from './time.ts';

@@ -25,6 +25,7 @@ import {
   Leaf,
   PagingStructures,
   RIGHTS,
+  rightsToWrite,
   setFlags,
   type Translation,
   UpdateEnd,
@@ -164,7 +165,7 @@ export class FirstStage {
   *#locateTable(t: Translation<Fault>, space: Space, inner: Leaf, at: number, isTop: boolean): Walk<Fault | null> {
     const second = space.second!;
     // A read of a table counts as a write while the second stage keeps dirty flags (VT-d 3.8).
-    const end = yield* this.#second.walk(t, inner, second, placeOf(at), second.flags);
+    const end = yield* this.#second.walk(t, inner, second, placeOf(at), second.flags ? RIGHTS : 0);
     const fault = faultAt(end, inner, space.reasons);
     if (fault !== null) return fault;
     const wanted = second.flags ? RIGHTS : Access.READ;
@@ -188,7 +189,8 @@ export class FirstStage {
     }
     const offset = (lo & ((1 << shift) - 1)) >>> 0;
     const guest = placeOf(target + offset);
-    const end = yield* this.#second.walk(t, leaf, space.second, guest, write && (rights & Access.WRITE) !== 0);
+    const toWrite = write && (rights & Access.WRITE) !== 0 ? rightsToWrite(t) : 0;
+    const end = yield* this.#second.walk(t, leaf, space.second, guest, toWrite);
     const fault = faultAt(end, leaf, space.reasons);
     if (fault !== null) return fault;
     leaf.rights &= rights;

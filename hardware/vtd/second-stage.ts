@@ -36,6 +36,7 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Event } from './performance-events.ts';
+import { SecondStageSteps } from './second-stage-steps.ts';
 import type { SecondStageTable } from './space.ts';
 import type { Fault } from './spec/index.ts';
 import { WalkEnd } from './walk-end.ts';
@@ -71,6 +72,8 @@ export class SecondStage {
   readonly near = new NearTable();
   readonly #reserved: ReservedMasks;
   readonly #reservedWithIo: ReservedMasks;
+  /** The walk entry by entry. */
+  readonly steps: SecondStageSteps;
   /** The same as `#reserved`, for `quick`. */
   readonly #reservedQuick: QuickMasks;
 
@@ -80,22 +83,23 @@ export class SecondStage {
     this.structures = this.paging.cache;
     this.#reserved = secondStageReserved(rules);
     this.#reservedQuick = quickMasks(this.#reserved);
+    this.steps = new SecondStageSteps(this.paging, this.#reserved);
     this.#reservedWithIo = secondStageReserved({ ...rules, ioRights: true });
   }
 
-  /** Translates the address with these halves for `t` and fills `leaf`. `write` asks for the dirty flag. */
+  /** Translates the address with these halves for `t` and fills `leaf`. What has all rights of `toWrite`, if it is not 0, becomes dirty. */
   *walk(
     t: Translation<Fault>,
     leaf: Leaf,
     stage: SecondStageTable,
     address: { readonly hi: number; readonly lo: number },
-    write: boolean,
+    toWrite: number,
   ): Walk<number> {
     const { memory } = t;
     const { hi, lo } = address;
     const reserved = this.ioRights ? this.#reservedWithIo : this.#reserved;
     const tags = { domain: stage.domain, pasid: NO_PASID, hi, lo };
-    const start = this.paging.find(t, tags, stage.levels);
+    const start = t.steps.isResumed ? t.steps.start : this.paging.find(t, tags, stage.levels);
     let { table, level, granted: rights } = start ?? { table: stage.table, level: stage.levels, granted: RIGHTS | X };
     for (;;) {
       // 1. Fetch the entry.
@@ -116,7 +120,7 @@ export class SecondStage {
       const target = secondStageLayout(level, entryLo).ADDR.address(memory.words);
       // 5. Accessed flag in every entry that is used, dirty flag in a leaf that is written through.
       if (stage.flags) {
-        const wanted = A | (isLeaf && write && (left & Access.WRITE) !== 0 ? D : 0);
+        const wanted = A | (isLeaf && toWrite !== 0 && (toWrite & ~left) === 0 ? D : 0);
         const update = yield* setFlags(t, at, entryLo, entryHi, wanted, stage.coherent);
         if (update === UpdateEnd.CHANGED) continue;
         if (update === UpdateEnd.NOT_SNOOPED) return WalkEnd.NOT_SNOOPED;

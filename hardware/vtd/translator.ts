@@ -14,6 +14,7 @@ import {
   type IommuProbe,
   Iotlb,
   type IotlbSpec,
+  rightsToWrite,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
@@ -38,7 +39,8 @@ import { FAULTS, type Fault } from './spec/index.ts';
 import { faultAt } from './walk-end.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
-const { exceeds, FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, isExecute, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
+const { exceeds, FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, isExecute, NO_PASID, RIGHTS, SHIFT, Status, Step } =
+  iommu;
 const { SNOOP } = iotlbEntry;
 const { Kind } = spaces;
 const { TranslationTableMode } = spec;
@@ -207,6 +209,39 @@ export class Translator {
     return true;
   }
 
+  /** Begins the walk of the request that `hit` has just missed, entry by entry; false when only `walk` knows the way. */
+  begin(t: Translation<Fault>): boolean {
+    if (this.#missed !== true || this.#cached.isObserved || (t.access & ~RIGHTS) !== 0) return false;
+    t.begin();
+    const isLegacy = this.#root.mode === TranslationTableMode.LEGACY;
+    const space = isLegacy ? this.legacy.cached(t.requester) : this.scalable.cached(t);
+    const second = space?.second ?? null;
+    if (space === null || second === null || space.fault !== null || space.kind !== Kind.SECOND_STAGE) return false;
+    if (this.secondStage.ioRights || exceeds(t.hi, second.addressBits)) return false;
+    this.era.begin(t);
+    if (isLegacy) t.faultDisable = space.faultDisable;
+    this.secondStage.steps.begin(t, space, second);
+    return true;
+  }
+
+  /** Reads the next entry: a value of `Step`. */
+  step(t: Translation<Fault>, memory: PhysicalMemory): number {
+    const space = t.steps.space as Space;
+    const end = this.secondStage.steps.step(memory, t, space.second!);
+    if (end !== Step.DONE) return end;
+    if (space.pageSnoop) t.leaf.snoop = true;
+    t.succeed();
+    if (inInterruptRange(t.hpaHi, t.hpaLo)) return Step.ODD;
+    if (this.era.mayFill(t)) this.#cached.fill(t, space, false);
+    return end;
+  }
+
+  /** The whole procedure from where `begin` stood. */
+  *resume(t: Translation<Fault>): Walk {
+    const fault = yield* this.#inSpace(t, t.steps.space as Space);
+    if (fault !== null) block(t, fault);
+  }
+
   /** The whole procedure for one request; the answer is in `t`. */
   *walk(t: Translation<Fault>): Walk {
     t.begin();
@@ -250,6 +285,10 @@ export class Translator {
         return refused ?? passTranslated(t, this.capabilities, reasons);
       return (yield* this.hostPermissions.check(t, space.permissions)) ?? passTranslated(t, this.capabilities, reasons);
     }
+    return yield* this.#inSpace(t, space);
+  }
+
+  *#inSpace(t: Translation<Fault>, space: Space): Walk<Fault | null> {
     // 8. The tables of the space.
     if (space.kind === Kind.PASS_THROUGH) {
       const fault = passThrough(t, space);
@@ -274,12 +313,11 @@ export class Translator {
 
   /** 8. Walks the stages of a space and fills `t.leaf`. */
   *#translate(t: Translation<Fault>, space: Space): Walk<Fault | null> {
-    const write = (t.access & Access.WRITE) !== 0;
-    if (space.first !== null) return yield* this.firstStage.walk(t, space, write);
+    if (space.first !== null) return yield* this.firstStage.walk(t, space, (t.access & Access.WRITE) !== 0);
     const second = space.second!;
     const { reasons } = space;
     if (exceeds(t.hi, second.addressBits)) return reasons.outOfRange;
-    const end = yield* this.secondStage.walk(t, t.leaf, second, t, write);
+    const end = yield* this.secondStage.walk(t, t.leaf, second, t, rightsToWrite(t));
     t.leaf.snoop ||= space.pageSnoop;
     return faultAt(end, t.leaf, reasons);
   }

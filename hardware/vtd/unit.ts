@@ -20,6 +20,7 @@ import {
   type IommuUnit,
   NO_PASID,
   type PageRequest,
+  stepThrough,
   type Translation,
   tellFault,
   type Walk,
@@ -184,7 +185,12 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   /** What `translate` does with a request that the IOTLB does not answer alone. */
   #translateFurther(t: Translation<Fault>): void {
-    if (this.#watching === null ? this.translator.quick(t, this.#memory) : this.hit(t)) return;
+    if (
+      this.#watching === null
+        ? this.translator.quick(t, this.#memory) || stepThrough(this.translator, t, this.#memory)
+        : this.hit(t)
+    )
+      return;
     finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);
   }
@@ -195,7 +201,19 @@ export class VtdUnit implements IommuUnit<Fault> {
     return true;
   }
 
-  /** The steps of one request; whoever runs them calls `report` at the end. */
+  begin(t: Translation<Fault>): boolean {
+    return this.#watching === null && this.translator.begin(t);
+  }
+
+  step(t: Translation<Fault>): number {
+    return this.translator.step(t, this.#memory);
+  }
+
+  resume(t: Translation<Fault>): Walk {
+    return this.translator.resume(t);
+  }
+
+  /** The whole procedure for one request; whoever runs it calls `report` at the end. */
   walk(t: Translation<Fault>): Walk {
     const walk = this.translator.walk(t);
     return this.#watching === null ? walk : this.#watching.walk(t, walk);

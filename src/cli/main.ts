@@ -9,6 +9,7 @@ import { InputError, quote, suggest } from '../machine/index.ts';
 import { explainCommand } from './explain/index.ts';
 import { inspectCommand } from './inspect/index.ts';
 import { listCommand, machinesCommand } from './list-commands.ts';
+import { packageRoot } from './package-root.ts';
 import { replayCommand } from './replay-command.ts';
 import { ExitCode, runCommand } from './run-command.ts';
 import { ProcessTerminal, type Terminal } from './terminal.ts';
@@ -53,16 +54,9 @@ function build(terminal: Terminal, exit: (code: number) => void): Command {
 }
 
 function version(): string {
-  // From src/cli/ as from dist/src/cli/, the package is the nearest folder above that has a package.json.
-  for (const up of ['../../', '../../../']) {
-    try {
-      return (JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), 'utf8')) as { version: string })
-        .version;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
-  return 'unknown';
+  const root = packageRoot();
+  if (root === undefined) return 'unknown';
+  return (JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { version: string }).version;
 }
 
 function commandOf(program: Command, args: readonly string[]): Command {

@@ -1,4 +1,6 @@
 /** `ioasim validate`: published measurements, and what a simulation of the same gives. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import {
   InputError,
@@ -11,21 +13,38 @@ import {
   type Verdict,
   validatePoint,
 } from '../machine/index.ts';
+import { packageRoot } from './package-root.ts';
 import { readJson } from './read-json.ts';
 import { ExitCode } from './run-command.ts';
 import type { Terminal } from './terminal.ts';
 
+/** What a working copy of this project has beside it. */
+const PUBLISHED = ['published-calibration.json', 'published-validation.json'];
+
 const HELP = `
+Without files, those of ../shared/data beside a working copy of ioasim are taken, if they are there.
+
 Each point is simulated where there is a model of it. The error is relative to the published value; for a value in per
 cent it is the difference in percentage points, for one below 1 that in hundredths of its unit, and a list is a range,
 within which the error is 0.
 
 Status: ok and off (within and beyond the tolerance that the point suggests), compared (it suggests none), parameter (an
-input of the simulation, which counts nowhere), not-numeric, no-model.
+input of the simulation, which counts nowhere), not-numeric, no-model. Where it is known why a point is off or has no
+model, the line ends with the reason.
 
 Exit code: 1 when a point is off, 2 when a file cannot be used, otherwise 0.`;
 
-export function validateCommand(terminal: Terminal, exit: (code: number) => void): Command {
+/** The published points that lie beside this package. */
+export function publishedFiles(root = packageRoot()): string[] {
+  const files = PUBLISHED.map((name) => root && fileURLToPath(new URL(`../shared/data/${name}`, root)));
+  return files.filter((file) => file !== undefined && existsSync(file)) as string[];
+}
+
+export function validateCommand(
+  terminal: Terminal,
+  exit: (code: number) => void,
+  published = publishedFiles(),
+): Command {
   return new Command('validate')
     .description('simulate published measurements and compare')
     .argument('[files...]', 'lists of published points (JSON)')
@@ -33,7 +52,7 @@ export function validateCommand(terminal: Terminal, exit: (code: number) => void
     .option('--json', 'one JSON object per point and line, then one per group')
     .addHelpText('after', HELP)
     .action((files: string[], options: { group?: string; json?: true }) => {
-      const points = chosen(files, options.group);
+      const points = chosen(files.length === 0 ? published : files, options.group);
       const show = options.json ? toLine : lineFor(points);
       const verdicts = points.map((point) => {
         const verdict = validatePoint(point);
@@ -67,7 +86,7 @@ function toLine(value: Verdict | Summary): string {
 function lineFor(points: readonly Point[]): (verdict: Verdict) => string {
   const idWidth = Math.max(0, ...points.map(({ id }) => id.length));
   const units = new Map(points.map((point) => [point.id, point.unit]));
-  return ({ id, published, simulated, errorPct, status }) => {
+  return ({ id, published, simulated, errorPct, status, reason }) => {
     const unit = units.get(id) ?? '';
     const number = (value: Verdict['published'] | null): string =>
       value === null ? '-' : [value].flat().map(shortened).join('..');
@@ -77,7 +96,7 @@ function lineFor(points: readonly Point[]): (verdict: Verdict) => string {
       number(simulated).padStart(12),
       unit.padEnd(6),
       (errorPct === null ? '' : `${errorPct > 0 ? '+' : ''}${errorPct.toFixed(2)} %`).padStart(10),
-      status,
+      reason === undefined ? status : `${status}: ${reason}`,
     ].join('  ');
   };
 }

@@ -2,14 +2,14 @@
  * The composition root: one machine from one plain specification. Models, kernel and user space meet here and nowhere
  * else; everything hangs from the `Machine`, so that two of them in one process share nothing.
  *
- * Surface: `boot`; `kernel`; `attach` a recorder, or none; `capture` what crosses the links; `onRequest` for each DMA request that reaches the IOMMU;
+ * Surface: `boot`; `kernel`; `unplug` and `plug` what stands in a slot; `attach` a recorder, or none; `capture` what crosses the links; `onRequest` for each DMA request that reaches the IOMMU;
  * `snapshot` and `inspect` show every component as plain data; `reset`.
  */
 import { hex, joinHalves } from '../../hardware/bits/index.ts';
 import { Nic, type Wire } from '../../hardware/devices/nic/index.ts';
 import type { IommuInspector, Question } from '../../hardware/index.ts';
 import { qualifiersOf } from '../../hardware/iommu/index.ts';
-import { Access, type Direction, type Tlp, type TranslationRequest } from '../../hardware/pcie/index.ts';
+import { Access, type Direction, type Link, type Tlp, type TranslationRequest } from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
 import { Kernel } from '../kernel/index.ts';
 import type { Names, Recorder } from '../recorder/index.ts';
@@ -19,7 +19,7 @@ import type { Capture } from './capture.ts';
 import { digestOf } from './digest.ts';
 import { installFirmware } from './firmware/index.ts';
 import { buildHardware, type Hardware, IOMMU_NAME } from './hardware.ts';
-import { InputError } from './input-error.ts';
+import { InputError, quote, suggest } from './input-error.ts';
 import { namesOf } from './names.ts';
 import { packetText } from './packets.ts';
 import type { MachineSpec } from './schema.ts';
@@ -70,6 +70,16 @@ export class Machine {
   /** Firmware hands over to the kernel, which takes its hardware into service. */
   boot(): Script {
     return this.#kernel.boot();
+  }
+
+  /** Somebody pulls a device, switch or bridge out of its slot, whatever it does. Throws an InputError when it is in none. */
+  unplug(name: string): void {
+    this.#slotOf(name).unplug();
+  }
+
+  /** Puts it back, as it is after power-on. */
+  plug(name: string): void {
+    this.#slotOf(name).plug();
   }
 
   /** Reports everything to `recorder` from now on; `null` reports to nobody, and costs next to nothing. */
@@ -136,6 +146,14 @@ export class Machine {
     this.#resetHardware();
     this.#kernel = this.#loadKernel(this.spec.kernel);
     this.#watchKernel();
+  }
+
+  #slotOf(name: string): Link {
+    const { slots } = this.#hardware.fabric;
+    const link = slots.get(name);
+    if (link === undefined)
+      throw new InputError(`There is no slot with ${quote(name)} in it; ${suggest(name, [...slots.keys()])}`);
+    return link;
   }
 
   /** A tap on the channel to the IOMMU. */

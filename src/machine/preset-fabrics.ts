@@ -22,13 +22,21 @@ function withFabric(name: string, description: string, machine: MachineSpec): Ma
     name,
     description,
     rootPorts: [
-      { name: 'port0', at: '00:1c.0', acs: ACCESS_CONTROL, link: null },
-      { name: 'port1', at: '00:1d.0', acs: [], link: null },
-      { name: 'port2', at: '00:1e.0', acs: ACCESS_CONTROL, link: null },
-      { name: 'port3', at: '00:1f.0', acs: ACCESS_CONTROL, link: null },
+      { name: 'port0', at: '00:1c.0', acs: ACCESS_CONTROL, slot: false, link: null },
+      { name: 'port1', at: '00:1d.0', acs: [], slot: false, link: null },
+      { name: 'port2', at: '00:1e.0', acs: ACCESS_CONTROL, slot: false, link: null },
+      { name: 'port3', at: '00:1f.0', acs: ACCESS_CONTROL, slot: false, link: null },
     ],
     switches: [
-      { name: 'switch0', at: 'port2:00.0', ports: 2, acs: ACCESS_CONTROL, latency: SWITCH.latency, link: null },
+      {
+        name: 'switch0',
+        at: 'port2:00.0',
+        ports: 2,
+        acs: ACCESS_CONTROL,
+        slots: false,
+        latency: SWITCH.latency,
+        link: null,
+      },
     ],
     bridges: [{ name: 'bridge0', at: 'port3:00.0' }],
     devices: [

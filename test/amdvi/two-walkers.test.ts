@@ -118,7 +118,10 @@ describe('The two walkers of host tables', () => {
           const quick = hosts.quick(memory, fast, host, wanted, hi, lo);
           const qualities = hosts.untranslatedOnly;
           expect(changed(before)).toBe(false);
-          const fault = finish(hosts.walk(t, slow, host, { hi, lo }, (wanted & Access.WRITE) !== 0), memory);
+          const fault = finish(
+            hosts.walk(t, slow, host, { hi, lo }, (wanted & Access.WRITE) === 0 ? 0 : wanted),
+            memory,
+          );
           const isPlain = fault === null && (slow.rights & wanted) === wanted && !changed(before);
           expect(quick).toBe(isPlain && slow.shift <= 31);
           count(seen, fault?.name ?? (isPlain ? `page of ${slow.shift} bits` : changed(before) ? 'updated' : 'denied'));

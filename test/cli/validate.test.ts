@@ -1,7 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Terminal } from '../../src/cli/terminal.ts';
+import { publishedFiles, validateCommand } from '../../src/cli/validate-command.ts';
 import { ioasim } from './capture.ts';
 
 let folder: string;
@@ -46,6 +49,13 @@ describe('ioasim validate', () => {
     ]);
   });
 
+  it('says at the end of the line why a point has no model, where that is known', async () => {
+    const quantity = 'throughput vs baseline strict IOMMU';
+    const points = [{ id: 'max', group: 'riommu', conditions: 'netperf', quantity, value: 7.56, unit: 'x' }];
+    const { out } = await ioasim('validate', file('reasoned.json', points));
+    expect(out.split('\n')[0]!.split(/ {2,}/).at(-1)).toMatch(/^no-model: It compares the throughput of netperf/);
+  });
+
   it('prints one JSON object per point and one per group', async () => {
     const { code, out } = await ioasim('validate', '--json', file('points.json', POINTS));
     expect(code).toBe(0);
@@ -87,8 +97,21 @@ describe('ioasim validate', () => {
     expect((await ioasim('validate', '--help')).out).toContain('Exit code: 1 when a point is off');
   });
 
+  it.skipIf(publishedFiles().length === 0)('takes the files beside a working copy when none is named', async () => {
+    const { out } = await ioasim('validate', '--group', 'pcie-model');
+    expect(out).toMatch(/pcie-model: 31 of 31 points simulated \(100 %\).*$/);
+  });
+
+  it('says so when there are none', async () => {
+    const files = publishedFiles(pathToFileURL(`${folder}/package/`));
+    expect(files).toEqual([]);
+    const command = validateCommand({} as Terminal, () => {}, files);
+    await expect(command.exitOverride().parseAsync([], { from: 'user' })).rejects.toThrow(
+      'There is nothing to validate against; name a file with a list of published points.',
+    );
+  });
+
   it.each<[string, () => string[], RegExp]>([
-    ['no file', () => [], /^There is nothing to validate against; name a file with a list of published points\.$/],
     ['a file that is not there', () => [join(folder, 'none.json')], /^There is no file ".*none\.json"\.$/],
     ['a folder', () => [folder], /^".*" cannot be read \(EISDIR\)\.$/],
     ['a file that is not JSON', () => [file('text.json', 'hello')], /^".*text\.json" is not JSON: .*\.$/],

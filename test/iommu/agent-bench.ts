@@ -3,7 +3,7 @@
  * would, and sees the answers and every message that goes to a device. Commands of software are literal bits.
  */
 import { expect } from 'vitest';
-import { type IommuUnit, TIMED_IOMMU, TimedIommu } from '../../hardware/iommu/index.ts';
+import { type IommuUnit, TIMED_IOMMU, TimedIommu, type TimedIommuSpec } from '../../hardware/iommu/index.ts';
 import { MEMORY_CONTROLLER, MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
 import { AddressType, Tlp, TranslationRequest } from '../../hardware/pcie/index.ts';
 import { Engine } from '../../hardware/sim/index.ts';
@@ -68,6 +68,8 @@ export const SOFTWARE: Readonly<Record<'VT-d' | 'AMD-Vi', Software>> = {
 export interface AgentOptions {
   /** Nanoseconds. */
   readonly invalidationTimeout?: number;
+  /** Of the agent, beside `TIMED_IOMMU`. */
+  readonly timing?: Partial<TimedIommuSpec>;
 }
 
 export class AgentBench {
@@ -81,13 +83,13 @@ export class AgentBench {
   readonly sent: Tlp[] = [];
   readonly #subject: IommuSubject;
 
-  constructor(subject: IommuSubject, { invalidationTimeout = 1e6 }: AgentOptions = {}) {
+  constructor(subject: IommuSubject, { invalidationTimeout = 1e6, timing = {} }: AgentOptions = {}) {
     this.#subject = subject;
     this.software = SOFTWARE[subject.name.startsWith('VT-d') ? 'VT-d' : 'AMD-Vi'];
     this.driver = subject.drive(this.memory);
     this.unit = this.driver.unit;
     const controller = new MemoryController(this.engine, this.memory, MEMORY_CONTROLLER);
-    const spec = { ...TIMED_IOMMU, requester: AGENT, invalidationTimeout };
+    const spec = { ...TIMED_IOMMU, ...timing, requester: AGENT, invalidationTimeout };
     this.agent = new TimedIommu(this.engine, this.unit, controller, spec);
     this.agent.answers = () => {};
     this.agent.transmit = (fill) => void this.sent.push(fill(new Tlp()));

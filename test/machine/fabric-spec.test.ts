@@ -135,6 +135,16 @@ describe('A machine with a fabric is refused with one sentence', () => {
       },
       'machine.switches.0.at: expected a place that is not below the switch itself, got "other-0:00.0".',
     ],
+    [
+      'when a root port has a slot with nothing in it',
+      { rootPorts: [PORT, { name: 'port1', at: '00:1d.0', slot: true }] },
+      'machine.rootPorts.1.slot: expected false, as nothing is behind "port1" that could be in its slot, got true.',
+    ],
+    [
+      'when one of the slots of a switch has nothing in it',
+      { switches: [{ ...SWITCH, slots: true }] },
+      'machine.switches.0.slots: expected false, as nothing is behind "sw-1" that could be in its slot, got true.',
+    ],
   ])('%s.', (_, extra, sentence) => {
     expect(complaint(some(extra))).toBe(sentence);
   });
@@ -147,6 +157,36 @@ describe('A machine with a fabric is refused with one sentence', () => {
     }));
     expect(complaint({ rootPorts: [PORT], switches })).toContain(
       'machine.switches: expected at most 255 buses behind ports, switches and bridges, and not 257, got',
+    );
+  });
+});
+
+describe('What stands in a slot', () => {
+  const machine = buildMachine(
+    some({
+      rootPorts: [{ ...PORT, slot: true }],
+      switches: [{ ...SWITCH, slots: true }],
+      devices: [dma('dma0', 'sw-0:00.0'), dma('dma1', 'sw-1:00.0'), dma('dma2', 'sw-1:00.1'), dma('dma3', '00:01.0')],
+    }),
+  );
+  const isUp = (name: string) => (machine.snapshot()[`link ${name}`] as { isUp: boolean }).isUp;
+
+  it('is pulled out and put back by its name, with all functions.', () => {
+    machine.unplug('dma2');
+    expect([isUp('dma0'), isUp('dma1+dma2')]).toEqual([true, false]);
+    machine.plug('dma1');
+    machine.unplug('sw');
+    expect([isUp('sw'), isUp('dma0'), isUp('dma1+dma2')]).toEqual([false, false, false]);
+    machine.reset();
+    expect([isUp('sw'), isUp('dma0'), isUp('dma1+dma2')]).toEqual([true, true, true]);
+  });
+
+  it('is known; anything else is refused with one sentence.', () => {
+    expect(() => machine.unplug('dma3')).toThrow(
+      new InputError('There is no slot with "dma3" in it; did you mean "dma0" or "dma1" or "dma2"?'),
+    );
+    expect(() => buildMachine('intel-fabric').plug('dma0')).toThrow(
+      new InputError('There is no slot with "dma0" in it; there are none.'),
     );
   });
 });

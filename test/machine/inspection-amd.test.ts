@@ -1,3 +1,3 @@
 import { inspectScenariosOn } from './inspection-cases.ts';
 
-inspectScenariosOn(['amd-v1', 'amd-full']);
+inspectScenariosOn(['amd-full']);

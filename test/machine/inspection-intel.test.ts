@@ -1,3 +1,3 @@
 import { inspectScenariosOn } from './inspection-cases.ts';
 
-inspectScenariosOn(['intel-caching-mode', 'intel-scalable']);
+inspectScenariosOn(['intel-scalable']);

@@ -126,6 +126,16 @@ describe('A verdict', () => {
     expect(status({ value: '~100' })).toBe('not-numeric');
   });
 
+  it('gives the reason why a point has no model or is off, where the model knows it', () => {
+    const told: GroupModel = { ...model, reason: ({ id }) => (id === 'silent' ? undefined : `because ${id}`) };
+    const reason = (fields: Partial<Point>) => judge(point({ group: 'g', value: 100, ...fields }), [told]).reason;
+    expect(reason({ id: 'unknown' })).toBe('because unknown');
+    expect(reason({ id: 'far', suggested_tol_pct: 2 })).toBe('because far');
+    expect(reason({ id: 'near', suggested_tol_pct: 3 })).toBeUndefined();
+    expect(reason({ id: 'input' })).toBeUndefined();
+    expect(reason({ id: 'silent', suggested_tol_pct: 2 })).toBeUndefined();
+  });
+
   it('counts in the summary of its group: parameters and texts nowhere, what has no model against the coverage', () => {
     const verdicts: Verdict[] = [
       { id: '1', group: 'g', published: 1, simulated: 1, errorPct: -2, status: 'ok' },
@@ -153,7 +163,9 @@ describe('A verdict', () => {
 
 describe('A file of points', () => {
   it('may say more than is looked at', () => {
-    expect(readPoints([{ ...point({}), source: 'a paper', note: 'hello' }], 'f')).toEqual([point({})]);
+    expect(readPoints([{ ...point({}), source: 'a paper', note: 'hello' }], 'f')).toEqual([
+      point({ source: 'a paper' }),
+    ]);
   });
 
   it.each<[unknown, string]>([
@@ -164,6 +176,7 @@ describe('A file of points', () => {
       [point({}), { ...point({}), unit: undefined }],
       '"f": point 2 (p): expected the field "unit" to be a text, and there is none.',
     ],
+    [[{ ...point({}), source: 7 }], '"f": point 1 (p): expected the field "source" to be a text, and it is 7.'],
     [[{ ...point({}), id: 3 }], '"f": point 1: expected the field "id" to be a text, and it is 3.'],
     [
       [{ ...point({}), group: '' }],

@@ -11,6 +11,7 @@ import {
   type Link,
   type LinkEnd,
   PciBridge,
+  type PortFeatures,
   ROOT_COMPLEX,
   RootComplex,
   requesterId,
@@ -51,14 +52,16 @@ export class Tree {
   /** What crossed each link, by its name. */
   readonly seen: [link: string, kind: number, requester: number][] = [];
 
-  constructor(services = 0, count = 3) {
+  /** With `slots` every port that leads down has a slot: the root port number 1, those of the switch the numbers from 2 on. */
+  constructor(services = 0, count = 3, slots = false) {
+    const slot = (number: number) => (slots ? { services, slot: number } : { services });
     const controller = new MemoryController(this.engine, this.memory, { latency: 100, bytesPerNanosecond: 16 });
     this.root = new RootComplex(this.engine, controller, ROOT_COMPLEX);
     const rootLink = this.#link('root port');
-    this.root.addPort(ROOT_PORT, this.#bridge('root port', 'root port', ROOT_PORT, services), rootLink);
+    this.root.addPort(ROOT_PORT, this.#bridge('root port', 'root port', ROOT_PORT, slot(1)), rootLink);
     const ports = Array.from({ length: count }, (_, n) => {
       const name = `port ${n}`;
-      return { bridge: this.#bridge(name, 'downstream port', n << 3, services), link: this.#link(name) };
+      return { bridge: this.#bridge(name, 'downstream port', n << 3, slot(2 + n)), link: this.#link(name) };
     });
     this.switch = new Switch(
       this.engine,
@@ -163,8 +166,8 @@ export class Tree {
     this.configure(rid, COMMAND, 2, ON);
   }
 
-  #bridge(name: string, kind: BridgeKind, fn: number, services = 0): Bridge {
-    const bridge = new Bridge(name, new ConfigSpace(bridgeConfig(kind, services, 32)), fn & 0xff);
+  #bridge(name: string, kind: BridgeKind, fn: number, features: PortFeatures = {}): Bridge {
+    const bridge = new Bridge(name, new ConfigSpace(bridgeConfig(kind, { ...features, ports: 32 })), fn & 0xff);
     this.bridges.set(name, bridge);
     return bridge;
   }

@@ -6,7 +6,7 @@ import { proves } from '../proves.ts';
 import { HostRam } from './host-ram.ts';
 import { ALL, FS, PASID, Pgtt, ScalableBench, SS, secondAt } from './scalable.ts';
 import { resultOf, UnitBench } from './scalable-unit.ts';
-import { BOTH, code, DATA, outcome, READ, tableAt } from './tables.ts';
+import { BOTH, code, DATA, outcome, READ, tableAt, WRITE } from './tables.ts';
 
 const LEVELS = [1, 2, 3, 4];
 const firstFlags = (b: ScalableBench): bigint[] => LEVELS.map((l) => b.read64(tableAt(l)) & (FS.A | FS.D | FS.EA));
@@ -217,6 +217,17 @@ describe('An update of flags is atomic', () => {
     bench.entry(1, 1, DATA | ALL | FS.A | FS.D);
     expect(outcome(bench.ask(0x1000n, true))).toBe('7Dh');
     expect(pageFlags(bench, DATA)).toBe(SS.A);
+  });
+
+  it('in a nested translation: a page that may be written but not read does not become dirty by a table that lies there.', () => {
+    const page = tableAt(4) & ~0xfffn;
+    const bench = new ScalableBench()
+      .scalable({ pgtt: Pgtt.NESTED, ssade: true })
+      .mapPage(page, page | WRITE)
+      .on();
+    // SFS.6: reading a table needs R and W where dirty flags are kept.
+    expect(outcome(bench.ask(0n))).toBe('75h');
+    expect(pageFlags(bench, page) & SS.D).toBe(0n);
   });
 
   it('and takes place once per flag that is missing.', () => {

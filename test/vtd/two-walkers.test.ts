@@ -99,7 +99,7 @@ describe('The two second-stage walkers', () => {
             const iova = whole & ((1n << BigInt(12 + 9 * levels)) - 1n);
             const [slow, fast] = [new Leaf(), new Leaf()];
             const [hi, lo] = [highOf(iova), lowOf(iova)];
-            const end = finish(stage.walk(new Translation<Fault>(), slow, start, { hi, lo }, false), memory);
+            const end = finish(stage.walk(new Translation<Fault>(), slow, start, { hi, lo }, 0), memory);
             const quick = stage.quick(memory, fast, start, wanted, hi, lo);
             const expected = walk(fetch, rule, BigInt(top), levels, iova);
             expect(KINDS[end as keyof typeof KINDS]).toBe(expected.kind);

@@ -4,6 +4,7 @@ import {
   hasReserved,
   isV2Leaf,
   NextLevel,
+  pageShift,
   radixShift,
   V1_LEVELS,
   V1_PDE,
@@ -15,7 +16,6 @@ import {
   v2Reserved,
 } from '../../formats/index.ts';
 import { type Stage, type StageEntry, signExtended } from '../../iommu/index.ts';
-import { pageShift } from '../host-tables.ts';
 
 const TABLE_ENTRIES = 512;
 const PHYSICAL_BITS = 52;

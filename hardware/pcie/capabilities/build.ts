@@ -9,9 +9,10 @@ import { AriCapability, serialNumber, siov } from './identity.ts';
 import { MsiCapability } from './msi.ts';
 import { MsixCapability } from './msix.ts';
 import { PasidCapability } from './pasid.ts';
-import { isRoot, PciExpressCapability } from './pci-express.ts';
+import { isRoot, PciExpressCapability, type PciExpressSpec } from './pci-express.ts';
 import { PowerManagementCapability } from './power-management.ts';
 import { PriCapability } from './pri.ts';
+import { SlotCapability } from './slot.ts';
 import { SriovCapability } from './sr-iov.ts';
 
 /** The capabilities that have a behaviour, each `null` when the function does not have it. */
@@ -46,7 +47,7 @@ export function buildCapabilities(
   const pasid = has.pasid ? new PasidCapability(has.pasid) : null;
   const pri = has.pri ? new PriCapability(has.pri) : null;
   const set = {
-    pciExpress: conventional ? null : new PciExpressCapability(express, physical?.pciExpress ?? null),
+    pciExpress: conventional ? null : pciExpress(express, physical?.pciExpress ?? null),
     powerManagement: has.powerManagement ? new PowerManagementCapability(has.powerManagement) : null,
     msi: msiVectors > 0 ? new MsiCapability({ vectors: msiVectors, masking, ...preferred }) : null,
     msix: has.msix ? new MsixCapability(has.msix) : null,
@@ -72,4 +73,9 @@ export function buildCapabilities(
     if (end > size) throw new RangeError(`MSI-X needs ${end} bytes behind base address ${bar}, which has ${size}`);
   }
   return { set, own };
+}
+
+function pciExpress(spec: PciExpressSpec, physical: PciExpressCapability | null): PciExpressCapability {
+  const { slot } = spec;
+  return slot === undefined ? new PciExpressCapability(spec, physical) : new SlotCapability({ ...spec, slot });
 }

@@ -14,5 +14,6 @@ export * from './pci-express.ts';
 export * from './placement.ts';
 export * from './power-management.ts';
 export * from './pri.ts';
+export * from './slot.ts';
 export * from './specs.ts';
 export * from './sr-iov.ts';

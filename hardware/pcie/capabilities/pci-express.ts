@@ -26,6 +26,8 @@ export interface PciExpressSpec {
   readonly tenBitTags?: boolean;
   readonly completionTimeoutRanges?: number;
   readonly portNumber?: number;
+  /** A port with a slot that devices may come into and go from at any time: its number in the machine. */
+  readonly slot?: number;
 }
 
 /** Where the capability stands in every function that has it. */
@@ -73,6 +75,12 @@ const CONTROLS_OF_ROOT: readonly Field[] = [
   P.PME_INTERRUPT_ENABLE,
 ];
 
+const CONTROLS_OF_SLOT: readonly Field[] = [
+  P.PRESENCE_DETECT_CHANGED_ENABLE,
+  P.HOT_PLUG_INTERRUPT_ENABLE,
+  P.DATA_LINK_STATE_CHANGED_ENABLE,
+];
+
 const REQUESTERS: ReadonlySet<number> = new Set([
   PortType.ENDPOINT,
   PortType.LEGACY_ENDPOINT,
@@ -81,6 +89,7 @@ const REQUESTERS: ReadonlySet<number> = new Set([
 ]);
 const PORTS: ReadonlySet<number> = new Set([PortType.ROOT_PORT, PortType.UPSTREAM_PORT, PortType.DOWNSTREAM_PORT]);
 const ROOTS: ReadonlySet<number> = new Set([PortType.ROOT_PORT, PortType.ROOT_COMPLEX_EVENT_COLLECTOR]);
+const DOWNSTREAM: ReadonlySet<number> = new Set([PortType.ROOT_PORT, PortType.DOWNSTREAM_PORT]);
 const BRIDGES: ReadonlySet<number> = new Set([...PORTS, PortType.PCIE_TO_PCI_BRIDGE, PortType.PCI_TO_PCIE_BRIDGE]);
 const INTEGRATED: ReadonlySet<number> = new Set([PortType.INTEGRATED_ENDPOINT, PortType.ROOT_COMPLEX_EVENT_COLLECTOR]);
 
@@ -132,6 +141,7 @@ export class PciExpressCapability extends Capability<typeof PCIE_CAPABILITY> {
         TEN_BIT_TAG_REQUESTER: flag(spec.tenBitTags),
         PREFIX_SUPPORTED: 1,
         PORT_NUMBER: spec.portNumber ?? 0,
+        PRESENCE_DETECT: flag(DOWNSTREAM.has(spec.portType)),
       },
     });
     this.portType = spec.portType;
@@ -260,8 +270,8 @@ export class PciExpressCapability extends Capability<typeof PCIE_CAPABILITY> {
 
   /** Controls of what this function does not have. */
   #absent(): Field[] {
-    const { portType, ariForwarding, tenBitTags, completionTimeoutRanges } = this.#spec;
-    const isDownstream = portType === PortType.ROOT_PORT || portType === PortType.DOWNSTREAM_PORT;
+    const { portType, ariForwarding, tenBitTags, completionTimeoutRanges, slot } = this.#spec;
+    const isDownstream = DOWNSTREAM.has(portType);
     return [
       P.LTR_ENABLE,
       ...(this.#isVirtual ? [...CONTROLS_OF_FUNCTION, ...CONTROLS_OF_LINK] : []),
@@ -271,6 +281,7 @@ export class PciExpressCapability extends Capability<typeof PCIE_CAPABILITY> {
       ...(isRoot(portType) ? [] : CONTROLS_OF_ROOT),
       ...(isDownstream ? [] : [P.LINK_DISABLE]),
       ...(isDownstream && ariForwarding ? [] : [P.ARI_FORWARDING_ENABLE]),
+      ...(slot === undefined ? CONTROLS_OF_SLOT : []),
       ...(tenBitTags ? [] : [P.TEN_BIT_TAG_ENABLE]),
       ...(completionTimeoutRanges === undefined ? [P.COMPLETION_TIMEOUT_VALUE, P.COMPLETION_TIMEOUT_DISABLE] : []),
     ];

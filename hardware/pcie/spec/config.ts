@@ -1,7 +1,8 @@
 /**
  * Configuration space as the specification writes it: headers and capabilities, as little-endian words at byte offsets.
  *
- * Not acted on: I/O space, ROM, INTx, power management events, slots, virtual channels, ECRC, VF migration. Capability
+ * Not acted on: I/O space, ROM, INTx, power management events, buttons, indicators and power of slots, virtual
+ * channels, ECRC, VF migration. Capability
  * ids without a layout are named for those who read a list of capabilities.
  */
 export * from './config/access-control.ts';

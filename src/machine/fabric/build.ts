@@ -10,6 +10,7 @@ import {
   type LinkEnd,
   PciBridge,
   type PcieFunction,
+  type PortFeatures,
   type RootComplex,
   Switch,
   type SwitchPort,
@@ -34,6 +35,8 @@ export interface Fabric {
   readonly bridges: ReadonlyMap<string, Bridge>;
   /** Switches and PCI bridges by name. */
   readonly switches: ReadonlyMap<string, Switch | PciBridge>;
+  /** The links to what stands in slots, by the name of the device, switch or bridge there. */
+  readonly slots: ReadonlyMap<string, Link>;
   /** Gives every bridge its bus numbers, as firmware does after power-on. */
   number(): void;
   /** Everything below the root complex but the devices, which reset themselves. Before the root complex, which takes all TLPs back. */
@@ -64,12 +67,14 @@ class FabricBuilder implements Fabric {
   readonly links: NamedLink[] = [];
   readonly bridges = new Map<string, Bridge>();
   readonly switches = new Map<string, Switch | PciBridge>();
+  readonly slots = new Map<string, Link>();
   readonly #engine: Engine;
   readonly #root: RootComplex;
   readonly #spec: FabricSpec;
   readonly #plan: Plan;
   readonly #devices: ReadonlyMap<string, Device>;
   readonly #endpoints: Endpoint[] = [];
+  #slotCount = 0;
 
   constructor(engine: Engine, root: RootComplex, spec: FabricSpec, plan: Plan, devices: ReadonlyMap<string, Device>) {
     this.#engine = engine;
@@ -81,13 +86,18 @@ class FabricBuilder implements Fabric {
 
   build(): void {
     this.#connectIntegrated();
-    for (const { name, at, acs, link } of this.#spec.rootPorts) {
+    for (const { name, at, acs, slot, link } of this.#spec.rootPorts) {
       const requester = this.#plan.requesterOf(at);
-      const bridge = this.#bridge(name, 'root port', { fn: requester, services: servicesOf(acs) });
+      const bridge = this.#bridge(name, 'root port', {
+        fn: requester,
+        services: servicesOf(acs),
+        ...this.#slot(slot),
+      });
       const { generation, width } = link ?? this.#spec.link;
       const hasSiblings = this.#spec.rootPorts.some((other) => other.name !== name && slotOf(other.at) === slotOf(at));
       bridge.config.describePlace(generation, width, hasSiblings);
       const wire = this.#link(link ?? this.#spec.link, 'root', name);
+      if (slot) this.#nameSlot(name, wire);
       this.#root.addPort(requester, bridge, wire);
       this.#connectBelow(name, wire.bottom);
     }
@@ -133,13 +143,14 @@ class FabricBuilder implements Fabric {
     else this.#endpoints.push(new Endpoint(this.#engine, end, functions));
   }
 
-  #addSwitch({ name, ports, acs, latency, link }: SwitchSpec, end: LinkEnd): void {
+  #addSwitch({ name, ports, acs, slots, latency, link }: SwitchSpec, end: LinkEnd): void {
     const services = servicesOf(acs);
     const below = Array.from({ length: ports }, (_, i): SwitchPort & { readonly wire: Link; readonly port: string } => {
       const port = downstreamName(name, i);
       const wire = this.#link(link ?? this.#spec.link, name, port);
+      if (slots) this.#nameSlot(port, wire);
       return {
-        bridge: this.#bridge(port, 'downstream port', { fn: i << 3, services, ports }),
+        bridge: this.#bridge(port, 'downstream port', { fn: i << 3, services, ports, ...this.#slot(slots) }),
         end: wire.top,
         wire,
         port,
@@ -159,15 +170,22 @@ class FabricBuilder implements Fabric {
     this.#endpoints.push(new Endpoint(this.#engine, bus.bottom, this.#functionsOn(name)));
   }
 
-  #bridge(
-    name: string,
-    kind: BridgeKind,
-    place: { readonly fn: number; readonly services?: number; readonly ports?: number },
-  ): Bridge {
-    const { fn, services = 0, ports = 1 } = place;
-    const bridge = new Bridge(name, new ConfigSpace(bridgeConfig(kind, services, ports)), fn);
+  #bridge(name: string, kind: BridgeKind, { fn, ...features }: PortFeatures & { readonly fn: number }): Bridge {
+    const bridge = new Bridge(name, new ConfigSpace(bridgeConfig(kind, features)), fn);
     this.bridges.set(name, bridge);
     return bridge;
+  }
+
+  /** Slots are numbered from 1 on. */
+  #slot(isThere: boolean): { readonly slot?: number } {
+    return isThere ? { slot: ++this.#slotCount } : {};
+  }
+
+  /** What stands behind a port with a slot is known by each of its names. */
+  #nameSlot(port: string, link: Link): void {
+    const { switches, bridges, devices } = this.#spec;
+    for (const { name, at } of [...switches, ...bridges, ...devices])
+      if (busOf(at) === port) this.slots.set(name, link);
   }
 
   /** A specification's link; its errors come from the machine's seed. */

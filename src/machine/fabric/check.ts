@@ -13,8 +13,8 @@ interface PlacedDevice extends Placed {
 }
 
 export interface Places {
-  readonly rootPorts: readonly Placed[];
-  readonly switches: readonly (Placed & { readonly ports: number })[];
+  readonly rootPorts: readonly (Placed & { readonly slot: boolean })[];
+  readonly switches: readonly (Placed & { readonly ports: number; readonly slots: boolean })[];
   readonly bridges: readonly Placed[];
   readonly devices: readonly PlacedDevice[];
 }
@@ -68,6 +68,15 @@ export function checkPlaces(places: Places, complain: Complain): void {
       }
     });
   }
+  const checkSlot = (port: string, path: Path) => {
+    if (!taken.has(port)) complain(path, `false, as nothing is behind ${quote(port)} that could be in its slot`);
+  };
+  rootPorts.forEach(({ name, slot }, i) => {
+    if (slot) checkSlot(name, ['rootPorts', i, 'slot']);
+  });
+  switches.forEach(({ name, ports, slots }, i) => {
+    for (let n = 0; slots && n < ports; n++) checkSlot(downstreamName(name, n), ['switches', i, 'slots']);
+  });
   switches.forEach(({ at }, i) => {
     if (!leadsToRoot(at, switches, rootPorts))
       complain(['switches', i, 'at'], 'a place that is not below the switch itself');

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { AcsBit, SWITCH } from '../../../hardware/pcie/index.ts';
-import { between, oneOf, section, whole } from '../kinds.ts';
+import { between, flag, oneOf, section, whole } from '../kinds.ts';
 import { LINK_SECTION } from '../link-schema.ts';
 
 const NAME = 'a name of lower-case letters, digits and dashes';
@@ -38,6 +38,8 @@ export const ROOT_PORTS = z.array(
     name: deviceName(),
     at: placeOnBus0(),
     acs: ACS.default(ALL_BUT_EGRESS),
+    /** Whether what is behind it stands in a slot, from which it can be pulled out while the machine runs. */
+    slot: flag().default(false),
     link: LINK_SECTION.nullable().default(null),
   }),
   { error: 'a list of root ports, each with the fields name, at' },
@@ -50,6 +52,8 @@ export const SWITCHES = z.array(
     /** Downstream ports: those of switch0 are the buses switch0-0, switch0-1 and so on. */
     ports: whole(1, 32),
     acs: ACS.default(ALL_BUT_EGRESS),
+    /** Whether its downstream ports have slots. */
+    slots: flag().default(false),
     /** Nanoseconds that a TLP spends in it. */
     latency: between(0, 100_000, 'nanoseconds').default(SWITCH.latency),
     /** The links below it; `null`: the machine's. */

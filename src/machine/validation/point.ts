@@ -15,6 +15,8 @@ const POINT = z.object({
   /** A number; a list is a range, and a text says something that is no number. */
   value: z.union([z.number(), z.array(z.number()).min(1, { error: VALUE }), TEXT], { error: VALUE }),
   unit: TEXT,
+  /** Where it is published; the name of a file of measurements can say what was measured. */
+  source: TEXT.optional(),
   /** By how many per cent a simulation may differ. */
   suggested_tol_pct: z.number({ error: 'a number of per cent' }).min(0, { error: 'zero or more per cent' }).optional(),
 });

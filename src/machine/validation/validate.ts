@@ -14,6 +14,8 @@ export interface GroupModel {
   readonly group: string;
   /** What reproduces the point; `parameter` when it is what a machine is built from; nothing when it is not modelled. */
   recognise(point: Point): Experiment | 'parameter' | undefined;
+  /** A sentence why a point is not simulated, or why a simulation of it cannot come near. */
+  reason?(point: Point): string | undefined;
 }
 
 /**
@@ -31,6 +33,8 @@ export interface Verdict {
   /** Simulated minus published, in per cent: see `errorPct`. */
   readonly errorPct: number | null;
   readonly status: Status;
+  /** Why it has no model, or why it is off, where that is known. */
+  readonly reason?: string;
 }
 
 export interface Summary {
@@ -51,12 +55,18 @@ export function judge(point: Point, models: readonly GroupModel[]): Verdict {
   const { id, group, value: published } = point;
   const verdict = { id, group, published, simulated: null, errorPct: null };
   if (typeof published === 'string') return { ...verdict, status: 'not-numeric' };
-  const model = models.find((one) => one.group === group)?.recognise(point);
-  if (model === undefined) return { ...verdict, status: 'no-model' };
-  if (model === 'parameter') return { ...verdict, status: 'parameter' };
-  const simulated = model();
+  const model = models.find((one) => one.group === group);
+  const experiment = model?.recognise(point);
+  if (experiment === 'parameter') return { ...verdict, status: 'parameter' };
+  const because = (): { reason?: string } => {
+    const reason = model?.reason?.(point);
+    return reason === undefined ? {} : { reason };
+  };
+  if (experiment === undefined) return { ...verdict, status: 'no-model', ...because() };
+  const simulated = experiment();
   const error = errorPct(published, simulated, point.unit);
-  return { ...verdict, simulated, errorPct: error, status: statusOf(error, point.suggested_tol_pct) };
+  const status = statusOf(error, point.suggested_tol_pct);
+  return { ...verdict, simulated, errorPct: error, status, ...(status === 'off' ? because() : {}) };
 }
 
 function statusOf(error: number, tolerance: number | undefined): Status {

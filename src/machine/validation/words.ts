@@ -32,6 +32,15 @@ export function find(texts: readonly string[], ...patterns: readonly RegExp[]): 
   return undefined;
 }
 
+/** The choice whose pattern the first text matches that matches any; of several, the one that stands first. */
+export function choose<T>(texts: readonly string[], choices: readonly (readonly [T, RegExp])[]): T | undefined {
+  for (const text of texts) {
+    const chosen = choices.find(([, pattern]) => pattern.test(text));
+    if (chosen !== undefined) return chosen[0];
+  }
+  return undefined;
+}
+
 /** `number`, when it is one of `allowed`. */
 export function oneOf<const T extends number>(allowed: readonly T[], number: number): T | undefined {
   return allowed.find((one) => one === number);
@@ -51,4 +60,12 @@ export function rateIn(unit: string): Convert | undefined {
   if (/^b/.test(what)) return ({ gigabits }) => (gigabits * 1e9) / scale;
   if (/^B/.test(what)) return ({ gigabits }) => (gigabits * 1e9) / 8 / scale;
   return /^(trans|p|1)/.test(what) ? ({ transactions }) => transactions / scale : undefined;
+}
+
+const NANOSECONDS: Readonly<Record<string, number>> = { n: 1, u: 1e3, µ: 1e3, μ: 1e3, m: 1e6, '': 1e9 };
+
+/** How to say a time in `unit`, of nanoseconds. */
+export function timeIn(unit: string): ((nanoseconds: number) => number) | undefined {
+  const [, prefix] = /^\s*([nuµμm]?)s(?:ec(?:onds?)?)?\s*$/.exec(unit) ?? [];
+  return prefix === undefined ? undefined : (nanoseconds) => nanoseconds / NANOSECONDS[prefix]!;
 }

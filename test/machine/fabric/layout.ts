@@ -96,7 +96,7 @@ class Surveyor implements Layout {
       const name = `root${i}`;
       const hop: Hop = { kind: 'root', name, acs, ordersById, siblings: [] };
       const at = `00:${hex(FIRST_PORT + i)}.0`;
-      this.spec.rootPorts.push({ name, at, acs: EVERY_SERVICE, link: linkSpec(link, this.payload) });
+      this.spec.rootPorts.push({ name, at, acs: EVERY_SERVICE, slot: false, link: linkSpec(link, this.payload) });
       this.#window(name, () => this.#below(name, { acs, node }, [hop]));
     });
   }
@@ -120,6 +120,7 @@ class Surveyor implements Layout {
       at: `${port}:00.0`,
       ports: ports.length,
       acs: EVERY_SERVICE,
+      slots: false,
       latency,
       link: linkSpec(link, this.payload),
     });

@@ -6,7 +6,8 @@ import {
   type PayloadSize,
   type Width,
 } from '../../../../hardware/pcie/index.ts';
-import { find, oneOf, type Words, without } from '../words.ts';
+import { LIMITS } from '../sizes.ts';
+import { find, oneOf, type Words } from '../words.ts';
 
 export interface LinkConditions {
   readonly generation: Generation;
@@ -22,11 +23,6 @@ export interface LinkConditions {
 
 const GENERATION = [/\bgen(?:eration)?[ .-]*([1-7])(?!\d)/i, /\bpcie ?([1-7])(?:\.\d)?(?![\d-])/i];
 const WIDTH = [/(?<![a-z])x ?(\d+)\b/i, /\b(\d+)[ -]?lanes?\b/i, /\blanes?[ =:]*(\d+)\b/i];
-const LIMITS = {
-  maxPayload: /\b(?:MPS|max(?:imum)?[ _-]*payload(?:[ _-]*size)?)[ =:]*(\d+)/gi,
-  maxReadRequest: /\b(?:MRRS|max(?:imum)?[ _-]*read[ _-]*request(?:[ _-]*size)?)[ =:]*(\d+)/gi,
-  boundary: /\b(?:RCB|read[ _-]*completion[ _-]*boundary)[ =:]*(\d+)/gi,
-} as const;
 const NO_BOUNDARY_PIECES = /\brcb[ _-]*chunks?[ =:]*(?:false|off|no|0)\b|\b(?:no|without) rcb[ _-]*chunks?/i;
 const BOUNDARY_PIECES =
   /\brcb ?\d*[ _-]*(?:B|bytes?)?[ _-]*(?:chunks?|sized|pieces?|completions?)\b|\b(?:in|into|at|by|every|per|of) (?:each |the )?rcb\b/i;
@@ -55,34 +51,4 @@ export function linkConditions(words: Words): LinkConditions | undefined {
     addressBits: find(texts, ...ADDRESS) === '32' ? 32 : 64,
     ecrc: says(ECRC) && !says(NO_ECRC),
   };
-}
-
-const LIMIT_WITH_UNIT = new RegExp(
-  `(?:${Object.values(LIMITS)
-    .map(({ source }) => source)
-    .join('|')})\\s*(?:B|bytes?)?(?![a-z\\d])`,
-  'gi',
-);
-const UNIT = '(?:[ -]?(B|bytes?|KiB|KB))';
-const LABELLED = [
-  new RegExp(`\\b(?:packets?|frames?|pkt|transfers?|payloads?|size|sz)(?: size)?(?: of)?[ =:]*(\\d+)${UNIT}?\\b`, 'i'),
-  new RegExp(`\\b(\\d+)${UNIT}?[ -](?:packets?|frames?|transfers?|payloads?)\\b`, 'i'),
-];
-const PLAIN = new RegExp(`(?<![\\w.])(\\d+)${UNIT}(?![a-z])`, 'i');
-const LARGEST_TRANSFER = 2 ** 20;
-
-/** Bytes of one transfer or packet. */
-export function transferSize(words: Words): number | undefined {
-  const { quantity, conditions, id } = without(words, LIMIT_WITH_UNIT);
-  for (const [pattern, texts] of [
-    ...LABELLED.map((labelled) => [labelled, [conditions, quantity, id]] as const),
-    [PLAIN, [id, quantity, conditions]] as const,
-  ]) {
-    for (const text of texts) {
-      const [, number, unit = ''] = pattern.exec(text) ?? [];
-      const bytes = Number(number) * (/^k/i.test(unit) ? 1024 : 1);
-      if (bytes >= 1 && bytes <= LARGEST_TRANSFER) return bytes;
-    }
-  }
-  return undefined;
 }

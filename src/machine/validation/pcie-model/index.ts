@@ -8,9 +8,10 @@
  */
 import type { DllpModel, LinkSpec } from '../../../../hardware/pcie/index.ts';
 import type { Point } from '../point.ts';
+import { transferSize } from '../sizes.ts';
 import type { GroupModel } from '../validate.ts';
 import { find, rateIn, type Words, wordsOf } from '../words.ts';
-import { type LinkConditions, linkConditions, transferSize } from './conditions.ts';
+import { type LinkConditions, linkConditions } from './conditions.ts';
 import { type Nic, nicTraffic } from './nics.ts';
 import { type Rates, saturate } from './saturate.ts';
 import { Traffic } from './traffic.ts';

@@ -1,0 +1,95 @@
+/** One request on its way, and the command that it is a part of. Both are reused. */
+import { TranslationRequest } from '../pcie/index.ts';
+import type { Shares } from './milestones.ts';
+
+/** What a device was told to do. */
+export class Command {
+  hi = 0;
+  lo = 0;
+  /** Bytes. */
+  length = 0;
+  /** Bytes that have not come yet. */
+  left = 0;
+  /** Called when everything has come and is put away in `delay`, or was seen by everybody. */
+  done: (delay: number) => void = ignore;
+}
+
+export class Transaction {
+  /** In its pool. */
+  readonly index: number;
+  readonly request = new TranslationRequest(this);
+  command: Command | null = null;
+  isWrite = false;
+  length = 0;
+  /** Cache lines that it touches. */
+  lines = 0;
+  /** Which of the write engine's two slots it was put together in. */
+  slot = 0;
+  /** It is the last of its command. */
+  isLast = false;
+  /** Writes that have arrived before it. */
+  writesBefore = 0;
+  translated = false;
+  /** The part of a read that memory and the link down deal with. */
+  pieces = 0;
+  /** The instant up to which its time has an owner; in an array, where a number with a fraction does not become an object. */
+  readonly #since = new Float64Array(1);
+
+  constructor(index: number) {
+    this.index = index;
+  }
+
+  /** Its life begins. */
+  begin(now: number): void {
+    this.#since[0] = now;
+    this.translated = false;
+  }
+
+  /** What has passed, and will until `delay` from `now`, belongs to `milestone`. */
+  account(shares: Shares, milestone: number, now: number, delay: number): void {
+    const at = now + delay;
+    shares.sums[milestone]! += at - this.#since[0]!;
+    this.#since[0] = at;
+  }
+
+  /** The next `duration` belongs to it. */
+  accountFor(shares: Shares, milestone: number, duration: number): void {
+    shares.sums[milestone]! += duration;
+    this.#since[0]! += duration;
+  }
+}
+
+/** As many as ever are under way at a time. */
+export class TransactionPool {
+  readonly all: Transaction[] = [];
+  readonly #idle: Transaction[] = [];
+  readonly #requester: number;
+
+  constructor(requester: number) {
+    this.#requester = requester;
+  }
+
+  take(now: number): Transaction {
+    const transaction = this.#idle.pop() ?? this.#grow();
+    transaction.begin(now);
+    return transaction;
+  }
+
+  give(transaction: Transaction): void {
+    this.#idle.push(transaction);
+  }
+
+  /** Takes back whatever is under way. */
+  reset(): void {
+    this.#idle.splice(0, this.#idle.length, ...this.all);
+  }
+
+  #grow(): Transaction {
+    const transaction = new Transaction(this.all.length);
+    transaction.request.requester = this.#requester;
+    this.all.push(transaction);
+    return transaction;
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,63 @@
+/** Page tables that somebody before the measurement has written: consecutive pages, in memory that nobody else uses. */
+import { joinHalves } from '../../../hardware/bits/index.ts';
+import type { PageTableFormat } from '../../../hardware/formats/index.ts';
+import type { PhysicalMemory } from '../../../hardware/memory/index.ts';
+
+const PAGE = 4096;
+
+export class WrittenTables {
+  readonly memory: PhysicalMemory;
+  #next: number;
+
+  /** Tables lie from `start` on. */
+  constructor(memory: PhysicalMemory, start: number) {
+    this.memory = memory;
+    this.#next = start;
+  }
+
+  /** A page for a table. */
+  table(): number {
+    this.#next += PAGE;
+    return this.#next - PAGE;
+  }
+
+  write(at: number, ...words: readonly bigint[]): void {
+    words.forEach((word, i) => {
+      this.memory.write64(at + i * 8, word);
+    });
+  }
+
+  /** The entry `index` of a table whose entries are as long as this one. */
+  entry(table: number, index: number, words: Uint32Array): void {
+    const at = table + index * words.length * 4;
+    for (let i = 0; i < words.length; i += 2) {
+      this.memory.write64(at + i * 4, joinHalves(words[i + 1]!, words[i]!));
+    }
+  }
+
+  /** Maps `count` pages of the size of `level`, one after the other. */
+  map(format: PageTableFormat, top: number, from: number, to: number, count: number, level = 1): void {
+    const size = PAGE * 512 ** (level - 1);
+    for (let n = 0; n < count; n++) {
+      const page = Math.floor((from + n * size) / PAGE);
+      let at = top;
+      for (let above = format.levels; above > level; above--) at = this.#below(format, at, page, above);
+      const leaf = format.leaf(level, to + n * size, { read: true, write: true });
+      this.write(at + format.indexOf(page, level) * 8, leaf);
+    }
+  }
+
+  /** The table that the entry for a page leads to, which is made if there is none. */
+  #below(format: PageTableFormat, table: number, page: number, level: number): number {
+    const entry = table + format.indexOf(page, level) * 8;
+    const word = this.memory.read64(entry) ?? 0n;
+    if (word === 0n) {
+      const made = this.table();
+      this.write(entry, format.table(level, made));
+      return made;
+    }
+    const found = format.decode(level, word);
+    if (found.kind !== 'table') throw new Error(`a page stands in the way of a table at level ${level}`);
+    return found.address;
+  }
+}

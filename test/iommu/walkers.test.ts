@@ -1,0 +1,90 @@
+/** When requests that miss are answered: walkers, misses that become one walk, regions with one walk at a time (timing.md 1.3). */
+import { describe, expect, it } from 'vitest';
+import type { TimedIommuSpec } from '../../hardware/iommu/index.ts';
+import { TranslationRequest } from '../../hardware/pcie/index.ts';
+import { REQUESTER } from '../contracts/iommu-bench.ts';
+import { AgentBench } from './agent-bench.ts';
+import { VTD } from './contract/vtd.ts';
+
+const LEGACY = VTD.find(({ name }) => name === 'VT-d, legacy')!;
+const PAGES = [0x8000_0000, 0x8000_1000, 0x8000_2000, 0x8040_0000];
+/** Memory takes 75 ns and 341 ps for the 8 bytes of an entry; a look-up 4 ns. */
+const [READ, LOOKUP] = [75_341, 4000];
+const READ_ACCESS = 1;
+const WRITE_ACCESS = 2;
+
+/** Sends requests for these pages at once, with the upper levels cached: when each is answered, from then on, in picoseconds. */
+function answers(timing: Partial<TimedIommuSpec>, pages: readonly number[], access = READ_ACCESS): number[] {
+  const bench = new AgentBench(LEGACY, { timing });
+  const { agent, engine } = bench;
+  bench.map(...[...PAGES, 0x8000_f000, 0x8040_f000].map((iova) => ({ iova, to: iova, shift: 12, rights: 3 })));
+  const times: number[] = [];
+  let from = 0;
+  agent.answers = ({ status }) => {
+    expect(status).toBe(0);
+    times.push(engine.now - from);
+  };
+  const send = (page: number) => {
+    const request = new TranslationRequest();
+    request.requester = REQUESTER;
+    request.access = access;
+    request.addressLo = page | 0;
+    agent.requests.send(request);
+  };
+  for (const page of [0x8000_f000, 0x8040_f000]) {
+    send(page);
+    engine.run();
+  }
+  times.length = 0;
+  from = engine.now;
+  for (const page of pages) send(page);
+  engine.run();
+  return times;
+}
+
+const inQueue = (n: number): number => n * 341;
+const [first, second, third, other] = PAGES as [number, number, number, number];
+
+describe('Misses of a timed IOMMU', () => {
+  it("read the last entry each where what leads there is cached, one behind the other in memory's queue.", () => {
+    expect(answers({}, [first, second])).toEqual([LOOKUP + READ, LOOKUP + READ + inQueue(1)]);
+  });
+
+  it('wait for a walker in the order in which they came.', () => {
+    const times = answers({ walkers: 1 }, [first, second, third]);
+    expect(times).toEqual([1, 2, 3].map((n) => LOOKUP + n * READ));
+  });
+
+  it('of one page are one walk where that is so, and two where it is not.', () => {
+    const one = LOOKUP + READ;
+    expect(answers({ mergeMisses: true, walkers: 1 }, [first, first, second])).toEqual([one, one, one + READ]);
+    // Without, the second is answered by the page that the first has brought, when its turn comes.
+    expect(answers({ walkers: 2 }, [first, first])).toEqual([one, one + inQueue(1)]);
+  });
+
+  it('wait for a walk in the same region with their walkers, and hits and other regions pass them.', () => {
+    const times = answers({ walkRegion: 15, walkers: 2 }, [first, second, other]);
+    // The second holds the other walker while it waits, so that the third begins when the first has ended.
+    expect(times).toEqual([LOOKUP + READ, LOOKUP + 2 * READ, LOOKUP + 2 * READ + inQueue(1)]);
+    expect(answers({ walkRegion: 15, walkers: 3 }, [first, second, other])).toEqual([
+      LOOKUP + READ,
+      LOOKUP + READ + inQueue(1),
+      LOOKUP + 2 * READ,
+    ]);
+  });
+
+  it('for reads keep their walkers for a while, those for writes do not.', () => {
+    const timing = { walkers: 1, readHold: 24 };
+    expect(answers(timing, [first, second])).toEqual([LOOKUP + READ, LOOKUP + 2 * READ + 24_000]);
+    expect(answers(timing, [first, second], WRITE_ACCESS)).toEqual([LOOKUP + READ, LOOKUP + 2 * READ]);
+  });
+
+  it('take longer by the way to memory and back.', () => {
+    expect(answers({ fetch: 160 }, [first])).toEqual([LOOKUP + READ + 160_000]);
+  });
+
+  it('and hits wait for the port of the look-up.', () => {
+    const times = answers({ lookupInterval: 10 }, [0x8000_f000, 0x8000_f000, 0x8000_f000]);
+    expect(times).toEqual([LOOKUP, LOOKUP + 10_000, LOOKUP + 20_000]);
+  });
+});
