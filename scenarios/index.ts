@@ -28,6 +28,7 @@ import softwareTable from './43-software-table.ts';
 import deviceFaults from './44-device-faults.ts';
 import freedTable from './45-freed-table.ts';
 import pasidIsNoAddress from './46-pasid-is-no-address.ts';
+import pulledOut from './47-pulled-out.ts';
 import simple1 from './flow-4.1-simple.v1.ts';
 import simple2 from './flow-4.1-simple.v2.ts';
 import several1 from './flow-4.2-several.v1.ts';
@@ -78,6 +79,7 @@ export const scenarios = [
   deviceFaults,
   freedTable,
   pasidIsNoAddress,
+  pulledOut,
   simple1,
   simple2,
   several1,

@@ -47,6 +47,7 @@ const STAIRS: readonly Room[] = [
   { files: [IOMMU], imports: [...MODEL, MEMORY, PCIE, ATS] },
   { files: ['hardware/vtd/**'], imports: [...MODEL, MEMORY, PCIE, ATS, IOMMU] },
   { files: ['hardware/amdvi/**'], imports: [...MODEL, MEMORY, PCIE, ATS, IOMMU] },
+  { files: ['hardware/path/**'], imports: [...MODEL, MEMORY, PCIE, ATS, IOMMU] },
   { files: ['hardware/cpu/**'], imports: [...MODEL, MEMORY, PCIE] },
   { files: ['hardware/devices/**'], imports: [...MODEL, PCIE, ATS] },
   // step 3b: the rig and the library's front door

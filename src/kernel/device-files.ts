@@ -1,5 +1,6 @@
 /** What can be opened: `/dev/ioasid`, `/dev/iommu`, and a file for each device that processes may drive. */
 import { EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM } from '../uapi/index.ts';
+import type { FaultPoints } from './fault-points.ts';
 import type { FileOperations } from './files.ts';
 import { IoasidContext } from './ioasid/context.ts';
 import { IoasidFile } from './ioasid/file.ts';
@@ -16,12 +17,14 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
 
 export class DeviceFiles {
   readonly #services: PciVfioServices;
+  readonly #faultPoints: FaultPoints;
   readonly #files = new Map<string, () => FileOperations | number>();
   /** Devices that are software, by name. */
   readonly #mediated = new Map<string, VfioDevice>();
 
-  constructor(services: PciVfioServices) {
+  constructor(services: PciVfioServices, faultPoints: FaultPoints) {
     this.#services = services;
+    this.#faultPoints = faultPoints;
   }
 
   /** -ENOENT when the path names nothing, -ENOMEM. */
@@ -42,20 +45,23 @@ export class DeviceFiles {
     }
   }
 
-  /** A device by all its names. */
-  add(device: PciDevice, names: readonly string[]): void {
+  /** A device by all its names: 0, -ENOMEM. */
+  add(device: PciDevice, names: readonly string[]): number {
+    if (this.#faultPoints.refuses('device file')) return -ENOMEM;
     const vfio = new VfioDevice(vfioDriverOf(device, this.#services), this.#services.engine);
     for (const name of names) this.#files.set(pathOf(name), () => new VfioFile(vfio));
+    return 0;
   }
 
   remove(names: readonly string[]): void {
     for (const name of names) this.#files.delete(pathOf(name));
   }
 
-  /** A device that is software: 0, -EINVAL for a name that no file can have, -EEXIST for one that a device has. */
+  /** A device that is software: 0, -EINVAL for a name that no file can have, -EEXIST for one that a device has, -ENOMEM. */
   addMediated(name: string): number {
     if (!NAME.test(name)) return -EINVAL;
     if (this.#files.has(pathOf(name))) return -EEXIST;
+    if (this.#faultPoints.refuses('device file')) return -ENOMEM;
     const { engine, bus } = this.#services;
     const vfio = new VfioDevice(new SoftwareDmaEngine(name, engine, bus), engine);
     this.#mediated.set(name, vfio);

@@ -33,17 +33,34 @@ export const FAULT_POINTS = {
   'table memory of a device': ENOMEM,
   // Objects of the kernel.
   process: ENOMEM,
+  'open file': ENOMEM,
   descriptor: EMFILE,
   'memory area': ENOMEM,
   'pinned pages': ENOMEM,
+  'mmu notifier': ENOMEM,
   'ioasid context': ENOMEM,
   'bound device': ENOMEM,
   ioasid: ENOMEM,
   mapping: ENOMEM,
   registration: ENOMEM,
   attachment: ENOMEM,
-  // What a program is told has no errno: a fault is lost and the next one says so, a page request is refused.
+  'software pin': ENOMEM,
+  'dirty log': ENOMEM,
+  'dirty bitmap': ENOMEM,
+  domain: ENOMEM,
+  'device file': ENOMEM,
+  'iommu group': ENOMEM,
+  'PCI function': ENOMEM,
+  'remapping unit': ENOMEM,
+  'copy of a device’s table': ENOMEM,
+  'kernel driver': ENOMEM,
+  'DMA space': ENOMEM,
+  // Nobody fails without these: a fault is lost and the next one says so, a page request is refused, the lazy policy is strict,
+  // a function answers nowhere.
   'fault record': null,
+  'page request group': null,
+  'flush queue': null,
+  'addresses of registers': null,
 } as const;
 
 export type FaultPoint = keyof typeof FAULT_POINTS;
@@ -52,7 +69,7 @@ export class FaultPoints {
   /** When it says true, there is nothing left. */
   refuse: ((point: string) => boolean) | null = null;
 
-  refuses(point: string): boolean {
+  refuses(point: FaultPoint): boolean {
     return this.refuse?.(point) ?? false;
   }
 }

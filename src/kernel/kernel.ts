@@ -7,27 +7,32 @@
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, ENODEV, formatResult } from '../uapi/index.ts';
-import { discoverUnits, type RemappingUnit } from './acpi/remapping.ts';
-import { AmdDriver } from './amd/driver.ts';
+import { discoverUnits } from './acpi/remapping.ts';
 import type { Bus, Firmware } from './bus.ts';
-import { ComposedDrivers } from './composed-drivers.ts';
 import { DeviceFiles } from './device-files.ts';
 import { DefaultDomains } from './dma/index.ts';
-import { KernelDriver } from './drivers/index.ts';
+import { HotPlug, KernelDriver } from './drivers/index.ts';
 import { FaultLog, type IommuFault } from './fault-log.ts';
 import { FaultPoints } from './fault-points.ts';
 import { Interrupts } from './interrupts.ts';
-import type { IommuDomain, IommuDriver } from './iommu/driver.ts';
-import { attachDirect, type DirectRun, Iommu, type KeptMemory } from './iommu/iommu.ts';
+import { Iommu } from './iommu/iommu.ts';
 import type { IommuServices } from './iommu/services.ts';
 import { KernelLog } from './log.ts';
 import { AddressSpace } from './memory/address-space.ts';
 import { UserPages } from './memory/user-pages.ts';
 import { DEFAULT_OPTIONS, type KernelOptions } from './options.ts';
 import { PageAllocator } from './page-allocator.ts';
-import { blockTranslated, groupsOf, Pci, type PciDevice, united, VirtualFunctions } from './pci/index.ts';
+import {
+  blockTranslated,
+  bridgesAbove,
+  groupsOf,
+  Pci,
+  type PciBridge,
+  type PciDevice,
+  VirtualFunctions,
+} from './pci/index.ts';
 import { type CallProbe, Process } from './process.ts';
-import { VtdDriver } from './vtd/driver.ts';
+import { RemappingUnits } from './remapping-units.ts';
 
 export class Kernel {
   readonly log: KernelLog;
@@ -62,9 +67,9 @@ export class Kernel {
     this.allocator = new PageAllocator(bus.memory, firmware.memory, this.faultPoints);
     this.pages = new UserPages(this.allocator);
     this.interrupts = new Interrupts(engine, this.log, bus.cost.interruptEntry, this.faultPoints);
-    this.iommu = new Iommu(this.#options);
-    this.#pci = new Pci(bus, this.log, firmware.mmio, !this.#options.openBridgesLate);
-    this.#virtual = new VirtualFunctions(bus, this.log);
+    this.iommu = new Iommu(this.#options, this.faultPoints);
+    this.#pci = new Pci(bus, this.log, firmware.mmio, !this.#options.openBridgesLate, this.faultPoints);
+    this.#virtual = new VirtualFunctions(bus, this.log, this.faultPoints);
     const { dmaPolicy: policy, defaultDomain: type } = this.#options;
     const windows = [{ first: firmware.mmio[0] / PAGE_SIZE, pages: firmware.mmio[1] / PAGE_SIZE }];
     const { iommu, log, faultPoints } = this;
@@ -72,16 +77,8 @@ export class Kernel {
     this.#defaultDomains = new DefaultDomains({ ...services, policy, type, windows });
     const { resetOnRelease, trustDevices } = this.#options;
     const { interrupts } = this;
-    this.#files = new DeviceFiles({
-      engine,
-      interrupts,
-      bus,
-      pci: this.#pci,
-      iommu,
-      log,
-      resetOnRelease,
-      trustDevices,
-    });
+    const vfio = { engine, interrupts, bus, pci: this.#pci, iommu, log, resetOnRelease, trustDevices };
+    this.#files = new DeviceFiles(vfio, faultPoints);
   }
 
   /** What IOMMUs reported, decoded; the newest last. */
@@ -98,9 +95,12 @@ export class Kernel {
   *boot(): Script {
     this.#devices = yield* this.#pci.enumerate(this.#firmware.pciBuses);
     const units = discoverUnits({ memory: this.#bus.memory, firmware: this.#firmware, log: this.log }, this.#devices);
-    for (const [index, unit] of units.entries()) yield* this.#startUnit(unit, index);
+    const { iommu } = this;
+    const spec = { services: this.#services, options: this.#options, pci: this.#pci, iommu };
+    yield* new RemappingUnits(spec).start(units, this.#devices);
     if (this.#options.openBridgesLate) yield* this.#pci.letRequestsUp();
     this.#makeFiles();
+    yield* this.#watchSlots();
   }
 
   /** A message reached the CPU. */
@@ -126,11 +126,15 @@ export class Kernel {
     }
     this.#devices = all;
     const driver = this.iommu.groupOf(device)?.driver;
+    let result = 0;
     for (const fn of functions) {
-      if (driver !== undefined) this.iommu.addGroup(driver, [fn]);
-      this.#files.add(fn, this.#namesOf(fn));
+      if (result === 0 && driver !== undefined) result = this.iommu.addGroup(driver, [fn]);
+      if (result === 0) result = this.#files.add(fn, this.#namesOf(fn));
     }
-    return 0;
+    if (result === 0) return 0;
+    for (const fn of functions) this.#forget(fn);
+    yield* this.#virtual.disable(device);
+    return result;
   }
 
   /** Takes a device's virtual functions away: 0, -ENODEV, -EBUSY while somebody has one. */
@@ -145,7 +149,7 @@ export class Kernel {
     return 0;
   }
 
-  /** Makes a device that is all software, a DMA engine: 0, -EINVAL for a bad name, -EEXIST. */
+  /** Makes a device that is all software, a DMA engine: 0, -EINVAL for a bad name, -EEXIST, -ENOMEM. */
   addMediated(name: string): number {
     return this.#files.addMediated(name);
   }
@@ -153,21 +157,6 @@ export class Kernel {
   /** 0, -ENODEV, -EBUSY while somebody has it. */
   removeMediated(name: string): number {
     return this.#files.removeMediated(name);
-  }
-
-  /**
-   * The port above a device says that it has gone, without a word: nothing comes from it any more, and nothing that is said to
-   * it is heard. Nobody waits for it. Who has it may let go of it at any time, and it cannot be opened again: 0, -ENODEV.
-   */
-  unplugged(name: string): number {
-    const device = this.#deviceNamed(name);
-    if (device === undefined) return -ENODEV;
-    for (const fn of [device, ...this.#virtual.of(device)]) {
-      this.#gone.add(fn.rid);
-      this.#forget(fn);
-    }
-    this.log.write(`pci ${device.address}: it has gone`);
-    return 0;
   }
 
   /**
@@ -180,12 +169,12 @@ export class Kernel {
     return device === undefined ? -ENODEV : yield* blockTranslated(this.#bus, device, on);
   }
 
-  /** Takes a function for a driver inside the kernel, by its address or name: -ENODEV, -EBUSY. */
+  /** Takes a function for a driver inside the kernel, by its address or name: -ENODEV, -EBUSY, -ENOMEM. */
   driver(name: string): KernelDriver | number {
     const device = this.#deviceNamed(name);
     if (device === undefined) return -ENODEV;
-    const { iommu, interrupts, allocator, log } = this;
-    const services = { bus: this.#bus, pci: this.#pci, iommu, interrupts, allocator, log };
+    const { iommu, interrupts, allocator, log, faultPoints } = this;
+    const services = { bus: this.#bus, pci: this.#pci, iommu, interrupts, allocator, log, faultPoints };
     return KernelDriver.take(device, { ...services, defaultDomains: this.#defaultDomains });
   }
 
@@ -204,42 +193,37 @@ export class Kernel {
     });
   }
 
+  /** Slots with devices are watched: those whose messages come through the unit that serves the devices. */
+  *#watchSlots(): Script {
+    const { interrupts, log } = this;
+    const hotPlug = new HotPlug({ bus: this.#bus, interrupts, log, gone: (port) => this.#unplugged(port) });
+    for (const port of this.#pci.bridges) {
+      const drivers = this.#below(port).map((device) => this.iommu.groupOf(device)?.driver);
+      const iommu = drivers.find((driver) => driver !== undefined);
+      if (iommu !== undefined) yield* hotPlug.watch(port, iommu);
+    }
+  }
+
+  /**
+   * Everything below a port has gone, without a word: nothing comes from it any more, and nothing that is said to it is heard.
+   * Nobody waits for it. Who has it may let go of it at any time, and it cannot be opened again.
+   */
+  #unplugged(port: PciBridge): void {
+    for (const device of this.#below(port)) {
+      this.#gone.add(device.rid);
+      this.#forget(device);
+      this.log.write(`pci ${device.address}: it has gone`);
+    }
+  }
+
+  #below(port: PciBridge): readonly PciDevice[] {
+    return this.#devices.filter((device) => [...bridgesAbove(device)].includes(port));
+  }
+
   #forget(device: PciDevice): void {
     this.#files.remove(this.#namesOf(device));
     this.#devices = this.#devices.filter((one) => one !== device);
     this.iommu.forget(device);
-  }
-
-  *#startUnit(unit: RemappingUnit, index: number): Script {
-    const driver = this.#driverOf(unit, index);
-    if ((yield* driver.probe()) < 0) return;
-    const kept = new Map<PciDevice, KeptMemory>();
-    for (const [device, memory] of unit.reserved) {
-      kept.set(device, { memory, domain: yield* this.#keepReaching(driver, device, memory) });
-    }
-    if ((yield* driver.enable()) < 0) return;
-    const composed = new ComposedDrivers(driver, this.#services);
-    const own = new Set(unit.groups.flat());
-    const reached = groupsOf(this.#devices, this.#pci.bridges).map((group) =>
-      group.filter((device) => own.has(device)),
-    );
-    for (const devices of united(unit.groups, reached)) {
-      const theirs = new Map([...kept].filter(([device]) => devices.includes(device)));
-      this.iommu.addGroup(theirs.size > 0 ? driver : composed.of(devices), devices, theirs);
-    }
-  }
-
-  /** Firmware goes on using this device with this memory, and it with nothing else. */
-  *#keepReaching(driver: IommuDriver, device: PciDevice, memory: readonly DirectRun[]): Script<IommuDomain | null> {
-    const result = yield* attachDirect(driver, device, memory);
-    if (typeof result !== 'number') yield* this.#pci.setBusMaster(device, true);
-    const bytes = memory.reduce((sum, { pages }) => sum + pages * PAGE_SIZE, 0);
-    this.log.write(
-      typeof result !== 'number'
-        ? `${driver.name}: ${device.address} keeps ${bytes} bytes of reserved memory and stays with firmware`
-        : `${driver.name}: ${device.address} loses its reserved memory: ${formatResult(result)}`,
-    );
-    return typeof result === 'number' ? null : result;
   }
 
   /** What drivers of IOMMUs are given. */
@@ -257,18 +241,6 @@ export class Kernel {
     };
   }
 
-  #driverOf(unit: RemappingUnit, index: number): IommuDriver {
-    const services = this.#services;
-    const legacy = this.#options.iommuMode === 'legacy';
-    const { remapInterrupts } = this.#options;
-    if (unit.vendor === 'amd') {
-      return new AmdDriver(services, { name: `amdvi${index}`, unit: unit.unit, legacy, remapInterrupts });
-    }
-    const { registerBase, interruptRemapping } = unit;
-    const place = { name: `vtd${index}`, registerBase, interruptRemapping, buses: this.#pci.buses };
-    return new VtdDriver(services, { ...place, legacy, remapInterrupts });
-  }
-
   #deviceNamed(name: string): PciDevice | undefined {
     return this.#devices.find((device) => this.#namesOf(device).includes(name));
   }
@@ -282,6 +254,9 @@ export class Kernel {
     const { iommu, log, faultPoints } = this;
     const { mappingLimit, spaceLimit, trustDevices } = this.#options;
     this.#files.addSpaces({ iommu, log, faultPoints, cost: this.#bus.cost, mappingLimit, spaceLimit, trustDevices });
-    for (const device of this.#devices) this.#files.add(device, this.#namesOf(device));
+    for (const device of this.#devices) {
+      const result = this.#files.add(device, this.#namesOf(device));
+      if (result < 0) log.write(`pci ${device.address}: no process can open it: ${formatResult(result)}`);
+    }
   }
 }

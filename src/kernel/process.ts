@@ -175,6 +175,7 @@ export class Process {
   }
 
   *#open(path: string): Script<number> {
+    if (this.#services.faultPoints.refuses('open file')) return -ENOMEM;
     const operations = this.#services.open(path);
     if (typeof operations === 'number') return operations;
     const file = new OpenFile(path, operations);

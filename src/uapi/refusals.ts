@@ -49,6 +49,7 @@ const BITMAP: Refusals = {
   EOVERFLOW: 'a range over the end of the addresses',
   EFAULT: 'the bitmap cannot be read and written',
   EOPNOTSUPP: UNTRACKABLE,
+  ...EXHAUSTED,
   EIO: `${HARDWARE}: all of the range counts as written`,
 };
 const FREE: Refusals = {
@@ -71,7 +72,6 @@ const DETACH: Refusals = {
   EINVAL: 'not bound, or not attached there',
   EBUSY: 'attached to a space that is nested on this one, or by a PASID of this table',
   ENOMEM: 'the way back: the device’s own MMU has no memory for the tables of the parent',
-  ENOSPC: 'the way back: there is no interrupt for the faults of the device’s own MMU',
   EIO: HARDWARE,
 };
 const BIND: Refusals = {
@@ -118,7 +118,16 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
       EIO: HARDWARE,
     },
   ],
-  [v1.IOASID_UNBIND_PGTABLE, { EINVAL: `${READY}; it has no table of a user`, ...PARTLY, ...NO_TABLE, EIO: HARDWARE }],
+  [
+    v1.IOASID_UNBIND_PGTABLE,
+    {
+      EINVAL: `${READY}; it has no table of a user`,
+      EOPNOTSUPP: 'an AMD device is attached by a PASID, which no table of the kernel can serve',
+      ...PARTLY,
+      ...NO_TABLE,
+      EIO: HARDWARE,
+    },
+  ],
   [
     v1.IOASID_BIND_PASID_TABLE,
     {
@@ -127,7 +136,7 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
         'tells apart; a space that a PASID leads to',
       EOPNOTSUPP: 'unknown format, or the IOMMU finds PASID tables at host addresses only',
       EBUSY: 'something is mapped or nested there',
-      ENOSPC: 'the unit has no domain id left',
+      ...NO_TABLE,
       ...PARTLY,
       EIO: HARDWARE,
     },
@@ -152,7 +161,10 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
     },
   ],
 
-  [v1.IOASID_SET_DIRTY_TRACKING, { EINVAL: `${READY}; ${USERS}`, EOPNOTSUPP: UNTRACKABLE, ...PARTLY, EIO: HARDWARE }],
+  [
+    v1.IOASID_SET_DIRTY_TRACKING,
+    { EINVAL: `${READY}; ${USERS}`, EOPNOTSUPP: UNTRACKABLE, ...EXHAUSTED, ...PARTLY, EIO: HARDWARE },
+  ],
   [v1.IOASID_GET_DIRTY_BITMAP, { EINVAL: `${READY}; ${UNTOLD}`, ...BITMAP, ...PARTLY }],
 
   [v2.IOMMU_CHECK_EXTENSION, {}],
@@ -184,7 +196,12 @@ export const REFUSALS: ReadonlyMap<Command, Refusals> = new Map<Command, Refusal
 
   [
     v2.IOMMU_SET_DIRTY_TRACKING,
-    { EINVAL: `unknown ioasid; ${USERS}`, EOPNOTSUPP: 'the space does not have DIRTY_TRACKING', EIO: HARDWARE },
+    {
+      EINVAL: `unknown ioasid; ${USERS}`,
+      EOPNOTSUPP: 'the space does not have DIRTY_TRACKING',
+      ...EXHAUSTED,
+      EIO: HARDWARE,
+    },
   ],
   [
     v2.IOMMU_GET_DIRTY_BITMAP,

@@ -46,6 +46,9 @@ export function entry(type: Named, DeviceID = 0, values: object = {}): DeviceEnt
   return { type, fields } as DeviceEntry;
 }
 
+/** All devices on bus 0, and what is behind a port. */
+const WITH_BUS_1 = [entry('START', 0x0008), entry('END', 0x01ff)];
+
 /** What firmware says of the unit; left out, that it serves all devices up to 00:1f.7. */
 export function ivrs(values: Values<typeof IVHD_11> = {}, entries?: readonly DeviceEntry[]): IvrsTable {
   const fields = fieldsOf(IVHD_11, {
@@ -96,7 +99,7 @@ export class AmdBench extends MachineBench<AmdViUnit> {
         },
         { memory, raiseMsi },
       );
-      return { unit, base: UNIT_BASE, bytes: REGISTER_BYTES, tables: tablesOf(ivrs()) };
+      return { unit, base: UNIT_BASE, bytes: REGISTER_BYTES, tables: tablesOf(ivrs({}, options.slot && WITH_BUS_1)) };
     }, options);
     this.rootComplex.integrate(UNIT_RID, this.unit.pci);
   }

@@ -33,38 +33,38 @@ const attachTo = (allocate: (world: World) => Script<unknown>, pasid?: number): 
   };
 
 const DEEDS: readonly (readonly [string, () => MachineBench, number, Deed])[] = [
-  // A table and an id.
-  ['a second stage of VT-d', intel, 2, ({ driver }) => driver.allocateDomain()],
+  // What it is for the kernel, a table and an id.
+  ['a second stage of VT-d', intel, 3, ({ driver }) => driver.allocateDomain()],
   // The same and a table of permissions.
-  ['a second stage with host permissions', intel, 3, ({ driver }) => driver.allocateDomain({ hostPermissions: true })],
-  ['a nested domain of VT-d', intel, 1, ({ driver, parent }) => driver.allocateNested({ parent, table: 0, levels: 4 })],
-  // A table and an id; a PASID directory and a table.
+  ['a second stage with host permissions', intel, 4, ({ driver }) => driver.allocateDomain({ hostPermissions: true })],
+  ['a nested domain of VT-d', intel, 2, ({ driver, parent }) => driver.allocateNested({ parent, table: 0, levels: 4 })],
+  // As the first; a PASID directory and a table.
   [
     'a first stage of VT-d that a PASID is attached to',
     intel,
-    4,
-    attachTo(({ driver }) => driver.allocateDomain({ stage: 'first' }), 0x4_1234),
-  ],
-  ['a host table of AMD-Vi', amd, 2, ({ driver }) => driver.allocateDomain()],
-  // A table; an id for the device, a GCR3 table of three levels.
-  [
-    'a guest table of AMD-Vi that a PASID is attached to',
-    amd,
     5,
     attachTo(({ driver }) => driver.allocateDomain({ stage: 'first' }), 0x4_1234),
   ],
-  // An id and a GCR3 table.
+  ['a host table of AMD-Vi', amd, 3, ({ driver }) => driver.allocateDomain()],
+  // What it is for the kernel, a table; an id for the device, a GCR3 table of three levels.
+  [
+    'a guest table of AMD-Vi that a PASID is attached to',
+    amd,
+    6,
+    attachTo(({ driver }) => driver.allocateDomain({ stage: 'first' }), 0x4_1234),
+  ],
+  // What it is for the kernel; an id and a GCR3 table.
   [
     'a nested guest table',
     amd,
-    2,
+    3,
     attachTo(({ driver, parent }) => driver.allocateNested({ parent, table: 0, levels: 4 }), 3),
   ],
-  // An id.
+  // What it is for the kernel, and an id.
   [
     'a PASID table of user space',
     amd,
-    1,
+    2,
     attachTo(({ driver, parent }) => {
       return driver.allocatePasidTable({ parent, table: 0, pasidBits: 9, levels: 4, usesPasidZero: true });
     }),

@@ -1,8 +1,10 @@
 /** What a driver in the kernel has let its device do ends with the driver. */
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
+import { ExtendedCapabilityId } from '../../hardware/pcie/spec/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
 import type { IommuDomain } from '../../src/kernel/iommu/driver.ts';
+import { findExtendedCapability } from '../../src/kernel/pci/index.ts';
 import {
   buildMachine,
   type DeviceBuffer,
@@ -10,8 +12,14 @@ import {
   MaliciousDriver,
   registersOf,
 } from '../../src/machine/index.ts';
+import { EBUSY } from '../../src/uapi/index.ts';
+import { VENDORS } from './fault-queue-bench.ts';
 
 const TRANSLATED = 2;
+/** Control registers in their capabilities; the status of page requests is the upper half of the word. */
+const CONTROL = 0x04;
+const PASID_CONTROL = 0x06;
+const STOPPED = 16 + 8;
 
 describe.each(['intel-scalable', 'intel-host-permissions', 'amd-v1', 'amd-full'])('On %s a device', (preset) => {
   it('that was trusted with ATS is trusted no more under a driver that does not ask for it.', () => {
@@ -43,5 +51,32 @@ describe.each(['intel-scalable', 'intel-host-permissions', 'amd-v1', 'amd-full']
     expect(machine.kernel.faults).toHaveLength(0);
     expect(isBelieved(take())).toBe(false);
     expect(machine.kernel.faults).toHaveLength(1);
+  });
+});
+
+describe('A device whose page requests do not stop', () => {
+  it.each(VENDORS)('on %s is refused rights with EBUSY, and has none of them.', (_, make) => {
+    const bench = make({ kernel: { trustDevices: false } });
+    const run = <T>(script: Script<T>): T => bench.run(script);
+    const driver = bench.kernel.driver('asker') as KernelDriver;
+    const { rid } = driver.device;
+    const find = (id: number): number => run(findExtendedCapability(bench.bus, rid, id));
+    const pri = find(ExtendedCapabilityId.PAGE_REQUEST_INTERFACE);
+    const pasid = find(ExtendedCapabilityId.PASID);
+    const bus = bench.bus as { configRead: typeof bench.bus.configRead };
+    const { configRead } = bus;
+    let isStuck = true;
+    bus.configRead = function* (to, offset, size) {
+      const value = yield* configRead(to, offset, size);
+      return isStuck && to === rid && offset === pri + CONTROL ? (value & ~(1 << STOPPED)) >>> 0 : value;
+    };
+    const rights = { ats: true, pasid: true, pageRequests: 8 };
+    expect(run(driver.permit(rights))).toBe(-EBUSY);
+    expect(run(driver.configRead(pasid + PASID_CONTROL, 2)) & 1).toBe(0);
+    expect(run(driver.configRead(pri + CONTROL, 2)) & 1).toBe(0);
+    isStuck = false;
+    expect(run(driver.permit(rights))).toBe(0);
+    expect(run(driver.configRead(pasid + PASID_CONTROL, 2)) & 1).toBe(1);
+    expect(run(driver.release())).toBe(0);
   });
 });

@@ -65,7 +65,7 @@ export class Trial {
     for (let failing = 0; ; failing++) {
       const asked: string[] = [];
       faultPoints.refuse = (point) => {
-        if (FAULT_POINTS[point as FaultPoint] === null) return false;
+        if (!isFailing(point)) return false;
         const at = asked.push(point) - 1;
         return this.#refusal === 'once' ? at === failing : at >= failing;
       };
@@ -92,7 +92,7 @@ export class Trial {
     const seen: unknown[] = [];
     for (const probe of this.#probes) seen.push(yield* probe());
     return {
-      ...held(kernel),
+      ...belongings(kernel),
       ids,
       processes: this.#programs.map(({ system }) => {
         const { space, files } = system as Process;
@@ -125,7 +125,7 @@ export class LastCall extends Trial {
     const { faultPoints } = this.kernel;
     let refused: FaultPoint | null = null;
     faultPoints.refuse = (point) => {
-      if (FAULT_POINTS[point as FaultPoint] === null || this.#places++ !== this.#number) return false;
+      if (!isFailing(point) || this.#places++ !== this.#number) return false;
       refused = point as FaultPoint;
       return true;
     };
@@ -150,6 +150,12 @@ export class LastCall extends Trial {
 
 class Ended extends Error {}
 
+/** A call fails there; every point is declared. */
+function isFailing(point: string): boolean {
+  if (!Object.hasOwn(FAULT_POINTS, point)) throw new Error(`nobody has declared the fault point ${point}`);
+  return FAULT_POINTS[point as FaultPoint] !== null;
+}
+
 function isErrno(result: Result): boolean {
   return typeof result !== 'object' && Number(result) < 0;
 }
@@ -167,4 +173,10 @@ function expectErrno(name: string, result: Result, point: FaultPoint): void {
 export function held({ allocator, pages, interrupts }: Kernel) {
   const vectors = interrupts.counts.handled.map(({ name }) => name);
   return { free: allocator.free, inUse: allocator.inUse, pinned: pages.pinned, vectors };
+}
+
+/** The same, and which devices and groups there are. */
+export function belongings(kernel: Kernel) {
+  const groups = kernel.iommu.groups.map(({ devices }) => devices.map(({ address }) => address));
+  return { ...held(kernel), groups, devices: kernel.devices.map(({ address }) => address) };
 }

@@ -1,6 +1,6 @@
-/** Programs that use everything that allocates: one for each version of the proposal, and drivers inside the kernel. */
+/** Programs that use everything that allocates: one for each version of the proposal. */
 import type { Script } from '../../hardware/sim/index.ts';
-import type { DeviceRights } from '../../src/kernel/drivers/index.ts';
+import type { Process } from '../../src/kernel/index.ts';
 import {
   ENOMEM,
   IOASID_ALLOC,
@@ -28,55 +28,14 @@ import {
   VFIO_DETACH_IOASID_2,
 } from '../../src/uapi/index.ts';
 import { DmaEngineDriver, type Program } from '../../src/user/index.ts';
-import { byteAt, marked, taken } from './dma-bench.ts';
+import { byteAt } from './dma-bench.ts';
 import type { Trial } from './fault-points-bench.ts';
+import { ASTRIDE, atOnce, GPA, memory, PAGES, TABLE, UNMAPPED, watched } from './fault-points-parts.ts';
 import { DEV, PAGE, RW } from './machine-bench.ts';
 
 const K4 = BigInt(PAGE);
-/** Where the parent space has the program's memory; the tables that the program keeps are its last pages. */
-const GPA = 0x1_0000n;
-const PAGES = 12;
-const TABLE = 8;
-/** The last pages that a table of 512 entries maps, and the first of the next. */
-const ASTRIDE = 0x7fe0_0000n - K4;
-const UNMAPPED = 0x1234_5000n;
-/** Present, writable, user. */
-const OPEN = 7n;
 const PASID = 0x1234;
 const NESTED_PASID = 5;
-
-/** A call that takes no time. */
-function atOnce<T>(call: () => T): () => Script<T> {
-  // biome-ignore lint/correctness/useYield: there is nothing to wait for
-  return function* () {
-    return call();
-  };
-}
-
-/** Memory of a program, each page with its number in it, and a table of four levels that leads page 0 to page 1. */
-function* memory(trial: Trial, program: Program): Script<bigint> {
-  const at = yield* trial.call('mmap', () => program.mmap(PAGES * PAGE, { populate: true }));
-  for (let page = 0; page < TABLE; page++) program.write(at + BigInt(page) * K4, Uint8Array.of(0x40 + page));
-  for (const [table, next] of [
-    [TABLE, TABLE + 1],
-    [TABLE + 1, TABLE + 2],
-    [TABLE + 2, TABLE + 3],
-    [TABLE + 3, 1],
-  ] as const) {
-    const entry = new Uint8Array(8);
-    new DataView(entry.buffer).setBigUint64(0, (GPA + BigInt(next) * K4) | OPEN, true);
-    program.write(at + BigInt(table) * K4, entry);
-  }
-  return at;
-}
-
-/** A driver in the program, which looks from now on at what its device reaches. */
-function* watched(trial: Trial, program: Program, fd: number, ...iovas: readonly bigint[]): Script<DmaEngineDriver> {
-  const engine = yield* DmaEngineDriver.open(program, fd);
-  if (typeof engine === 'number') throw new Error(`no driver: ${engine}`);
-  for (const iova of [...iovas, UNMAPPED]) trial.watch(() => byteAt(engine, iova));
-  return engine;
-}
 
 /** A child that writes to the memory it shares, and leaves. */
 function* fork(trial: Trial, program: Program, at: bigint): Script {
@@ -148,6 +107,15 @@ export function* version2(trial: Trial, nests: boolean): Script {
   }
   if (nests) yield* pasids(trial, program, { fd, device: first, at, alloc: () => alloc('another', {}) });
   yield* fork(trial, program, at);
+  const { space } = program.system as Process;
+  yield* trial.call(
+    'watch an address space',
+    atOnce(() => {
+      const leave = space.subscribe({ invalidate: atOnce(() => 0), release: atOnce(() => 0) });
+      if (typeof leave === 'function') leave();
+      return typeof leave === 'number' ? leave : 0;
+    }),
+  );
   const lazy = yield* trial.call('a lazy mmap', () => program.mmap(2 * PAGE));
   yield* unmap(root, ASTRIDE, 2n * K4);
   yield* trial.call(
@@ -238,78 +206,4 @@ export function* version1(trial: Trial, nests: boolean): Script {
   yield* unmap(root, GPA, BigInt(PAGES) * K4);
   yield* trial.call('detach', () => program.ioctl(device, VFIO_DETACH_IOASID, { ioasid: root }));
   yield* trial.call('unregister', () => program.ioctl(fd, IOASID_UNREGISTER_MEMORY, all));
-}
-
-/** A device whose MMU the kernel keeps in step, in a space and in one that is nested on it. */
-export function* withOwnMmu(trial: Trial, path: string): Script {
-  const program = trial.program('program');
-  yield* program.ioctl(-1, IOASID_MAP_DMA);
-  const at = yield* memory(trial, program);
-  const fd = yield* trial.call('open /dev/ioasid', () => program.open('/dev/ioasid'));
-  const device = yield* trial.call('open a device', () => program.open(path));
-  yield* trial.call('bind', () => program.ioctl(device, VFIO_BIND_IOASID_FD, { ioasid_fd: fd }));
-  const map = (ioasid: number, iova: bigint, vaddr: bigint) =>
-    trial.call('map', () => program.ioctl(fd, IOASID_MAP_DMA, { ioasid, flags: RW, vaddr, iova, size: 2n * K4 }));
-  const attach = (ioasid: number) => trial.call('attach', () => program.ioctl(device, VFIO_ATTACH_IOASID, { ioasid }));
-  const root = yield* trial.call('alloc', () => program.ioctl(fd, IOASID_ALLOC));
-  yield* attach(root);
-  yield* watched(trial, program, device, GPA, ASTRIDE, 0x2000n);
-  yield* map(root, GPA, at);
-  yield* map(root, ASTRIDE, at);
-  const child = yield* trial.call('nest', () => program.ioctl(fd, IOASID_CREATE_NESTING, { parent_ioasid: root }));
-  yield* attach(child);
-  yield* map(child, 0x2000n, GPA);
-  yield* trial.call('detach', () => program.ioctl(device, VFIO_DETACH_IOASID, { ioasid: child }));
-}
-
-/** The same through `/dev/iommu`. */
-export function* withOwnMmu2(trial: Trial, path: string): Script {
-  const program = trial.program('program');
-  yield* program.ioctl(-1, IOMMU_MAP_DMA);
-  const at = yield* memory(trial, program);
-  const fd = yield* trial.call('open /dev/iommu', () => program.open('/dev/iommu'));
-  const device = yield* trial.call('open a device', () => program.open(path));
-  yield* trial.call('bind', () => program.ioctl(device, VFIO_BIND_IOMMU_FD, { iommu_fd: fd, cookie: 1n }));
-  const attributes = { type: IommuIoasidType.KERNEL_TYPE1V2, addr_width: 32 };
-  const alloc = (more: object = {}) =>
-    trial.call('alloc', () => program.ioctl(fd, IOMMU_IOASID_ALLOC, { ...attributes, ...more }));
-  const attach = (ioasid: number) =>
-    trial.call('attach', () => program.ioctl(device, VFIO_ATTACH_IOASID_2, { iommu_fd: fd, ioasid }));
-  const root = yield* alloc();
-  const range = { ioasid: root, flags: RW, vaddr: at, iova: GPA, size: 2n * K4 };
-  yield* trial.call('map', () => program.ioctl(fd, IOMMU_MAP_DMA, range));
-  yield* attach(root);
-  yield* watched(trial, program, device, GPA);
-  const child = yield* alloc({ parent_ioasid: root });
-  yield* attach(child);
-  yield* trial.call('detach', () => program.ioctl(device, VFIO_DETACH_IOASID_2, { iommu_fd: fd, ioasid: child }));
-}
-
-/** A driver inside the kernel, and what it lends its device. */
-export function* inKernel(trial: Trial, device: string, rights?: DeviceRights): Script {
-  const { driver, dma } = taken(trial.kernel, device);
-  trial.atEnd(() => driver.release());
-  yield* driver.setBusMaster(true);
-  if (rights !== undefined) yield* trial.call('permit', () => driver.permit(rights));
-  const buffer = marked(driver, 3, 0x60);
-  // The default domain is made for the first, and stays until the device is given back.
-  const made = yield* trial.call('map the first', () => driver.dma.map(buffer, 'both'), { prepares: true });
-  yield* driver.dma.unmap(BigInt(made));
-  const first = yield* trial.call('map a buffer', () => driver.dma.map(buffer, 'both'));
-  trial.watch(() => byteAt(dma, BigInt(first)));
-  trial.watch(() => byteAt(dma, UNMAPPED));
-  yield* trial.call('request an interrupt', () =>
-    driver.requestInterrupt(
-      0,
-      atOnce(() => undefined),
-    ),
-  );
-  yield* trial.call('allocate coherent memory', () => driver.dma.allocCoherent(2 * PAGE));
-  const pieces = [{ buffer, offset: 5 }, { buffer }];
-  yield* trial.call('map pieces', () => driver.dma.mapSg(pieces, 'to device'));
-  yield* trial.call(
-    'allocate memory in a row',
-    atOnce(() => driver.memory.allocate(3, { contiguous: true })),
-  );
-  yield* trial.call('make a domain', () => driver.domain());
 }

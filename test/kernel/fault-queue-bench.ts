@@ -6,7 +6,7 @@ import { NO_PASID } from '../../src/kernel/iommu/attachments.ts';
 import type { PciDevice } from '../../src/kernel/pci/index.ts';
 import { IOMMU_FAULT, IOMMU_PAGE_RESPONSE, type ObjectIn, VFIO_BIND_IOMMU_FD } from '../../src/uapi/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
-import { DEV, type MachineBench, type MachineOptions } from './machine-bench.ts';
+import { DEV, type MachineBench, type MachineOptions, SLOT_RID } from './machine-bench.ts';
 import { type Ask, requestsUnder } from './page-request-bench.ts';
 import { behind, scalableBench } from './scalable-bench.ts';
 import { COOKIES, Version2 } from './v2-bench.ts';
@@ -19,16 +19,18 @@ export type Fault = ObjectIn<typeof IOMMU_FAULT>;
 export type Response = ObjectIn<typeof IOMMU_PAGE_RESPONSE>;
 
 /** A device that has everything that page requests need. */
-export const asker: NonNullable<MachineOptions['more']> = (engine) => [
+export const askerAt: NonNullable<MachineOptions['slot']> = (engine, requester) =>
   new DmaEngine(engine, {
     ...DMA_ENGINE,
     name: 'asker',
-    requester: REQUESTER,
+    requester,
     pasidWidth: 20,
     deviceTlb: { sets: 4, ways: 4 },
     pageRequests: 32,
-  }),
-];
+  });
+
+/** The same on bus 0. */
+export const asker: NonNullable<MachineOptions['more']> = (engine) => [askerAt(engine, REQUESTER)];
 
 export const VENDORS: readonly (readonly [vendor: string, make: (options?: MachineOptions) => MachineBench])[] = [
   ['VT-d', (options) => scalableBench({ more: asker, kernel: { trustDevices: true }, ...options })],
@@ -93,7 +95,8 @@ export class Listener extends Version2 {
 
 /** The device as the kernel has found it. */
 export function pciDevice(bench: MachineBench): PciDevice {
-  return behind(bench).devices.find(({ requester }) => requester === REQUESTER)!;
+  const rid = bench.slot === null ? REQUESTER : SLOT_RID;
+  return behind(bench).devices.find(({ requester }) => requester === rid)!;
 }
 
 /** A listener whose device is attached, on a machine that has booted. */

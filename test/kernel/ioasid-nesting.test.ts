@@ -23,10 +23,11 @@ import {
   type ObjectOf,
   type Struct,
   VFIO_ATTACH_IOASID,
+  VFIO_BIND_IOASID_FD,
   VFIO_DETACH_IOASID,
 } from '../../src/uapi/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
-import { engineOf, type MachineBench, map, named, type Setup, setUp, unmap } from './bench.ts';
+import { DEV, engineOf, type MachineBench, map, named, type Setup, setUp, unmap } from './bench.ts';
 import { scalableBench } from './scalable-bench.ts';
 
 const K4 = BigInt(PAGE_SIZE);
@@ -34,12 +35,13 @@ const HELLO = new TextEncoder().encode('hello, device');
 /** What the process calls the beginning of its memory when it speaks to its device. */
 const GPA = 0x1_0000n;
 
-const MACHINES: Readonly<Record<string, () => MachineBench>> = {
-  'an Intel unit': () => scalableBench(),
-  'an AMD unit': () => AmdBench.up({ efr: GUEST_EFR }),
-};
+/** With what unbinds a table under a PASID: whether the kernel's own could take its place. */
+const MACHINES: readonly (readonly [string, () => MachineBench, string])[] = [
+  ['an Intel unit', () => scalableBench(), '0'],
+  ['an AMD unit', () => AmdBench.up({ efr: GUEST_EFR }), '-EOPNOTSUPP'],
+];
 
-describe.each(Object.entries(MACHINES))('Version 1 on %s', (_, up) => {
+describe.each(MACHINES)('Version 1 on %s', (_, up, unbound) => {
   function withSpace(body: (s: Setup, call: Call) => Script): void {
     const bench = up();
     bench.run(
@@ -106,6 +108,32 @@ describe.each(Object.entries(MACHINES))('Version 1 on %s', (_, up) => {
       expect(yield* driver.read(0x5000n, 4)).toEqual({ ok: true, data: new Uint8Array(4) });
       expect(yield* call(IOASID_UNBIND_PGTABLE, { ioasid: child })).toBe('0');
       expect((yield* driver.read(0x5000n, 4)).ok).toBe(false);
+    });
+  });
+
+  it('unbinds a table from what is attached by a PASID only where one of the kernel can take its place', () => {
+    withSpace(function* (s, call) {
+      const child = yield* nested(s);
+      const other = { ...s, deviceFd: yield* s.program.open(DEV[1]) };
+      const on = (deviceFd: number, place: object) => named(s.program.ioctl(deviceFd, VFIO_ATTACH_IOASID, place));
+      const bound = s.program.ioctl(other.deviceFd, VFIO_BIND_IOASID_FD, { ioasid_fd: s.ioasidFd });
+      expect(yield* bound).toBe(0);
+      for (const ioasid of [s.ioasid, child]) expect(yield* on(other.deviceFd, { ioasid })).toBe('0');
+      const format = { vendor: IoasidFormat.X86, address_width: 48, addr: buildTable(s, 0x5000n, GPA + 4n * K4) };
+      expect(yield* call(IOASID_BIND_PGTABLE, { child_ioasid: child, ...format })).toBe('0');
+      s.program.write(s.memory + 4n * K4, HELLO);
+      // One of them goes there by a PASID from now on.
+      expect(yield* s.program.ioctl(s.deviceFd, VFIO_DETACH_IOASID, { ioasid: child })).toBe(0);
+      expect(yield* on(s.deviceFd, { ioasid: child, flags: 1, user_pasid: 5 })).toBe('0');
+      const drivers = [yield* engineOf(s), yield* engineOf(other)] as const;
+      const reads = function* (): Script<boolean[]> {
+        const [byPasid, without] = drivers;
+        return [(yield* byPasid.read(0x5000n, 4, { pasid: 5 })).ok, (yield* without.read(0x5000n, 4)).ok];
+      };
+      expect(yield* reads()).toEqual([true, true]);
+      expect(yield* call(IOASID_UNBIND_PGTABLE, { ioasid: child })).toBe(unbound);
+      const isKept = unbound !== '0';
+      expect(yield* reads()).toEqual([isKept, isKept]);
     });
   });
 

@@ -3,7 +3,17 @@ import { numberOf } from '../../hardware/bits/index.ts';
 import { DMA_ENGINE, DmaEngine } from '../../hardware/devices/dma-engine/index.ts';
 import { type IommuUnit, TIMED_IOMMU, TimedIommu } from '../../hardware/iommu/index.ts';
 import { MEMORY_CONTROLLER, MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
-import { type Device, LINK, type Link, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
+import {
+  Bridge,
+  bridgeConfig,
+  ConfigSpace,
+  type Device,
+  Endpoint,
+  LINK,
+  type Link,
+  ROOT_COMPLEX,
+  RootComplex,
+} from '../../hardware/pcie/index.ts';
 import { Engine, type Script } from '../../hardware/sim/index.ts';
 import { type Bus, DEFAULT_COSTS, Kernel, type KernelOptions } from '../../src/kernel/index.ts';
 import { buildRsdp, buildXsdt } from '../../src/machine/firmware/table.ts';
@@ -23,6 +33,9 @@ export const PAGE = 4096;
 const RAM_BYTES = 64 * MIB;
 export const RIDS = [0x0010, 0x0018] as const;
 export const DEV = ['/dev/vfio/devices/dev0', '/dev/vfio/devices/dev1'] as const;
+/** A root port with a slot, and the device in it, if there is one. */
+export const PORT_RID = 0x00e0;
+export const SLOT_RID = 0x0100;
 export const RW = IoasidMapFlag.READ | IoasidMapFlag.WRITE;
 
 /** Where the tables of `chainTo` are. */
@@ -50,6 +63,8 @@ export interface MachineOptions {
   readonly kernel?: Partial<KernelOptions>;
   /** Devices beside the two DMA engines. */
   readonly more?: (engine: Engine) => readonly Device[];
+  /** A device in the slot of a root port. */
+  readonly slot?: (engine: Engine, requester: number) => Device;
   /** Devices have device-TLBs, and answer what the unit tells them. */
   readonly deviceTlbs?: true;
 }
@@ -71,6 +86,8 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
   readonly devices: readonly DmaEngine[];
   /** In the order of the devices. */
   readonly links: readonly Link[];
+  /** The link to the device in the slot. */
+  readonly slot: Link | null;
   readonly kernel: Kernel;
   /** Sees each write to the unit's registers before it happens; when it says false, the write is lost. */
   tap: ((offset: number, value: bigint) => boolean) | null = null;
@@ -82,7 +99,7 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
 
   constructor(
     mount: (memory: PhysicalMemory, raiseMsi: RaiseMsi) => Mounted<Unit>,
-    { ramBytes = RAM_BYTES, tables, kernel, more, deviceTlbs }: MachineOptions,
+    { ramBytes = RAM_BYTES, tables, kernel, more, slot, deviceTlbs }: MachineOptions,
   ) {
     const { engine } = this;
     this.memory = new PhysicalMemory([[0, ramBytes]]);
@@ -104,8 +121,11 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
       },
     });
     this.devices = RIDS.map((requester, i) => new DmaEngine(engine, { ...DMA_ENGINE, name: `dev${i}`, requester }));
-    const all: readonly Device[] = [...this.devices, ...(more?.(engine) ?? [])];
-    this.links = all.map(({ functions }) => this.rootComplex.connect(LINK, functions));
+    const onBus0: readonly Device[] = [...this.devices, ...(more?.(engine) ?? [])];
+    this.links = onBus0.map(({ functions }) => this.rootComplex.connect(LINK, functions));
+    const inSlot = slot?.(engine, SLOT_RID);
+    this.slot = inSlot === undefined ? null : this.#slot(inSlot);
+    const all = inSlot === undefined ? onBus0 : [...onBus0, inSlot];
     for (const [at, bytes] of tables ?? mounted.tables) this.memory.write(at, Uint8Array.from(bytes));
     const firmware = {
       memory: [[MIB, ramBytes - MIB]] as const,
@@ -134,6 +154,15 @@ export class MachineBench<Unit extends IommuUnit = IommuUnit> {
 
   program(name = 'program'): Program {
     return new Program(this.kernel.process(name));
+  }
+
+  #slot({ name, functions }: Device): Link {
+    const bridge = new Bridge('port', new ConfigSpace(bridgeConfig('root port', { slot: 1 })), PORT_RID);
+    const link = this.rootComplex.link(LINK, name);
+    this.rootComplex.addPort(PORT_RID, bridge, link);
+    new Endpoint(this.engine, link.bottom, functions);
+    bridge.number(0, SLOT_RID >>> 8, SLOT_RID >>> 8);
+    return link;
   }
 
   #bus(): Bus {

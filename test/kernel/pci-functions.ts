@@ -50,7 +50,7 @@ export class Drawing {
   /** A bridge; its secondary bus is the next number. */
   bridge(rid: number, kind: Kind, more: Drawn = {}): PciBridge {
     const secondary = ++this.#last;
-    const bridge = { ...drawn(rid, kind, more), secondary, subordinate: 0xff, ari: false };
+    const bridge = { ...drawn(rid, kind, more), secondary, subordinate: 0xff, ari: false, slotAt: null };
     this.bridges.push(bridge);
     return bridge;
   }

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
+import { buildDmar } from '../../src/machine/firmware/dmar.ts';
 import {
   IOASID_BIND_PGTABLE,
   IOASID_CREATE_NESTING,
@@ -20,8 +21,9 @@ import {
   VFIO_UNBIND_IOASID_FD,
 } from '../../src/uapi/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
-import { type MachineBench, map, named, setUp } from './bench.ts';
-import { scalableBench } from './scalable-bench.ts';
+import { Bench, type MachineBench, map, named, ONE_UNIT, setUp } from './bench.ts';
+import { chainTo } from './machine-bench.ts';
+import { SCALABLE, scalableBench } from './scalable-bench.ts';
 import { Standing } from './v2-bench.ts';
 
 const K4 = BigInt(PAGE_SIZE);
@@ -124,5 +126,39 @@ describe.each(MACHINES)('When %s falls silent', (_, up) => {
         yield* s.program.exit();
       })(),
     );
+  });
+});
+
+describe('A unit that falls silent while the kernel boots', () => {
+  /** Registers by which a VT-d unit learns of tables and rings, and what for. */
+  const TOLD_BY = new Map([
+    [0x90, 'invalidation queue'],
+    [0x20, 'context tables'],
+    [0xc0, 'page request queue'],
+    [0xb8, 'interrupt remapping table'],
+  ]);
+  /** FEDATA and PEDATA, by which it learns of vectors. */
+  const [FEDATA, PEDATA] = [0x3c, 0xe4] as const;
+
+  it('keeps what it has been told of, after whichever word; everything else goes back.', () => {
+    const seen = new Set<string>();
+    for (let words = 0; ; words++) {
+      const ecap = { ...SCALABLE.ecap, PRS: 1, IR: 1 };
+      const tables = chainTo(buildDmar({ ...ONE_UNIT, interruptRemapping: true }));
+      const bench = new Bench({ ...SCALABLE, ecap, tables, kernel: { remapInterrupts: true } });
+      const told: number[] = [];
+      bench.tap = (offset) => told.push(offset) <= words;
+      bench.boot();
+      const { log, allocator, interrupts, iommu } = bench.kernel;
+      if (iommu.groups.length > 0) break;
+      expect(log.toString()).toContain('could not be taken into service');
+      const purposes = told.flatMap((offset) => TOLD_BY.get(offset) ?? []);
+      expect(Object.keys(allocator.inUse).sort(), `${words}`).toEqual([...new Set(purposes)].sort());
+      const vectors = interrupts.counts.handled.map(({ name }) => name);
+      expect(vectors.includes('vtd0 fault')).toBe(told.includes(FEDATA));
+      expect(vectors.includes('vtd0 page request')).toBe(told.includes(PEDATA));
+      for (const purpose of purposes) seen.add(purpose);
+    }
+    expect(seen).toEqual(new Set(TOLD_BY.values()));
   });
 });

@@ -6,7 +6,8 @@
 import { expect } from 'vitest';
 import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import type { DeviceMessage } from '../../hardware/iommu/index.ts';
-import { ns, type Script, type Task } from '../../hardware/sim/index.ts';
+import type { Link } from '../../hardware/pcie/index.ts';
+import { type Script, type Task, us } from '../../hardware/sim/index.ts';
 import { NO_PASID } from '../../src/kernel/iommu/attachments.ts';
 import type { DomainIds } from '../../src/kernel/iommu/domain-ids.ts';
 import type { PciDevice } from '../../src/kernel/pci/index.ts';
@@ -14,8 +15,8 @@ import type { Process } from '../../src/kernel/process.ts';
 import type { Program } from '../../src/user/index.ts';
 import { AmdBench, GUEST_EFR } from './amd-bench.ts';
 import { held } from './fault-points-bench.ts';
-import { asker, DEVICE, pciDevice } from './fault-queue-bench.ts';
-import { DEV, type MachineBench, PAGE, RIDS } from './machine-bench.ts';
+import { askerAt, DEVICE, pciDevice } from './fault-queue-bench.ts';
+import { DEV, type MachineBench, PAGE, PORT_RID, RIDS } from './machine-bench.ts';
 import { requestsUnder } from './page-request-bench.ts';
 import { ask, behind, scalableBench } from './scalable-bench.ts';
 import type { Personality } from './teardown-personalities.ts';
@@ -28,7 +29,13 @@ export const GIOVA = 0x80_0000n;
 /** Where nothing is mapped. */
 export const NOWHERE = 0x4000_0000;
 
-const TRUSTING = { more: asker, kernel: { trustDevices: true } };
+const TRUSTING = { slot: askerAt, deviceTlbs: true, kernel: { trustDevices: true } } as const;
+/** Until the port's interrupt has been handled: registers of the port are read and written. */
+const HEARD = us(5);
+/** Of the port. */
+const SLOT_CONTROL = 0x58;
+/** Presence Detect Changed Enable, Hot-Plug Interrupt Enable, Data Link Layer State Changed Enable. */
+const ALL_EVENTS = 0x1028;
 
 export const VENDORS: readonly (readonly [vendor: string, make: () => MachineBench])[] = [
   ['VT-d', () => scalableBench(TRUSTING)],
@@ -52,8 +59,6 @@ export class Busy {
   memory = -1n;
   readonly asker: PciDevice;
   #asked = 0;
-  /** The asking device is in its slot. */
-  #isThere = true;
   readonly #before: object;
 
   constructor(bench: MachineBench, api: Personality) {
@@ -62,14 +67,14 @@ export class Busy {
     this.#before = this.#state();
     this.program = bench.program();
     this.asker = pciDevice(bench);
-    bench.unit.devices.taker = (message: DeviceMessage) => {
-      if (message.kind === 'invalidate' && this.#isThere) {
-        bench.unit.completeInvalidation({ requester: this.asker.rid, tags: 2 ** message.tag!, count: 1 });
+    const { devices } = bench.unit;
+    const carry = devices.taker!;
+    devices.taker = (message: DeviceMessage) => {
+      if (message.kind === 'page group response') {
+        this.answers.set(message.group, (this.answers.get(message.group) ?? 0) + 1);
       }
-      if (message.kind !== 'page group response') return;
-      this.answers.set(message.group, (this.answers.get(message.group) ?? 0) + 1);
+      carry(message);
     };
-    bench.unit.devices.awaitsCompletions = true;
     watchMemory(bench, this.writes);
   }
 
@@ -112,10 +117,24 @@ export class Busy {
     this.threads.push(this.bench.engine.spawn(mortal(body), 'a thread'));
   }
 
-  /** Somebody pulls the asking device out: registers read all ones, and what it is told or asked goes unheard. */
-  pullOut(): void {
-    this.#isThere = false;
-    pullOut(this.bench, this.asker);
+  /** Somebody pulls the asking device out, and the kernel hears of it from the port. */
+  *pullOut(): Script {
+    this.#slot.unplug();
+    yield HEARD;
+    expect(this.bench.kernel.devices.map(({ rid }) => rid)).toEqual([...RIDS]);
+  }
+
+  /** The same, but the port does not tell. */
+  *pullOutSilently(): Script {
+    yield* this.bench.bus.configWrite(PORT_RID, SLOT_CONTROL, 2, 0);
+    this.#slot.unplug();
+    yield HEARD;
+    expect(this.bench.kernel.devices).toContain(this.asker);
+  }
+
+  /** The port may tell again, and what has happened in between was an event. */
+  letPortTell(): Script {
+    return this.bench.bus.configWrite(PORT_RID, SLOT_CONTROL, 2, ALL_EVENTS);
   }
 
   /** Page requests of the device, each a group of its own. */
@@ -136,10 +155,14 @@ export class Busy {
     expect(this.writes.strays).toEqual([]);
     if (this.threads.length > 0) expect(this.writes.count).toBeGreaterThan(PAGES);
     const asked = Array.from({ length: this.#asked }, (_, i) => [i + 1, 1] as const);
-    if (this.#isThere) expect([...this.answers].sort(([a], [b]) => a - b)).toEqual(asked);
+    if (this.#slot.isOccupied) expect([...this.answers].sort(([a], [b]) => a - b)).toEqual(asked);
     for (const rid of [RIDS[0], this.asker.rid]) {
       for (const iova of [GPA, GIOVA]) expect(typeof ask(this.bench, rid, NO_PASID, Number(iova))).toBe('string');
     }
+  }
+
+  get #slot(): Link {
+    return this.bench.slot!;
   }
 
   #state(): object {
@@ -160,24 +183,6 @@ function* mortal(body: () => Script<unknown>): Script {
   } catch (cause) {
     if (!(cause instanceof Error && cause.message.startsWith('segmentation fault'))) throw cause;
   }
-}
-
-/** What the kernel reaches of a device that is not there. */
-function pullOut({ bus }: MachineBench, { rid, bars }: PciDevice): void {
-  const open = bus as { -readonly [K in keyof typeof bus]: (typeof bus)[K] };
-  const { configRead, configWrite, mmioRead, mmioWrite } = bus;
-  const isIts = (address: number) =>
-    [...bars.values()].some((bar) => address >= bar.address && address < bar.address + bar.bytes);
-  open.configRead = (to, offset, size) => (to === rid ? say(2 ** (8 * size) - 1) : configRead(to, offset, size));
-  open.configWrite = (to, offset, size, value) => (to === rid ? say(undefined) : configWrite(to, offset, size, value));
-  open.mmioRead = (address, size) => (isIts(address) ? say(2n ** BigInt(8 * size) - 1n) : mmioRead(address, size));
-  open.mmioWrite = (address, size, value) => (isIts(address) ? say(undefined) : mmioWrite(address, size, value));
-}
-
-/** Nobody there, after some time. */
-function* say<T>(value: T): Script<T> {
-  yield ns(100);
-  return value;
 }
 
 /** Notes each write to RAM that is neither the kernel's nor to memory that somebody has. */

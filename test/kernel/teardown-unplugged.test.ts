@@ -1,13 +1,16 @@
 /**
  * Devices that are pulled out while they work (surprise removal): nobody waits for them for ever, not even for their word that they
- * have forgotten a translation (CVE-2026-43161), and what their programs had goes back when the port says that they have gone.
+ * have forgotten a translation (CVE-2026-43161), and what their programs had goes back when the port above them says, by its
+ * interrupt, that they have gone. The link is down from the moment on, and everything that was on it is lost.
  */
 import { describe, expect, it } from 'vitest';
-import { ms, ns, type Script } from '../../hardware/sim/index.ts';
+import { MessageCode } from '../../hardware/pcie/spec/index.ts';
+import { ms, ns, type Script, us } from '../../hardware/sim/index.ts';
 import { EIO, ENODEV, ENOENT } from '../../src/uapi/index.ts';
+import { DmaEngineDriver } from '../../src/user/index.ts';
 import { DEVICE } from './fault-queue-bench.ts';
 import { PAGE } from './machine-bench.ts';
-import { Busy, GPA, VENDORS } from './teardown-bench.ts';
+import { Busy, GIOVA, GPA, NOWHERE, VENDORS } from './teardown-bench.ts';
 import { PERSONALITIES } from './teardown-personalities.ts';
 
 const K4 = BigInt(PAGE);
@@ -46,8 +49,7 @@ describe.each(CASES)('On %s, with %s, a device that is pulled out', (_, __, make
     (first) => {
       const s = busy(function* (one) {
         const { program, bench, fd, askerFd } = one;
-        one.pullOut();
-        expect(bench.kernel.unplugged('asker')).toBe(0);
+        yield* one.pullOut();
         const began = bench.engine.now;
         if (first === 'device') yield* program.close(askerFd);
         if (first === 'spaces') yield* program.close(fd);
@@ -60,11 +62,9 @@ describe.each(CASES)('On %s, with %s, a device that is pulled out', (_, __, make
 
   it('cannot be opened, bound or attached again; the other device of its program works on.', () => {
     const s = busy(function* (one) {
-      const { program, bench, fd, askerFd, plainFd } = one;
+      const { program, fd, askerFd, plainFd } = one;
       const spare = yield* program.open(DEVICE);
-      one.pullOut();
-      expect(bench.kernel.unplugged('asker')).toBe(0);
-      expect(bench.kernel.unplugged('asker')).toBe(-ENODEV);
+      yield* one.pullOut();
       expect(yield* program.open(DEVICE)).toBe(-ENOENT);
       expect(yield* api.detach(program, askerFd, fd, one.root)).toBe(0);
       expect(yield* api.attach(program, askerFd, fd, one.root)).toBe(-ENODEV);
@@ -81,15 +81,53 @@ describe.each(CASES)('On %s, with %s, a device that is pulled out', (_, __, make
     s.expectNothingLeft();
   });
 
+  it.each(Array.from({ length: 12 }, (_, n) => n * 173))(
+    'with DMA under way, %d ns after its last write began, leaves nothing behind.',
+    (after) => {
+      const s = busy(function* (one) {
+        const { program, writes } = one;
+        const { count } = writes;
+        while (writes.count === count) yield ns(20);
+        yield ns(after);
+        yield* one.pullOut();
+        yield* program.exit();
+      });
+      s.expectNothingLeft();
+    },
+  );
+
+  it('while it waits for a page that it has asked for itself gets no answer, and its program all that it had.', () => {
+    const s = busy(function* (one) {
+      const { program, bench, fd, askerFd, plainFd } = one;
+      const messages: number[] = [];
+      bench.slot!.probe = (tlp) => void (tlp.isMessage && messages.push(tlp.messageCode));
+      one.work(program, plainFd, GIOVA);
+      one.thread(function* () {
+        const engine = yield* DmaEngineDriver.open(program, askerFd);
+        if (typeof engine === 'number') throw new Error('there is no driver');
+        yield* engine.write(BigInt(NOWHERE), Uint8Array.of(1), { requestPages: true });
+      });
+      for (let n = 0; n < 1000 && !messages.includes(MessageCode.PAGE_REQUEST); n++) yield us(1);
+      yield us(20);
+      expect(messages).toContain(MessageCode.PAGE_REQUEST);
+      expect(messages).not.toContain(MessageCode.PAGE_REQUEST_GROUP_RESPONSE);
+      yield* one.pullOut();
+      expect(yield* program.readFile(fd, PAGE)).toBeInstanceOf(Uint8Array);
+      yield* program.close(askerFd);
+      yield* program.exit();
+    }, true);
+    s.expectNothingLeft();
+  });
+
   it('in the middle of an unmap holds it up until the port says so, and not for ever.', () => {
     const s = busy(function* (one) {
       const { program, bench, fd, root } = one;
-      one.pullOut();
+      yield* one.pullOutSilently();
       const range = { ioasid: root, iova: GPA, size: 8n * K4 };
       const unmapping = bench.engine.spawn(api.unmap(program, fd, range));
       yield ns(20_000);
       expect(unmapping.ended).toBe(false);
-      bench.kernel.unplugged('asker');
+      yield* one.letPortTell();
       expect(yield unmapping.done).toBe(0);
       yield* program.exit();
     }, true);
@@ -99,7 +137,7 @@ describe.each(CASES)('On %s, with %s, a device that is pulled out', (_, __, make
   it('and of which nobody says that it has gone costs the memory that it may still reach, and no more.', () => {
     const s = busy(function* (one) {
       const { program, bench, fd, root, askerFd, plainFd } = one;
-      one.pullOut();
+      yield* one.pullOutSilently();
       expect(yield* api.unmap(program, fd, { ioasid: root, iova: GPA, size: 8n * K4 })).toBe(-EIO);
       yield* program.close(askerFd);
       yield* program.close(plainFd);

@@ -60,9 +60,9 @@ export class CommandBuffer {
     this.#lock = new Semaphore(unit.engine, 1, `${unit.name} command buffer`);
   }
 
-  /** Allocates the ring and gives it to the unit, or gives the errno and has taken nothing. */
-  static *enable(unit: CommandBufferSurroundings): Script<CommandBuffer | number> {
-    const { allocator, registers, control } = unit;
+  /** Allocates the ring, of which the unit knows nothing yet, or gives -ENOMEM and has taken nothing. */
+  static create(unit: CommandBufferSurroundings): CommandBuffer | number {
+    const { allocator } = unit;
     const ring = allocator.allocate('command buffer', ORDER);
     if (ring < 0) return ring;
     const semaphore = allocator.allocate('command buffer');
@@ -70,11 +70,22 @@ export class CommandBuffer {
       allocator.release(ring);
       return semaphore;
     }
-    yield* registers.write(COMMAND_BUFFER_BASE, { ComBase: ring, ComLen: LENGTH });
+    return new CommandBuffer(unit, ring, semaphore);
+  }
+
+  /** Gives the ring to the unit. */
+  *enable(): Script {
+    const { registers, control } = this.#unit;
+    yield* registers.write(COMMAND_BUFFER_BASE, { ComBase: this.#ring, ComLen: LENGTH });
     yield* registers.write(COMMAND_HEAD, { CmdHdptr: 0 });
     yield* registers.write(COMMAND_TAIL, { CmdTailptr: 0 });
     yield* control.set({ CmdBufEn: 1 });
-    return new CommandBuffer(unit, ring, semaphore);
+  }
+
+  /** Frees the ring, which the unit has not been told of. */
+  release(): void {
+    const { allocator } = this.#unit;
+    for (const frame of [this.#ring, this.#semaphore / PAGE_SIZE]) allocator.release(frame);
   }
 
   /** Does all of it, in order, and waits: 0, or -EIO when hardware did not. */

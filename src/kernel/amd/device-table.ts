@@ -24,6 +24,7 @@ export interface DeviceTableSpec {
 export class DeviceTable {
   readonly ids: number;
   readonly #memory: CpuMemory;
+  readonly #allocator: PageAllocator;
   readonly #unit: AmdUnit;
   readonly #table: PageNumber;
   readonly #pages: number;
@@ -32,8 +33,15 @@ export class DeviceTable {
   /** What entries say about interrupts that have not been told anything else. */
   readonly #otherInterrupts: Values<typeof DTE>;
 
-  private constructor(memory: CpuMemory, { unit, interrupts }: DeviceTableSpec, table: PageNumber, pages: number) {
+  private constructor(
+    memory: CpuMemory,
+    allocator: PageAllocator,
+    { unit, interrupts }: DeviceTableSpec,
+    table: PageNumber,
+    pages: number,
+  ) {
     this.#memory = memory;
+    this.#allocator = allocator;
     this.#unit = unit;
     this.#table = table;
     this.#pages = pages;
@@ -47,7 +55,12 @@ export class DeviceTable {
     let order = 0;
     while (2 ** order * ENTRIES_PER_PAGE <= spec.unit.lastDeviceId) order++;
     const table = allocator.allocate('device table', order);
-    return table < 0 ? table : new DeviceTable(memory, spec, table, 2 ** order);
+    return table < 0 ? table : new DeviceTable(memory, allocator, spec, table, 2 ** order);
+  }
+
+  /** While the unit has not been told where it is. */
+  release(): void {
+    this.#allocator.release(this.#table);
   }
 
   /** What the base register says. */

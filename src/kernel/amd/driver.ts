@@ -16,7 +16,7 @@ import {
 } from '../../../hardware/amdvi/spec/index.ts';
 import { CapabilityId } from '../../../hardware/pcie/spec/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { ENODEV } from '../../uapi/index.ts';
+import { ENODEV, ENOMEM } from '../../uapi/index.ts';
 import type { AmdUnit } from '../acpi/amd-units.ts';
 import type { Bus } from '../bus.ts';
 import type { IommuFault } from '../fault-log.ts';
@@ -40,19 +40,14 @@ import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { enableMsi, findCapability, wordAt } from '../pci/index.ts';
 import { abilities } from './abilities.ts';
-import { CommandBuffer } from './command-buffer.ts';
 import type { Command } from './commands.ts';
 import { Control } from './control.ts';
-import { DeviceTable } from './device-table.ts';
 import { makeDomain, makeNested, makePasidTable } from './domain-factory.ts';
-import { EventReader } from './event-reader.ts';
 import { type Features, readFeatures } from './features.ts';
 import { everything } from './flush-all.ts';
-import { InterruptTables } from './interrupt-tables.ts';
-import type { LogSurroundings } from './log-reader.ts';
-import { PageRequestReader } from './page-requests.ts';
 import { Routes } from './routes.ts';
 import { AmdIdentity, IDENTITY_DID } from './table-less.ts';
+import { takeParts, type UnitParts } from './unit-parts.ts';
 
 export interface AmdPlace {
   readonly name: string;
@@ -78,17 +73,12 @@ export class AmdDriver implements IommuDriver {
   readonly #registers: RegisterPage;
   readonly #control: Control;
   #features: Features | null = null;
-  #table: DeviceTable | null = null;
+  #parts: UnitParts | null = null;
   #routes: Routes | null = null;
-  #events: EventReader | null = null;
-  #commands: CommandBuffer | null = null;
-  #pageRequests: PageRequestReader | null = null;
-  /** `null` while interrupts are not remapped. */
-  #interrupts: InterruptTables | null = null;
   #isOn = false;
 
   constructor(services: IommuServices, { name, unit, legacy, remapInterrupts }: AmdPlace) {
-    this.attachments = new Attachments(services.engine);
+    this.attachments = new Attachments(services.engine, services.faultPoints);
     this.domainIds = new DomainIds(IDENTITY_DID + 1, DOMAIN_IDS, services.faultPoints);
     this.name = name;
     this.bus = services.bus;
@@ -122,21 +112,23 @@ export class AmdDriver implements IommuDriver {
     }
     this.#features = features;
     this.#services.log.write(`${this.name}: AMD-Vi, ${describeTables(features)}`);
-    let result = yield* this.#setUp();
-    if (result === 0) result = yield* this.#enableCommands();
-    if (result === 0) result = yield* this.#enableInterrupts(msi);
-    return this.#reported(result);
+    const taken = this.#take();
+    if (taken === 0) yield* this.#begin(msi);
+    // Whatever ran before has no tables any more, also where there are none to take their place.
+    else yield* this.#control.clear();
+    return this.#reported(taken);
   }
 
   *enable(): Script<number> {
     yield* this.#control.set({ IommuEn: 1 });
     this.#isOn = true;
-    const commands = everything(this.features, probed(this.#table).ids, [IDENTITY_DID, ...this.domainIds.used]);
+    const commands = everything(this.features, probed(this.#parts).table.ids, [IDENTITY_DID, ...this.domainIds.used]);
     return this.#reported(yield* this.run(commands));
   }
 
   *allocateDomain(options: DomainOptions = {}): Script<IommuDomain | number> {
-    const { allocator, bus } = this.#services;
+    const { allocator, bus, faultPoints } = this.#services;
+    if (faultPoints.refuses('domain')) return -ENOMEM;
     yield ns(bus.cost.allocate + bus.cost.clearPage);
     return makeDomain(this, options, allocator);
   }
@@ -148,12 +140,12 @@ export class AmdDriver implements IommuDriver {
 
   // biome-ignore lint/correctness/useYield: other drivers have to wait here
   *allocateNested(nesting: Nesting): Script<NestedDomain | number> {
-    return makeNested(this, nesting);
+    return this.#services.faultPoints.refuses('domain') ? -ENOMEM : makeNested(this, nesting);
   }
 
   // biome-ignore lint/correctness/useYield: other drivers have to wait here
   *allocatePasidTable(table: ForeignPasidTable): Script<PasidTableDomain | number> {
-    return makePasidTable(this, table);
+    return this.#services.faultPoints.refuses('domain') ? -ENOMEM : makePasidTable(this, table);
   }
 
   prepare(device: PciDevice, features: DeviceFeatures): number {
@@ -161,15 +153,15 @@ export class AmdDriver implements IommuDriver {
   }
 
   *admitInterrupt(device: PciDevice, message: Message): Script<Message | number> {
-    const table = probed(this.#table);
-    if (this.#interrupts === null) return message;
-    return yield* this.#interrupts.admit(table, table.idsOf(device.requester), message);
+    const { table, interrupts } = probed(this.#parts);
+    if (interrupts === null) return message;
+    return yield* interrupts.admit(table, table.idsOf(device.requester), message);
   }
 
   *revokeInterrupt(device: PciDevice, admitted: Message): Script<number> {
-    if (this.#interrupts === null) return 0;
-    const table = probed(this.#table);
-    return yield* this.#interrupts.revoke(table, table.idsOf(device.requester), admitted);
+    const { table, interrupts } = probed(this.#parts);
+    if (interrupts === null) return 0;
+    return yield* interrupts.revoke(table, table.idsOf(device.requester), admitted);
   }
 
   /** Whether roots of GCR3 tables are guest addresses from now on: the unit has heard of it. */
@@ -180,7 +172,7 @@ export class AmdDriver implements IommuDriver {
 
   /** Does all of it, in order, and waits: 0, or -EIO when hardware did not. */
   *run(commands: readonly Command[]): Script<number> {
-    return this.#isOn ? yield* probed(this.#commands).run(commands) : 0;
+    return this.#isOn ? yield* probed(this.#parts).commands.run(commands) : 0;
   }
 
   moving(device: PciDevice, body: () => Script<number>): Script<number> {
@@ -189,7 +181,8 @@ export class AmdDriver implements IommuDriver {
 
   /** After requests were blocked, and the unit has forgotten them: answers the page requests that came before. */
   *drainPageRequests(): Script {
-    if (this.#pageRequests !== null) yield* this.#pageRequests.serve();
+    const { pageRequests } = probed(this.#parts);
+    if (pageRequests !== null) yield* pageRequests.serve();
   }
 
   /** The time that writing table entries takes. */
@@ -210,48 +203,38 @@ export class AmdDriver implements IommuDriver {
     });
   }
 
+  /** All that can be missing: 0, -ENOMEM, -ENOSPC and nothing is taken. */
+  #take(): number {
+    const parts = takeParts(this, {
+      surroundings: { ...this.#services, name: this.name, registers: this.#registers, control: this.#control },
+      unit: this.#unit,
+      remapsInterrupts: this.#remapsInterrupts,
+      serve: (all) => this.#serve(all),
+    });
+    if (typeof parts === 'number') return parts;
+    const { events, commands } = parts;
+    events.onLateDevice = (deviceId) => commands.noteLate(deviceId);
+    events.onFault = (fault) => this.#reportFault(fault);
+    this.#parts = parts;
+    return 0;
+  }
+
   /** Whoever ran before may have left the unit on, with tables that nobody owns any more. */
-  *#setUp(): Script<number> {
-    const { allocator, bus } = this.#services;
+  *#begin(msi: number): Script {
+    const { table, interrupts, events, commands, pageRequests, message } = probed(this.#parts);
     yield* this.#control.clear();
     const { HtTunEn, PassPW, ResPassPW, Isoc } = this.#unit.block.fields;
     const wishes = { HtTunEn, PassPW, ResPassPW, Isoc, Coherent: 1, InvTimeOut: InvTimeOut.MS_1 };
     const guests = this.features.guest === null ? {} : { GTEn: 1 };
     yield* this.#control.set({ ...wishes, ...guests });
-    const interrupts = this.#remapsInterrupts ? InterruptTables.create(this, this.#services) : null;
-    if (typeof interrupts === 'number') return interrupts;
-    const spec = { unit: this.#unit, interrupts: interrupts?.none ?? {} };
-    const table = DeviceTable.create(bus.memory, allocator, spec);
-    if (typeof table === 'number') return table;
     yield* this.writeEntries(table.ids);
     yield* this.#registers.write(DEVICE_TABLE_BASE, table.base);
-    this.#table = table;
-    this.#interrupts = interrupts;
     if (interrupts !== null) this.#services.log.write(`${this.name}: interrupts are remapped`);
     this.#routes = new Routes(this, this.#services, table);
-    return 0;
-  }
-
-  *#enableCommands(): Script<number> {
-    const unit = { ...this.#services, name: this.name, registers: this.#registers, control: this.#control };
-    const events = yield* EventReader.enable(unit);
-    if (typeof events === 'number') return events;
-    const commands = yield* CommandBuffer.enable({ ...unit, readEvents: () => events.serve() });
-    if (typeof commands === 'number') return commands;
-    events.onLateDevice = (deviceId) => commands.noteLate(deviceId);
-    events.onFault = (fault) => this.#reportFault(fault);
-    this.#events = events;
-    this.#commands = commands;
-    return yield* this.#enablePageRequests(unit);
-  }
-
-  *#enablePageRequests(unit: LogSurroundings): Script<number> {
-    if (!this.features.pageRequests) return 0;
-    const { attachments, features } = this;
-    const reader = yield* PageRequestReader.enable(unit, features, attachments, (commands) => this.run(commands));
-    if (typeof reader === 'number') return reader;
-    this.#pageRequests = reader;
-    return 0;
+    yield* events.enable();
+    yield* commands.enable();
+    if (pageRequests !== null) yield* pageRequests.enable();
+    yield* enableMsi(this.bus, this.#unit.deviceId, msi, message);
   }
 
   /** Attachments are of devices, whatever id their requests carry. */
@@ -260,16 +243,9 @@ export class AmdDriver implements IommuDriver {
     this.attachments.reportFault({ ...fault, requester });
   }
 
-  *#enableInterrupts(msi: number): Script<number> {
-    const message = this.#services.interrupts.allocate(this.name, () => this.#interrupt());
-    if (typeof message === 'number') return message;
-    yield* enableMsi(this.bus, this.#unit.deviceId, msi, message);
-    return 0;
-  }
-
-  *#interrupt(): Script {
-    yield* probed(this.#events).serve();
-    if (this.#pageRequests !== null) yield* this.#pageRequests.serve();
+  *#serve({ events, pageRequests }: UnitParts): Script {
+    yield* events.serve();
+    if (pageRequests !== null) yield* pageRequests.serve();
   }
 
   #reported(result: number): number {

@@ -10,24 +10,34 @@ export class EventReader {
   /** Hears of each device that has not answered an invalidation. */
   onLateDevice: (deviceId: number) => void = () => {};
   readonly #unit: LogSurroundings;
-  #log: LogReader | null = null;
+  #log!: LogReader;
 
   private constructor(unit: LogSurroundings) {
     this.#unit = unit;
   }
 
-  /** Switches the event log on, or gives -ENOMEM. */
-  static *enable(unit: LogSurroundings): Script<EventReader | number> {
+  /** Takes a log of which the unit knows nothing yet, or gives -ENOMEM. */
+  static create(unit: LogSurroundings): EventReader | number {
     const reader = new EventReader(unit);
-    const log = yield* LogReader.enable(unit, EVENT_LOG, (entry) => reader.#take(entry));
+    const log = LogReader.create(unit, EVENT_LOG, (entry) => reader.#take(entry));
     if (typeof log === 'number') return log;
     reader.#log = log;
     return reader;
   }
 
+  /** Switches the event log on. */
+  enable(): Script {
+    return this.#log.enable();
+  }
+
+  /** While the unit has not been told of it. */
+  release(): void {
+    this.#log.release();
+  }
+
   /** Empties the log. */
   *serve(): Script {
-    yield* this.#log!.serve();
+    yield* this.#log.serve();
   }
 
   #take(entry: Uint32Array): undefined {

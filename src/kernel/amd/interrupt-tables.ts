@@ -39,6 +39,7 @@ interface Table {
 export class InterruptTables {
   /** What the device table says of devices without interrupts. */
   readonly none: Values<typeof DTE>;
+  readonly #empty: PageNumber;
   readonly #driver: AmdDriver;
   readonly #faultPoints: FaultPoints;
   readonly #allocator: PageAllocator;
@@ -51,6 +52,7 @@ export class InterruptTables {
     this.#faultPoints = faultPoints;
     this.#allocator = allocator;
     this.#memory = bus.memory;
+    this.#empty = empty;
     this.none = entriesAt(empty, 0);
   }
 
@@ -58,6 +60,11 @@ export class InterruptTables {
   static create(driver: AmdDriver, services: IommuServices): InterruptTables | number {
     const empty = services.allocator.allocate(PURPOSE);
     return empty < 0 ? empty : new InterruptTables(driver, services, empty);
+  }
+
+  /** While no device has interrupts, and the unit has not been told of any table. */
+  release(): void {
+    this.#allocator.release(this.#empty);
   }
 
   /** What the device with these ids has to write so that `message` is delivered: -ENOMEM, -ENOSPC, -EIO. */

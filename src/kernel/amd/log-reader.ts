@@ -63,41 +63,48 @@ export class LogReader {
   readonly #unit: LogSurroundings;
   readonly #shape: LogShape;
   readonly #ring: PageNumber;
+  /** log2 of the entries. */
+  readonly #length: number;
   readonly #entries: number;
   readonly #take: TakeEntry;
   readonly #lock: Semaphore;
   #head = 0;
 
-  private constructor(unit: LogSurroundings, shape: LogShape, ring: PageNumber, entries: number, take: TakeEntry) {
+  private constructor(unit: LogSurroundings, shape: LogShape, ring: PageNumber, length: number, take: TakeEntry) {
     this.#unit = unit;
     this.#shape = shape;
     this.#ring = ring;
-    this.#entries = entries;
+    this.#length = length;
+    this.#entries = 2 ** length;
     this.#take = take;
     this.#lock = new Semaphore(unit.engine, 1, `${unit.name} ${shape.purpose}`);
   }
 
   /**
-   * Allocates a ring of so many entries, a power of two, gives it to the unit and switches the log on, or gives -ENOMEM.
-   * `take` gets each entry.
+   * Allocates a ring of so many entries, a power of two, of which the unit knows nothing yet, or gives -ENOMEM. `take` gets
+   * each entry.
    */
-  static *enable(
-    unit: LogSurroundings,
-    shape: LogShape,
-    take: TakeEntry,
-    wanted: number = ENTRIES,
-  ): Script<LogReader | number> {
-    const { allocator, registers, control } = unit;
+  static create(unit: LogSurroundings, shape: LogShape, take: TakeEntry, wanted: number = ENTRIES): LogReader | number {
     const length = Math.max(SHORTEST, 31 - Math.clz32(wanted));
-    const ring = allocator.allocate(shape.purpose, length - SHORTEST);
-    if (ring < 0) return ring;
-    const base = encode(shape.base, { [shape.address.name]: ring, [shape.length.name]: length });
+    const ring = unit.allocator.allocate(shape.purpose, length - SHORTEST);
+    return ring < 0 ? ring : new LogReader(unit, shape, ring, length, take);
+  }
+
+  /** Gives the ring to the unit and switches the log on. */
+  *enable(): Script {
+    const { registers, control } = this.#unit;
+    const shape = this.#shape;
+    const base = encode(shape.base, { [shape.address.name]: this.#ring, [shape.length.name]: this.#length });
     yield* registers.writeAt(shape.base.$.offset!, base);
     for (const pointer of [shape.head, shape.tail]) yield* registers.writeAt(pointer.$.offset!, encode(pointer, {}));
     // What is left over from before would keep new entries from raising an interrupt.
     yield* registers.write(STATUS, { [shape.written.name]: 1, [shape.overflow.name]: 1 });
     yield* control.set({ [shape.enable]: 1, [shape.interrupt]: 1 });
-    return new LogReader(unit, shape, ring, 2 ** length, take);
+  }
+
+  /** Frees the ring, which the unit has not been told of. */
+  release(): void {
+    this.#unit.allocator.release(this.#ring);
   }
 
   /** Empties the log. Runs for each interrupt. */

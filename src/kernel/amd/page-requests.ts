@@ -9,7 +9,7 @@ import {
   STATUS,
 } from '../../../hardware/amdvi/spec/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { type Attachments, NO_PASID, type PageResponse } from '../iommu/attachments.ts';
+import { type Attachments, NO_PASID, type PageRequestGroup, type PageResponse } from '../iommu/attachments.ts';
 import { PageRequestGroups } from '../iommu/page-request-groups.ts';
 import type { Command } from './commands.ts';
 import type { Features } from './features.ts';
@@ -40,41 +40,56 @@ const CODES: Readonly<Record<PageResponse, number>> = {
 };
 
 export class PageRequestReader {
+  readonly #unit: LogSurroundings;
+  readonly #features: Features;
   readonly #groups: PageRequestGroups;
-  #log: LogReader | null = null;
+  #log!: LogReader;
 
-  private constructor(groups: PageRequestGroups) {
+  private constructor(unit: LogSurroundings, features: Features, groups: PageRequestGroups) {
+    this.#unit = unit;
+    this.#features = features;
     this.#groups = groups;
   }
 
-  /** Switches the PPR log on, or gives -ENOMEM. */
-  static *enable(
+  /** Takes a log of which the unit knows nothing yet, or gives -ENOMEM. */
+  static create(
     unit: LogSurroundings,
-    { answersPageRequests }: Features,
+    features: Features,
     attachments: Attachments,
     run: (commands: readonly Command[]) => Script<number>,
-  ): Script<PageRequestReader | number> {
-    const groups = new PageRequestGroups(attachments, ({ requester: deviceId, pasid, index: group }, response) =>
-      run([{ kind: 'page response', deviceId, pasid, group, code: CODES[response] }]),
-    );
-    const reader = new PageRequestReader(groups);
-    // A device whose request was lost would wait for ever; told that it is there, it finds that it is not, and asks again.
-    if (answersPageRequests) {
-      yield* unit.registers.write(PPR_AUTO_RESPONSE, { PprAutoRespCode: PprResponseCode.SUCCESS });
-      yield* unit.control.set({ PprAutoRspEn: 1 });
-    }
-    yield* unit.control.set({ PPREn: 1, EPHEn: 1 });
+  ): PageRequestReader | number {
+    const send = ({ requester: deviceId, pasid, index: group }: PageRequestGroup, response: PageResponse) =>
+      run([{ kind: 'page response', deviceId, pasid, group, code: CODES[response] }]);
+    const groups = new PageRequestGroups(attachments, unit.faultPoints, send);
+    const reader = new PageRequestReader(unit, features, groups);
     const take = (entry: Uint32Array): Script => reader.#take(entry);
-    const log = yield* LogReader.enable(unit, PPR_LOG, take, unit.pageRequestPlaces ?? undefined);
+    const log = LogReader.create(unit, PPR_LOG, take, unit.pageRequestPlaces ?? undefined);
     if (typeof log === 'number') return log;
     log.onLoss = () => groups.forgetPartials();
     reader.#log = log;
     return reader;
   }
 
+  /** Switches the PPR log on. */
+  *enable(): Script {
+    const { registers, control } = this.#unit;
+    // A device whose request was lost would wait for ever; told that it is there, it finds that it is not, and asks again.
+    if (this.#features.answersPageRequests) {
+      yield* registers.write(PPR_AUTO_RESPONSE, { PprAutoRespCode: PprResponseCode.SUCCESS });
+      yield* control.set({ PprAutoRspEn: 1 });
+    }
+    yield* control.set({ PPREn: 1, EPHEn: 1 });
+    yield* this.#log.enable();
+  }
+
+  /** While the unit has not been told of it. */
+  release(): void {
+    this.#log.release();
+  }
+
   /** Empties the log. */
   *serve(): Script {
-    yield* this.#log!.serve();
+    yield* this.#log.serve();
   }
 
   #take(entry: Uint32Array): Script {

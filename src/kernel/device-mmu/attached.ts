@@ -1,14 +1,14 @@
 /** One device that is attached to a domain of the composed driver: its MMU, and what becomes of the MMU's faults. */
 import { PAGE_SIZE, pageOf } from '../../../hardware/bits/index.ts';
-import { MmuEngineVector, MmuFaultReason } from '../../../hardware/devices/mmu-engine/spec.ts';
+import { MmuFaultReason } from '../../../hardware/devices/mmu-engine/spec.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import { IoasidFaultReason } from '../../uapi/index.ts';
-import { DeviceInterrupts } from '../drivers/device-interrupts.ts';
 import { type AttachmentHandlers, NO_PASID } from '../iommu/attachments.ts';
 import type { IommuDriver } from '../iommu/driver.ts';
 import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { DeviceMmu, type MmuFault } from './device.ts';
+import { FaultLine, type MovingDevices } from './moving.ts';
 import type { Change } from './tables.ts';
 
 const { UNKNOWN, PTE_FETCH, PERMISSION, OOR_ADDRESS } = IoasidFaultReason;
@@ -29,26 +29,37 @@ const CAUSES: Readonly<Record<number, { readonly meaning: string; readonly reaso
 };
 const NO_CAUSE = { meaning: 'the device’s MMU does not say why', reason: UNKNOWN };
 
+export interface AttachedMmuShape {
+  readonly device: PciDevice;
+  readonly handlers: AttachmentHandlers;
+  readonly platform: IommuDriver;
+  readonly services: IommuServices;
+  readonly moves: MovingDevices;
+}
+
 export class AttachedMmu {
   readonly device: PciDevice;
   readonly mmu: DeviceMmu;
   readonly #handlers: AttachmentHandlers;
   readonly #platform: IommuDriver;
   readonly #services: IommuServices;
-  readonly #interrupts: DeviceInterrupts;
+  readonly #moves: MovingDevices;
+  readonly #line: FaultLine;
   /** Nobody answers the device any more. */
   #isOver = false;
   /** The device waits for one page at a time, whatever it says. */
   #isAsking = false;
 
-  constructor(device: PciDevice, handlers: AttachmentHandlers, platform: IommuDriver, services: IommuServices) {
+  constructor({ device, handlers, platform, services, moves }: AttachedMmuShape) {
     const { bus, interrupts } = services;
+    const { line, tables } = moves.take(device);
     this.device = device;
-    this.mmu = new DeviceMmu(device, services);
+    this.mmu = new DeviceMmu(device, services, tables);
     this.#handlers = handlers;
     this.#platform = platform;
     this.#services = services;
-    this.#interrupts = new DeviceInterrupts({ bus, interrupts, iommu: platform }, device);
+    this.#moves = moves;
+    this.#line = line ?? new FaultLine({ bus, interrupts, iommu: platform }, device);
   }
 
   /** Gives the device its tables and lets it translate: 0, -ENODEV, -ENOMEM, or why its faults could not be told. */
@@ -56,17 +67,20 @@ export class AttachedMmu {
     const { mmu } = this;
     let result = yield* mmu.clear();
     for (const change of tables) if (result === 0) result = yield* mmu.enter(change);
-    const name = `${this.device.address} MMU fault`;
-    if (result === 0) result = yield* this.#interrupts.request(MmuEngineVector.FAULT, name, () => this.#serve());
+    if (result === 0) result = yield* this.#line.listen(() => this.#serve());
     if (result === 0) yield* mmu.start(this.#handlers.onPageRequest !== undefined);
     return result;
   }
 
-  /** The device translates nothing, and its faults interrupt nobody any more: 0, -EIO; then this can be tried again. */
+  /**
+   * The device translates nothing, and its faults interrupt nobody any more: 0, -EIO; then this can be tried again. What it
+   * had it keeps while it moves.
+   */
   *end(): Script<number> {
     this.#isOver = true;
     yield* this.mmu.stop();
-    return yield* this.#interrupts.free();
+    if (this.#line.isOn && this.#moves.keep(this.device, this.#line, this.mmu.tables)) return 0;
+    return yield* this.#line.free();
   }
 
   /** The device has interrupted. One look takes one fault, as it interrupts again for another. */

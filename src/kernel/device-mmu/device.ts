@@ -46,10 +46,14 @@ export class DeviceMmu {
   readonly #tables = new Map<number, number>();
   /** Pages whose tables are unlinked: the device may go on reading them until it is flushed. */
   #unlinked: number[] = [];
+  /** Pages that the device has not given up since it had tables in them. */
+  #kept: number;
 
-  constructor(device: PciDevice, services: IommuServices) {
+  /** `kept`: pages that are there for certain. */
+  constructor(device: PciDevice, services: IommuServices, kept = 0) {
     const memory = device.bars.get(TABLE_MEMORY_BAR);
     this.#services = services;
+    this.#kept = kept;
     this.#registers = new RegisterPage(services.engine, services.bus, device.bars.get(MMU_BAR)?.address ?? 0);
     this.#memory = memory?.address ?? 0;
     this.#pages = device.bars.has(MMU_BAR) ? (memory?.bytes ?? 0) / PAGE_SIZE : 0;
@@ -65,6 +69,11 @@ export class DeviceMmu {
     this.#unlinked = [];
     this.#free = Array.from({ length: this.#pages - 1 }, (_, i) => this.#pages - 1 - i);
     return (yield* this.#command({ CLEAR: 1, FLUSH: 1 })) ? 0 : -ENODEV;
+  }
+
+  /** Tables that the device has. */
+  get tables(): number {
+    return this.#tables.size;
   }
 
   /** From now on addresses are translated. `stall`: the device waits where a page is missing. */
@@ -134,6 +143,10 @@ export class DeviceMmu {
   }
 
   #take(): number | undefined {
+    if (this.#kept > 0) {
+      this.#kept--;
+      return this.#free.pop();
+    }
     return this.#services.faultPoints.refuses('table memory of a device') ? undefined : this.#free.pop();
   }
 

@@ -34,7 +34,7 @@ export class DeviceMmuDomain implements IommuDomain {
   /** Bus page of I/O virtual page 0. */
   readonly #window: PageNumber;
   readonly #services: IommuServices;
-  readonly #tables = new MmuTables();
+  readonly #tables: MmuTables;
   readonly #attached = new Map<PciDevice, AttachedMmu>();
   readonly #lock: Semaphore;
 
@@ -43,6 +43,7 @@ export class DeviceMmuDomain implements IommuDomain {
     this.#platform = platform;
     this.#window = window;
     this.#services = services;
+    this.#tables = new MmuTables(services.faultPoints);
     this.#lock = new Semaphore(services.engine, 1, `a domain of ${driver.name}`);
   }
 
@@ -101,7 +102,9 @@ export class DeviceMmuDomain implements IommuDomain {
       ...(onFault && { onFault: (fault) => onFault({ ...fault, address: this.#seenByDevice(fault.address) }) }),
     });
     if (result < 0 && result !== -EIO) return result;
-    const attached = new AttachedMmu(device, handlers, this.#platform.driver, this.#services);
+    const { moves } = this.driver;
+    const platform = this.#platform.driver;
+    const attached = new AttachedMmu({ device, handlers, platform, services: this.#services, moves });
     this.#attached.set(device, attached);
     // What the device sends meanwhile is outside the window, and blocked.
     const begun = result < 0 ? result : yield* attached.begin(this.#tables.all());
@@ -122,7 +125,8 @@ export class DeviceMmuDomain implements IommuDomain {
 
   /** From memory to the device: nothing leads to a page that the next unit does not know yet. */
   *#map(first: PageNumber, frame: PageNumber, pages: number, protection: Protection): Script<number> {
-    let result = yield* this.#platform.map(this.#window + first, frame, pages, protection);
+    let result = this.#tables.reserve(first, pages);
+    if (result === 0) result = yield* this.#platform.map(this.#window + first, frame, pages, protection);
     if (result < 0) return result;
     const changes = this.#tables.map(first, this.#window + first, pages, protection);
     for (const { mmu } of this.#attached.values()) {

@@ -8,7 +8,7 @@
  */
 import { PAGE_SHIFT } from '../../../hardware/bits/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { EOPNOTSUPP } from '../../uapi/index.ts';
+import { ENOMEM, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Message } from '../interrupts.ts';
 import type { Attachments } from '../iommu/attachments.ts';
 import type {
@@ -26,9 +26,11 @@ import type { IommuServices } from '../iommu/services.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { DeviceMmu } from './device.ts';
 import { DeviceMmuDomain, MMU_GEOMETRY, windowIn } from './domain.ts';
+import { MovingDevices } from './moving.ts';
 
 export class DeviceMmuDriver implements IommuDriver {
   readonly name: string;
+  readonly moves = new MovingDevices();
   readonly #platform: IommuDriver;
   readonly #services: IommuServices;
 
@@ -72,6 +74,7 @@ export class DeviceMmuDriver implements IommuDriver {
   }
 
   *allocateDomain(options?: DomainOptions): Script<IommuDomain | number> {
+    if (this.#services.faultPoints.refuses('domain')) return -ENOMEM;
     const domain = yield* this.#platform.allocateDomain(options);
     if (typeof domain === 'number') return domain;
     const window = windowIn(domain.geometry);
@@ -102,7 +105,7 @@ export class DeviceMmuDriver implements IommuDriver {
   }
 
   moving(device: PciDevice, body: () => Script<number>): Script<number> {
-    return this.#platform.moving(device, body);
+    return this.#platform.moving(device, () => this.moves.moving(device, body));
   }
 
   admitInterrupt(device: PciDevice, message: Message): Script<Message | number> {

@@ -5,6 +5,8 @@
 import { encode, type PageNumber } from '../../../hardware/bits/index.ts';
 import { PAGE_ENTRY, TABLE_ENTRIES } from '../../../hardware/devices/mmu-engine/spec.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
+import { ENOMEM } from '../../uapi/index.ts';
+import { FaultPoints } from '../fault-points.ts';
 
 /** Consecutive entries of one table that have changed. */
 export interface Change {
@@ -23,7 +25,18 @@ interface Table {
 }
 
 export class MmuTables {
+  readonly #faultPoints: FaultPoints;
   readonly #tables = new Map<number, Table>();
+
+  constructor(faultPoints = new FaultPoints()) {
+    this.#faultPoints = faultPoints;
+  }
+
+  /** Before pages are mapped there is memory for what the kernel has to remember of them: 0, or -ENOMEM. */
+  reserve(first: PageNumber, pages: number): number {
+    const fresh = eachTable(first, pages).filter(({ table }) => !this.#tables.has(table));
+    return fresh.some(() => this.#faultPoints.refuses('copy of a device’s table')) ? -ENOMEM : 0;
+  }
 
   /** Maps pages from `first` on to pages of the bus. Nothing may be mapped there. */
   map(first: PageNumber, bus: PageNumber, pages: number, { read, write }: Protection): Change[] {

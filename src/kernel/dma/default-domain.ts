@@ -6,7 +6,7 @@
  * that there is no gap, and this is its default domain whatever the kernel prefers.
  */
 import { type Script, Semaphore } from '../../../hardware/sim/index.ts';
-import { EIO, EOPNOTSUPP } from '../../uapi/index.ts';
+import { EIO, ENOMEM, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { DomainOptions, IommuDomain, Translation } from '../iommu/driver.ts';
 import { type IommuGroup, mapDirect } from '../iommu/iommu.ts';
 import type { PageRun } from '../page-run.ts';
@@ -82,7 +82,10 @@ export class DefaultDomain {
     const { device } = user;
     const users = this.#users.get(device.requester);
     let result = this.#translation === null ? yield* this.#make(device, options) : 0;
-    if (result === 0 && users === undefined) result = yield* this.#translation!.attach(device);
+    if (result === 0 && users === undefined) {
+      const isRefused = this.#services.faultPoints.refuses('attachment');
+      result = isRefused ? -ENOMEM : yield* this.#translation!.attach(device);
+    }
     if (result < 0 && result !== -EIO) yield* this.#destroyUnused();
     else if (users !== undefined) users.all.add(user);
     else if (this.#translation !== null) {
@@ -107,7 +110,7 @@ export class DefaultDomain {
 
   *#make(device: PciDevice, options: DomainOptions): Script<number> {
     const { driver } = this.#group;
-    const { type, log } = this.#services;
+    const { type, log, faultPoints } = this.#services;
     // Who is let reach what it has translated itself only by a domain's tables needs a domain with tables.
     if (type === 'identity' && options.hostPermissions !== true) {
       const identity = yield* driver.allocateIdentity();
@@ -115,6 +118,7 @@ export class DefaultDomain {
       if (identity !== -EOPNOTSUPP) return typeof identity === 'number' ? identity : 0;
       log.write(`${driver.name}: ${device.address}: no pass-through; its memory is mapped`);
     }
+    if (faultPoints.refuses('DMA space')) return -ENOMEM;
     const domain = yield* driver.allocateDomain(options);
     if (typeof domain === 'number') return domain;
     const result = yield* mapDirect(domain, this.#direct());

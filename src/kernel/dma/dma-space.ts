@@ -3,7 +3,7 @@
  * the memory behind them can be used again.
  *
  * `strict`: an unmap waits until hardware has forgotten. `lazy`: an unmap only clears entries; hardware forgets many at once
- * later, and until then a device may reach what was unmapped. When hardware does not answer (-EIO), nothing is ever used
+ * later, and until then a device may reach what was unmapped; without memory for what waits it is `strict`. When hardware does not answer (-EIO), nothing is ever used
  * again.
  */
 import type { PageNumber } from '../../../hardware/bits/index.ts';
@@ -50,7 +50,9 @@ export class DmaSpace {
     this.domain = domain;
     this.#services = services;
     this.#addresses = new IovaAllocator({ last, reserved: [...ownReserved, ...ranges] });
-    this.#queue = policy === 'lazy' ? new FlushQueue(engine, (waiting) => this.#flush(waiting)) : null;
+    const isLazy = policy === 'lazy' && !services.faultPoints.refuses('flush queue');
+    if (policy === 'lazy' && !isLazy) services.log.write('dma: no memory for a flush queue; each unmap waits');
+    this.#queue = isLazy ? new FlushQueue(engine, (waiting) => this.#flush(waiting)) : null;
   }
 
   /** Pages of addresses that nobody has. */

@@ -7,9 +7,10 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { EBUSY, EIO, ENODEV, EOPNOTSUPP } from '../../uapi/index.ts';
+import { EBUSY, EIO, ENODEV, ENOMEM, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
 import { type DefaultDomains, DeviceDma } from '../dma/index.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { Interrupts, Message } from '../interrupts.ts';
 import type { PageRequest, PageResponse } from '../iommu/attachments.ts';
 import {
@@ -39,6 +40,7 @@ export interface DriverServices {
   readonly interrupts: Interrupts;
   readonly allocator: PageAllocator;
   readonly log: KernelLog;
+  readonly faultPoints: FaultPoints;
   readonly defaultDomains: DefaultDomains;
 }
 
@@ -77,10 +79,11 @@ export class KernelDriver {
     });
   }
 
-  /** Takes the device for the kernel: -ENODEV when no IOMMU serves it, -EBUSY when a process has it. */
+  /** Takes the device for the kernel: -ENODEV when no IOMMU serves it, -EBUSY when a process has it, -ENOMEM. */
   static take(device: PciDevice, services: DriverServices): KernelDriver | number {
     const group = services.iommu.groupOf(device);
     if (group === undefined) return -ENODEV;
+    if (services.faultPoints.refuses('kernel driver')) return -ENOMEM;
     if (group.claimForKernel(services.iommu, device) < 0) return -EBUSY;
     return new KernelDriver(device, group, services);
   }
@@ -176,8 +179,14 @@ export class KernelDriver {
     const features = { deviceTlb: ats, pageRequests: pageRequests > 0, hostPermissions };
     const result = this.#group.driver.prepare(this.device, features);
     if (result < 0) return result;
-    this.#hostPermissions = hostPermissions;
-    return yield* this.#features.enable(rights);
+    const enabled = yield* this.#features.enable(rights);
+    if (enabled === 0) {
+      this.#hostPermissions = hostPermissions;
+      return 0;
+    }
+    yield* this.#features.disable();
+    this.#group.driver.prepare(this.device, NO_FEATURES);
+    return enabled;
   }
 
   /** Takes all of that away from the device; its IOMMU goes on expecting it. */
@@ -216,6 +225,7 @@ export class KernelDriver {
 
   /** Routes the device's requests into a domain, those of a PASID or those without one. */
   *attach(domain: Translation, options: AttachOptions = {}): Script<number> {
+    if (this.#services.faultPoints.refuses('attachment')) return -ENOMEM;
     const result = yield* domain.attach(this.device, options);
     // With -EIO nobody knows what hardware reads: it counts as attached until a detach succeeds.
     if (result === 0 || result === -EIO) this.#attached.push({ domain, pasid: options.pasid });

@@ -4,6 +4,7 @@ import { ns, type Script } from '../../../hardware/sim/index.ts';
 import {
   EFAULT,
   EINVAL,
+  ENOMEM,
   EOPNOTSUPP,
   EOVERFLOW,
   type IOASID_DIRTY_BITMAP,
@@ -15,6 +16,7 @@ import {
 import type { Call } from '../commands.ts';
 import { copying } from '../costs.ts';
 import type { PageRun } from '../page-run.ts';
+import type { IoasidContext } from './context.ts';
 import { KernelTable } from './kernel-table.ts';
 import type { IoTable } from './table.ts';
 
@@ -22,22 +24,27 @@ type Bitmap = ObjectIn<typeof IOASID_DIRTY_BITMAP>;
 
 const PAGE = BigInt(PAGE_SIZE);
 
-/** 0, -EINVAL for a table of a process, -EOPNOTSUPP where writes cannot be tracked, -EIO. */
+/** 0, -EINVAL for a table of a process, -EOPNOTSUPP where writes cannot be tracked, -ENOMEM, -EIO. */
 export function* setDirtyTracking(
   table: IoTable,
-  { argument: { flags } }: Pick<Call<unknown, ObjectIn<typeof IOASID_DIRTY_TRACKING>>, 'argument'>,
+  { context, argument: { flags } }: Call<IoasidContext, ObjectIn<typeof IOASID_DIRTY_TRACKING>>,
 ): Script<number> {
   if (!(table instanceof KernelTable)) return -EINVAL;
   if (!table.canTrack) return -EOPNOTSUPP;
-  return yield* table.log.set((flags & IoasidDirtyTrackingFlag.ENABLE) !== 0);
+  const on = (flags & IoasidDirtyTrackingFlag.ENABLE) !== 0;
+  if (on && context.services.faultPoints.refuses('dirty log')) return -ENOMEM;
+  return yield* table.log.set(on);
 }
 
 /**
- * Adds the bits of written pages to a bitmap, and clears nothing unless all of them have arrived: 0, -EOVERFLOW, -EIO; -EFAULT when
- * the bitmap cannot be read or written; -EOPNOTSUPP where writes cannot be tracked; -EINVAL for a table of a process, while nothing
+ * Adds the bits of written pages to a bitmap, and clears nothing unless all of them have arrived: 0, -EOVERFLOW, -ENOMEM, -EIO;
+ * -EFAULT when the bitmap cannot be read or written; -EOPNOTSUPP where writes cannot be tracked; -EINVAL for a table of a process, while nothing
  * is tracked, and for a range that is not mapped as a whole or not made of what one bit stands for.
  */
-export function* getDirtyBitmap(table: IoTable, { process, argument }: Call<unknown, Bitmap>): Script<number> {
+export function* getDirtyBitmap(
+  table: IoTable,
+  { context, process, argument }: Call<IoasidContext, Bitmap>,
+): Script<number> {
   const { flags, iova, length, page_size: unit, data } = argument;
   if (!(table instanceof KernelTable)) return -EINVAL;
   if (length > 0n && iova + length - 1n >= 2n ** 64n) return -EOVERFLOW;
@@ -46,6 +53,7 @@ export function* getDirtyBitmap(table: IoTable, { process, argument }: Call<unkn
   const range = { first: pageOf(iova), pages: Number(length / PAGE) };
   if (!table.canTrack) return -EOPNOTSUPP;
   if (!table.log.isOn || !table.mappings.covers(range.first, range.pages)) return -EINVAL;
+  if (context.services.faultPoints.refuses('dirty bitmap')) return -ENOMEM;
   const { space, cost } = process;
   const bytes = Number((length / unit + 7n) / 8n);
   yield ns(2 * copying(cost, bytes));

@@ -9,8 +9,9 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import { type Engine, type Script, waitFor } from '../../../hardware/sim/index.ts';
-import { EINVAL, ENOENT, EPERM } from '../../uapi/index.ts';
+import { EINVAL, ENOENT, ENOMEM, EPERM } from '../../uapi/index.ts';
 import type { RefusedAccess } from '../fault-log.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import {
   askedInOwnWay,
   NO_PASID,
@@ -43,6 +44,7 @@ export interface SoftwareAccessShape {
   readonly user: SoftwareUser;
   readonly faults: FaultQueue;
   readonly source: FaultSource;
+  readonly faultPoints: FaultPoints;
 }
 
 export class SoftwareAccess {
@@ -72,7 +74,7 @@ export class SoftwareAccess {
 
   /**
    * Frames that stay where they are until `unpin`: -EINVAL for no range, -ENOENT when not every page is mapped, -EPERM when not
-   * every page may be read, or written.
+   * every page may be read, or written, -ENOMEM.
    */
   pin({ first, pages }: PageRun, { read, write }: Protection): SoftwarePin | number {
     if (!(Number.isSafeInteger(pages) && pages > 0)) return -EINVAL;
@@ -80,6 +82,7 @@ export class SoftwareAccess {
     if (pieces.reduce((sum, piece) => sum + piece.pages, 0) < pages) return -ENOENT;
     const mayAll = pieces.every(({ protection }) => (protection.read || !read) && (protection.write || !write));
     if (!mayAll) return -EPERM;
+    if (this.#shape.faultPoints.refuses('software pin')) return -ENOMEM;
     const pin = { first, pages, frames: Float64Array.from(pieces.flatMap(({ frames }) => [...frames])) };
     this.#pins.add(pin);
     if (write) this.#shape.table.log.pinned(pin);
@@ -98,7 +101,7 @@ export class SoftwareAccess {
 
   /** The device waits for a page: its program is asked, and this waits for the one answer. */
   *ask(request: PageRequest): Script<PageResponse> {
-    if (this.#hasEnded) return 'invalid';
+    if (this.#hasEnded || this.#shape.faultPoints.refuses('page request group')) return 'invalid';
     const from = { requester: NO_REQUESTER, pasid: NO_PASID, request };
     const { group, answer } = askedInOwnWay(this.#shape.engine, from);
     this.#questions.add(group);

@@ -73,7 +73,7 @@ export class SoftwareDevice {
     if (faultPoints.refuses('attachment')) return -ENOMEM;
     // What asks is the kernel: it need not be trusted, as hardware must.
     const source = { ioasid: ioasid.id, cookie, mayAsk: true, isPasidTable: false };
-    this.#attached.push({ ioasid, access: new SoftwareAccess({ engine, table, user, faults, source }) });
+    this.#attached.push({ ioasid, access: new SoftwareAccess({ engine, table, user, faults, source, faultPoints }) });
     ioasid.software.add(this);
     return 0;
   }

@@ -9,6 +9,7 @@ import type { PageNumber } from '../../../hardware/bits/index.ts';
 import { type Engine, type Script, Signal, waitFor } from '../../../hardware/sim/index.ts';
 import { EINVAL, ENODEV } from '../../uapi/index.ts';
 import type { IommuFault } from '../fault-log.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { PciDevice } from '../pci/index.ts';
 
 /** In place of a PASID: the requests without one. */
@@ -111,10 +112,12 @@ export function askedInOwnWay(
 
 export class Attachments {
   readonly #engine: Engine;
+  readonly #faultPoints: FaultPoints;
   readonly #all = new Map<number, Attachment>();
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, faultPoints: FaultPoints) {
     this.#engine = engine;
+    this.#faultPoints = faultPoints;
   }
 
   /** What takes these requests; `undefined` when nothing is attached there. */
@@ -151,7 +154,7 @@ export class Attachments {
    * asked, and this waits for the answer. -ENODEV when nobody does. What makes no sense is refused, as it is of the IOMMU.
    */
   *reportPageFault(device: PciDevice, request: PageRequest, pasid = NO_PASID): Script<PageResponse | number> {
-    if (!isAcceptable(request)) return 'invalid';
+    if (!isAcceptable(request) || this.#faultPoints.refuses('page request group')) return 'invalid';
     const { group, answer } = askedInOwnWay(this.#engine, { requester: device.requester, pasid, request });
     if (!this.takePageRequests(group)) return -ENODEV;
     return yield* waitFor(answer);

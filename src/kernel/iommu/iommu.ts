@@ -5,7 +5,8 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Protection } from '../../../hardware/formats/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
-import { EBUSY, EINVAL, EIO } from '../../uapi/index.ts';
+import { EBUSY, EINVAL, EIO, ENOMEM } from '../../uapi/index.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { PageRun } from '../page-run.ts';
 import type { PciDevice } from '../pci/index.ts';
 import { type IommuDomain, type IommuDriver, isPermitted } from './driver.ts';
@@ -104,17 +105,21 @@ export class Iommu {
   readonly groups: IommuGroup[] = [];
   #nextGroup = 0;
   readonly #options: IommuOptions;
+  readonly #faultPoints: FaultPoints;
   readonly #groupOf = new Map<PciDevice, IommuGroup>();
 
-  constructor(options: IommuOptions) {
+  constructor(options: IommuOptions, faultPoints: FaultPoints) {
     this.#options = options;
+    this.#faultPoints = faultPoints;
   }
 
-  /** Puts devices that cannot be told apart behind `driver` into one group. */
-  addGroup(driver: IommuDriver, devices: readonly PciDevice[], kept = NOTHING_KEPT): void {
+  /** Puts devices that cannot be told apart behind `driver` into one group: 0, or -ENOMEM and they belong to none. */
+  addGroup(driver: IommuDriver, devices: readonly PciDevice[], kept = NOTHING_KEPT): number {
+    if (this.#faultPoints.refuses('iommu group')) return -ENOMEM;
     const group = new IommuGroup(this.#nextGroup++, driver, devices, kept);
     this.groups.push(group);
     for (const device of devices) this.#groupOf.set(device, group);
+    return 0;
   }
 
   /** A device is gone, and its group with its last one; whoever has it may still let go of it. */

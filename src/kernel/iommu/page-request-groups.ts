@@ -3,6 +3,7 @@
  * have. Drivers of every vendor bring what they read and a way to answer.
  */
 import type { Script } from '../../../hardware/sim/index.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import {
   type Attachments,
   isAcceptable,
@@ -35,11 +36,17 @@ interface Partial {
 
 export class PageRequestGroups {
   readonly #attachments: Attachments;
+  readonly #faultPoints: FaultPoints;
   readonly #send: (group: PageRequestGroup, response: PageResponse) => Script<number>;
   readonly #partials = new Map<string, Partial>();
 
-  constructor(attachments: Attachments, send: (group: PageRequestGroup, response: PageResponse) => Script<number>) {
+  constructor(
+    attachments: Attachments,
+    faultPoints: FaultPoints,
+    send: (group: PageRequestGroup, response: PageResponse) => Script<number>,
+  ) {
     this.#attachments = attachments;
+    this.#faultPoints = faultPoints;
     this.#send = send;
   }
 
@@ -47,7 +54,7 @@ export class PageRequestGroups {
     const isStopMarker = last && !request.read && !request.write;
     if (isStopMarker) return;
     const key = `${requester}.${pasid}.${index}`;
-    const partial = this.#partials.get(key) ?? { requests: [], refused: false };
+    const partial = this.#partials.get(key) ?? this.#begin();
     if (malformed || !isAcceptable(request) || partial.requests.length === LONGEST_GROUP) partial.refused = true;
     else partial.requests.push(request);
     if (!last) {
@@ -58,6 +65,11 @@ export class PageRequestGroups {
     const { requests, refused } = partial;
     const group = new PageRequestGroup({ requester, pasid, index, requests }, this.#send);
     if (refused || !this.#attachments.takePageRequests(group)) yield* group.respond('invalid');
+  }
+
+  /** Without memory a group is refused: the device may ask again. */
+  #begin(): Partial {
+    return { requests: [], refused: this.#faultPoints.refuses('page request group') };
   }
 
   /** The rest of what has begun is lost. */

@@ -4,7 +4,8 @@
  * the one in hardware.
  *
  * It is attached to spaces in SW TABLE mode: page by page it asks where a page is, pins it, copies, lets go of it. What is not
- * mapped, or not for this, ends the transfer with NO_TRANSLATION and is told among the program's faults. With
+ * mapped, or not for this, ends the transfer with NO_TRANSLATION and is told among the program's faults; what the kernel has no
+ * memory for ends it with COMPLETER_ABORT, and can be tried again. With
  * COMMAND.REQUEST_PAGES the program is asked for a page that is missing instead, and the transfer waits.
  *
  * It has no interrupts and no PASIDs: a transfer under one, or one that claims to be translated, is an unsupported request.
@@ -30,7 +31,7 @@ import {
   TRANSFERRED,
 } from '../../../hardware/devices/dma-engine/spec.ts';
 import { type Engine, Gate, ns, type Script } from '../../../hardware/sim/index.ts';
-import { EINVAL, ENOENT, EOPNOTSUPP, IoasidFaultReason } from '../../uapi/index.ts';
+import { EINVAL, ENOENT, ENOMEM, EOPNOTSUPP, IoasidFaultReason } from '../../uapi/index.ts';
 import type { AccessSize, Bus } from '../bus.ts';
 import { copying } from '../costs.ts';
 import type { IoasidContext } from '../ioasid/context.ts';
@@ -204,9 +205,9 @@ export class SoftwareDmaEngine implements VfioDriver, SoftwareUser {
       const offset = Number(BigInt.asUintN(12, at));
       const bytes = Math.min(transfer.length - done, PAGE_SIZE - offset);
       const use = yield* this.#take(transfer, at, life);
-      if (use === undefined) {
-        if (life === this.#life) FAULT_ADDRESS.ADDRESS.setBig(words, at);
-        return ErrorCode.NO_TRANSLATION;
+      if (typeof use === 'number') {
+        if (use === ErrorCode.NO_TRANSLATION && life === this.#life) FAULT_ADDRESS.ADDRESS.setBig(words, at);
+        return use;
       }
       yield ns(copying(this.#bus.cost, bytes));
       const frame = use.pin.frames[0]! * PAGE_SIZE;
@@ -222,17 +223,18 @@ export class SoftwareDmaEngine implements VfioDriver, SoftwareUser {
     return ErrorCode.NONE;
   }
 
-  /** The page at an address, pinned; `undefined` when the device may not have it, or is given back. */
-  *#take({ write, asks }: Transfer, at: bigint, life: number): Script<Use | undefined> {
+  /** The page at an address, pinned; the error code when the device may not have it, or is given back. */
+  *#take({ write, asks }: Transfer, at: bigint, life: number): Script<Use | number> {
     const page = pageOf(at);
     for (;;) {
       const access = life === this.#life ? this.#held?.device.access : undefined;
       const pin = access?.pin({ first: page, pages: 1 }, { read: !write, write });
-      if (access === undefined || pin === undefined) return undefined;
+      if (access === undefined || pin === undefined) return ErrorCode.NO_TRANSLATION;
       if (typeof pin !== 'number') {
         this.#use = { access, pin };
         return this.#use;
       }
+      if (pin === -ENOMEM) return ErrorCode.COMPLETER_ABORT;
       if (pin !== -ENOENT || !asks) {
         access.report({
           reason: pin === -ENOENT ? IoasidFaultReason.PTE_FETCH : IoasidFaultReason.PERMISSION,
@@ -240,10 +242,10 @@ export class SoftwareDmaEngine implements VfioDriver, SoftwareUser {
           address: addressOf(page),
           access: write ? 'write' : 'read',
         });
-        return undefined;
+        return ErrorCode.NO_TRANSLATION;
       }
       const answer = yield* access.ask({ page, read: !write, write, execute: false, privileged: false });
-      if (answer !== 'success') return undefined;
+      if (answer !== 'success') return ErrorCode.NO_TRANSLATION;
     }
   }
 

@@ -64,8 +64,9 @@ export class AddressSpace {
     return this.#hasEnded ? -ENOMEM : this.#present.root;
   }
 
-  /** Tells somebody what changes from now on, until the function that is returned is called. */
-  subscribe(notifier: MmuNotifier): () => void {
+  /** Tells somebody what changes from now on, until the function that is returned is called; or -ENOMEM. */
+  subscribe(notifier: MmuNotifier): (() => void) | number {
+    if (this.#services.faultPoints.refuses('mmu notifier')) return -ENOMEM;
     this.#notifiers.add(notifier);
     return () => {
       this.#notifiers.delete(notifier);

@@ -37,6 +37,8 @@ export interface PciBridge extends PciFunction {
   readonly subordinate: number;
   /** It passes function numbers above 7 (ARI). */
   readonly ari: boolean;
+  /** Where its PCI Express capability is, if that says that there is a slot below. */
+  readonly slotAt: number | null;
 }
 
 export interface PciDevice extends PciFunction {

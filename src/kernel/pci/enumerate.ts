@@ -22,6 +22,7 @@ import {
 } from '../../../hardware/pcie/spec/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { Bus, Range } from '../bus.ts';
+import { FaultPoints } from '../fault-points.ts';
 import type { KernelLog } from '../log.ts';
 import { switchAccessControlOn } from './access-control.ts';
 import { chainedFunctions, forwardAllFunctions } from './ari.ts';
@@ -62,6 +63,7 @@ export class Pci {
   readonly #bus: Bus;
   readonly #log: KernelLog;
   readonly #room: AddressRoom;
+  readonly #faultPoints: FaultPoints;
   readonly #opensBridges: boolean;
   readonly #bars: BaseAddresses;
   readonly #rootBuses: number[] = [];
@@ -69,7 +71,8 @@ export class Pci {
   readonly #found: PciDevice[] = [];
 
   /** `opensBridges`: bridges let requests of devices up as soon as they are found, or else only when `letRequestsUp` says so. */
-  constructor(bus: Bus, log: KernelLog, [start, length]: Range, opensBridges = true) {
+  constructor(bus: Bus, log: KernelLog, [start, length]: Range, opensBridges = true, faultPoints = new FaultPoints()) {
+    this.#faultPoints = faultPoints;
     this.#bus = bus;
     this.#log = log;
     this.#opensBridges = opensBridges;
@@ -150,25 +153,30 @@ export class Pci {
     };
   }
 
-  /** Takes a function in, with everything behind it. Gives what it needs. */
+  /** Takes a function in, with everything behind it, or leaves it as it is. Gives what it needs. */
   *#take(rid: number, above: PciBridge | null, { isBridge, ...identity }: Identity): Script<Waiting[]> {
+    if (this.#faultPoints.refuses('PCI function')) {
+      this.#log.write(`pci ${formatRid(rid)}: no memory for it; it is left alone`);
+      return [];
+    }
     // On the root complex's own bus a single function has nobody to be kept from.
     const asks = isBridge || identity.isMultiFunction || above !== null;
     const [acsAt, sriovAt] = asks
       ? yield* findExtendedCapabilities(this.#bus, rid, isBridge ? ASKED_OF_BRIDGES : ASKED)
       : [];
+    const express = asks ? yield* this.#express(rid) : null;
     const fn: PciFunction = {
       rid,
       address: formatRid(rid),
       ...identity,
       above,
-      portType: asks ? yield* this.#portType(rid) : null,
+      portType: express?.portType ?? null,
       acs: acsAt ? yield* switchAccessControlOn(this.#bus, rid, acsAt) : null,
     };
     this.#log.write(
       `pci ${fn.address}: ${hex(fn.vendor, 4)}:${hex(fn.device, 4)} class ${hex(fn.classCode, 6)}${isBridge ? ', a bridge' : ''}`,
     );
-    if (isBridge) return yield* this.#takeBridge(fn);
+    if (isBridge) return yield* this.#takeBridge(fn, express?.slotAt ?? null);
     const sizes = yield* this.#bars.sizes(rid);
     const single = sriovAt ? yield* this.#singleRoot(rid, sriovAt, above?.ari === true) : null;
     const virtual = single?.sizes ?? [];
@@ -187,7 +195,7 @@ export class Pci {
     return [...own, ...array];
   }
 
-  *#takeBridge(fn: PciFunction): Script<Waiting[]> {
+  *#takeBridge(fn: PciFunction, slotAt: number | null): Script<Waiting[]> {
     const numbers = yield* this.#word(fn.rid, BUS_NUMBERS.$.offset!);
     const at = -BUS_NUMBERS.$.offset! / 4;
     const secondary = BUS_NUMBERS.SECONDARY_BUS.get(numbers, at);
@@ -197,7 +205,7 @@ export class Pci {
       return [];
     }
     const ari = yield* forwardAllFunctions(this.#bus, fn.rid, fn.portType, secondary << 8);
-    const bridge: PciBridge = { ...fn, secondary, subordinate, ari };
+    const bridge: PciBridge = { ...fn, secondary, subordinate, ari, slotAt };
     this.bridges.push(bridge);
     const inside = yield* this.#scan(secondary, bridge);
     return [{ kind: 'bridge', bridge, inside, ...windowFor(inside) }];
@@ -218,12 +226,16 @@ export class Pci {
   /** Gives everything that waits a place in `room`, and opens it. */
   *#settle(waiting: readonly Waiting[], room: AddressRoom): Script {
     for (const one of inOrder(waiting)) {
-      const address = one.bytes === 0 ? 0 : room.take(one.bytes, one.align);
+      const address = one.bytes === 0 ? 0 : this.#place(one, room);
       if (one.kind === 'bar') yield* this.#bars.place(one.rid, one.bar, address);
       else yield* this.#openBridge(one.bridge, one.inside, one.bytes, address);
     }
     const rids = waiting.flatMap((one) => (one.kind === 'bar' ? [one.rid] : []));
     for (const rid of new Set(rids)) yield* this.#bars.answer(rid);
+  }
+
+  #place({ bytes, align }: Need, room: AddressRoom): number | undefined {
+    return this.#faultPoints.refuses('addresses of registers') ? undefined : room.take(bytes, align);
   }
 
   *#openBridge({ rid, address: name }: PciBridge, inside: readonly Waiting[], bytes: number, start?: number): Script {
@@ -253,9 +265,13 @@ export class Pci {
     return { total: TOTAL_VFS.get(words), sizes: yield* this.#bars.sizesAt(rid, at + VF_BARS) };
   }
 
-  *#portType(rid: number): Script<number | null> {
+  /** What the PCI Express capability of a function says it is; `null` without one. */
+  *#express(rid: number): Script<{ readonly portType: number; readonly slotAt: number | null } | null> {
     const at = yield* findCapability(this.#bus, rid, CapabilityId.PCI_EXPRESS);
-    return at === 0 ? null : PCIE_CAPABILITY.PORT_TYPE.get(yield* this.#word(rid, at));
+    if (at === 0) return null;
+    const words = yield* this.#word(rid, at);
+    const { PORT_TYPE, SLOT_IMPLEMENTED } = PCIE_CAPABILITY;
+    return { portType: PORT_TYPE.get(words), slotAt: SLOT_IMPLEMENTED.isSet(words) ? at : null };
   }
 
   *#word(rid: number, offset: number): Script<Uint32Array> {

@@ -4,6 +4,7 @@ import { PortType, SRIOV_CAPABILITY } from '../../../hardware/pcie/spec/index.ts
 import { ms, type Script } from '../../../hardware/sim/index.ts';
 import { EBUSY, EINVAL, ENOMEM, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
+import type { FaultPoints } from '../fault-points.ts';
 import type { KernelLog } from '../log.ts';
 import { wordAt } from './capabilities.ts';
 import { type Bar, formatRid, type PciDevice, type SingleRoot } from './device.ts';
@@ -20,13 +21,15 @@ const AFTER_DISABLE = ms(1000);
 export class VirtualFunctions {
   readonly #bus: Bus;
   readonly #log: KernelLog;
+  readonly #faultPoints: FaultPoints;
   readonly #enabled = new Map<PciDevice, readonly PciDevice[]>();
   /** Devices that are being changed. */
   readonly #changing = new Set<PciDevice>();
 
-  constructor(bus: Bus, log: KernelLog) {
+  constructor(bus: Bus, log: KernelLog, faultPoints: FaultPoints) {
     this.#bus = bus;
     this.#log = log;
+    this.#faultPoints = faultPoints;
   }
 
   /** The virtual functions that a device has now. */
@@ -34,7 +37,7 @@ export class VirtualFunctions {
     return this.#enabled.get(device) ?? [];
   }
 
-  /** `count` new functions: or -EOPNOTSUPP, -EBUSY when there are some, -EINVAL, -ENOMEM when their registers have no place. */
+  /** `count` new functions: or -EOPNOTSUPP, -EBUSY when there are some, -EINVAL, -ENOMEM, also when their registers have no place. */
   *enable(device: PciDevice, count: number): Script<readonly PciDevice[] | number> {
     const { sriov } = device;
     if (sriov === null) return -EOPNOTSUPP;
@@ -43,23 +46,25 @@ export class VirtualFunctions {
     if (sriov.bars.size < sriov.barCount) return -ENOMEM;
     this.#changing.add(device);
     const result = yield* this.#enable(device, sriov, count);
+    if (typeof result === 'number') yield* this.#setCount(device, sriov, 0);
     this.#changing.delete(device);
     return result;
   }
 
   *disable(device: PciDevice): Script {
-    const { sriov, rid } = device;
+    const { sriov } = device;
     if (sriov === null || !this.#enabled.delete(device)) return;
     this.#changing.add(device);
     yield* this.#control(device, sriov, false);
     yield AFTER_DISABLE;
-    yield* this.#bus.configWrite(rid, sriov.at + NUM_VFS * 4, 2, 0);
+    yield* this.#setCount(device, sriov, 0);
     this.#changing.delete(device);
   }
 
   *#enable(device: PciDevice, sriov: SingleRoot, count: number): Script<readonly PciDevice[] | number> {
     const { rid, above } = device;
-    yield* this.#bus.configWrite(rid, sriov.at + NUM_VFS * 4, 2, count);
+    yield* this.#setCount(device, sriov, count);
+    for (let n = 0; n < count; n++) if (this.#faultPoints.refuses('PCI function')) return -ENOMEM;
     const functions = yield* this.#describe(device, sriov, count);
     // Only buses that lead to the device can have functions of it.
     const last = above?.subordinate ?? rid >>> 8;
@@ -95,6 +100,10 @@ export class VirtualFunctions {
         sriov: null,
       };
     });
+  }
+
+  #setCount({ rid }: PciDevice, { at }: SingleRoot, count: number): Script {
+    return this.#bus.configWrite(rid, at + NUM_VFS * 4, 2, count);
   }
 
   *#control({ rid, above }: PciDevice, { at }: SingleRoot, on: boolean): Script {

@@ -21,10 +21,17 @@ export class ContextTables {
   /** Frame of the root table. */
   readonly root: PageNumber;
   readonly #memory: CpuMemory;
+  readonly #allocator: PageAllocator;
   readonly #contexts: ReadonlyMap<number, PageNumber>;
 
-  private constructor(memory: CpuMemory, root: PageNumber, contexts: ReadonlyMap<number, PageNumber>) {
+  private constructor(
+    memory: CpuMemory,
+    allocator: PageAllocator,
+    root: PageNumber,
+    contexts: ReadonlyMap<number, PageNumber>,
+  ) {
     this.#memory = memory;
+    this.#allocator = allocator;
     this.root = root;
     this.#contexts = contexts;
   }
@@ -38,7 +45,12 @@ export class ContextTables {
     for (const [bus, table] of contexts) {
       writeEntry(memory, root! * PAGE_SIZE + bus * ENTRY_BYTES, encode(ROOT_ENTRY, { P: 1, CTP: table }));
     }
-    return new ContextTables(memory, root!, contexts);
+    return new ContextTables(memory, allocator, root!, contexts);
+  }
+
+  /** Frees everything, while the unit has not been told where it is. */
+  destroy(): void {
+    for (const frame of [this.root, ...this.#contexts.values()]) this.#allocator.release(frame);
   }
 
   /** True when the tables have a place for this requester. */

@@ -6,7 +6,7 @@
  */
 import { ns, type Script } from '../../../hardware/sim/index.ts';
 import { CAP, ECAP, GCMD, GSTS, PMEN, RTADDR, VER } from '../../../hardware/vtd/spec/index.ts';
-import { EIO, ENODEV, EOPNOTSUPP } from '../../uapi/index.ts';
+import { EIO, ENODEV, ENOMEM, EOPNOTSUPP } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
 import type { Message } from '../interrupts.ts';
 import { Attachments } from '../iommu/attachments.ts';
@@ -26,16 +26,11 @@ import type { PciDevice } from '../pci/index.ts';
 import { abilities } from './abilities.ts';
 import { type Capabilities, readCapabilities, type ScalableCapabilities } from './capabilities.ts';
 import { makeDomain, makeNested } from './domain-factory.ts';
-import { FaultReader } from './faults.ts';
-import { InterruptTable } from './interrupt-table.ts';
-import { type Command, type Invalidation, type Invalidator, RegisterInvalidation } from './invalidation.ts';
-import { LegacyRoutes } from './legacy-routes.ts';
-import { PageRequestQueue } from './page-requests.ts';
-import { InvalidationQueue } from './queue.ts';
+import type { Command, Invalidation } from './invalidation.ts';
 import { Registers } from './registers.ts';
 import type { Routes } from './routes.ts';
-import { ScalableRoutes } from './scalable-routes.ts';
 import { IDENTITY_DID, VtdIdentity } from './table-less.ts';
+import { takeParts, type UnitParts } from './unit-parts.ts';
 
 export interface VtdPlace {
   readonly name: string;
@@ -58,15 +53,11 @@ export class VtdDriver implements IommuDriver {
   readonly #place: VtdPlace;
   readonly #registers: Registers;
   #capabilities: Capabilities | null = null;
-  #routes: Routes | null = null;
-  #invalidator: Invalidator | null = null;
-  #pageRequests: PageRequestQueue | null = null;
-  /** `null` while interrupts are not remapped. */
-  #interrupts: InterruptTable | null = null;
+  #parts: UnitParts | null = null;
   #domainIds: DomainIds | null = null;
 
   constructor(services: IommuServices, place: VtdPlace) {
-    this.attachments = new Attachments(services.engine);
+    this.attachments = new Attachments(services.engine, services.faultPoints);
     this.name = place.name;
     this.bus = services.bus;
     this.#services = services;
@@ -87,7 +78,7 @@ export class VtdDriver implements IommuDriver {
   }
 
   get routes(): Routes {
-    return probed(this.#routes);
+    return probed(this.#parts).routes;
   }
 
   /** `null` in legacy mode. */
@@ -114,17 +105,11 @@ export class VtdDriver implements IommuDriver {
     const mode = this.scalable === null ? '' : 'scalable mode, ';
     const invalidation = queued ? 'queued' : 'register-based';
     log.write(`${this.name}: VT-d ${version}, ${mode}${depth.levels}-level tables, ${invalidation} invalidation`);
-    const reader = new FaultReader(this.#services.engine, registers, this.#services.faults, this.name, {
-      offset: capabilities.faultOffset,
-      count: capabilities.faultRecords,
-    });
-    reader.onFault = (fault) => this.attachments.reportFault(fault);
-    let result = yield* this.#enableInvalidation(reader);
-    if (result === 0) result = yield* this.#turnOff();
-    if (result === 0) result = yield* this.#setRoot();
-    if (result === 0) result = yield* this.#enablePageRequests();
-    if (result === 0) result = yield* reader.enable(this.#services.interrupts);
-    if (result === 0) result = yield* this.#remapInterrupts();
+    const taken = this.#take();
+    const result = taken < 0 ? taken : yield* this.#begin();
+    if (result < 0) this.#parts?.taken.release();
+    // Whatever ran before has no tables any more, also where there are none to take their place.
+    if (taken < 0) yield* this.#turnOff();
     return this.#reported(result);
   }
 
@@ -135,7 +120,8 @@ export class VtdDriver implements IommuDriver {
   }
 
   *allocateDomain(options: DomainOptions = {}): Script<IommuDomain | number> {
-    const { allocator, bus } = this.#services;
+    const { allocator, bus, faultPoints } = this.#services;
+    if (faultPoints.refuses('domain')) return -ENOMEM;
     yield ns(bus.cost.allocate + bus.cost.clearPage);
     return makeDomain(this, options, allocator);
   }
@@ -147,7 +133,7 @@ export class VtdDriver implements IommuDriver {
 
   // biome-ignore lint/correctness/useYield: other drivers have to wait here
   *allocateNested(nesting: Nesting): Script<NestedDomain | number> {
-    return makeNested(this, nesting);
+    return this.#services.faultPoints.refuses('domain') ? -ENOMEM : makeNested(this, nesting);
   }
 
   /** The unit finds PASID tables at host addresses only (VT-d 9.4 to 9.6): nobody else can keep one. */
@@ -161,11 +147,13 @@ export class VtdDriver implements IommuDriver {
   }
 
   *admitInterrupt(device: PciDevice, message: Message): Script<Message | number> {
-    return this.#interrupts === null ? message : yield* this.#interrupts.admit(device.requester, message);
+    const { interrupts } = probed(this.#parts);
+    return interrupts === null ? message : yield* interrupts.admit(device.requester, message);
   }
 
   *revokeInterrupt(_device: PciDevice, admitted: Message): Script<number> {
-    return this.#interrupts === null ? 0 : yield* this.#interrupts.revoke(admitted);
+    const { interrupts } = probed(this.#parts);
+    return interrupts === null ? 0 : yield* interrupts.revoke(admitted);
   }
 
   moving(device: PciDevice, body: () => Script<number>): Script<number> {
@@ -173,12 +161,13 @@ export class VtdDriver implements IommuDriver {
   }
 
   invalidate(invalidations: readonly Command[]): Script<number> {
-    return probed(this.#invalidator).run(invalidations);
+    return probed(this.#parts).invalidator.run(invalidations);
   }
 
   /** After requests were blocked: answers the page requests that came before. */
   *drainPageRequests(forgetting: readonly Invalidation[]): Script<number> {
-    return this.#pageRequests === null ? 0 : yield* this.#pageRequests.drain(forgetting);
+    const { pageRequests } = probed(this.#parts);
+    return pageRequests === null ? 0 : yield* pageRequests.drain(forgetting);
   }
 
   /** Needed after a change that calls for no invalidation, on units that buffer writes (VT-d 6.8). */
@@ -192,22 +181,32 @@ export class VtdDriver implements IommuDriver {
     yield ns(count * this.bus.cost.writeEntry);
   }
 
-  *#enableInvalidation(reader: FaultReader): Script<number> {
-    const { queued, draining, invalidationOffset, scalable } = this.capabilities;
-    const { log } = this.#services;
-    if (!queued) {
-      this.#invalidator = new RegisterInvalidation(this.#registers, log, this.name, invalidationOffset, draining);
-      return 0;
-    }
-    const services = { ...this.#services, readFaults: () => reader.read() };
-    const queue = yield* InvalidationQueue.enable(services, this.#registers, this.name, {
-      wide: this.scalable !== null,
-      draining,
-      throttles: scalable?.throttles ?? false,
+  /** All that can be missing: 0, -ENOMEM, -ENOSPC and nothing is taken. */
+  #take(): number {
+    const { remapInterrupts, interruptRemapping } = this.#place;
+    const parts = takeParts(this, {
+      services: this.#services,
+      registers: this.#registers,
+      capabilities: this.capabilities,
+      place: this.#place,
+      remapsInterrupts: remapInterrupts && interruptRemapping && this.capabilities.interruptRemapping,
     });
-    if (typeof queue === 'number') return queue;
-    this.#invalidator = queue;
+    if (typeof parts === 'number') return parts;
+    parts.faults.onFault = (fault) => this.attachments.reportFault(fault);
+    this.#parts = parts;
     return 0;
+  }
+
+  /** Tells the unit of everything: 0, -EIO. */
+  *#begin(): Script<number> {
+    const { queue, pageRequests, faults } = probed(this.#parts);
+    let result = queue === null ? 0 : yield* queue.enable();
+    if (result === 0) result = yield* this.#turnOff();
+    if (result === 0) result = yield* this.#setRoot();
+    if (result < 0) return result;
+    if (pageRequests !== null) yield* pageRequests.enable();
+    yield* faults.enable();
+    return yield* this.#remapInterrupts();
   }
 
   /** Whoever ran before may have left remapping on, with tables that nobody owns any more. */
@@ -220,12 +219,11 @@ export class VtdDriver implements IommuDriver {
   }
 
   *#setRoot(): Script<number> {
-    const routes = this.#makeRoutes();
-    if (typeof routes === 'number') return routes;
-    this.#routes = routes;
+    const { routes, tellRoot } = probed(this.#parts);
     yield* this.writeEntries(this.#place.buses.length);
     const flushed = yield* this.flushWriteBuffer();
     if (flushed < 0) return flushed;
+    tellRoot();
     yield* this.#registers.write(RTADDR, { RTA: routes.root, TTM: routes.mode });
     const result = yield* this.#registers.command(GCMD.SRTP, true, GSTS.RTPS, true);
     if (result < 0 || this.capabilities.rootFlushes) return result;
@@ -237,44 +235,14 @@ export class VtdDriver implements IommuDriver {
     ]);
   }
 
-  #makeRoutes(): Routes | number {
-    const { engine, allocator, bus } = this.#services;
-    const { buses } = this.#place;
-    const { scalable } = this;
-    if (scalable === null) return LegacyRoutes.create(this, bus.memory, allocator, buses);
-    return ScalableRoutes.create(this, { engine, memory: bus.memory, allocator }, scalable, buses);
-  }
-
-  *#enablePageRequests(): Script<number> {
-    if (this.scalable?.pageRequests !== true) return 0;
-    const { attachments } = this;
-    const services = {
-      ...this.#services,
-      registers: this.#registers,
-      invalidator: probed(this.#invalidator),
-      attachments,
-    };
-    const queue = yield* PageRequestQueue.enable(services, this.name);
-    if (typeof queue === 'number') return queue;
-    this.#pageRequests = queue;
-    return 0;
-  }
-
   /** After the kernel's own messages: the unit sends those past its table. */
   *#remapInterrupts(): Script<number> {
-    const { remapInterrupts, interruptRemapping } = this.#place;
-    if (!remapInterrupts) return 0;
-    const { name, capabilities } = this;
-    if (!interruptRemapping || !capabilities.interruptRemapping) {
-      this.#services.log.write(`${name}: interrupts are not remapped: unit or firmware cannot`);
-      return 0;
-    }
-    const unit = { ...this.#services, registers: this.#registers, invalidator: probed(this.#invalidator) };
-    const table = yield* InterruptTable.enable(unit, capabilities);
-    if (typeof table === 'number') return table;
-    this.#services.log.write(`${name}: interrupts are remapped`);
-    this.#interrupts = table;
-    return 0;
+    if (!this.#place.remapInterrupts) return 0;
+    const { interrupts } = probed(this.#parts);
+    const result = interrupts === null ? 0 : yield* interrupts.enable();
+    const state = interrupts === null ? 'not remapped: unit or firmware cannot' : 'remapped';
+    if (result === 0) this.#services.log.write(`${this.name}: interrupts are ${state}`);
+    return result;
   }
 
   #reported(result: number): number {

@@ -11,7 +11,7 @@ import {
   faultsWithCode,
 } from '../../../hardware/vtd/spec/index.ts';
 import type { FaultAccess, FaultLog, IommuFault } from '../fault-log.ts';
-import type { Interrupts } from '../interrupts.ts';
+import type { Interrupts, Message } from '../interrupts.ts';
 import { reasonOf } from './fault-reasons.ts';
 import type { Registers } from './registers.ts';
 
@@ -28,6 +28,18 @@ const ACCESS: ReadonlyMap<number, FaultAccess> = new Map([
   [FaultedAccess.PAGE_REQUEST, 'page request'],
 ]);
 
+interface Services {
+  readonly engine: Engine;
+  readonly faults: FaultLog;
+  readonly interrupts: Interrupts;
+}
+
+/** Byte offset of the first record and number of records. */
+export interface FaultPlace {
+  readonly offset: number;
+  readonly count: number;
+}
+
 export class FaultReader {
   /** Hears of each fault. */
   onFault: ((fault: IommuFault) => void) | null = null;
@@ -35,38 +47,47 @@ export class FaultReader {
   readonly #registers: Registers;
   readonly #log: FaultLog;
   readonly #name: string;
-  /** Byte offset of the first record and number of records. */
-  readonly #place: { readonly offset: number; readonly count: number };
+  readonly #place: FaultPlace;
+  readonly #interrupts: Interrupts;
+  #message!: Message;
+  /** The unit knows the vector. */
+  #isTold = false;
   #busy = false;
   /** Somebody asked while the records were being read: what raised that event may have been missed. */
   #again = false;
 
-  constructor(
-    engine: Engine,
-    registers: Registers,
-    log: FaultLog,
-    name: string,
-    place: { readonly offset: number; readonly count: number },
-  ) {
+  private constructor({ engine, faults, interrupts }: Services, registers: Registers, name: string, place: FaultPlace) {
     this.#engine = engine;
     this.#registers = registers;
-    this.#log = log;
+    this.#log = faults;
+    this.#interrupts = interrupts;
     this.#name = name;
     this.#place = place;
   }
 
-  /** From now on the records are read whenever there is one: 0 or -ENOSPC. */
-  *enable(interrupts: Interrupts): Script<number> {
-    const message = interrupts.allocate(`${this.#name} fault`, () => this.read());
+  /** Takes a vector, of which the unit knows nothing yet, or gives -ENOSPC. */
+  static create(services: Services, registers: Registers, name: string, place: FaultPlace): FaultReader | number {
+    const reader = new FaultReader(services, registers, name, place);
+    const message = services.interrupts.allocate(`${name} fault`, () => reader.read());
     if (typeof message === 'number') return message;
+    reader.#message = message;
+    return reader;
+  }
+
+  /** From now on the records are read whenever there is one. */
+  *enable(): Script {
+    this.#isTold = true;
     // What is left over from before is read first: a pending fault would keep new ones from raising an event.
     yield* this.read();
     yield* this.#registers.write(FSTS, { IQE: 1, ICE: 1, ITE: 1 });
-    yield* this.#registers.write(FEDATA, { IMD: message.data });
-    yield* this.#registers.write(FEADDR, { MA: message.address / 4 });
+    yield* this.#registers.write(FEDATA, { IMD: this.#message.data });
+    yield* this.#registers.write(FEADDR, { MA: this.#message.address / 4 });
     yield* this.#registers.write(FEUADDR, { MUA: 0 });
     yield* this.#registers.write(FECTL, { IM: 0 });
-    return 0;
+  }
+
+  release(): void {
+    if (!this.#isTold) this.#interrupts.free(this.#message);
   }
 
   /** Empties the records, from the one that raised the event on. Runs for each fault event. */

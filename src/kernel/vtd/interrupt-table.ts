@@ -38,28 +38,42 @@ export class InterruptTable {
   readonly #unit: Unit;
   /** With caching mode, entries that are not present are cached, too. */
   readonly #cachingMode: boolean;
+  /** The unit forgets entries by itself when it is given a table. */
+  readonly #flushes: boolean;
   readonly #table: PageNumber;
   readonly #used = new Set<number>();
+  /** The unit knows the table. */
+  #isTold = false;
 
-  private constructor(unit: Unit, { cachingMode }: Capabilities, table: PageNumber) {
+  private constructor(unit: Unit, capabilities: Capabilities, table: PageNumber) {
     this.#unit = unit;
-    this.#cachingMode = cachingMode;
+    this.#cachingMode = capabilities.cachingMode;
+    this.#flushes = capabilities.interruptTableFlushes;
     this.#table = table;
   }
 
-  /** From now on no message of a device passes that has not been admitted: the table, -ENOMEM or -EIO. */
-  static *enable(unit: Unit, capabilities: Capabilities): Script<InterruptTable | number> {
-    const { allocator, registers, invalidator } = unit;
-    const table = allocator.allocate('interrupt remapping table');
-    if (table < 0) return table;
-    yield* registers.write(IRTA, { IRTA: table, S: SIZE });
+  /** A table of which the unit knows nothing yet, or -ENOMEM. */
+  static create(unit: Unit, capabilities: Capabilities): InterruptTable | number {
+    const table = unit.allocator.allocate('interrupt remapping table');
+    return table < 0 ? table : new InterruptTable(unit, capabilities, table);
+  }
+
+  /** From now on no message of a device passes that has not been admitted: 0, -EIO. */
+  *enable(): Script<number> {
+    const { registers, invalidator } = this.#unit;
+    this.#isTold = true;
+    yield* registers.write(IRTA, { IRTA: this.#table, S: SIZE });
     let result = yield* registers.command(GCMD.SIRTP, true, GSTS.IRTPS, true);
-    if (result === 0 && !capabilities.interruptTableFlushes) {
+    if (result === 0 && !this.#flushes) {
       result = yield* invalidator.run([{ cache: 'interrupt entries', scope: 'global' }]);
     }
     if (result === 0) result = yield* registers.command(GCMD.CFI, false, GSTS.CFIS, false);
     if (result === 0) result = yield* registers.command(GCMD.IRE, true, GSTS.IRES, true);
-    return result < 0 ? result : new InterruptTable(unit, capabilities, table);
+    return result;
+  }
+
+  release(): void {
+    if (!this.#isTold) this.#unit.allocator.release(this.#table);
   }
 
   /** What the device with this source id has to write so that `message` is delivered: -ENOSPC, -EIO. */

@@ -36,6 +36,10 @@ export class LegacyRoutes implements Routes {
     return this.#contexts.root;
   }
 
+  destroy(): void {
+    this.#contexts.destroy();
+  }
+
   refusal(device: PciDevice, pasid: number): number {
     if (pasid >= 0) return -EOPNOTSUPP;
     return this.#contexts.covers(device.requester) ? 0 : -EINVAL;

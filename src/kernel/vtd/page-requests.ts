@@ -19,7 +19,8 @@ import {
 } from '../../../hardware/vtd/spec/index.ts';
 import { EIO } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
-import type { Interrupts } from '../interrupts.ts';
+import type { FaultPoints } from '../fault-points.ts';
+import type { Interrupts, Message } from '../interrupts.ts';
 import { type Attachments, NO_PASID, type PageRequestGroup, type PageResponse } from '../iommu/attachments.ts';
 import { PageRequestGroups } from '../iommu/page-request-groups.ts';
 import type { KernelLog } from '../log.ts';
@@ -48,6 +49,7 @@ interface Services {
   readonly registers: Registers;
   readonly invalidator: Invalidator;
   readonly attachments: Attachments;
+  readonly faultPoints: FaultPoints;
   readonly pageRequestPlaces: number | null;
 }
 
@@ -58,7 +60,10 @@ export class PageRequestQueue {
   readonly #places: number;
   readonly #lock: Semaphore;
   readonly #groups: PageRequestGroups;
+  #message!: Message;
   #head = 0;
+  /** The unit knows the ring. */
+  #isTold = false;
 
   private constructor(services: Services, name: string, ring: PageNumber, places: number) {
     this.#services = services;
@@ -66,16 +71,15 @@ export class PageRequestQueue {
     this.#ring = ring;
     this.#places = places;
     this.#lock = new Semaphore(services.engine, 1, `${name} page requests`);
-    this.#groups = new PageRequestGroups(services.attachments, (group, answer) => this.#send(group, answer));
+    const { attachments, faultPoints } = services;
+    this.#groups = new PageRequestGroups(attachments, faultPoints, (group, answer) => this.#send(group, answer));
   }
 
-  /** Allocates the ring, gives it to the unit and lets it raise events; or gives the errno and has taken nothing. */
-  static *enable(services: Services, name: string): Script<PageRequestQueue | number> {
-    const { allocator, interrupts, registers, pageRequestPlaces } = services;
+  /** Allocates the ring and a vector, of which the unit knows nothing yet; or gives the errno and has taken nothing. */
+  static create(services: Services, name: string): PageRequestQueue | number {
+    const { allocator, interrupts, pageRequestPlaces } = services;
     const places = pageRequestPlaces ?? PLACES;
-    // The queue has 2^PQS pages.
-    const order = 31 - Math.clz32(places / IN_A_PAGE);
-    const ring = allocator.allocate('page request queue', order);
+    const ring = allocator.allocate('page request queue', orderOf(places));
     if (ring < 0) return ring;
     const queue = new PageRequestQueue(services, name, ring, places);
     const message = interrupts.allocate(`${name} page request`, () => queue.serve());
@@ -83,15 +87,28 @@ export class PageRequestQueue {
       allocator.release(ring);
       return message;
     }
+    queue.#message = message;
+    return queue;
+  }
+
+  /** Gives the ring to the unit and lets it raise events. */
+  *enable(): Script {
+    const { registers } = this.#services;
     yield* registers.write(PQH, { PQH: 0 });
     yield* registers.write(PQT, { PQT: 0 });
-    yield* registers.write(PQA, { PQA: ring, PQS: order });
+    this.#isTold = true;
+    yield* registers.write(PQA, { PQA: this.#ring, PQS: orderOf(this.#places) });
     yield* registers.write(PRS, { PPR: 1, PRO: 1 });
-    yield* registers.write(PEDATA, { IMD: message.data });
-    yield* registers.write(PEADDR, { MA: message.address / 4 });
+    yield* registers.write(PEDATA, { IMD: this.#message.data });
+    yield* registers.write(PEADDR, { MA: this.#message.address / 4 });
     yield* registers.write(PEUADDR, { MUA: 0 });
     yield* registers.write(PECTL, { IM: 0 });
-    return queue;
+  }
+
+  release(): void {
+    if (this.#isTold) return;
+    this.#services.allocator.release(this.#ring);
+    this.#services.interrupts.free(this.#message);
   }
 
   /** Empties the queue. Runs for each event. */
@@ -172,4 +189,9 @@ export class PageRequestQueue {
   #send({ requester: rid, pasid, index: group }: PageRequestGroup, response: PageResponse): Script<number> {
     return this.#services.invalidator.run([{ cache: 'page response', rid, pasid, group, code: CODES[response] }]);
   }
+}
+
+/** The queue has 2^PQS pages: PQS. */
+function orderOf(places: number): number {
+  return 31 - Math.clz32(places / IN_A_PAGE);
 }

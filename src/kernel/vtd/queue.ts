@@ -53,6 +53,8 @@ export class InvalidationQueue implements Invalidator {
   readonly #name: string;
   readonly #rules: DescriptorRules;
   readonly #descriptorBytes: number;
+  /** log2 of the ring's pages. */
+  readonly #order: number;
   readonly #ring: PageNumber;
   /** One 4-byte status per slot. */
   readonly #status: PageNumber;
@@ -60,6 +62,8 @@ export class InvalidationQueue implements Invalidator {
   #tail = 0;
   #sequence = 0;
   #dead = false;
+  /** The unit knows the ring. */
+  #isTold = false;
 
   private constructor(services: Services, registers: Registers, name: string, shape: QueueShape, pages: PageNumber[]) {
     const { draining, throttles, wide } = shape;
@@ -67,35 +71,40 @@ export class InvalidationQueue implements Invalidator {
     this.#registers = registers;
     this.#name = name;
     this.#rules = { drain: { DR: draining.reads ? 1 : 0, DW: draining.writes ? 1 : 0 }, throttles };
+    this.#order = wide ? 1 : 0;
     this.#descriptorBytes = wide ? 2 * NARROW_BYTES : NARROW_BYTES;
     this.#ring = pages[0]!;
     this.#status = pages[1]!;
     this.#lock = new Semaphore(services.engine, 1, `${name} invalidation queue`);
   }
 
-  /** Allocates the ring and turns the queue on, or gives the errno and has taken nothing. */
-  static *enable(
-    services: Services,
-    registers: Registers,
-    name: string,
-    shape: QueueShape,
-  ): Script<InvalidationQueue | number> {
+  /** Allocates the ring, of which the unit knows nothing yet, or gives -ENOMEM and has taken nothing. */
+  static create(services: Services, registers: Registers, name: string, shape: QueueShape): InvalidationQueue | number {
     const { allocator } = services;
-    const order = shape.wide ? 1 : 0;
-    const ring = allocator.allocate('invalidation queue', order);
+    const ring = allocator.allocate('invalidation queue', shape.wide ? 1 : 0);
     if (ring < 0) return ring;
     const status = allocator.allocate('invalidation queue');
     if (status < 0) {
       allocator.release(ring);
       return status;
     }
+    return new InvalidationQueue(services, registers, name, shape, [ring, status]);
+  }
+
+  /** Turns the queue on: 0, -EIO. */
+  *enable(): Script<number> {
+    const registers = this.#registers;
     // Whoever ran before may have left its queue on.
     if (GSTS.QIES.isSet(yield* registers.read(GSTS))) yield* registers.command(GCMD.QIE, false, GSTS.QIES, false);
-    const queue = new InvalidationQueue(services, registers, name, shape, [ring, status]);
     yield* registers.write(IQT, { QT: 0 });
-    yield* registers.write(IQA, { IQA: ring, QS: order, DW: order });
-    const result = yield* registers.command(GCMD.QIE, true, GSTS.QIES, true);
-    return result < 0 ? result : queue;
+    this.#isTold = true;
+    yield* registers.write(IQA, { IQA: this.#ring, QS: this.#order, DW: this.#order });
+    return yield* registers.command(GCMD.QIE, true, GSTS.QIES, true);
+  }
+
+  release(): void {
+    if (this.#isTold) return;
+    for (const frame of [this.#ring, this.#status]) this.#services.allocator.release(frame);
   }
 
   *run(commands: readonly Command[], { drainPageRequests = false }: RunOptions = {}): Script<number> {

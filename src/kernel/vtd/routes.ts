@@ -69,6 +69,8 @@ export interface Routes extends Router<Target> {
   readonly root: PageNumber;
   /** RTADDR.TTM */
   readonly mode: number;
+  /** Frees the tables, while the unit has not been told of the root. */
+  destroy(): void;
   /**
    * Writes the entries of these requests anew, whose second stage is tracked or not any more: 0 when hardware has
    * forgotten what they said before, and all that was translated; -EIO.

@@ -27,11 +27,18 @@ export class ScalableContexts {
   /** Frame of the root table. */
   readonly root: PageNumber;
   readonly #memory: CpuMemory;
+  readonly #allocator: PageAllocator;
   /** Lower and upper table of each bus. */
   readonly #tables: ReadonlyMap<number, readonly [PageNumber, PageNumber]>;
 
-  private constructor(memory: CpuMemory, root: PageNumber, tables: ReadonlyMap<number, [PageNumber, PageNumber]>) {
+  private constructor(
+    memory: CpuMemory,
+    allocator: PageAllocator,
+    root: PageNumber,
+    tables: ReadonlyMap<number, [PageNumber, PageNumber]>,
+  ) {
     this.#memory = memory;
+    this.#allocator = allocator;
     this.root = root;
     this.#tables = tables;
   }
@@ -48,7 +55,12 @@ export class ScalableContexts {
       const entry = encode(SCALABLE_ROOT_ENTRY, { LP: 1, LCTP, UP: 1, UCTP });
       writeEntry(memory, root * PAGE_SIZE + bus * ROOT_BYTES, entry);
     }
-    return new ScalableContexts(memory, root, tables);
+    return new ScalableContexts(memory, allocator, root, tables);
+  }
+
+  /** Frees everything, while the unit has not been told where it is. */
+  destroy(): void {
+    for (const frame of [this.root, ...[...this.#tables.values()].flat()]) this.#allocator.release(frame);
   }
 
   /** True when the tables have a place for this requester. */

@@ -75,6 +75,10 @@ export class ScalableRoutes implements Routes {
     return this.#contexts.root;
   }
 
+  destroy(): void {
+    this.#contexts.destroy();
+  }
+
   refusal(device: PciDevice, pasid: number): number {
     const { pasidBits } = this.#capabilities;
     if (!this.#contexts.covers(device.requester)) return -EINVAL;

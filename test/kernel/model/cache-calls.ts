@@ -12,6 +12,7 @@ import {
   IommuInvalidateFlag,
   type ObjectIn,
 } from '../../../src/uapi/index.ts';
+import { NONE } from './facts.ts';
 import type { RefContext } from './files.ts';
 import { isRange, ready } from './rules.ts';
 import { type Range, versionOf } from './space-calls.ts';
@@ -26,31 +27,42 @@ const { IOTLB, DEV_IOTLB, PASID } = IommuCache;
 const { DOMAIN, ADDR } = IommuGranularity;
 const EVERYTHING = 2 ** 52;
 
-/** `range` left out: everything. */
+/** `range` left out: everything. In version 2 a PASID table wants a PASID for a range, and takes one for everything. */
 export function* invalidate(
   world: World,
   live: Live,
   fd: number,
-  [id, range]: readonly [number, Range | null],
+  [id, range, pasid]: readonly [id: number, range: Range | null, pasid?: number | undefined],
 ): Script {
+  const by = pasid === undefined ? {} : { flags: IommuInvalidateFlag.VPASID, vpasid: pasid };
   if (versionOf(world, live, fd) === 2) {
     const { iova = 0n, size = 0n } = range ?? {};
     const pages = range === null ? {} : { granularity: ADDR, addr: iova, granule_size: PAGE, nb_granules: size / PAGE };
-    yield* invalidateAs(world, live, fd, { ...NOTHING, child_ioasid: id, cache: IOTLB, ...pages });
+    const cache = range === null ? IOTLB | PASID : IOTLB;
+    yield* invalidateAs(world, live, fd, { ...NOTHING, child_ioasid: id, cache, ...pages, ...by });
     return;
   }
   const context = world.contextOf(live, fd);
-  const wanted = context === undefined ? -EBADF : forgotten(ready(context, id), range);
+  const wanted = context === undefined ? -EBADF : forgotten(context, ready(context, id), range);
   const what = range === null ? {} : { granularity: 1, iova: range.iova, size: range.size };
   yield* world.ioctl(live, fd, IOASID_INVALIDATE_CACHE, [{ child_ioasid: id, ...what }, wanted]);
 }
 
-function forgotten(space: RefSpace | number, range: Range | null): number {
+function forgotten(context: RefContext, space: RefSpace | number, range: Range | null): number {
   if (typeof space === 'number') return space;
   if (space.user === null || (range !== null && !isRange(range.iova, range.size))) return -EINVAL;
-  if (range === null) space.forget(0, EVERYTHING);
-  else space.forget(Number(range.iova / PAGE), Number(range.size / PAGE));
+  if (space.isByPasid && range !== null) return -EINVAL;
+  forget(space, range);
+  // Where it is attached by a PASID beside a PASID table, that PASID's is meant.
+  for (const { device, pasid } of context.attached(space)) {
+    if (pasid !== NONE && device.pasidTable !== undefined) forget(device.pasidTable, range, pasid);
+  }
   return 0;
+}
+
+function forget(space: RefSpace, range: Pick<Range, 'iova' | 'size'> | null, pasid?: number): void {
+  if (range === null) space.forgetAll(pasid);
+  else space.forget(Number(range.iova / PAGE), Number(range.size / PAGE), pasid);
 }
 
 const NOTHING: Forget = {
@@ -88,13 +100,15 @@ function forgottenAs(context: RefContext, what: Forget): number {
   const isPower = size >= PAGE && size.toString(2).lastIndexOf('1') === 0;
   const isGood = isPower && addr % size === 0n && isRange(addr, size * count);
   if (granularity === ADDR && !isGood) return -EINVAL;
-  if (user.pasidBits !== undefined) {
-    const isNamed = has(IommuInvalidateFlag.VPASID);
-    return (isNamed ? vpasid < 2 ** user.pasidBits : granularity === DOMAIN) ? 0 : -EINVAL;
-  }
+  const isNamed = has(IommuInvalidateFlag.VPASID);
+  const { pasidBits } = user;
+  const isOne = isNamed ? pasidBits !== undefined && vpasid < 2 ** pasidBits : granularity === DOMAIN;
+  if (pasidBits !== undefined && !isOne) return -EINVAL;
   // A page table has one PASID at each device: naming it narrows nothing.
-  if ((cache & IOTLB) === 0) return 0;
-  if (granularity === ADDR) space.forget(Number(addr / PAGE), Number((size * count) / PAGE));
-  else space.forget(0, EVERYTHING);
+  const pasid = isNamed && pasidBits !== undefined ? vpasid : undefined;
+  if (granularity === ADDR) forget(space, { iova: addr, size: size * count }, pasid);
+  // What came of an entry of a PASID table goes with it.
+  else if (pasidBits === undefined ? (cache & IOTLB) !== 0 : (cache & PASID) !== 0) forget(space, null, pasid);
+  else if ((cache & IOTLB) !== 0) space.forget(0, EVERYTHING, pasid);
   return 0;
 }

@@ -16,7 +16,8 @@ import {
   VfioAttachFlag,
 } from '../../../src/uapi/index.ts';
 import { type Asked, attach, bind, boundContext, detach, unbind } from './devices.ts';
-import { NONE, type RefContext } from './files.ts';
+import { NONE } from './facts.ts';
+import type { RefContext } from './files.ts';
 import type { Live, World } from './world.ts';
 
 /** What a descriptor of a device stands for; `version`: which commands it takes. */

@@ -1,11 +1,10 @@
 /** What a device's commands give and do, by the proposal's text and its errno table (2.6). */
-import { EADDRINUSE, EBUSY, EINVAL, EOPNOTSUPP } from '../../../src/uapi/index.ts';
-import { isPermitted } from './facts.ts';
-import { NONE, type RefContext, type RefDevice, type RefFile } from './files.ts';
+import { EADDRINUSE, EBUSY, EINVAL } from '../../../src/uapi/index.ts';
+import { isPermitted, NONE } from './facts.ts';
+import type { RefContext, RefDevice, RefFile } from './files.ts';
+import { routingRefusal } from './routing.ts';
 import type { Rules } from './rules.ts';
 import type { RefSpace } from './spaces.ts';
-
-const ERRNO = { yes: 0, EINVAL: -EINVAL, EOPNOTSUPP: -EOPNOTSUPP } as const;
 
 /** A file that a device's command was given on, as the descriptor in its structure tells which context is meant. */
 export interface Asked {
@@ -35,6 +34,7 @@ export function unbind(rules: Rules, asked: Asked): number {
   const context = boundContext(asked);
   if (context === undefined) return -EINVAL;
   const { device } = asked;
+  for (const pasid of device.slots.keys()) context.faults.moved(device, pasid);
   const left = [...device.slots.values()].flat();
   device.slots.clear();
   for (const space of left) leave(context, space);
@@ -48,6 +48,8 @@ export function unbind(rules: Rules, asked: Asked): number {
 /** The device's requests with a PASID, or those without, go to a space from now on. */
 export function attach(rules: Rules, device: RefDevice, context: RefContext, id: number, pasid: number): number {
   const space = context.spaces.get(id);
+  // In version 2 the one space stands for all that its PASIDs lead to.
+  if (context.version === 2 && pasid !== NONE && device.pasidTable !== undefined) return -EINVAL;
   if (space === undefined || space.wanted.isDummy || device.isAttached(space)) return -EINVAL;
   const stack = device.slots.get(pasid) ?? [];
   const { parent } = space;
@@ -56,16 +58,18 @@ export function attach(rules: Rules, device: RefDevice, context: RefContext, id:
   if (needsParent && !device.isAttached(parent)) return -EINVAL;
   if (!agrees(device, context, pasid, [...stack, space])) return -EINVAL;
   // A PASID table takes all requests: those with PASIDs may not go anywhere yet, and none may lead to it.
-  const isByPasid = space.user?.pasidBits !== undefined;
-  if (isByPasid && pasid !== NONE) return -EINVAL;
-  if (isByPasid && [...device.slots.keys()].some((slot) => slot !== NONE)) return -EBUSY;
+  if (space.isByPasid && pasid !== NONE) return -EINVAL;
+  if (space.isByPasid && device.hasPasids) return -EBUSY;
+  const reached = device.pasidTable?.user?.pasidBits;
+  if (pasid !== NONE && reached !== undefined && pasid >= 2 ** reached) return -EINVAL;
   const refusal = rules.refusal(context, space);
   if (refusal !== 0) return refusal;
   const reaches = space.mappings.every(({ first, pages }) => isPermitted(rules.facts, first, pages));
   if (space.user === null && !rules.isHeld(context, space) && !reaches) return -EADDRINUSE;
-  const could = device.couldGo(pasid, space);
-  if (could === 'yes') device.slots.set(pasid, [...stack, space]);
-  return ERRNO[could];
+  const routing = routingRefusal(rules.facts, rules.contexts, { device, pasid }, space);
+  context.faults.moved(device, pasid);
+  if (routing === 0) device.slots.set(pasid, [...stack, space]);
+  return routing;
 }
 
 export function detach(device: RefDevice, context: RefContext, id: number): number {
@@ -73,6 +77,8 @@ export function detach(device: RefDevice, context: RefContext, id: number): numb
     const space = stack.find((one) => one.id === id);
     if (space === undefined) continue;
     if ([...space.children].some((child) => device.isAttached(child))) return -EBUSY;
+    if (space === device.pasidTable && device.hasPasids) return -EBUSY;
+    context.faults.moved(device, pasid);
     if (stack.length > 1) device.slots.set(pasid, stack.slice(0, -1));
     else device.slots.delete(pasid);
     leave(context, space);
@@ -93,10 +99,8 @@ function agrees(device: RefDevice, context: RefContext, pasid: number, stack: re
 /** Version 1's mappings end with the last device, and with them what is tracked. */
 function leave(context: RefContext, space: RefSpace): void {
   if (context.attached(space).length > 0) return;
-  space.remembered.clear();
+  space.dropFirstStages();
   if (context.version === 2) return;
   space.mappings.length = 0;
   space.written = null;
 }
-
-export { NONE };

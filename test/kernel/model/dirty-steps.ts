@@ -62,7 +62,7 @@ export function* writeAndTell(world: World, live: Live, draw: Draw): Script {
     if (written === null && !draw.rarely(4)) yield* setTracking(world, live, fd, { ioasid: id, flags: 1 });
   }
   const request = { device: world.devices.indexOf(device), pasid, write: true };
-  const pages = DEVICE_PAGES.filter((page) => device.goesTo(pasid)?.at(page)?.write === true);
+  const pages = DEVICE_PAGES.filter((page) => device.way(pasid)?.at(page)?.write === true);
   for (let i = 0; i < Math.min(pages.length, 3); i++) yield* checkDma(world, { ...request, page: draw.of(pages) });
   // What is nested may be gone when the others are asked.
   const top = spaces.at(-1);

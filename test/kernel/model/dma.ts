@@ -11,7 +11,8 @@ import {
 } from '../../../hardware/devices/dma-engine/spec.ts';
 import { Access, Translation } from '../../../hardware/iommu/index.ts';
 import { ns, type Script } from '../../../hardware/sim/index.ts';
-import { NONE, type RefDevice } from './files.ts';
+import { NONE } from './facts.ts';
+import type { RefDevice } from './files.ts';
 import { type Cell, MARK_AT, markOf } from './memory.ts';
 import type { Reached } from './spaces.ts';
 import type { World } from './world.ts';
@@ -26,12 +27,16 @@ export interface Request {
 
 /** PASIDs that devices try: of one nobody attaches anything. */
 export const PASIDS = [NONE, 3, 5, 9];
+/** Those under which a PASID table leads a request. */
+const PASIDS_OF_TABLES = [0, 3, 5, 9];
 /** Pages of I/O virtual addresses that devices try: neighbours, both sides of a large page, and guest memory. */
 export const GUEST = 0x4_0000;
 export const GUEST_PAGES = 12;
 export const DEVICE_PAGES = [0, 1, 2, 3, 4, 0x1ff, 0x200, 0x201, 0x3ff, ...[0, 1, 4, 5, 6, 11].map((i) => GUEST + i)];
 
 /** What a request may reach: the page that is mapped now, and others that a user's table led to before. */
+const [READ, WRITE] = [1, 2];
+
 interface Reachable {
   readonly now: Cell | null;
   readonly before: readonly Cell[];
@@ -40,24 +45,23 @@ interface Reachable {
 const NOTHING: Reachable = { now: null, before: [] };
 
 function reachable(device: RefDevice, { pasid, page, write }: Request): Reachable {
-  const space = device.goesTo(pasid);
+  const way = device.way(pasid);
   const may = (one: Reached | null | undefined) => (write ? one?.write : one?.read) === true;
-  const at = space?.at(page);
+  const at = way?.at(page);
   const now = may(at) ? at!.cell : null;
-  const remembered = space === undefined || space.user === null ? [] : space.stale(page);
+  const remembered = way?.stale(page) ?? [];
   return { now, before: remembered.filter((one) => may(one) && one.cell !== now).map(({ cell }) => cell) };
 }
 
 function isStale(world: World, { device, pasid, page }: Request): boolean {
-  const space = world.devices[device]!.goesTo(pasid);
-  return space !== undefined && space.user !== null && space.isStale(page);
+  return world.devices[device]!.way(pasid)?.isStale(page) === true;
 }
 
 /** What users' tables lead to now hardware may remember. */
 export function remember(world: World): void {
   for (const context of world.rules.contexts) {
     for (const space of context.spaces.values()) {
-      if (space.user !== null && context.attached(space).length > 0) space.remember(DEVICE_PAGES);
+      if (space.user !== null && context.attached(space).length > 0) space.remember(PASIDS_OF_TABLES, DEVICE_PAGES);
     }
   }
 }
@@ -71,7 +75,7 @@ function said({ device, pasid, page, write }: Request): string {
 export function checkTranslations(world: World): void {
   for (const device of world.devices.keys()) {
     for (const pasid of PASIDS) {
-      const isLed = world.devices[device]!.goesTo(pasid) !== undefined;
+      const isLed = world.devices[device]!.way(pasid) !== undefined;
       for (const page of isLed ? DEVICE_PAGES : DEVICE_PAGES.slice(-2)) {
         for (const write of [false, true]) checkTranslation(world, { device, pasid, page, write });
       }
@@ -108,6 +112,8 @@ function translate({ bench, functions }: World, { device, pasid, page, write }: 
 /** Lets a device do it: what it reads is what it may; what it writes is in the model from then on, if it may. */
 export function* checkDma(world: World, wish: Request): Script {
   const device = world.devices[wish.device]!;
+  // One that may ask waits for an answer where it may not go.
+  if (device.asks) return;
   // On its way to the IOMMU it would lose its PASID.
   const pasid = device.alike.length > 1 ? NONE : wish.pasid;
   // Which of several pages it was nobody could tell.
@@ -117,12 +123,16 @@ export function* checkDma(world: World, wish: Request): Script {
   const { now, before } = device.bound === null ? NOTHING : reachable(device, request);
   const mark = write ? world.mark() : 0;
   const got = yield* transfer(world, request, mark);
-  device.goesTo(pasid)?.walked(request.page);
+  device.way(pasid)?.walked(request.page);
   world.story.push(`${said(request)}${write ? ` mark ${mark}` : `: ${got ?? 'blocked'}`}`);
+  if (device.bound !== null && (write ? now === null : got === null)) {
+    const told = world.machine.facts.reportsPasids ? pasid : NONE;
+    device.bound.context.faults.blocked({ device, pasid: told, pages: [request.page], perm: write ? WRITE : READ });
+  }
   if (write) {
     if (now === null) return;
     now.mark = mark;
-    device.goesTo(pasid)!.wrote(request.page);
+    device.way(pasid)!.wrote(request.page);
     return;
   }
   if (got === null && now !== null && !isStale(world, request)) world.fail(`${said(request)}: blocked, but it may`);

@@ -1,3 +1,6 @@
+/** In place of a PASID: requests without one. */
+export const NONE = -1;
+
 /** What a machine's IOMMU can do, by the books and not by asking its driver. */
 export interface Facts {
   /** Levels of first-stage tables that can be nested. */
@@ -6,7 +9,11 @@ export interface Facts {
   readonly pasids: 'none' | 'any' | 'user tables over one host table';
   /** Bits of a PASID that can lead to a user's table. */
   readonly pasidBits: number;
+  /** Bits of a PASID that a PASID table of a user can tell apart; 0: there is none. */
+  readonly pasidTableBits: number;
   readonly width: number;
+  /** Blocked DMA is reported with its PASID; otherwise as if it had none. */
+  readonly reportsPasids: boolean;
   readonly enforcesSnoop: boolean;
   /** Hardware notes which pages are written. */
   readonly tracksDirty: boolean;
@@ -24,7 +31,9 @@ export const INTEL_LEGACY: Facts = {
   nestedLevels: [],
   pasids: 'none',
   pasidBits: 0,
+  pasidTableBits: 0,
   width: 48,
+  reportsPasids: false,
   enforcesSnoop: false,
   tracksDirty: false,
   writesTables: false,
@@ -34,6 +43,7 @@ export const INTEL_LEGACY: Facts = {
 export const INTEL_SCALABLE: Facts = {
   ...INTEL_LEGACY,
   enforcesSnoop: true,
+  reportsPasids: true,
   nestedLevels: [4, 5],
   pasids: 'any',
   pasidBits: 20,
@@ -41,13 +51,19 @@ export const INTEL_SCALABLE: Facts = {
   writesTables: true,
 };
 
-export const AMD_HOST: Facts = { ...INTEL_LEGACY, enforcesSnoop: true, reserved: [MSI, HYPERTRANSPORT] };
+export const AMD_HOST: Facts = {
+  ...INTEL_LEGACY,
+  reportsPasids: true,
+  enforcesSnoop: true,
+  reserved: [MSI, HYPERTRANSPORT],
+};
 
 export const AMD_NESTING: Facts = {
   ...AMD_HOST,
   nestedLevels: [4, 5],
   pasids: 'user tables over one host table',
   pasidBits: 9,
+  pasidTableBits: 20,
   tracksDirty: true,
 };
 

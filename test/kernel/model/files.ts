@@ -1,8 +1,8 @@
 /** Open files, contexts and devices, as the reference model sees them. */
-import type { Facts } from './facts.ts';
+import { type Facts, NONE } from './facts.ts';
+import { RefFaults } from './faults.ts';
 import type { RefProcess } from './memory.ts';
-import type { RefRegistration, RefSpace, Wanted } from './spaces.ts';
-import { RefSpace as Space } from './spaces.ts';
+import { type RefRegistration, RefSpace, type Wanted, type Way } from './spaces.ts';
 
 /** An open file description: what forks share. */
 export interface RefFile {
@@ -16,6 +16,8 @@ export class RefContext {
   readonly spaces = new Map<number, RefSpace>();
   readonly registrations: RefRegistration[] = [];
   readonly devices: RefDevice[] = [];
+  /** What its program hears of its devices. */
+  readonly faults = new RefFaults();
   isOpen = true;
   readonly #facts: Facts;
   #last = 0;
@@ -27,7 +29,7 @@ export class RefContext {
 
   add(parent: RefSpace | null, wanted: Wanted): number {
     const id = ++this.#last;
-    this.spaces.set(id, new Space(id, parent, wanted, this.#facts));
+    this.spaces.set(id, new RefSpace(id, parent, wanted, this.#facts));
     return id;
   }
 
@@ -66,9 +68,6 @@ export function chargedFor(mappings: RefSpace['mappings'], owner: RefProcess): S
   return new Set(own.flatMap(({ cells }) => cells ?? []));
 }
 
-/** In place of a PASID: requests without one. */
-export const NONE = -1;
-
 export class RefDevice {
   readonly name: string;
   /** Devices that cannot be told apart from it, itself among them. */
@@ -78,41 +77,38 @@ export class RefDevice {
   bound: { readonly file: RefFile; readonly context: RefContext; readonly cookie: bigint } | null = null;
   /** Spaces by PASID: one, and those nested on it, the innermost last. */
   readonly slots = new Map<number, RefSpace[]>();
-  readonly #facts: Facts;
+  /** It may ask for pages, and does nothing else. */
+  readonly asks: boolean;
+  /** What it should have heard: its own number of a group, and the code. */
+  readonly answers: (readonly [index: number, code: number])[] = [];
 
-  constructor(name: string, facts: Facts) {
+  constructor(name: string, asks: boolean) {
     this.name = name;
-    this.#facts = facts;
+    this.asks = asks;
   }
 
   isAttached(space: RefSpace): boolean {
     return [...this.slots.values()].some((stack) => stack.includes(space));
   }
 
-  /** Where requests go: to the innermost space that any device with their id is attached to. `undefined`: nowhere. */
+  /** The innermost space that any device with the same id is attached to in a slot. `undefined`: none. */
   goesTo(pasid: number): RefSpace | undefined {
     const stacks = this.alike.flatMap((device) => [device.slots.get(pasid) ?? []]);
     return stacks.reduce((longest, stack) => (stack.length > longest.length ? stack : longest), []).at(-1);
   }
 
-  /** Whether the IOMMU could lead requests to a space beside what the device has in other slots: 'yes', or why not. */
-  couldGo(pasid: number, space: RefSpace): 'yes' | 'EINVAL' | 'EOPNOTSUPP' {
-    const { pasids, pasidBits } = this.#facts;
-    if (pasid !== NONE) {
-      if (pasids === 'none') return 'EOPNOTSUPP';
-      // PASID 0 stands for requests without one.
-      if (pasid === 0 || pasid >= 2 ** 20) return 'EINVAL';
-      if (pasids !== 'any' && (space.user === null || pasid >= 2 ** pasidBits)) return 'EOPNOTSUPP';
-    }
-    if (pasids !== 'user tables over one host table') return 'yes';
-    const others = [...this.slots].filter(([slot]) => slot !== pasid).map(([, stack]) => stack.at(-1)!);
-    const sameHost = others.every((other) => hostOf(other) === hostOf(space));
-    const levels = new Set([space, ...others].flatMap(({ user }) => user?.levels ?? []));
-    return sameHost && levels.size <= 1 ? 'yes' : 'EOPNOTSUPP';
+  /** The table by which a program itself says where requests with PASIDs go: no slot with a PASID leads any then. */
+  get pasidTable(): RefSpace | undefined {
+    const space = this.goesTo(NONE);
+    return space?.isByPasid === true ? space : undefined;
   }
-}
 
-/** The space whose table the kernel keeps, under a user's. */
-function hostOf(space: RefSpace): RefSpace | null {
-  return space.user === null ? space : space.parent;
+  /** What requests go through. `undefined`: nowhere. */
+  way(pasid: number): Way | undefined {
+    return (this.pasidTable ?? this.goesTo(pasid))?.way(pasid);
+  }
+
+  get hasPasids(): boolean {
+    return [...this.slots.keys()].some((slot) => slot !== NONE);
+  }
 }

@@ -87,6 +87,7 @@ function drop({ rules }: World, file: RefFile): void {
     return;
   }
   target.isOpen = false;
+  target.faults.close();
   target.endIfUnused();
   if (target.devices.length === 0) rules.contexts.delete(target);
 }

@@ -1,8 +1,9 @@
 /** What commands on spaces give and do, by the proposal's text, its errno table (2.6) and the rules of type1 (2.5.1). */
 import { EBUSY, EDEADLK, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ENOSPC, EOPNOTSUPP } from '../../../src/uapi/index.ts';
-import { type Facts, isPermitted } from './facts.ts';
+import { type Facts, isPermitted, NONE } from './facts.ts';
 import { chargedFor, type RefContext } from './files.ts';
 import type { RefProcess } from './memory.ts';
+import { routingRefusal } from './routing.ts';
 import { PLAIN, type RefSpace, type UserTableOf, type Wanted } from './spaces.ts';
 
 const PAGE = 4096n;
@@ -26,7 +27,21 @@ export interface MapWish {
   readonly size: bigint;
 }
 
+/** A table of a process, as version 1 says it. */
+export interface TableWish {
+  readonly addr: bigint;
+  readonly vendor: number;
+  readonly width: number;
+}
+
+export interface PasidTableWish extends TableWish {
+  readonly pasidBits: number;
+  readonly usesPasidZero: boolean;
+}
+
 const [READ, WRITE] = [1, 2];
+/** Of x86 tables, by the bits of an address. */
+const LEVELS: Readonly<Record<number, number>> = { 48: 4, 57: 5 };
 
 /** At least one whole page, and no further than the end of all addresses. */
 export function isRange(start: bigint, size: bigint): boolean {
@@ -45,6 +60,13 @@ export function ready(context: RefContext, id: number): RefSpace | number {
 /** The space that a command names, as each version takes it. */
 export function named(context: RefContext, id: number): RefSpace | number {
   return context.version === 1 ? ready(context, id) : (context.spaces.get(id) ?? -EINVAL);
+}
+
+/** The same, if it is nested and has no table of a user yet. */
+function unfilled(context: RefContext, id: number): RefSpace | number {
+  const space = ready(context, id);
+  if (typeof space === 'number') return space;
+  return space.parent !== null && space.parent.user === null && space.user === null ? space : -EINVAL;
 }
 
 export class Rules {
@@ -158,33 +180,43 @@ export class Rules {
   }
 
   /** Version 1: a nested space becomes one with a table of the user. */
-  bindTable(
-    context: RefContext,
-    id: number,
-    { addr, vendor, width }: Record<'vendor' | 'width', number> & { addr: bigint },
-  ): number {
-    const space = ready(context, id);
+  bindTable(context: RefContext, id: number, { addr, vendor, width }: TableWish): number {
+    const space = unfilled(context, id);
     if (typeof space === 'number') return space;
-    if (space.parent === null || space.parent.user !== null || space.user !== null) return -EINVAL;
     if (addr % PAGE !== 0n) return -EINVAL;
-    const levels = vendor === 1 ? [0, 4, 5][[0, 48, 57].indexOf(width)] : undefined;
-    if (levels === undefined || levels === 0) return -EOPNOTSUPP;
+    const levels = vendor === 1 ? LEVELS[width] : undefined;
+    if (levels === undefined) return -EOPNOTSUPP;
     if (space.mappings.length > 0 || space.children.size > 0) return -EBUSY;
     return this.#become(context, space, { top: pages(addr), levels });
   }
 
-  /** Version 1's PASID tables: what does not depend on the unit, which has none. */
-  bindPasidTable(context: RefContext, id: number, addr: bigint): number {
-    const space = ready(context, id);
+  /** Version 1: it becomes a table of tables by PASIDs. */
+  bindPasidTable(context: RefContext, id: number, table: PasidTableWish): number {
+    const { addr, vendor, width, pasidBits, usesPasidZero } = table;
+    const space = unfilled(context, id);
     if (typeof space === 'number') return space;
-    const isOfKernel = space.parent !== null && space.parent.user === null && space.user === null;
-    return isOfKernel && addr % PAGE === 0n ? -EOPNOTSUPP : -EINVAL;
+    if (addr % PAGE !== 0n) return -EINVAL;
+    const levels = vendor === 2 ? LEVELS[width] : undefined;
+    const { nestedLevels, pasidTableBits } = this.facts;
+    if (levels === undefined || pasidTableBits === 0 || !nestedLevels.includes(levels)) return -EOPNOTSUPP;
+    if (pasidBits === 0 || pasidBits > 20) return -EINVAL;
+    if (context.attached(space).some(({ pasid }) => pasid !== NONE)) return -EINVAL;
+    if (space.mappings.length > 0 || space.children.size > 0) return -EBUSY;
+    return this.#become(context, space, { top: pages(addr), levels, pasidBits, usesPasidZero });
   }
 
   unbindTable(context: RefContext, id: number): number {
     const space = ready(context, id);
     if (typeof space === 'number') return space;
-    return space.user === null ? -EINVAL : this.#become(context, space, null);
+    return space.user === null || space.isByPasid ? -EINVAL : this.#become(context, space, null);
+  }
+
+  unbindPasidTable(context: RefContext, id: number): number {
+    const space = ready(context, id);
+    if (typeof space === 'number') return space;
+    if (!space.isByPasid) return -EINVAL;
+    const leads = context.attached(space).some(({ device }) => device.hasPasids);
+    return leads ? -EBUSY : this.#become(context, space, null);
   }
 
   /** What stands against a device in a space: 0, or the errno of its first attach. */
@@ -203,7 +235,7 @@ export class Rules {
   }
 
   #userRefusal({ top, levels, pasidBits }: UserTableOf): number {
-    if (pasidBits !== undefined) return -EINVAL;
+    if (pasidBits !== undefined && pasidBits > this.facts.pasidTableBits) return -EINVAL;
     return this.facts.nestedLevels.includes(levels) && top < 2 ** (this.facts.width - 12) ? 0 : -EINVAL;
   }
 
@@ -231,12 +263,14 @@ export class Rules {
     const before = space.wanted;
     space.wanted = { ...before, user } satisfies Wanted;
     for (const { device, pasid } of context.attached(space)) {
-      const could = device.goesTo(pasid) === space ? device.couldGo(pasid, space) : 'yes';
-      if (could === 'yes') continue;
+      const isLed = device.goesTo(pasid) === space;
+      const routing = isLed ? routingRefusal(this.facts, this.contexts, { device, pasid }, space) : 0;
+      if (isLed) context.faults.moved(device, pasid);
+      if (routing === 0) continue;
       space.wanted = before;
-      return could === 'EINVAL' ? -EINVAL : -EOPNOTSUPP;
+      return routing;
     }
-    space.remembered.clear();
+    space.dropFirstStages();
     space.written = null;
     return 0;
   }

@@ -8,7 +8,9 @@ import { attachDevice, bindDevice } from './device-calls.ts';
 import { tellAll } from './dirty-steps.ts';
 import { checkDma, checkTranslations, DEVICE_PAGES, GUEST, GUEST_PAGES, PASIDS, remember } from './dma.ts';
 import { Draw } from './draw.ts';
-import { NONE } from './files.ts';
+import { NONE } from './facts.ts';
+import { checkAnswers } from './fault-calls.ts';
+import { askLast } from './fault-steps.ts';
 import { buildTables } from './guest-table.ts';
 import type { ModelMachine } from './machines.ts';
 import { close, exit, mmap, open } from './process-calls.ts';
@@ -45,18 +47,22 @@ export function runPlan(machine: ModelMachine, plan: Plan, kernel?: Partial<Kern
     if (world.story.length > length) check(world, new Draw([...numbers].reverse()), run);
   }
   run(end(world, new Draw(plan.end)));
+  checkAnswers(world);
   world.checkNothingLeft();
 }
 
-/** Two processes: each has memory with tables of its own, and two devices in a root space where guest memory is. */
+/** Which of them has which device at the beginning. */
+const OWNERS = [0, 0, 1, 1, 0];
+
+/** Two processes: each has memory with tables of its own, and devices in a root space where guest memory is. */
 function* begin(world: World, versions: Plan['versions']): Script {
   for (const [i, live] of [...world.live].entries()) {
     yield* mmap(world, live, GUEST_PAGES, true);
     buildTables(live);
     yield* open(world, live, versions[i] === 1 ? '/dev/ioasid' : '/dev/iommu');
     yield* allocate(world, live, 0, { ...trackable(world), type: 1, addr_width: 48 });
-    for (const k of [0, 1]) {
-      yield* open(world, live, world.paths[i * 2 + k]!);
+    for (const [k, path] of world.paths.filter((_, k) => OWNERS[k] === i).entries()) {
+      yield* open(world, live, path);
       yield* bindDevice(world, live, 1 + k, [0, BigInt(k + 1)]);
       yield* attachDevice(world, live, 1 + k, { ioasid: 1, pasid: NONE, again: 0 });
     }
@@ -71,17 +77,19 @@ function check(world: World, draw: Draw, run: (script: Script) => void): void {
   world.checkCharges();
   checkTranslations(world);
   for (let i = 0; i < 2; i++) run(checkDma(world, requestOf(world, draw)));
+  checkAnswers(world);
   world.checkMemory();
 }
 
 /** Most of a device that is attached, to pages that it may reach. */
 function requestOf({ devices }: World, draw: Draw): Parameters<typeof checkDma>[1] {
-  const attached = [...devices.keys()].filter((i) => devices[i]!.slots.size > 0);
+  const attached = [...devices.keys()].filter((i) => devices[i]!.slots.size > 0 && !devices[i]!.asks);
   const device = attached.length === 0 || draw.rarely(8) ? draw.below(devices.length) : draw.of(attached);
   const { slots } = devices[device]!;
-  const pasid = slots.size === 0 || draw.rarely(8) ? draw.of(PASIDS) : draw.of([...slots.keys()]);
-  const space = devices[device]!.goesTo(pasid);
-  const reached = DEVICE_PAGES.filter((page) => space?.at(page) != null);
+  const isAny = slots.size === 0 || devices[device]!.pasidTable !== undefined || draw.rarely(8);
+  const pasid = isAny ? draw.of(PASIDS) : draw.of([...slots.keys()]);
+  const way = devices[device]!.way(pasid);
+  const reached = DEVICE_PAGES.filter((page) => way?.at(page) != null);
   const page = draw.of(reached.length === 0 || draw.rarely(4) ? DEVICE_PAGES : reached);
   return { device, pasid, page, write: draw.below(2) === 0 };
 }
@@ -89,10 +97,12 @@ function requestOf({ devices }: World, draw: Draw): Parameters<typeof checkDma>[
 /** What was written is told; descriptors are closed and processes end, in whatever order. */
 function* end(world: World, draw: Draw): Script {
   yield* tellAll(world);
+  yield* askLast(world);
   while (world.live.length > 0) {
     const live = draw.of(world.live);
     const fds = [...live.ref.files.keys()];
     if (fds.length === 0 || draw.rarely(6)) yield* exit(world, live);
     else yield* close(world, live, draw.of(fds));
+    checkAnswers(world);
   }
 }

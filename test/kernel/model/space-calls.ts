@@ -26,6 +26,7 @@ import {
   IOMMU_IOASID_FREE,
   IOMMU_MAP_DMA,
   IOMMU_UNMAP_DMA,
+  IoasidPasidTableFlag,
   IommuIoasidFlag,
   type ObjectIn,
 } from '../../../src/uapi/index.ts';
@@ -77,7 +78,7 @@ function allocated({ rules }: World, context: RefContext, attributes: Attributes
     if (levels === undefined) return -EOPNOTSUPP;
     const isWide = isByPasid ? width >= 1 && width <= 20 : width === 9 * levels + 12;
     if (!isWide || (isByPasid ? has(USER_PGTABLE) : has(GIOV))) return -EINVAL;
-    const bits = isByPasid ? { pasidBits: width } : {};
+    const bits = isByPasid ? { pasidBits: width, usesPasidZero: has(GIOV) } : {};
     return rules.add(context, parent, { ...PLAIN, user: { top: Number(addr / PAGE), levels, ...bits } });
   }
   if (type !== 1 || addr !== 0n || format !== 0 || width < 1 || width > 64 || has(GIOV)) return -EINVAL;
@@ -130,29 +131,27 @@ export interface Table {
   readonly address_width: number;
 }
 
+export interface PasidTable extends Table {
+  /** Bits of a PASID. */
+  readonly size: number;
+  readonly flags: number;
+}
+
 export function* bindTable(world: World, live: Live, fd: number, table: Table): Script {
   const { child_ioasid: id, addr, vendor, address_width: width } = table;
   const wanted = on(world, live, fd, (context) => world.rules.bindTable(context, id, { addr, vendor, width }));
   yield* world.ioctl(live, fd, IOASID_BIND_PGTABLE, [{ ...table }, wanted]);
 }
 
-export function* bindPasidTable(
-  world: World,
-  live: Live,
-  fd: number,
-  [child_ioasid, addr]: readonly [number, bigint],
-): Script {
-  const wanted = on(world, live, fd, (context) => world.rules.bindPasidTable(context, child_ioasid, addr));
-  const table = { child_ioasid, addr, vendor: 2, size: 9, address_width: 48 };
-  yield* world.ioctl(live, fd, IOASID_BIND_PASID_TABLE, [table, wanted]);
+export function* bindPasidTable(world: World, live: Live, fd: number, table: PasidTable): Script {
+  const { child_ioasid: id, addr, vendor, address_width: width, size: pasidBits, flags } = table;
+  const wish = { addr, vendor, width, pasidBits, usesPasidZero: (flags & IoasidPasidTableFlag.GIOV) !== 0 };
+  const wanted = on(world, live, fd, (context) => world.rules.bindPasidTable(context, id, wish));
+  yield* world.ioctl(live, fd, IOASID_BIND_PASID_TABLE, [{ ...table }, wanted]);
 }
 
-/** No space has one. */
 export function* unbindPasidTable(world: World, live: Live, fd: number, ioasid: number): Script {
-  const wanted = on(world, live, fd, (context) => {
-    const space = ready(context, ioasid);
-    return typeof space === 'number' ? space : -EINVAL;
-  });
+  const wanted = on(world, live, fd, (context) => world.rules.unbindPasidTable(context, ioasid));
   yield* world.ioctl(live, fd, IOASID_UNBIND_PASID_TABLE, [{ ioasid }, wanted]);
 }
 

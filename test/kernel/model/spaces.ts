@@ -1,6 +1,7 @@
 /** One I/O address space, as the reference model sees it: what is mapped where, and what a device may reach. */
-import type { Facts } from './facts.ts';
+import { type Facts, NONE } from './facts.ts';
 import type { Cell, RefProcess } from './memory.ts';
+import { RefFirstStage, rootIn } from './user-tables.ts';
 import { LARGE, type Written } from './written.ts';
 
 /** What a page of an I/O address space is. */
@@ -10,10 +11,18 @@ export interface Reached {
   readonly write: boolean;
 }
 
-/** Where a user's table leads: a page of the parent. */
-interface Led {
-  readonly page: number;
-  readonly write: boolean;
+/** What a request of a device is led through. */
+export interface Way {
+  /** What a device may reach at a page now; `null`: nothing. */
+  at(page: number): Reached | null;
+  /** What else hardware may still take a page for, which it was and nobody has told it to forget. */
+  stale(page: number): Reached[];
+  /** Hardware may still take a page for something else than it is now. */
+  isStale(page: number): boolean;
+  /** A device has asked for a page: on its way hardware may have written where the user's tables are, as far as it went. */
+  walked(page: number): void;
+  /** A device has written to a page: that is noted where the kernel keeps the table, and in every space below. */
+  wrote(page: number): void;
 }
 
 export interface RefMapping {
@@ -40,8 +49,10 @@ export interface RefRegistration {
 export interface UserTableOf {
   readonly top: number;
   readonly levels: number;
-  /** Of a table of tables by PASIDs of so many bits, which none of the model's machines can walk. */
+  /** Of a table of tables by PASIDs of so many bits. */
   readonly pasidBits?: number;
+  /** Of such a table: requests without PASID use the first stage of PASID 0, and not the parent. */
+  readonly usesPasidZero?: boolean;
 }
 
 export interface Wanted {
@@ -55,21 +66,21 @@ export interface Wanted {
 
 export const PLAIN: Wanted = { isDummy: false, width: 0, enforceSnoop: false, tracksDirty: false, user: null };
 
-const [PRESENT, WRITE] = [1n, 2n];
-const FRAME = 0x000f_ffff_ffff_f000n;
+/** Bits of a PASID that one level of a GCR3 table tells apart. */
+const GCR3_BITS = 9;
 
-export class RefSpace {
+export class RefSpace implements Way {
   readonly id: number;
   readonly parent: RefSpace | null;
   readonly children = new Set<RefSpace>();
   readonly mappings: RefMapping[] = [];
   wanted: Wanted;
-  /** What its table has led to since hardware was last told to forget it, by page: that may still hold. */
-  readonly remembered = new Map<number, Led[]>();
   /** What its reader has not heard yet; `null` while nothing is tracked. */
   written: Written | null = null;
 
   readonly #facts: Facts;
+  /** First stages of a process, by PASID; of a page table one for all. */
+  readonly #firstStages = new Map<number, RefFirstStage>();
 
   constructor(id: number, parent: RefSpace | null, wanted: Wanted, facts: Facts) {
     this.id = id;
@@ -99,12 +110,41 @@ export class RefSpace {
     return inside === pages;
   }
 
-  /** What a device may reach at a page now; `null`: nothing. */
+  /** It is a table of tables by PASIDs, which takes all requests of a device. */
+  get isByPasid(): boolean {
+    return this.user?.pasidBits !== undefined;
+  }
+
+  /** What requests with a PASID, or without, go through that are led here. */
+  way(pasid: number): Way {
+    const { user } = this;
+    if (user === null) return this;
+    if (!this.isByPasid) return this.#firstStage(NONE);
+    if (pasid !== NONE) return this.#firstStage(pasid);
+    return user.usesPasidZero === true ? this.#firstStage(0) : this.parent!;
+  }
+
+  /** No device is there any more, or it has another table: nothing is remembered of the one that it had. */
+  dropFirstStages(): void {
+    this.#firstStages.clear();
+  }
+
+  /** Notes where first stages lead now: those of some PASIDs. */
+  remember(pasids: Iterable<number>, pages: readonly number[]): void {
+    for (const pasid of this.isByPasid ? pasids : [NONE]) this.#firstStage(pasid).remember(pages);
+  }
+
+  /** Of one PASID, or of all. */
+  forget(first: number, pages: number, pasid?: number): void {
+    for (const one of this.#firstStagesOf(pasid)) one.forget(first, pages);
+  }
+
+  /** Everything that came of a PASID's entry, with that entry, or of all. */
+  forgetAll(pasid?: number): void {
+    for (const one of this.#firstStagesOf(pasid)) one.forgetAll();
+  }
+
   at(page: number): Reached | null {
-    if (this.user !== null) {
-      const led = this.#led(page);
-      return led === null ? null : this.#through(led);
-    }
     const mapping = this.#mapping(page);
     if (mapping === undefined) return null;
     const { cells, read, write, source, first } = mapping;
@@ -113,51 +153,26 @@ export class RefSpace {
     return below === null ? null : { cell: below.cell, read: read && below.read, write: write && below.write };
   }
 
-  /** A device has written to a page: that is noted where the kernel keeps the table, and in every space below. */
+  /** What the kernel changes hardware has forgotten when the command returns. */
+  stale(): Reached[] {
+    return [];
+  }
+
+  isStale(): boolean {
+    return false;
+  }
+
+  walked(): void {}
+
   wrote(page: number): void {
-    if (this.user !== null) {
-      this.parent!.wrote(this.#led(page)!.page);
-      return;
-    }
     this.#note(page, true);
     this.#noteLarge(page);
   }
 
-  /** A device has asked for a page: on its way hardware may have written where the user's tables are, as far as it went. */
-  walked(page: number): void {
-    if (this.user === null || !this.#writesTables) return;
-    for (const { at } of this.#walk(page)) {
-      this.parent!.#note(at, false);
-      this.parent!.#noteLarge(at);
-    }
-  }
-
-  /** What else hardware may still take a page for, which it was and nobody has told it to forget. */
-  stale(page: number): Reached[] {
-    return (this.remembered.get(page) ?? []).flatMap((led) => this.#through(led) ?? []);
-  }
-
-  /** Hardware may still take a page for something else than it is now. */
-  isStale(page: number): boolean {
-    const led = this.#led(page);
-    return (this.remembered.get(page) ?? []).some((one) => one.page !== led?.page || one.write !== led.write);
-  }
-
-  /** Notes where the table leads now. */
-  remember(pages: Iterable<number>): void {
-    for (const page of pages) {
-      const led = this.#led(page);
-      if (led === null) continue;
-      const known = this.remembered.get(page) ?? [];
-      if (!known.some((one) => one.page === led.page && one.write === led.write)) known.push(led);
-      this.remembered.set(page, known);
-    }
-  }
-
-  forget(first: number, pages: number): void {
-    for (const page of [...this.remembered.keys()]) {
-      if (first <= page && page < first + pages) this.remembered.delete(page);
-    }
+  /** A page may have been written, or was not. */
+  noteAround(page: number): void {
+    this.#note(page, false);
+    this.#noteLarge(page);
   }
 
   #mapping(page: number): RefMapping | undefined {
@@ -178,37 +193,19 @@ export class RefSpace {
     for (let other = large; other < large + LARGE; other++) this.#note(other, false);
   }
 
-  get #writesTables(): boolean {
-    return this.#facts.writesTables && this.parent!.isTracked;
+  #firstStagesOf(pasid?: number): RefFirstStage[] {
+    return [...this.#firstStages].flatMap(([key, one]) => (pasid === undefined || key === pasid ? [one] : []));
   }
 
-  #through({ page, write }: Led): Reached | null {
-    const below = this.parent!.at(page);
-    return below === null ? null : { ...below, write: write && below.write };
+  #firstStage(pasid: number): RefFirstStage {
+    const known = this.#firstStages.get(pasid);
+    if (known !== undefined) return known;
+    const parent = this.parent!;
+    const { writesTables } = this.#facts;
+    const { top, levels, pasidBits } = this.user!;
+    const root = () => (pasidBits === undefined ? top : rootIn(parent, top, Math.ceil(pasidBits / GCR3_BITS), pasid));
+    const made = new RefFirstStage({ parent, levels, writesTables }, root);
+    this.#firstStages.set(pasid, made);
+    return made;
   }
-
-  #led(page: number): Led | null {
-    const steps = [...this.#walk(page)];
-    const last = steps.at(-1);
-    if (steps.length < this.user!.levels || last === undefined || (last.entry & PRESENT) === 0n) return null;
-    return { page: frameOf(last.entry), write: steps.every(({ entry }) => (entry & WRITE) !== 0n) };
-  }
-
-  /** The entries of an x86 table, which lies in the parent space, on the way to a page, as far as it goes. */
-  *#walk(page: number): Generator<{ readonly at: number; readonly entry: bigint }> {
-    const { top, levels } = this.user!;
-    let at = top;
-    for (let level = levels; level > 0; level--) {
-      const table = this.parent!.at(at);
-      if (table?.read !== true || (this.#writesTables && !table.write)) return;
-      const entry = table.cell.word(Math.floor(page / 512 ** (level - 1)) % 512);
-      yield { at, entry };
-      if ((entry & PRESENT) === 0n) return;
-      at = frameOf(entry);
-    }
-  }
-}
-
-function frameOf(entry: bigint): number {
-  return Number((entry & FRAME) >> 12n);
 }

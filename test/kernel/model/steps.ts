@@ -9,7 +9,9 @@ import * as device from './device-calls.ts';
 import { tell, track, writeAndTell } from './dirty-steps.ts';
 import { GUEST, GUEST_PAGES } from './dma.ts';
 import { again, badOr, Draw, fdOf, idOf, rangeOf } from './draw.ts';
-import { NONE } from './files.ts';
+import { NONE } from './facts.ts';
+import { askForPages, hearAndAnswer } from './fault-steps.ts';
+import { tableOfPasids } from './guest-table.ts';
 import * as process from './process-calls.ts';
 import * as space from './space-calls.ts';
 import type { RefSpace } from './spaces.ts';
@@ -71,9 +73,10 @@ function* allocate(world: World, live: Live, draw: Draw): Script {
     { ...kernel, flags: DUMMY },
     { ...kernel, flags: draw.of([ENFORCE_SNOOP, NO_ENFORCE_SNOOP, DIRTY_TRACKING, DUMMY | ENFORCE_SNOOP, GIOV, 256]) },
     {
-      flags: draw.of([2, 3, 2 | GIOV]),
-      format: draw.of([4, 8, 1]),
-      addr_width: draw.of([9, 0, 20, 21]),
+      flags: draw.of([2, 2, 2 | GIOV, 2 | GIOV, 3]),
+      format: draw.of([4, 4, 8, 1]),
+      addr_width: draw.of([9, 9, 2, 12, 0, 20, 21]),
+      addr: BigInt(tableOfPasids(draw.of([9, 12]))) * K4,
       parent_ioasid,
     },
     { ...user, addr },
@@ -138,12 +141,27 @@ function* bindTable(world: World, live: Live, draw: Draw): Script {
   const fd = fdOf(live, 'version 1', draw);
   if (fd === undefined) return;
   const context = world.contextOf(live, fd);
-  const isFresh = ({ parent, user, mappings }: RefSpace) => parent !== null && user === null && mappings.length === 0;
-  const child_ioasid = idOf(context, draw, (one) => isFresh(one) && context!.attached(one).length > 0);
+  const child_ioasid = idOf(context, draw, (one) => isUnfilled(one) && context!.attached(one).length > 0);
   const five = draw.below(2);
   const addr = badOr(draw, BigInt(GUEST + 1 - five) * K4, 1n, 2n ** 52n);
   const format = { vendor: badOr(draw, 1, 0, 2), address_width: badOr(draw, 48 + five * 9, 0, 39) };
   yield* space.bindTable(world, live, fd, { child_ioasid, addr, ...format });
+}
+
+function* bindPasidTable(world: World, live: Live, draw: Draw): Script {
+  const fd = fdOf(live, 'version 1', draw);
+  if (fd === undefined) return;
+  const context = world.contextOf(live, fd);
+  const child_ioasid = idOf(context, draw, (one) => isUnfilled(one) && context!.attached(one).length > 0);
+  const size = badOr(draw, draw.of([9, 9, 2, 12]), 0, 21);
+  const addr = badOr(draw, BigInt(tableOfPasids(size)) * K4, 1n, 2n ** 52n);
+  const format = { vendor: badOr(draw, 2, 0, 1, 3), address_width: badOr(draw, draw.of([48, 48, 57]), 0, 39), size };
+  yield* space.bindPasidTable(world, live, fd, { child_ioasid, addr, ...format, flags: draw.below(2) });
+}
+
+/** A table of the process can be bound to it. */
+function isUnfilled({ parent, user, mappings }: RefSpace): boolean {
+  return parent !== null && user === null && mappings.length === 0;
 }
 
 type Action = (world: World, live: Live, draw: Draw) => Script;
@@ -227,14 +245,16 @@ const ACTIONS: readonly (readonly [weight: number, action: Action])[] = [
   [7, withSpace(space.nest, false)],
   [12, bindTable],
   [2, withSpace(space.unbindTable, true)],
-  [1, withSpace((world, live, fd, id) => space.bindPasidTable(world, live, fd, [id, BigInt(GUEST) * K4]), false)],
-  [1, withSpace(space.unbindPasidTable, true)],
+  [3, bindPasidTable],
+  [2, withSpace(space.unbindPasidTable, true)],
   [18, map],
   [8, unmap],
   [4, invalidate],
   [4, track],
   [6, tell],
   [12, writeAndTell],
+  [12, askForPages],
+  [4, hearAndAnswer],
   [2, withRange(space.register)],
   [2, withRange(space.unregister)],
   [
@@ -261,7 +281,7 @@ const WHEEL = ACTIONS.flatMap(([weight, action]) => Array.from({ length: weight 
 export type Step = readonly number[];
 
 /** A command, the process that gives it, and what its arguments are made of; at the end the DMA that follows. */
-export const step: fc.Arbitrary<Step> = fc.noBias(fc.array(fc.nat(0xffff), { minLength: 20, maxLength: 20 }));
+export const step: fc.Arbitrary<Step> = fc.noBias(fc.array(fc.nat(0xffff), { minLength: 40, maxLength: 40 }));
 
 export function perform(world: World, numbers: Step): Script {
   const draw = new Draw(numbers);

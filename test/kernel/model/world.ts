@@ -1,5 +1,6 @@
 /** A machine and the reference model side by side: who there is, and what has been done. */
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
+import type { DeviceMessage } from '../../../hardware/iommu/index.ts';
 import type { Script } from '../../../hardware/sim/index.ts';
 import type { PciDevice } from '../../../src/kernel/pci/index.ts';
 import { formatResult, type Struct } from '../../../src/uapi/index.ts';
@@ -7,7 +8,7 @@ import type { Argument, Command, Passed } from '../../../src/uapi/ioctl.ts';
 import type { Program } from '../../../src/user/index.ts';
 import type { ModelBench } from './fabric-bench.ts';
 import { RefContext, RefDevice, type RefFile } from './files.ts';
-import { GROUPS, LIMITS, type ModelMachine } from './machines.ts';
+import { LIMITS, type ModelMachine } from './machines.ts';
 import { MARK_AT, markOf, RefProcess } from './memory.ts';
 import { Rules } from './rules.ts';
 
@@ -39,6 +40,9 @@ export class World {
   /** What has been done, and what it gave. */
   readonly story: string[] = [];
   readonly #before: object;
+  /** What devices have been answered since that was last compared. */
+  readonly heard: (readonly [index: number, code: number])[] = [];
+  #lastGroup = 0;
   #lastMark = 0;
   #lastName = 0;
 
@@ -49,8 +53,9 @@ export class World {
     const { devices: found } = bench.kernel;
     this.functions = machine.devices.map((name) => found.find(({ address }) => address === name)!);
     this.paths = machine.devices.map((name) => `/dev/vfio/devices/${name}`);
-    this.devices = machine.devices.map((name) => new RefDevice(name, machine.facts));
-    for (const group of GROUPS) {
+    this.devices = machine.devices.map((name) => new RefDevice(name, name === machine.asker));
+    if (machine.asker !== undefined) this.#listen();
+    for (const group of machine.groups) {
       const members = group.map((i) => this.devices[i]!);
       for (const device of members) device.group = members;
       if (machine.isBridged) for (const device of members) device.alike = members;
@@ -59,10 +64,21 @@ export class World {
     for (const _ of [0, 1]) this.start();
   }
 
+  #listen(): void {
+    this.bench.unit.devices.taker = (message: DeviceMessage) => {
+      if (message.kind === 'page group response') this.heard.push([message.group, message.code]);
+    };
+  }
+
   /** A number that no page has had yet. Its last bit is 0: it is no entry of a table. */
   mark(): number {
     this.#lastMark += 2;
     return this.#lastMark;
+  }
+
+  /** A number for a group of page requests that none has had lately. */
+  get nextGroup(): number {
+    return this.#lastGroup++;
   }
 
   start(): Live {
