@@ -8,7 +8,9 @@ export default defineConfig({
     chaiConfig: { truncateThreshold: 200 },
     // Also the last core works: half of the time goes into waiting for files otherwise.
     maxWorkers: '100%',
-    setupFiles: ['test/switch-off.ts', 'test/refusals.ts'],
+    setupFiles: ['test/switch-off.ts', 'test/random.ts', 'test/refusals.ts'],
+    // The files of a worker share the modules that they load: loading the sources anew for each took a third of a run.
+    isolate: false,
     // A golden file is written by `npm run golden` only: one that is missing is a failure, not a new truth.
     update: 'none',
     // Several tests start the built CLI, which may have to build itself first.

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { packageRoot } from '../src/cli/package-root.ts';
 import type { BenchCase } from './case.ts';
 import { cases } from './cases/index.ts';
 import { type Measurement, measure } from './measure.ts';
@@ -13,7 +14,7 @@ import { type Baseline, HEADING, LEGEND, line, loops, rounded, summarise } from 
 
 const SELF = fileURLToPath(import.meta.url);
 /** Beside the sources: this file runs from where it was compiled to. */
-const BASELINE = new URL(SELF.includes('dist') ? '../../bench/baseline.json' : 'baseline.json', import.meta.url);
+const BASELINE = new URL('bench/baseline.json', packageRoot());
 
 const { json, keep, rounds, chosen, here } = options();
 if (here !== undefined) print(JSON.stringify(measure(here)));

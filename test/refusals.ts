@@ -15,33 +15,44 @@ declare module 'vitest' {
   }
 }
 
-let seen = new Set<string>();
-let undeclared = new Set<string>();
+/** What one test has seen. */
+interface Noted {
+  readonly seen: Set<string>;
+  readonly undeclared: Set<string>;
+}
 
-/** A refusal by name: two commands may have one name, but not one name and one argument. */
+/** Refusals by name: two commands may have one name, but not one name and one argument. */
 export function refusal({ name, argument }: Command, errno: string): string {
   return `${name}${typeof argument === 'object' ? ` (${argument.name})` : ''} -${errno}`;
 }
 
-function note(command: Command, result: number): void {
+function note(command: Command, result: number, { seen, undeclared }: Noted): void {
   const errno = errnoName(result);
   const what = refusal(command, errno ?? formatResult(result));
   if (errno === undefined || !refusalsOf(command).has(errno)) undeclared.add(what);
   else seen.add(what);
 }
 
-const run = CommandTable.prototype.run;
-CommandTable.prototype.run = function* (this: CommandTable<unknown>, context, process, request, argument) {
-  const result = yield* run.call(this, context, process, request, argument);
-  const command = this.command(request);
-  if (command !== undefined && result < 0) note(command, result);
-  return result;
-};
+/** This file runs once for each test file, but the files of a worker share the class: it is patched by the first. */
+const table: typeof CommandTable & { noted?: Noted } = CommandTable;
+table.noted ??= patch({ seen: new Set(), undeclared: new Set() });
+const { noted } = table;
+
+function patch(into: Noted): Noted {
+  const run = CommandTable.prototype.run;
+  CommandTable.prototype.run = function* (this: CommandTable<unknown>, context, process, request, argument) {
+    const result = yield* run.call(this, context, process, request, argument);
+    const command = this.command(request);
+    if (command !== undefined && result < 0) note(command, result, into);
+    return result;
+  };
+  return into;
+}
 
 afterEach(({ task }) => {
-  if (seen.size > 0) task.meta.refusals = [...seen];
-  const wrong = [...undeclared];
-  seen = new Set();
-  undeclared = new Set();
+  if (noted.seen.size > 0) task.meta.refusals = [...noted.seen];
+  const wrong = [...noted.undeclared];
+  noted.seen.clear();
+  noted.undeclared.clear();
   if (wrong.length > 0) throw new Error(`no command may answer so: ${wrong.join(', ')}`);
 });

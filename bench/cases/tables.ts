@@ -4,49 +4,26 @@ import { x86Paging } from '../../hardware/formats/index.ts';
 import { Access, type IommuUnit, NO_PASID, Status, Translation } from '../../hardware/iommu/index.ts';
 import { PhysicalMemory } from '../../hardware/memory/index.ts';
 import { Random } from '../../hardware/sim/index.ts';
+import { WrittenTables } from '../../src/machine/measured/tables.ts';
 
 /** Translations per call of a timed function. */
 export const OPERATIONS = 100_000;
 export const REQUESTER = 0x0018;
 export const IOVA = 0x7f00_0000_0000;
 const FRAMES = 0x4000_0000;
+const START = 0x10_0000;
 const PAGE = 4096;
 
-/** Memory in which tables are taken one after the other. */
-export class Tables {
-  readonly memory = new PhysicalMemory();
-  #next = 0x10_0000;
-
-  table(): number {
-    this.#next += PAGE;
-    return this.#next;
-  }
-
-  write(at: number, ...words: readonly bigint[]): void {
-    words.forEach((word, i) => {
-      this.memory.write64(at + i * 8, word);
-    });
+/** Tables in memory of their own. */
+export class Tables extends WrittenTables {
+  constructor() {
+    super(new PhysicalMemory(), START);
   }
 
   /** Maps consecutive pages; gives the top table. */
-  pages(format: PageTableFormat, count: number): number {
-    const top = this.table();
-    for (let n = 0; n < count; n++) this.map(format, top, IOVA + n * PAGE, FRAMES + n * PAGE);
+  pages(format: PageTableFormat, count: number, top = this.table()): number {
+    this.map(format, top, IOVA, FRAMES, count);
     return top;
-  }
-
-  /** Maps one page. */
-  map(format: PageTableFormat, top: number, address: number, frame: number): void {
-    const page = Math.floor(address / PAGE);
-    let at = top;
-    for (let level = format.levels; level > 1; level--) {
-      const entry = at + format.indexOf(page, level) * 8;
-      if (this.memory.read64(entry) === 0n) this.write(entry, format.table(level, this.table()));
-      const found = format.decode(level, this.memory.read64(entry));
-      if (found.kind !== 'table') throw new Error(`no table at level ${level}`);
-      at = found.address;
-    }
-    this.write(at + format.indexOf(page, 1) * 8, format.leaf(1, frame, { read: true, write: true }));
   }
 }
 
@@ -75,7 +52,7 @@ export class GuestTables {
 
   /** Lets the host map a page of guest memory. */
   back(address: number): void {
-    this.#tables.map(this.#host, this.#hostTop, address, address);
+    this.#tables.map(this.#host, this.#hostTop, address, address, 1);
   }
 
   #map(address: number, frame: number): void {

@@ -60,7 +60,7 @@ export class DmaPath {
   ) {
     const { device, link } = spec;
     const { shares } = this;
-    const rate = linkRate(link.generation, link.width, 'measured');
+    const rate = linkRate(link.generation, link.width, link.dllp, device.maxPayload);
     const pool = new TransactionPool(requester);
     const events = new PathEvents(engine, (event, index) => this.#carry(event, index));
     const take = () => pool.take(engine.now);

@@ -2,7 +2,7 @@
  * What the timed path of a DMA is built from. Every figure is a property of some machine, and none is architectural; times are
  * nanoseconds.
  */
-import type { Generation, PayloadSize, Width } from '../pcie/index.ts';
+import type { DllpModel, Generation, PayloadSize, Width } from '../pcie/index.ts';
 
 /** A device that does nothing but DMA, as fast as it can: separate engines for reads and writes, and one for what lands. */
 export interface DmaDeviceSpec {
@@ -27,6 +27,8 @@ export interface DmaDeviceSpec {
 export interface PathLinkSpec {
   readonly generation: Generation;
   readonly width: Width;
+  /** What DLLPs take of the link. */
+  readonly dllp: DllpModel;
   /** From the last byte at one end to the request or the data at the other, root complex and device included. */
   readonly latency: number;
 }

@@ -35,7 +35,10 @@ export interface RootParts {
 class Piece {
   readonly index: number;
   transaction: Transaction | null = null;
+  /** Of the request that it answers. */
   bytes = 0;
+  /** Bytes of data that it carries: none when the translation failed. */
+  data = 0;
 
   constructor(index: number) {
     this.index = index;
@@ -230,25 +233,35 @@ export class Root {
   #fetch(transaction: Transaction): void {
     transaction.account(this.#shares, Milestone.ORDER, this.#events.engine.now, 0);
     const { request, length } = transaction;
-    if (request.status !== TranslationStatus.SUCCESS) this.faults++;
+    if (request.status !== TranslationStatus.SUCCESS) {
+      this.faults++;
+      this.#answer(transaction, length, 0, ns(0));
+      return;
+    }
     const { hpaHi, hpaLo } = request;
     for (let place = 0; place < length; ) {
-      const piece = this.#idle.pop() ?? this.#grow();
       const lo = (hpaLo + place) | 0;
-      piece.transaction = transaction;
-      piece.bytes = pieceLength(lo, length - place, this.#spec.root.maxPayload);
-      transaction.pieces++;
+      const bytes = pieceLength(lo, length - place, this.#spec.root.maxPayload);
       // A request stays within 4 KiB, so that the high half is that of all.
-      const wait = this.#controller.read(hpaHi, lo, piece.bytes);
-      this.#events.schedule(wait, PathEvent.FETCHED, piece.index);
-      place += piece.bytes;
+      this.#answer(transaction, bytes, bytes, this.#controller.read(hpaHi, lo, bytes));
+      place += bytes;
     }
+  }
+
+  /** A completion that answers so many bytes of a request is ready in `delay`. */
+  #answer(transaction: Transaction, bytes: number, data: number, delay: Duration): void {
+    const piece = this.#idle.pop() ?? this.#grow();
+    piece.transaction = transaction;
+    piece.bytes = bytes;
+    piece.data = data;
+    transaction.pieces++;
+    this.#events.schedule(delay, PathEvent.FETCHED, piece.index);
   }
 
   #fetched(piece: Piece): void {
     const { now } = this.#events.engine;
     piece.transaction!.account(this.#shares, Milestone.MEMORY, now, 0);
-    const end = this.#down.reserve(now, COMPLETION_BYTES + ((piece.bytes + 3) & ~3));
+    const end = this.#down.reserve(now, COMPLETION_BYTES + ((piece.data + 3) & ~3));
     const delay = ((end - now) | 0) + this.#latency;
     this.#events.schedule(delay, PathEvent.ARRIVED, piece.index);
   }

@@ -1,4 +1,5 @@
 /** A path with round figures, so that every expectation can be computed by hand. */
+import { TIMED_IOMMU, TimedIommu } from '../../hardware/iommu/index.ts';
 import { MemoryController, type MemoryControllerSpec, PhysicalMemory } from '../../hardware/memory/index.ts';
 import {
   type Commander,
@@ -8,6 +9,8 @@ import {
   type PathSpec,
 } from '../../hardware/path/index.ts';
 import { Engine, ns } from '../../hardware/sim/index.ts';
+import { TranslationTableMode } from '../../hardware/vtd/spec/index.ts';
+import { startUnit } from '../../src/machine/measured/units.ts';
 
 export const DEVICE: DmaDeviceSpec = {
   tags: 4,
@@ -29,12 +32,20 @@ const ROOT: PathRootSpec = {
 };
 export const MEMORY: MemoryControllerSpec = { latency: 100, bytesPerNanosecond: 1_000_000 };
 
+const CACHES = { iotlb: { sets: 1, ways: 4 }, contextCache: { sets: 1, ways: 4 } } as const;
+/** Registers of the recorded machine `legacy48`. */
+const UNIT = { ver: 0x10n, cap: 0x80d2_008c_222f_0606n, ecap: 0xf0_0f4an };
+
 export interface PathChanges {
   readonly device?: Partial<DmaDeviceSpec>;
   readonly root?: Partial<PathRootSpec>;
   readonly memory?: Partial<MemoryControllerSpec>;
+  /** Behind an IOMMU whose root table is empty. */
+  readonly blocked?: boolean;
 }
 
+/** Nanoseconds that an IOMMU takes to find nothing in its IOTLB. */
+export const LOOKUP = 10;
 /** Nanoseconds from one end of the link to the other. */
 export const LINK_LATENCY = 200;
 /** Picoseconds of a byte on a link of generation 3 with 8 lanes, 5.5 % of which DLLPs take: 1 / (8 GT/s · 8 · 128/130 · 0.945 / 8). */
@@ -46,15 +57,20 @@ export class PathBench implements Commander {
   /** When the last byte of each write was on the link, in picoseconds. */
   readonly sentAt: number[] = [];
 
-  constructor({ device, root, memory }: PathChanges = {}) {
+  constructor({ device, root, memory, blocked = false }: PathChanges = {}) {
     const physical = new PhysicalMemory([[0, 2 ** 30]]);
     const controller = new MemoryController(this.engine, physical, { ...MEMORY, ...memory });
     const spec: PathSpec = {
       device: { ...DEVICE, ...device },
-      link: { generation: 3, width: 8, latency: LINK_LATENCY },
+      link: { generation: 3, width: 8, dllp: 'measured', latency: LINK_LATENCY },
       root: { ...ROOT, ...root },
     };
-    this.path = new DmaPath(this.engine, spec, { controller, agent: null, requester: 0x100 }, this);
+    this.path = new DmaPath(
+      this.engine,
+      spec,
+      { controller, agent: blocked ? this.#emptyIommu(controller) : null, requester: 0x100 },
+      this,
+    );
   }
 
   /** Reads, with nothing else under way: how long that takes, in picoseconds. */
@@ -66,6 +82,13 @@ export class PathBench implements Commander {
     });
     this.engine.run();
     return end - from;
+  }
+
+  #emptyIommu(controller: MemoryController): TimedIommu {
+    const spec = { capabilities: UNIT, hostAddressWidth: 39, faultCompression: true, ...CACHES };
+    const root = { table: 0x10_0000, mode: TranslationTableMode.LEGACY };
+    const unit = startUnit(spec, controller.memory, root);
+    return new TimedIommu(this.engine, unit, controller, { ...TIMED_IOMMU, lookup: LOOKUP });
   }
 
   nextRead(): boolean {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { Command, Milestone } from '../../hardware/path/index.ts';
 import { ns } from '../../hardware/sim/index.ts';
-import { BYTE, LINK_LATENCY, PathBench } from './path-bench.ts';
+import { BYTE, LINK_LATENCY, LOOKUP, PathBench } from './path-bench.ts';
 
 const NS = 1000;
 /** Picoseconds of so many bytes on the link: rounded up. */
@@ -46,6 +46,14 @@ describe('A read', () => {
     // The second leaves when the first has left, and waits for what is left of 30 + 64 · 0.5 ns.
     expect(path.shares.sums[Milestone.ORDER]).toBeCloseTo(62 * NS - wire(24), -1);
     expect(path.shares.requests).toBe(2);
+  });
+
+  it('is answered without data when its translation fails, and memory is not read for it.', () => {
+    const bench = new PathBench({ blocked: true });
+    // The IOMMU reads the root entry, which is not present.
+    const refused = wire(24) + wire(20) + (2 * LINK_LATENCY + LOOKUP + 100 + 7) * NS;
+    expect(bench.read(0x1000, 64)).toBeCloseTo(refused, -1);
+    expect(bench.path.root.faults).toBe(1);
   });
 
   it('gives its tag back in the order of the commands: what is slow keeps what is fast.', () => {

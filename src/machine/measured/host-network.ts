@@ -28,7 +28,7 @@ export const HOST_NETWORK = {
 } as const;
 
 /** More than any device needs, so that nothing but the domain holds a write up. */
-const WIDE = { generation: 6, width: 16, latency: 0 } as const;
+const WIDE = { generation: 6, width: 16, dllp: 'measured', latency: 0 } as const;
 const BUFFER_BYTES = 2 ** 20;
 /** Writes that come first, and those that count. */
 const [WARM_UP, MEASURED] = [2000, 20_000];

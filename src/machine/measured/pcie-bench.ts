@@ -125,7 +125,7 @@ function pathOf(values: Values, isRemote: boolean): PathSpec {
       maxReadRequest: 512,
       overhead: { dma: values.overheadDma, command: values.overheadCommand },
     },
-    link: { generation: 3, width: 8, latency: values.link },
+    link: { generation: 3, width: 8, dllp: 'measured', latency: values.link },
     root: {
       postedLines: values.postedLines,
       read: { request: values.readRequest, byte: values.readByte },
