@@ -6,7 +6,7 @@
  * masks, decides nothing that is not plain success, and leaves everything else to `walk`; a test holds both against each
  * other.
  */
-import { anySet, highHalf, lowHalf, maskOf } from '../bits/index.ts';
+import { anySet, highHalf, lowHalf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
 import { pageShift, V1_PDE, V1_PTE, V1_RESERVED, v1Offset } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
@@ -24,30 +24,32 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import type { HostTable } from './device-table.ts';
-import { HostTableSteps } from './host-tables-steps.ts';
+import * as entry from './host-entry.ts';
 import { type AmdFault, CounterSource, FAULTS } from './spec/index.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, NO_PASID, RIGHTS } = iommu;
 const { entryWord, NextLevel, radixShift, v1Exceeds, v1SkipsBits } = formats;
 const { PAGE, SIZED_PAGE } = NextLevel;
-
-const PR = V1_PTE.PR.mask;
-const A = V1_PTE.A.mask;
-const D = V1_PTE.D.mask;
-/** In the high half. */
-const U = V1_PTE.U.mask;
-const FC = V1_PTE.FC.mask;
-const GRANTS = V1_PTE.IR.mask | V1_PTE.IW.mask;
-const GRANTS_SHIFT = V1_PTE.IR.shift;
-const NEXT_LEVEL = V1_PTE.NextLevel.mask;
-const NEXT_LEVEL_SHIFT = V1_PTE.NextLevel.shift;
-const [ADDRESS_LO = 0, ADDRESS_HI = 0] = maskOf(V1_PTE, (field) => field === V1_PTE.PageAddress);
-const [TABLE_RESERVED_LO = 0, TABLE_RESERVED_HI = 0] = V1_RESERVED.table;
-const [LEAF_RESERVED_LO = 0, LEAF_RESERVED_HI = 0] = V1_RESERVED.leaf;
-const SMALL_SHIFT = 12;
-/** `quick` leaves larger pages to `walk`: they are rare, and their offsets do not fit into one half. */
-const LARGEST_QUICK_SHIFT = 31;
+const {
+  A,
+  ADDRESS_HI,
+  ADDRESS_LO,
+  D,
+  FC_HI,
+  GRANTS_HI,
+  GRANTS_SHIFT,
+  LARGEST_SHIFT,
+  LEAF_RESERVED_HI,
+  LEAF_RESERVED_LO,
+  NEXT_LEVEL,
+  NEXT_LEVEL_SHIFT,
+  PR,
+  SMALL_SHIFT,
+  TABLE_RESERVED_HI,
+  TABLE_RESERVED_LO,
+  U_HI,
+} = entry.ENTRY;
 
 export class HostTables {
   probe: IommuProbe | null = null;
@@ -55,8 +57,6 @@ export class HostTables {
   readonly directory: PagingStructures;
   /** For the quick walker of guest tables, too. */
   readonly near = new NearTable();
-  /** The walk entry by entry. */
-  readonly steps: HostTableSteps;
   /** U of the page that the last walk has found. */
   untranslatedOnly = false;
   /** There is a page-directory cache, which no quick walk knows. */
@@ -70,7 +70,6 @@ export class HostTables {
     };
     this.directory = new PagingStructures(directory, names, era);
     this.#isCached = directory !== null;
-    this.steps = new HostTableSteps(this.directory);
   }
 
   /** Translates the address with these halves and fills `leaf`. What has all rights of `toWrite`, if it is not 0, becomes dirty. */
@@ -108,7 +107,7 @@ export class HostTables {
       if (!isLeaf && next >= level) return FAULTS.NEXT_LEVEL;
       if (!isLeaf && v1SkipsBits(level, next, hi, lo)) return FAULTS.SKIPPED;
       // 4. Rights are what every level grants.
-      const left = rights & ((entryHi & GRANTS) >>> GRANTS_SHIFT);
+      const left = rights & ((entryHi & GRANTS_HI) >>> GRANTS_SHIFT);
       // 5. Accessed flag in every entry that is used, dirty flag in a leaf that is written through.
       const isWritten = isLeaf && toWrite !== 0 && (toWrite & ~left) === 0 && host.dirty;
       const wanted = (host.accessed ? A : 0) | (isWritten ? D : 0);
@@ -122,9 +121,9 @@ export class HostTables {
         leaf.frameLo = lowHalf(frame);
         leaf.shift = shift;
         leaf.rights = rights;
-        leaf.snoop = (entryHi & FC) !== 0;
+        leaf.snoop = (entryHi & FC_HI) !== 0;
         leaf.dirty = !host.dirty || ((entryLo | wanted) & D) !== 0;
-        this.untranslatedOnly = (entryHi & U) !== 0;
+        this.untranslatedOnly = (entryHi & U_HI) !== 0;
         return null;
       }
       // An entry that skips levels serves only addresses whose bits of these levels are 0: it is kept as if it stood lower.
@@ -187,7 +186,7 @@ export class HostTables {
       }
       if (((entryLo & LEAF_RESERVED_LO) | (entryHi & LEAF_RESERVED_HI)) !== 0) return false;
       const pageBits = next === PAGE ? shift : pageShift(level, next, tableHi, tableLo);
-      if (pageBits === 0 || pageBits > LARGEST_QUICK_SHIFT) return false;
+      if (pageBits === 0 || pageBits > LARGEST_SHIFT) return false;
       const isDirty = host.dirty !== true || (entryLo & D) !== 0;
       if (!isDirty && (wanted & Access.WRITE) !== 0) return false;
       if (level === 1) near.remember(hi, lo, frame, rights);
@@ -195,9 +194,9 @@ export class HostTables {
       leaf.frameLo = tableLo & (-1 << pageBits);
       leaf.shift = pageBits;
       leaf.rights = rights & grants;
-      leaf.snoop = (entryHi & FC) !== 0;
+      leaf.snoop = (entryHi & FC_HI) !== 0;
       leaf.dirty = isDirty;
-      this.untranslatedOnly = (entryHi & U) !== 0;
+      this.untranslatedOnly = (entryHi & U_HI) !== 0;
       return true;
     }
   }

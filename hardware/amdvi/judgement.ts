@@ -34,8 +34,14 @@ export function checkInterruptRange(t: Translation<AmdFault>): AmdFault | null {
   return isWrite ? FAULTS.INTERRUPT_RANGE_WRITE : FAULTS.INTERRUPT_RANGE_READ;
 }
 
+/** Notes whether the device's entry keeps the event of a fault from being logged, and gives the fault. */
+export function suppressed(t: Translation<AmdFault>, device: DeviceEntry, fault: AmdFault | null): AmdFault | null {
+  if (fault !== null && fault.code === EventCode.IO_PAGE_FAULT) suppress(t, device, fault);
+  return fault;
+}
+
 /** SA and SE are about accesses to memory, IG about interrupts. */
-export function suppress(t: Translation<AmdFault>, device: DeviceEntry, fault: AmdFault): void {
+function suppress(t: Translation<AmdFault>, device: DeviceEntry, fault: AmdFault): void {
   if (fault.flags.I === 1) {
     t.faultDisable = device.interruptsValid && DTE.IG.isSet(device.words);
     return;

@@ -1,21 +1,19 @@
 /**
- * Translation of requests by an AMD-Vi unit.
+ * Translation of requests by an AMD-Vi unit, from whom of its parts the answer may come.
  *
- * Needs: memory at hand for `quick`, operations answered for `walk`. Offers: `hit` and `quick` for what can be answered at
- * once without an event, `walk` for every request. What software controls is read from the register file when a request needs it.
+ * Needs: memory at hand for `answer` and `step`, operations answered for `walk`. Offers: `hit`, what the caches answer alone;
+ * `answer`, what can be answered at once without an event; the same entry by entry (`begin`, `step`, `resume`); `walk` for
+ * every request. What software controls is read from the register file when a request needs it.
  */
 import { pageLow, type RegisterFile } from '../bits/index.ts';
-import { v1Exceeds } from '../formats/index.ts';
 import * as iommu from '../iommu/index.ts';
 import {
-  Access,
-  AddressType,
   type EntryCache,
   Era,
   type IommuProbe,
   Iotlb,
   type PerformanceEvents,
-  rightsToWrite,
+  stepThrough,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
@@ -30,12 +28,13 @@ import { GuestTables } from './guest-tables.ts';
 import { HostTables } from './host-tables.ts';
 import * as iotlbEntry from './iotlb-entry.ts';
 import { ANY_PAGE, ownerOf, type PageQualities, pageHiOf, unpack } from './iotlb-entry.ts';
-import { block, checkInterruptRange, judge, suppress } from './judgement.ts';
-import { type AmdFault, CONTROL, CounterSource, EventCode, FAULTS } from './spec/index.ts';
+import { Procedure } from './procedure.ts';
+import { type AmdFault, CONTROL } from './spec/index.ts';
+import { SteppedWalks } from './stepped-walks.ts';
 import type { TranslatorSpec } from './translator-spec.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
-const { FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, NO_PASID, RIGHTS, SHIFT, Status, Step } = iommu;
+const { FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
 const { HOST_ONLY, SNOOP } = iotlbEntry;
 const { PLAIN } = deviceTable;
 const { SUCCESS } = Status;
@@ -54,8 +53,8 @@ export class Translator {
   readonly #file: RegisterFile;
   /** The same IOTLB as the steps use it. */
   readonly #cached: CachedTranslations;
-  /** Control.IommuEn. */
-  #enabled = false;
+  readonly #stepped: SteppedWalks;
+  readonly #procedure: Procedure;
   /** The IOTLB while it can answer with cached entries of devices: the unit is on, no range is excepted, and nobody counts. */
   #plain: Iotlb | null = null;
   readonly #entries: EntryCache<DeviceEntry> | null;
@@ -77,12 +76,16 @@ export class Translator {
     this.hosts = new HostTables(era, spec.hostDirectoryCache ?? null);
     const caches = { directory: spec.guestDirectoryCache ?? null, roots: spec.gcr3Cache ?? null };
     this.guests = new GuestTables(this.hosts, features, { era, ...caches });
+    const { devices, exclusion, hosts, guests, page } = this;
+    const cached = this.#cached;
+    this.#stepped = new SteppedWalks({ era, hosts, cached, page });
+    this.#procedure = new Procedure({ era, cached, devices, exclusion, hosts, guests, page });
   }
 
   /** Software wrote a control or exclusion register. */
   settingsChanged(): void {
     const { words } = this.#file;
-    this.#enabled = CONTROL.IommuEn.isSet(words);
+    this.#procedure.enabled = CONTROL.IommuEn.isSet(words);
     this.guests.controlChanged(words);
     this.exclusion.changed();
     this.#choosePlain();
@@ -104,7 +107,7 @@ export class Translator {
   }
 
   #choosePlain(): void {
-    const mayHit = this.#enabled && !this.exclusion.enabled && this.#cached.counters === null;
+    const mayHit = this.#procedure.enabled && !this.exclusion.enabled && this.#cached.counters === null;
     this.#plain = mayHit && this.#entries !== null ? this.iotlb : null;
   }
 
@@ -166,11 +169,8 @@ export class Translator {
     return true;
   }
 
-  /**
-   * Answers the request that `hit` has just missed from tables that lie clean in memory; false when the request needs the
-   * whole procedure.
-   */
-  quick(t: Translation<AmdFault>, memory: PhysicalMemory): boolean {
+  /** Answers it from tables that lie clean in memory. */
+  #quick(t: Translation<AmdFault>, memory: PhysicalMemory): boolean {
     const device = this.#missed;
     if (device === null || this.probe !== null) return false;
     const { hosts, guests, page } = this;
@@ -196,149 +196,31 @@ export class Translator {
     return true;
   }
 
+  /** Answers the request that `hit` has just missed now; false when it needs the whole procedure. */
+  answer(t: Translation<AmdFault>, memory: PhysicalMemory): boolean {
+    return this.#quick(t, memory) || stepThrough(this, t, memory);
+  }
+
   /** Begins the walk of the request that `hit` has just missed, entry by entry; false when only `walk` knows the way. */
   begin(t: Translation<AmdFault>): boolean {
     const device = this.#missed;
     if (device === null || this.probe !== null) return false;
-    const { host, guest } = device;
-    if (host === null || guest !== null || t.pasid !== NO_PASID || v1Exceeds(host.level, t.hi, t.lo)) return false;
     t.begin();
-    t.domain = device.domain;
-    this.era.begin(t);
-    this.hosts.steps.begin(t, device, host);
-    return true;
+    return this.#stepped.begin(t, device);
   }
 
   /** Reads the next entry: a value of `Step`. */
   step(t: Translation<AmdFault>, memory: PhysicalMemory): number {
-    const device = t.steps.space as DeviceEntry;
-    const end = this.hosts.steps.step(memory, t, device.host!);
-    if (end !== Step.DONE) return end;
-    const { page } = this;
-    Object.assign(page, ANY_PAGE);
-    page.untranslatedOnly = this.hosts.steps.untranslatedOnly;
-    if (this.era.mayFill(t)) this.#cached.fill(t, device, HOST_ONLY, false);
-    t.leaf.rights &= device.rights;
-    t.succeed();
-    return end;
-  }
-
-  /** The whole procedure for one request; the answer is in `t`. */
-  *walk(t: Translation<AmdFault>): Walk {
-    t.begin();
-    t.domain = 0;
-    t.privileged = (t.access & Access.PRIVILEGED) !== 0;
-    this.era.begin(t);
-    Object.assign(this.page, ANY_PAGE);
-    this.#end(t, yield* this.#procedure(t));
+    return this.#stepped.step(t, memory);
   }
 
   /** The whole procedure from where `begin` stood. */
-  *resume(t: Translation<AmdFault>): Walk {
-    const device = t.steps.space as DeviceEntry;
-    this.#end(t, this.#suppressed(t, device, yield* this.#inTables(t, device, HOST_ONLY)));
+  resume(t: Translation<AmdFault>): Walk {
+    return this.#procedure.resume(t);
   }
 
-  #end(t: Translation<AmdFault>, fault: AmdFault | null): void {
-    if (fault === null) return;
-    block(t, fault);
-    if (t.status === Status.COMPLETER_ABORT) this.#cached.count(t, CounterSource.MEM_TARGET_ABORT);
-  }
-
-  *#procedure(t: Translation<AmdFault>): Walk<AmdFault | null> {
-    // 1. The unit is off: everything passes, but there is nobody to answer a translation request.
-    if (!this.#enabled) {
-      if (t.addressType !== AddressType.TRANSLATION) t.pass();
-      else t.status = Status.UNSUPPORTED_REQUEST;
-      return null;
-    }
-    // 2. The device table entry.
-    const device = yield* this.devices.find(t);
-    if ('code' in device) return device;
-    t.domain = device.domain;
-    return this.#suppressed(t, device, yield* this.#withEntry(t, device));
-  }
-
-  #suppressed(t: Translation<AmdFault>, device: DeviceEntry, fault: AmdFault | null): AmdFault | null {
-    if (fault !== null && fault.code === EventCode.IO_PAGE_FAULT) suppress(t, device, fault);
-    return fault;
-  }
-
-  *#withEntry(t: Translation<AmdFault>, device: DeviceEntry): Walk<AmdFault | null> {
-    const isTranslation = t.addressType === AddressType.TRANSLATION;
-    // 3. Without V untranslated accesses pass; there is no device-TLB to serve.
-    if (!device.valid) {
-      if (isTranslation) return FAULTS.TRANSLATION_DISABLED;
-      return this.#pass(t, CounterSource.MEM_PASS_UNTRANS);
-    }
-    if (device.fault !== null) return device.fault;
-    // 4. Translated and translation requests need I.
-    if (t.addressType === AddressType.TRANSLATED && !device.deviceTlb) return FAULTS.PRETRANSLATED;
-    if (isTranslation && !device.deviceTlb) return FAULTS.TRANSLATION_DISABLED;
-    // 5. What reaches here of the interrupt range is no interrupt.
-    const special = checkInterruptRange(t);
-    if (special !== null) return special;
-    if (t.addressType === AddressType.TRANSLATED) return this.#pass(t, CounterSource.MEM_PASS_PRETRANS);
-    // 6. Without TV nothing may be translated.
-    if (!device.translates) return FAULTS.TV;
-    // 7. The exclusion range is not translated, and nobody asks for permission.
-    if (this.exclusion.covers(t, device)) return this.#pass(t, CounterSource.MEM_PASS_EXCL);
-    // 8. Permissions of the entry.
-    const wanted = t.access & RIGHTS;
-    if (isTranslation ? device.rights === 0 : (wanted & ~device.rights) !== 0) return FAULTS.DTE_DENIED;
-    // 9. Which tables: those of a PASID, those of the host, or none.
-    const pasid = this.guests.pasidOf(t, device);
-    if (typeof pasid !== 'number') return pasid;
-    if (pasid === HOST_ONLY && device.host === null) {
-      this.#pass(t, CounterSource.MEM_TRANS_TOTAL);
-      t.leaf.rights = device.rights;
-      t.snoop = device.snoop;
-      this.#cached.tellTranslated(t);
-      return null;
-    }
-    return yield* this.#translate(t, device, pasid);
-  }
-
-  /** The address is used as it is, which is counted. */
-  #pass(t: Translation<AmdFault>, event: number): null {
-    t.pass();
-    this.#cached.count(t, event);
-    return null;
-  }
-
-  /** The IOTLB, then the tables. */
-  *#translate(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
-    if (!this.#cached.lookUp(t, device, pasid)) return yield* this.#inTables(t, device, pasid);
-    return this.#judged(t, device, pasid);
-  }
-
-  *#inTables(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
-    const fault = yield* this.#walkTables(t, device, pasid);
-    if (fault !== null) return fault;
-    if (this.era.mayFill(t)) this.#cached.fill(t, device, pasid, false);
-    const judged = this.#judged(t, device, pasid);
-    if (judged === null) this.#cached.tellTranslated(t);
-    return judged;
-  }
-
-  #judged(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): AmdFault | null {
-    const judged = judge(t, device, this.page, pasid !== HOST_ONLY);
-    if (judged === null) this.#cached.count(t, CounterSource.MEM_TRANS_TOTAL);
-    return judged;
-  }
-
-  *#walkTables(t: Translation<AmdFault>, device: DeviceEntry, pasid: number): Walk<AmdFault | null> {
-    const { page } = this;
-    if (pasid === HOST_ONLY) {
-      const fault = yield* this.hosts.walk(t, t.leaf, device.host!, t, rightsToWrite(t));
-      // Other walks may have been under way meanwhile.
-      Object.assign(page, ANY_PAGE);
-      page.untranslatedOnly = this.hosts.untranslatedOnly;
-      return fault;
-    }
-    const fault = yield* this.guests.walk(t, device, pasid);
-    Object.assign(page, this.guests.page);
-    page.nested = device.host !== null;
-    return fault;
+  /** The whole procedure for one request; the answer is in `t`. */
+  walk(t: Translation<AmdFault>): Walk {
+    return this.#procedure.walk(t);
   }
 }

@@ -20,7 +20,6 @@ import {
   type IommuProbe,
   type IommuUnit,
   type PageRequest,
-  stepThrough,
   type Translation,
   tellFault,
   type Walk,
@@ -169,7 +168,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
 
   /** What `translate` does with a request that the IOTLB does not answer alone. */
   #translateFurther(t: Translation<AmdFault>): void {
-    if (this.translator.quick(t, this.#memory) || stepThrough(this.translator, t, this.#memory)) return;
+    if (this.translator.answer(t, this.#memory)) return;
     finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);
   }

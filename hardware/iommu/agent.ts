@@ -12,14 +12,13 @@
 import type { MemoryController } from '../memory/index.ts';
 import { AddressType, ROOT_COMPLEX, type Tlp, type TranslationAgent, type TranslationRequest } from '../pcie/index.ts';
 import { Channel, type Component, type Duration, type Engine, type Handler, ns } from '../sim/index.ts';
+import { Phase, type Slot, Slots } from './agent-slots.ts';
 import { carryMessage, takeMessage } from './device-traffic.ts';
-import { InterruptMessage } from './interrupt-message.ts';
-import { Translation } from './translation.ts';
 import { serveTranslationRequest } from './translation-requests.ts';
 import type { IommuUnit } from './unit.ts';
 import { WalkMemory, WalkRun } from './walk-run.ts';
 import { Step } from './walk-steps.ts';
-import { Walkable, Walkers, type WalkersSpec, type WalkStarter } from './walkers.ts';
+import { Walkers, type WalkersSpec, type WalkStarter } from './walkers.ts';
 
 /** Not architectural. */
 export interface TimedIommuSpec extends WalkersSpec {
@@ -53,33 +52,6 @@ export interface TimedIommuState {
   interrupts: number;
 }
 
-/** What the event of a slot says. */
-const Phase = { LOOK_UP: 0, READ: 1 } as const;
-
-/** A place for one request under way. */
-class Slot extends Walkable {
-  readonly index: number;
-  readonly translation = new Translation();
-  readonly message = new InterruptMessage();
-  /** Its walk, where that goes by the whole procedure. */
-  readonly run: WalkRun;
-  /** Position in the order of acceptance. */
-  accepted = 0;
-  phase: number = Phase.LOOK_UP;
-
-  constructor(index: number, makeRun: (slot: Slot) => WalkRun) {
-    super();
-    this.index = index;
-    this.run = makeRun(this);
-  }
-}
-
-/** A barrier that waits for the requests accepted before `mark`. */
-interface Drain {
-  readonly mark: number;
-  readonly run: WalkRun;
-}
-
 export class TimedIommu
   implements TranslationAgent, Handler, WalkStarter<Slot>, Component<TimedIommuSpec, TimedIommuState>
 {
@@ -98,12 +70,8 @@ export class TimedIommu
   readonly #lookup: Duration;
   readonly #lookupInterval: Duration;
   readonly #requester: number;
-  readonly #slots: readonly Slot[];
-  readonly #free: Slot[];
-  readonly #barrier = (run: WalkRun): void => this.#drain(run);
+  readonly #slots: Slots;
   readonly #walkers: Walkers<Slot>;
-  #drains: Drain[] = [];
-  #accepted = 0;
   /** When the next look-up may end. */
   #nextLookup = 0;
   #release: () => void = () => {};
@@ -118,15 +86,15 @@ export class TimedIommu
     this.#requester = spec.requester ?? ROOT_COMPLEX.requester;
     this.#lookupInterval = ns(spec.lookupInterval ?? 0);
     this.#walkers = new Walkers(engine, spec, this);
-    this.#slots = Array.from({ length: spec.requests }, (_, index) => new Slot(index, (slot) => this.#runOf(slot)));
-    this.#free = [...this.#slots];
+    this.#slots = new Slots(spec.requests, (slot) => this.#runOf(slot));
     this.requests = new Channel(engine, `${name} requests`, spec.requests, NOW);
     this.requests.receive = (request, release) => {
       this.#release = release;
       this.accept(request, NOW);
     };
+    const barrier = (run: WalkRun): void => this.#slots.drain(run);
     unit.run = (walk) => {
-      new WalkRun(engine, this.#memory, `${name}: work of its own`, this.#barrier, ignore).spawn(walk);
+      new WalkRun(engine, this.#memory, `${name}: work of its own`, barrier, ignore).spawn(walk);
     };
     const patience = spec.invalidationTimeout ?? INVALIDATION_TIMEOUT;
     unit.invalidationTimer = (expired, nanoseconds = patience) =>
@@ -135,22 +103,19 @@ export class TimedIommu
 
   /** There is a place for another request, for who does without the channel. */
   get hasRoom(): boolean {
-    return this.#free.length > 0;
+    return this.#slots.hasRoom;
   }
 
   /** Takes a request that arrives after `delay`. */
   accept(request: TranslationRequest, delay: Duration): void {
-    const slot = this.#free.pop()!;
-    slot.request = request;
-    slot.accepted = this.#accepted++;
-    slot.phase = Phase.LOOK_UP;
+    const slot = this.#slots.take(request);
     request.walked = false;
     this.#engine.schedule((delay + this.#lookup) as Duration, this, slot.index);
   }
 
   /** The look-up of the request in a slot is over, or a read of its walk. Called by the engine. */
   handle(index: number): void {
-    const slot = this.#slots[index]!;
+    const slot = this.#slots.at(index);
     if (slot.request === null) return;
     if (slot.phase === Phase.READ) this.#step(slot);
     else if (this.#lookupInterval === 0 || this.#takesTurn(slot)) this.#lookUp(slot, slot.request);
@@ -200,12 +165,9 @@ export class TimedIommu
 
   reset(): void {
     this.requests.reset();
-    for (const slot of this.#slots) slot.request = null;
-    this.#free.splice(0, this.#free.length, ...this.#slots);
+    this.#slots.reset();
     this.#walkers.reset();
     this.#nextLookup = 0;
-    this.#drains = [];
-    this.#accepted = 0;
     Object.assign(this.state, { hits: 0, misses: 0, interrupts: 0 });
     this.unit.reset();
   }
@@ -235,8 +197,8 @@ export class TimedIommu
   }
 
   /** Asks memory for the next entry. */
-  #read({ index, translation: { steps, hi, lo } }: Slot): void {
-    this.#engine.schedule(this.#memory.reserve(steps.tableHi, steps.entryLo(hi, lo), ENTRY_BYTES), this, index);
+  #read({ index, translation: { steps } }: Slot): void {
+    this.#engine.schedule(this.#memory.reserve(steps.tableHi, steps.entryLo, ENTRY_BYTES), this, index);
   }
 
   /** Memory has come to the next entry of a walk that goes entry by entry. */
@@ -291,10 +253,9 @@ export class TimedIommu
   }
 
   #finish(slot: Slot, request: TranslationRequest): void {
-    slot.request = null;
-    this.#free.push(slot);
+    this.#slots.leave(slot);
     this.answers(request);
-    if (this.#drains.length > 0) this.#drains = this.#drains.filter((drain) => !this.#ends(drain));
+    this.#slots.endDrains();
     this.#release();
   }
 
@@ -302,19 +263,7 @@ export class TimedIommu
   #barrierOf({ request }: Slot, run: WalkRun): void {
     // What the device sent before has to take effect first (VT-d 5.2.4).
     if (request!.interrupt) this.inTurn(request!, () => run.resume());
-    else this.#drain(run);
-  }
-
-  /** Waits until every request that was accepted before has been answered: its access is then in memory's queue. */
-  #drain(run: WalkRun): void {
-    const drain = { mark: this.#accepted, run };
-    if (!this.#ends(drain)) this.#drains.push(drain);
-  }
-
-  #ends({ mark, run }: Drain): boolean {
-    if (this.#slots.some((slot) => slot.request !== null && slot.accepted < mark)) return false;
-    run.resume();
-    return true;
+    else this.#slots.drain(run);
   }
 }
 

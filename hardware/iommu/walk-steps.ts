@@ -5,10 +5,12 @@
  * no flag to be set; at the first entry that says anything else the walk goes over to the generator, which is told what was
  * read so far: `replay`.
  */
-import { highHalf, lowHalf, numberOf } from '../bits/index.ts';
+import { numberOf } from '../bits/index.ts';
 import { entryWord, radixShift } from '../formats/index.ts';
 import { type MemoryOperation, OperationKind, type PhysicalMemory } from '../memory/index.ts';
-import type { WalkStart } from './paging-structures.ts';
+import { NO_PASID } from './access.ts';
+import { type PagingStructures, type StructureTags, WalkStart } from './paging-structures.ts';
+import type { Translation } from './translation.ts';
 import type { Walk } from './walk.ts';
 
 /** What a step has come to. */
@@ -27,61 +29,77 @@ const WORDS = 4;
 /** Nothing is denied at the top. */
 const ALL = -1;
 
-export class WalkSteps<Space = unknown> {
+/** The topmost table of what a walk goes through, and by what its structures are cached. */
+interface Top {
+  readonly tableHi: number;
+  readonly tableLo: number;
+  readonly domain: number;
+  readonly context?: number;
+}
+
+export class WalkSteps<Space = unknown> implements StructureTags {
   /** What translates the request, as it was found when the walk began. */
   space: Space | null = null;
-  /** Where it began, if not at the top: what a cache of table pointers knew then. */
+  /** Where the walk began, if not at the top: what a cache of table pointers knew then. */
   start: WalkStart | null = null;
   /** The whole procedure is going over what the steps have done: from where they began, and keeping nothing a second time. */
   isResumed = false;
+  /** Whose structures it reads, and for which address. */
+  domain = 0;
+  context = 0;
+  readonly pasid = NO_PASID;
+  hi = 0;
+  lo = 0;
   /** The table with the entry that is read next, and log2 of the bytes that one of its entries translates. */
   tableHi = 0;
   tableLo = 0;
   shift = 0;
   /** What the entries on the way there grant. */
   rights = 0;
+  readonly #start = new WalkStart();
   #reads = 0;
   /** The time of a read is over that no step can do: nothing is there, or no RAM. */
   #isDue = false;
   /** Of each read: the entry's address and its value. */
   readonly #log = new Int32Array(MOST_READS * WORDS);
 
-  /** Begins at the top table, whose entries translate 2^shift bytes, or at `start`. */
-  begin(
-    space: Space,
-    top: { readonly tableHi: number; readonly tableLo: number },
-    shift: number,
-    start: WalkStart | null,
-  ): void {
+  /** Begins at the top of `levels` tables, or at the lowest one that is cached. */
+  begin(t: Translation, space: Space, top: Top, levels: number, paging: PagingStructures): void {
     this.space = space;
-    this.start = start;
+    this.domain = top.domain;
+    this.context = top.context ?? top.domain;
+    this.hi = t.hi;
+    this.lo = t.lo;
     this.#reads = 0;
     this.#isDue = false;
+    const start = paging.cache === null ? null : paging.find(t, this, levels);
     if (start === null) {
+      this.start = null;
       this.tableHi = top.tableHi;
       this.tableLo = top.tableLo;
-      this.shift = shift;
+      this.shift = radixShift(levels);
       this.rights = ALL;
     } else {
-      this.tableHi = highHalf(start.table);
-      this.tableLo = lowHalf(start.table);
+      this.start = this.#start.copy(start);
+      this.tableHi = start.tableHi;
+      this.tableLo = start.tableLo;
       this.shift = radixShift(start.level);
       this.rights = start.granted;
     }
   }
 
-  /** Low half of the address of the entry that is read next, for the address with these halves. */
-  entryLo(hi: number, lo: number): number {
-    return this.tableLo | (entryWord(this.shift, hi, lo) << 2);
+  /** Low half of the address of the entry that is read next; the high half is that of its table. */
+  get entryLo(): number {
+    return this.tableLo | (entryWord(this.shift, this.hi, this.lo) << 2);
   }
 
-  /** The table's entry at byte `offset` was read. */
-  note(offset: number, entryLo: number, entryHi: number): void {
+  /** The entry was read. */
+  note(entryLo: number, entryHi: number): void {
     const at = this.#reads * WORDS;
     this.#reads++;
     const log = this.#log;
     log[at] = this.tableHi;
-    log[at + 1] = this.tableLo | offset;
+    log[at + 1] = this.entryLo;
     log[at + 2] = entryLo;
     log[at + 3] = entryHi;
   }

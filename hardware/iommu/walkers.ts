@@ -76,14 +76,21 @@ export class Walkers<W extends Walkable> implements Handler {
     one.follower = null;
     this.#retire(one);
     this.#tellWaiters(one, request);
-    if (follower !== null) this.#begin(follower as W);
+    if (follower !== null) this.#starter.walk(follower as W);
     if (this.#hold > 0 && (request.access & WRITE) === 0) this.#engine.schedule(this.#hold, this, 0);
-    else this.#release();
+    else this.handle();
   }
 
-  /** A walker that was held is free. Called by the engine. */
+  /** A walker is free: who waits for one takes it. Called by the engine where the walker was held. */
   handle(): void {
-    this.#release();
+    this.#free++;
+    while (this.#free > 0 && this.#waiting.length > 0) {
+      const one = this.#waiting.shift();
+      const request = one.request!;
+      // Another walk may have found the page meanwhile.
+      if (this.#starter.retry(one)) this.#tellWaiters(one, request);
+      else this.#take(one);
+    }
   }
 
   reset(): void {
@@ -124,7 +131,7 @@ export class Walkers<W extends Walkable> implements Handler {
     this.#free--;
     const before = this.#region === 0 ? null : this.#lastOfRegion(one);
     this.#active.push(one);
-    if (before === null) this.#begin(one);
+    if (before === null) this.#starter.walk(one);
     else before.follower = one;
   }
 
@@ -138,21 +145,6 @@ export class Walkers<W extends Walkable> implements Handler {
     if (other.follower !== null) return false;
     const [a, b] = [other.request!, one.request!];
     return a.addressHi === b.addressHi && a.addressLo >>> this.#region === b.addressLo >>> this.#region;
-  }
-
-  #begin(one: W): void {
-    this.#starter.walk(one);
-  }
-
-  #release(): void {
-    this.#free++;
-    while (this.#free > 0 && this.#waiting.length > 0) {
-      const one = this.#waiting.shift();
-      const request = one.request!;
-      // Another walk may have found the page meanwhile.
-      if (this.#starter.retry(one)) this.#tellWaiters(one, request);
-      else this.#take(one);
-    }
   }
 
   /** Whoever waited for the page of `one` finds it now, or asks for a walk. */

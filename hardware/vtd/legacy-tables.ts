@@ -65,9 +65,11 @@ export class LegacyTables {
   }
 
   /** What translates a requester's requests, if it is cached. */
-  cached(requester: number): LegacyContext | null {
+  cached(t: Translation<Fault>): LegacyContext | null {
     const { cache } = this;
-    return cache === null ? null : cache.find(requester);
+    const context = cache === null ? null : cache.find(t.requester);
+    if (context !== null) t.faultDisable = context.faultDisable;
+    return context;
   }
 
   /** Steps 5 and 6: what translates the request, or the condition that blocks it. */

@@ -3,7 +3,7 @@
  * for the one case that matters for speed, a clean translation in memory at hand. `quick` reads the same masks, decides
  * nothing that is not plain success, and leaves everything else to `walk`; a test holds both against each other.
  */
-import { highHalf, lowHalf, maskOf } from '../bits/index.ts';
+import { highHalf, lowHalf } from '../bits/index.ts';
 import * as formats from '../formats/index.ts';
 import {
   entryOffset,
@@ -14,8 +14,6 @@ import {
   type ReservedMasks,
   SECOND_STAGE_NAMES,
   type SecondStageRules,
-  SS_PDE,
-  SS_PTE,
   secondStageLayout,
   secondStageReserved,
 } from '../formats/index.ts';
@@ -36,7 +34,7 @@ import {
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
 import { Event } from './performance-events.ts';
-import { SecondStageSteps } from './second-stage-steps.ts';
+import * as entry from './second-stage-entry.ts';
 import type { SecondStageTable } from './space.ts';
 import type { Fault } from './spec/index.ts';
 import { WalkEnd } from './walk-end.ts';
@@ -44,21 +42,9 @@ import { WalkEnd } from './walk-end.ts';
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, NO_PASID, RIGHTS } = iommu;
 const { entryWord, INDEX_BITS, radixShift } = formats;
+const { A, ADDRESS_HI, ADDRESS_LO, D, GRANTS, IO_GRANTS_HI, IO_GRANTS_SHIFT, PS, SMALL_SHIFT, SNP, X } = entry.ENTRY;
 
 const CACHE_NAME = 'second-stage paging-structure cache';
-const SNP = SS_PTE.SNP.mask;
-const A = SS_PTE.A.mask;
-const D = SS_PTE.D.mask;
-const X = SS_PTE.X.mask;
-/** R and W, or IR and IW, as they stand in an entry. */
-const GRANTS = SS_PTE.R.mask | SS_PTE.W.mask;
-const IO_GRANTS = SS_PTE.IR.mask | SS_PTE.IW.mask;
-const IO_SHIFT = 29;
-const PS = SS_PDE.PS.mask;
-const SMALL_SHIFT = 12;
-const ADDRESS = maskOf(SS_PTE, (field) => field === SS_PTE.ADDR);
-const ADDRESS_LO = ADDRESS[0]!;
-const ADDRESS_HI = ADDRESS[1]!;
 
 export class SecondStage {
   probe: IommuProbe | null = null;
@@ -70,20 +56,17 @@ export class SecondStage {
   readonly structures: Iotlb | null;
   /** For the quick walker of the first stage, too. */
   readonly near = new NearTable();
+  /** What is reserved, for walks that know only plain success. */
+  readonly reservedQuick: QuickMasks;
   readonly #reserved: ReservedMasks;
   readonly #reservedWithIo: ReservedMasks;
-  /** The walk entry by entry. */
-  readonly steps: SecondStageSteps;
-  /** The same as `#reserved`, for `quick`. */
-  readonly #reservedQuick: QuickMasks;
 
   constructor(rules: SecondStageRules, era: Era, structures: IotlbSpec | null = null) {
     const names = { name: CACHE_NAME, lookup: Event.SS_NONLEAF_LOOKUP, hit: Event.SS_NONLEAF_HIT };
     this.paging = new PagingStructures(structures, names, era);
     this.structures = this.paging.cache;
     this.#reserved = secondStageReserved(rules);
-    this.#reservedQuick = quickMasks(this.#reserved);
-    this.steps = new SecondStageSteps(this.paging, this.#reserved);
+    this.reservedQuick = quickMasks(this.#reserved);
     this.#reservedWithIo = secondStageReserved({ ...rules, ioRights: true });
   }
 
@@ -110,7 +93,7 @@ export class SecondStage {
       const entryLo = memory.words[0]! | 0;
       const entryHi = memory.words[1]! | 0;
       // 2. An entry without rights is not present; nothing else of it is looked at.
-      const granted = this.ioRights ? (entryHi & IO_GRANTS) >>> IO_SHIFT : entryLo & GRANTS;
+      const granted = this.ioRights ? (entryHi & IO_GRANTS_HI) >>> IO_GRANTS_SHIFT : entryLo & GRANTS;
       if (granted === 0) return WalkEnd.NOT_PRESENT;
       // 3. Reserved bits of the kind of entry that this one is.
       const isLeaf = isSecondStageLeaf(level, entryLo);
@@ -173,7 +156,7 @@ export class SecondStage {
       shift = radixShift(stage.levels);
       frame = memory.frame(stage.tableHi, stage.tableLo) | 0;
     }
-    const { tableLo, tableHi, leaves } = this.#reservedQuick;
+    const { tableLo, tableHi, leaves } = this.reservedQuick;
     const flags = stage.flags === true ? A : 0;
     const needed = wanted | flags;
     let entryLo = 0;

@@ -1,8 +1,9 @@
 /**
- * Translation of requests (VT-d chapters 3 and 4, conditions of 7.1.3) in legacy, scalable and abort-DMA mode.
+ * Translation of requests by a VT-d unit, from whom of its parts the answer may come.
  *
- * Needs: memory at hand for `quick`, operations answered for `walk`. Offers: `hit` and `quick` for what can be answered
- * at once without a fault, `walk` for every request. What software controls is set by the unit: `enabled` and `root`.
+ * Needs: memory at hand for `answer` and `step`, operations answered for `walk`. Offers: `hit`, what the IOTLB answers alone;
+ * `answer`, what can be answered at once without a fault; the same entry by entry (`begin`, `step`, `resume`); `walk` for
+ * every request. What software controls is set by the unit: `enabled` and `root`.
  */
 import { pageLow } from '../bits/index.ts';
 import * as iommu from '../iommu/index.ts';
@@ -14,7 +15,7 @@ import {
   type IommuProbe,
   Iotlb,
   type IotlbSpec,
-  rightsToWrite,
+  stepThrough,
   type Translation,
   type Walk,
 } from '../iommu/index.ts';
@@ -25,22 +26,21 @@ import { FirstStage } from './first-stage.ts';
 import { HostPermissionTable } from './host-permission.ts';
 import * as iotlbEntry from './iotlb-entry.ts';
 import { ownerOf, pageHiOf, unpack } from './iotlb-entry.ts';
-import { block, checkTranslated, judge, passThrough, passTranslated } from './judgement.ts';
 import { LegacyTables } from './legacy-tables.ts';
 import { PasidFormat } from './pasid-format.ts';
 import type { PerformanceEvents } from './performance-events.ts';
-import { checkMode, type RootPointer, translates } from './root-pointer.ts';
+import { Procedure } from './procedure.ts';
+import { type RootPointer, translates } from './root-pointer.ts';
 import { ScalableTables } from './scalable-tables.ts';
 import { SecondStage } from './second-stage.ts';
+import type { Space } from './space.ts';
 import * as spaces from './space.ts';
-import { LEGACY, SCALABLE, type Space } from './space.ts';
+import type { Fault } from './spec/index.ts';
 import * as spec from './spec/index.ts';
-import { FAULTS, type Fault } from './spec/index.ts';
-import { faultAt } from './walk-end.ts';
+import { SteppedWalks } from './stepped-walks.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes of a hit.
-const { exceeds, FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, isExecute, NO_PASID, RIGHTS, SHIFT, Status, Step } =
-  iommu;
+const { exceeds, FLAGS, FRAME_HI, FRAME_LO, inInterruptRange, NO_PASID, RIGHTS, SHIFT, Status } = iommu;
 const { SNOOP } = iotlbEntry;
 const { Kind } = spaces;
 const { TranslationTableMode } = spec;
@@ -73,11 +73,11 @@ export class Translator {
   probe: IommuProbe | null = null;
   /** The same IOTLB as the steps use it. */
   readonly #cached: CachedTranslations;
+  readonly #stepped: SteppedWalks;
+  readonly #procedure: Procedure;
   /** The last `hit` found nothing, and that alone kept it from answering. */
   #missed = false;
-  /** GSTS.TES. */
-  #enabled = false;
-  #root: RootPointer = { mode: TranslationTableMode.LEGACY, table: 0, ioRights: false };
+  #isLegacy = true;
   /** The IOTLB while it can answer by itself: remapping is on, in a mode that translates. */
   #plain: Iotlb | null = null;
 
@@ -93,25 +93,32 @@ export class Translator {
     this.legacy = new LegacyTables(capabilities, spec.contextCache, era);
     this.scalable = new ScalableTables(capabilities, caches, era, format);
     this.hostPermissions = new HostPermissionTable(capabilities, era, spec.hostPermissionCache ?? null);
+    const { legacy, scalable, firstStage, secondStage, hostPermissions } = this;
+    const cached = this.#cached;
+    this.#stepped = new SteppedWalks({ era, secondStage, cached });
+    const stages = { firstStage, secondStage, hostPermissions };
+    this.#procedure = new Procedure({ capabilities, era, cached, legacy, scalable, ...stages });
   }
 
+  /** GSTS.TES. */
   get enabled(): boolean {
-    return this.#enabled;
+    return this.#procedure.enabled;
   }
 
   set enabled(enabled: boolean) {
-    this.#enabled = enabled;
-    this.#plain = enabled && translates(this.#root, this.capabilities) ? this.iotlb : null;
+    this.#procedure.enabled = enabled;
+    this.#plain = enabled && translates(this.root, this.capabilities) ? this.iotlb : null;
   }
 
   get root(): RootPointer {
-    return this.#root;
+    return this.#procedure.root;
   }
 
   set root(root: RootPointer) {
-    this.#root = root;
+    this.#procedure.root = root;
+    this.#isLegacy = root.mode === TranslationTableMode.LEGACY;
     this.secondStage.ioRights = root.ioRights;
-    this.enabled = this.#enabled;
+    this.enabled = this.#procedure.enabled;
   }
 
   /** Table entries as they are fetched are reported only while somebody observes. */
@@ -162,7 +169,7 @@ export class Translator {
   /** As `hit`, for a read or write with PASID; the page is looked up under requester, PASID and privilege. */
   #hitWithPasid(t: Translation<Fault>, iotlb: Iotlb): boolean {
     const isOrdinary = t.addressType === AddressType.UNTRANSLATED && (t.access & ~ORDINARY) === 0;
-    if (!isOrdinary || t.pasid === NO_PASID || this.#root.mode !== TranslationTableMode.SCALABLE) return false;
+    if (!isOrdinary || t.pasid === NO_PASID || this.root.mode !== TranslationTableMode.SCALABLE) return false;
     const i = iotlb.find(ownerOf(t), pageHiOf(t), pageLow(t.hi, t.lo));
     this.#missed = i < 0;
     const wanted = t.access & RIGHTS;
@@ -175,14 +182,10 @@ export class Translator {
     return true;
   }
 
-  /**
-   * Answers the request that `hit` has just missed from cached context and PASID entries and from tables that lie clean
-   * in memory; false when the request needs the whole procedure.
-   */
-  quick(t: Translation<Fault>, memory: PhysicalMemory): boolean {
+  /** Answers it from cached context and PASID entries and from tables that lie clean in memory. */
+  #quick(t: Translation<Fault>, memory: PhysicalMemory): boolean {
     if (this.#missed !== true || this.probe !== null || (t.access & ~RIGHTS) !== 0) return false;
-    const isLegacy = this.#root.mode === TranslationTableMode.LEGACY;
-    const space = isLegacy ? this.legacy.cached(t.requester) : this.scalable.cached(t);
+    const space = this.#cachedSpace(t);
     if (space === null || space.fault !== null || space.kind === Kind.PASS_THROUGH) return false;
     const { access, hi, lo, leaf } = t;
     if (space.first === null) {
@@ -204,121 +207,40 @@ export class Translator {
     t.passed = false;
     t.status = Status.SUCCESS;
     t.fault = null;
-    if (isLegacy) t.faultDisable = space.faultDisable === true;
     this.#cached.fill(t, space, true);
     return true;
+  }
+
+  /** Answers the request that `hit` has just missed now; false when it needs the whole procedure. */
+  answer(t: Translation<Fault>, memory: PhysicalMemory): boolean {
+    return this.#quick(t, memory) || stepThrough(this, t, memory);
   }
 
   /** Begins the walk of the request that `hit` has just missed, entry by entry; false when only `walk` knows the way. */
   begin(t: Translation<Fault>): boolean {
     if (this.#missed !== true || this.#cached.isObserved || (t.access & ~RIGHTS) !== 0) return false;
     t.begin();
-    const isLegacy = this.#root.mode === TranslationTableMode.LEGACY;
-    const space = isLegacy ? this.legacy.cached(t.requester) : this.scalable.cached(t);
-    const second = space?.second ?? null;
-    if (space === null || second === null || space.fault !== null || space.kind !== Kind.SECOND_STAGE) return false;
-    if (this.secondStage.ioRights || exceeds(t.hi, second.addressBits)) return false;
-    this.era.begin(t);
-    if (isLegacy) t.faultDisable = space.faultDisable;
-    this.secondStage.steps.begin(t, space, second);
-    return true;
+    const space = this.#cachedSpace(t);
+    return space !== null && this.#stepped.begin(t, space);
   }
 
   /** Reads the next entry: a value of `Step`. */
   step(t: Translation<Fault>, memory: PhysicalMemory): number {
-    const space = t.steps.space as Space;
-    const end = this.secondStage.steps.step(memory, t, space.second!);
-    if (end !== Step.DONE) return end;
-    if (space.pageSnoop) t.leaf.snoop = true;
-    t.succeed();
-    if (inInterruptRange(t.hpaHi, t.hpaLo)) return Step.ODD;
-    if (this.era.mayFill(t)) this.#cached.fill(t, space, false);
-    return end;
+    return this.#stepped.step(t, memory);
   }
 
   /** The whole procedure from where `begin` stood. */
-  *resume(t: Translation<Fault>): Walk {
-    const fault = yield* this.#inSpace(t, t.steps.space as Space);
-    if (fault !== null) block(t, fault);
+  resume(t: Translation<Fault>): Walk {
+    return this.#procedure.resume(t);
   }
 
   /** The whole procedure for one request; the answer is in `t`. */
-  *walk(t: Translation<Fault>): Walk {
-    t.begin();
-    this.era.begin(t);
-    const fault = yield* this.#procedure(t);
-    if (fault !== null) block(t, fault);
+  walk(t: Translation<Fault>): Walk {
+    return this.#procedure.walk(t);
   }
 
-  /** The numbered steps. Ends with the condition that blocks the request, or `null` when `t` holds the answer. */
-  *#procedure(t: Translation<Fault>): Walk<Fault | null> {
-    // 1. Remapping is off: untranslated requests pass, all others are unsupported.
-    if (!this.#enabled) {
-      if (t.addressType === AddressType.UNTRANSLATED) t.pass();
-      else t.status = Status.UNSUPPORTED_REQUEST;
-      return null;
-    }
-    // 2. A request without PASID into the interrupt range is no DMA (VT-d 3.15). A write that is an interrupt does not
-    //    come here; a read of length 0 bypasses; a translation request learns that the device has to write there itself.
-    if (t.pasid === NO_PASID && t.addressType !== AddressType.TRANSLATED && inInterruptRange(t.hi, t.lo)) {
-      const bypasses = t.addressType === AddressType.TRANSLATION || (t.access & Access.ZERO_LENGTH) !== 0;
-      if (!bypasses) return FAULTS.IR_INVALID_REQUEST;
-      t.pass();
-      if (t.addressType === AddressType.TRANSLATION) t.leaf.rights = 0;
-      return null;
-    }
-    // 3. The translation table mode.
-    const modeFault = checkMode(t, this.#root, this.capabilities);
-    if (modeFault !== null) return modeFault;
-    if (this.capabilities.refusesExecute && isExecute(t)) return FAULTS.RTA_5;
-    const reasons = this.#root.mode === TranslationTableMode.LEGACY ? LEGACY : SCALABLE;
-    // 4. The IOTLB, looked up by requester, PASID and page.
-    const mayHit = t.addressType !== AddressType.TRANSLATED;
-    if (mayHit && this.#cached.lookUp(t)) return judge(t, this.capabilities, reasons);
-    // 5. to 7. Root, context and PASID tables.
-    const space = yield* this.#find(t);
-    if (space === null) return passTranslated(t, this.capabilities, reasons);
-    if ('code' in space) return space;
-    if (t.addressType === AddressType.TRANSLATED) {
-      const refused = checkTranslated(t, this.capabilities, reasons);
-      if (refused !== null || space.permissions === null)
-        return refused ?? passTranslated(t, this.capabilities, reasons);
-      return (yield* this.hostPermissions.check(t, space.permissions)) ?? passTranslated(t, this.capabilities, reasons);
-    }
-    return yield* this.#inSpace(t, space);
-  }
-
-  *#inSpace(t: Translation<Fault>, space: Space): Walk<Fault | null> {
-    // 8. The tables of the space.
-    if (space.kind === Kind.PASS_THROUGH) {
-      const fault = passThrough(t, space);
-      if (fault === null) this.#cached.tellTranslated(t);
-      return fault;
-    }
-    const fault = yield* this.#translate(t, space);
-    if (fault !== null) return fault;
-    // 9. The result may be cached, and so may its absence in caching mode; either is judged as if it had been cached.
-    const judged = judge(t, this.capabilities, space.reasons);
-    const isAbsent = t.leaf.rights === 0;
-    const mayCache = isAbsent ? this.capabilities.has('CM') && space.first === null : judged === null;
-    if (mayCache && this.era.mayFill(t)) this.#cached.fill(t, space, false);
-    if (judged === null) this.#cached.tellTranslated(t);
-    return judged;
-  }
-
-  #find(t: Translation<Fault>): Walk<Space | Fault | null> {
-    const { mode, table } = this.#root;
-    return mode === TranslationTableMode.LEGACY ? this.legacy.find(t, table) : this.scalable.find(t, table);
-  }
-
-  /** 8. Walks the stages of a space and fills `t.leaf`. */
-  *#translate(t: Translation<Fault>, space: Space): Walk<Fault | null> {
-    if (space.first !== null) return yield* this.firstStage.walk(t, space, (t.access & Access.WRITE) !== 0);
-    const second = space.second!;
-    const { reasons } = space;
-    if (exceeds(t.hi, second.addressBits)) return reasons.outOfRange;
-    const end = yield* this.secondStage.walk(t, t.leaf, second, t, rightsToWrite(t));
-    t.leaf.snoop ||= space.pageSnoop;
-    return faultAt(end, t.leaf, reasons);
+  /** What translates the request, where caches know it. */
+  #cachedSpace(t: Translation<Fault>): Space | null {
+    return this.#isLegacy ? this.legacy.cached(t) : this.scalable.cached(t);
   }
 }

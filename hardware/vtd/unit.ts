@@ -11,7 +11,6 @@ import {
   Access,
   AddressType,
   DeviceMessages,
-  type EntryCache,
   finish,
   type InterruptMessage,
   type InvalidationCompletion,
@@ -20,7 +19,6 @@ import {
   type IommuUnit,
   NO_PASID,
   type PageRequest,
-  stepThrough,
   type Translation,
   tellFault,
   type Walk,
@@ -32,7 +30,7 @@ import { DeviceInvalidations } from './device-invalidations.ts';
 import { EVENTS, EventInterrupt, type RaiseMsi } from './event-interrupt.ts';
 import { FaultRecorder } from './fault-recorder.ts';
 import { GlobalCommand } from './global-command.ts';
-import { InterruptRemapper, type InterruptTable } from './interrupt-remapper.ts';
+import { InterruptRemapper } from './interrupt-remapper.ts';
 import { Invalidator } from './invalidation.ts';
 import { InvalidationQueue } from './invalidation-queue.ts';
 import { InvalidationRegisters } from './invalidation-registers.ts';
@@ -50,6 +48,7 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly registers: RegisterFile;
   readonly translator: Translator;
   readonly invalidator: Invalidator;
+  readonly interrupts: InterruptRemapper;
   readonly devices = new DeviceMessages();
   readonly ignoresNoWrite: boolean;
   readonly completion = completion;
@@ -60,7 +59,6 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly #completionEvent: EventInterrupt;
   readonly #deviceInvalidations: DeviceInvalidations;
   readonly #queue: InvalidationQueue;
-  readonly #interrupts: InterruptRemapper;
   readonly #pageRequests: PageRequests;
   readonly #command: GlobalCommand;
   readonly #watch: Watch;
@@ -81,7 +79,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.registers = file;
     this.translator = new Translator(capabilities, spec);
     this.invalidator = new Invalidator(this.translator);
-    this.#interrupts = new InterruptRemapper(capabilities, spec);
+    this.interrupts = new InterruptRemapper(capabilities, spec);
     this.run = (walk) => finish(walk, memory);
     this.#memory = memory;
     this.#completionEvent = new EventInterrupt(file, EVENTS.completion, raise);
@@ -120,7 +118,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       capabilities,
       file,
       invalidator: this.invalidator,
-      interrupts: this.#interrupts,
+      interrupts: this.interrupts,
       devices: this.devices,
       deviceInvalidations: this.#deviceInvalidations,
       pageRequests: this.#pageRequests,
@@ -139,7 +137,7 @@ export class VtdUnit implements IommuUnit<Fault> {
       capabilities,
       translator: this.translator,
       invalidator: this.invalidator,
-      interrupts: this.#interrupts,
+      interrupts: this.interrupts,
       faults: this.#faults,
       start: this.#start,
       startQueue: () => this.#queue.kick(this.#start),
@@ -161,7 +159,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.#probe = probe;
     this.translator.observe(probe);
     this.invalidator.probe = probe;
-    this.#interrupts.probe = probe;
+    this.interrupts.probe = probe;
   }
 
   /** A read of 4 or 8 bytes of the register page; other sizes give 0. */
@@ -185,12 +183,7 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   /** What `translate` does with a request that the IOTLB does not answer alone. */
   #translateFurther(t: Translation<Fault>): void {
-    if (
-      this.#watching === null
-        ? this.translator.quick(t, this.#memory) || stepThrough(this.translator, t, this.#memory)
-        : this.hit(t)
-    )
-      return;
+    if (this.#watching === null ? this.translator.answer(t, this.#memory) : this.hit(t)) return;
     finish(this.walk(t), this.#memory);
     if (t.effects) this.report(t);
   }
@@ -227,19 +220,9 @@ export class VtdUnit implements IommuUnit<Fault> {
     if (t.recorded) this.#faults.record(fault.code, t);
   }
 
-  /** The interrupt entry cache, for inspection. */
-  get interruptEntries(): EntryCache<Uint32Array> | null {
-    return this.#interrupts.cache;
-  }
-
-  /** The interrupt remapping table as SIRTP has latched it, for inspection. */
-  get interruptTable(): InterruptTable {
-    return this.#interrupts.table;
-  }
-
   /** The steps of one interrupt message; whoever runs them calls `reportInterrupt` at the end. */
   walkInterrupt(message: InterruptMessage<Fault>): Walk {
-    const walk = this.#interrupts.walk(message);
+    const walk = this.interrupts.walk(message);
     return this.#watching === null || !message.effects ? walk : this.#watching.count(walk);
   }
 
@@ -280,7 +263,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.invalidator.everything();
     this.#faults.rewind();
     this.translator.enabled = false;
-    this.#interrupts.reset();
+    this.interrupts.reset();
     this.#command.reset();
   }
 
@@ -289,7 +272,7 @@ export class VtdUnit implements IommuUnit<Fault> {
 
   #watchChanged(): void {
     this.#watching = this.#watch.isIdle ? null : this.#watch;
-    this.#interrupts.counters = this.counters;
+    this.interrupts.counters = this.counters;
     this.translator.counters = this.counters;
     this.#pageRequests.counters = this.counters;
   }

@@ -88,7 +88,7 @@ export class VtdInspector implements IommuInspector {
   }
 
   caches(): CacheView[] {
-    return cacheViews(this.#unit.translator, this.#unit.interruptEntries);
+    return cacheViews(this.#unit.translator, this.#unit.interrupts.cache);
   }
 
   /** What decides before any table is looked at. */

@@ -15,10 +15,10 @@ import type { VtdUnit } from '../unit.ts';
 const ENTRY_BYTES = IRTE_REMAPPED.$.words * 4;
 const PID_BYTES = POSTED_INTERRUPT_DESCRIPTOR.$.words * 4;
 
-type Unit = Pick<VtdUnit, 'registers' | 'capabilities' | 'interruptTable'>;
+type Unit = Pick<VtdUnit, 'registers' | 'capabilities' | 'interrupts'>;
 
-export function interruptTable({ registers, capabilities, interruptTable: table }: Unit, read: ReadBytes): TableNode {
-  const { address, entries, extended } = table;
+export function interruptTable({ registers, capabilities, interrupts }: Unit, read: ReadBytes): TableNode {
+  const { address, entries, extended } = interrupts.table;
   const budget = new Budget();
   const head = { what: `interrupt remapping table at ${hex(address)}`, index: `of ${entries} entries` };
   const children: TableNode[] = [];
