@@ -10,8 +10,8 @@ const LENGTH = 64;
 /** Functions that evil0 pretends to have: its port lets every id of its own bus pass. */
 const NAMES = 10;
 const EACH = 64;
-/** Microseconds until the kernel comes to an interrupt: it is busy. */
-const BUSY = 60;
+/** Microseconds until the kernel comes to an interrupt: it is busy, longer than the flood lasts on the slowest machine. */
+const BUSY = 800;
 
 export default scenario({
   name: '37-write-flood',

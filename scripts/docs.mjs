@@ -1,4 +1,4 @@
-// Writes the reference pages that follow from declarations: docs/vtd.md, docs/amd-vi.md and docs/uapi.md.
+// Writes the reference pages that follow from declarations: docs/vtd.md, docs/amd-vi.md, docs/uapi.md and docs/machines.md.
 //   node scripts/docs.mjs           writes them
 //   node scripts/docs.mjs --check   fails when one of them is not what would be written
 // What the first two call acted on is what the files in docs/evidence say, which `npm run prove` writes.
@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AMDVI_MODULES, amdviPage } from './amdvi-page.mjs';
+import { machinesPage } from './machines-page.mjs';
 import { ROOMS } from './rooms.mjs';
 import { SetupError, setUp } from './setup.mjs';
 import { uapiPage } from './uapi-page.mjs';
@@ -61,6 +62,7 @@ async function pages() {
     [ROOMS.vtd.page]: textOf(ofVtd, ROOMS.vtd),
     [ROOMS.amdvi.page]: textOf(ofAmdvi, ROOMS.amdvi),
     'docs/uapi.md': uapiPage(await built('src/uapi/index.js')),
+    'docs/machines.md': machinesPage(await built('src/machine/index.js')),
   };
 }
 

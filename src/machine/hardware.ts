@@ -1,7 +1,7 @@
 /** The physical part of a machine: memory, root complex, links, devices and an IOMMU, put together from a specification. */
 
 import { numberOf } from '../../hardware/bits/index.ts';
-import { TimedIommu } from '../../hardware/iommu/agent.ts';
+import { TimedIommu, type TimedIommuSpec } from '../../hardware/iommu/agent.ts';
 import { MemoryController, PhysicalMemory, type Range } from '../../hardware/memory/index.ts';
 import { type Device, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
 import type { Engine } from '../../hardware/sim/index.ts';
@@ -50,10 +50,9 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
   const iommu = buildIommu(spec.iommu, { memory, raiseMsi: (hi, lo, data) => deliver(numberOf(hi, lo), data) });
   const { unit, registerBytes } = iommu;
   rootComplex.onInterrupt = deliver;
-  const { lookup, requests, walkers } = spec.iommu;
   // An IOMMU that is a function speaks as that one, another as the root complex.
   const [requester = rootComplex.spec.requester] = iommu.functions.keys();
-  const agent = new TimedIommu(engine, unit, controller, { lookup, requests, walkers, requester }, IOMMU_NAME);
+  const agent = new TimedIommu(engine, unit, controller, { ...agentSpec(spec.iommu), requester }, IOMMU_NAME);
   rootComplex.attach(agent);
   const window: Range = [IOMMU_BASE - (IOMMU_BASE % registerBytes), registerBytes];
   rootComplex.claimMmio(...window, unit);
@@ -68,6 +67,12 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
     ),
   );
   return { memory, ram, controller, rootComplex, plan, fabric, devices, requesters, iommu, window, agent };
+}
+
+/** What a unit's surroundings take of its specification. */
+function agentSpec(spec: MachineSpec['iommu']): TimedIommuSpec {
+  const { lookup, requests, walkers, fetch, lookupInterval, mergeMisses, walkRegion, readHold } = spec;
+  return { lookup, requests, walkers, fetch, lookupInterval, mergeMisses, walkRegion, readHold };
 }
 
 /** Physical ranges of RAM. Throws an InputError when the host address width does not reach its end. */

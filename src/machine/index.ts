@@ -46,7 +46,7 @@ export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts
 export { IOMMU_NAME } from './hardware.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
-export * from './presets.ts';
+export { type Provenance, presets, provenance } from './presets/index.ts';
 export type { MachineSpec } from './schema.ts';
 export { type MachineInput, resolveSpec } from './spec.ts';
 export {

@@ -4,7 +4,7 @@
  */
 import { InputError, quote, suggest } from './input-error.ts';
 import { unknownField } from './kinds.ts';
-import { presets } from './presets.ts';
+import { presets } from './presets/index.ts';
 import { MACHINE, type MachineSpec, type WrittenSpec } from './schema.ts';
 
 type Partly<T> = T extends readonly unknown[] ? T : T extends object ? { [K in keyof T]?: Partly<T[K]> } : T;

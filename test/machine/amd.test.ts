@@ -141,6 +141,11 @@ describe('A specification of an AMD-Vi unit', () => {
       hostDirectoryCache: null,
       guestDirectoryCache: null,
       counters: { banks: 2, counters: 4 },
+      fetch: 0,
+      lookupInterval: 0,
+      mergeMisses: false,
+      walkRegion: null,
+      readHold: 0,
     });
   });
 

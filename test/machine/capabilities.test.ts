@@ -126,8 +126,9 @@ describe('Units of real machines', () => {
     for (const name of Object.keys(presets)) {
       const machine = buildMachine(name);
       machine.engine.runUntilDone(machine.engine.spawn(machine.boot(), name));
-      // Three devices, each a group of its own; behind ports four of them, and the two of a conventional bus that share one.
-      const expected = machine.spec.rootPorts.length === 0 ? [1, 1, 1] : [1, 1, 1, 1, 2];
+      // Each device is a group of its own; the two of a conventional bus share one.
+      const { devices, rootPorts } = machine.spec;
+      const expected = rootPorts.length === 0 ? devices.map(() => 1) : [1, 1, 1, 1, 2];
       expect([name, ...machine.kernel.iommu.groups.map(({ devices }) => devices.length)]).toEqual([name, ...expected]);
     }
   });

@@ -39,6 +39,16 @@ const COMMON = {
   requests: whole(1, 4096),
   /** Table walks that go on at a time. */
   walkers: whole(1, 256),
+  /** Nanoseconds of each read of a table on its way to memory and back, beside memory's own. */
+  fetch: between(0, 100_000, 'nanoseconds').default(0),
+  /** Nanoseconds from one look-up to the next. */
+  lookupInterval: between(0, 100_000, 'nanoseconds').default(0),
+  /** A request whose page somebody else is walking for waits for that walk. */
+  mergeMisses: flag().default(false),
+  /** log2 of the bytes within which only one walk goes on at a time; `null`: walks do not exclude each other. */
+  walkRegion: whole(12, 31).nullable().default(null),
+  /** Nanoseconds for which the walk for a read keeps its walker beyond its end. */
+  readHold: between(0, 100_000, 'nanoseconds').default(0),
 };
 
 const INTEL = section({

@@ -1,4 +1,4 @@
-/** What a measured machine is known by: each value with its unit, where it comes from, and how sure that is. */
+/** A value of a machine that no specification says: with its unit, where it comes from, and how sure that is. */
 
 /**
  * - `published`: printed in the source;
@@ -8,9 +8,11 @@
  * - `inherited`: of another machine, because no point says anything about this one.
  */
 export type Certainty = 'published' | 'derived' | 'fitted' | 'assumed' | 'inherited';
+/** From the surest to the least sure. */
+const CERTAINTIES: readonly Certainty[] = ['published', 'derived', 'fitted', 'inherited', 'assumed'];
 
-export interface Parameter {
-  readonly value: number;
+export interface Parameter<T = number> {
+  readonly value: T;
   readonly unit: string;
   readonly meaning: string;
   readonly source: string;
@@ -20,16 +22,35 @@ export interface Parameter {
 /** What a machine says differently from those like it. */
 export type Override = Pick<Parameter, 'value' | 'source' | 'certainty'>;
 
-export function parameter(
-  value: number,
+export function parameter<const T = number>(
+  value: T,
   unit: string,
   meaning: string,
   certainty: Certainty,
   source: string,
-): Parameter {
+): Parameter<T> {
   return { value, unit, meaning, source, certainty };
+}
+
+/** A value that follows from others: as sure as the least sure of them, and never more than derived. */
+export function following<const T>(
+  value: T,
+  unit: string,
+  meaning: string,
+  from: Readonly<Record<string, Parameter<unknown>>>,
+): Parameter<T> {
+  const worst = Math.max(1, ...Object.values(from).map(({ certainty }) => CERTAINTIES.indexOf(certainty)));
+  const source = Object.entries(from)
+    .map(([name, { value: one, unit: its }]) => `${name} ${String(one)} ${its}`)
+    .join(', ');
+  return parameter(value, unit, meaning, CERTAINTIES[worst]!, `from ${source}`);
 }
 
 export function override(value: number, certainty: Certainty, source: string): Override {
   return { value, source, certainty };
+}
+
+/** The same of another machine. */
+export function inherited<T>(from: Parameter<T>, why: string): Parameter<T> {
+  return { ...from, certainty: 'inherited', source: why };
 }

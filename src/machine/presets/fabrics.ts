@@ -1,7 +1,10 @@
 /** Machines with ports, a switch and a bridge: the places of their devices, for whatever unit. */
-import { DMA_ENGINE } from '../../hardware/devices/dma-engine/index.ts';
-import { SWITCH } from '../../hardware/pcie/index.ts';
-import type { MachineSpec } from './schema.ts';
+import { DMA_ENGINE } from '../../../hardware/devices/dma-engine/index.ts';
+import { SWITCH } from '../../../hardware/pcie/index.ts';
+import { parameter } from '../measured/parameter.ts';
+import { FULL } from './amd.ts';
+import { SCALABLE } from './intel.ts';
+import type { StatedMachine } from './stated.ts';
 
 /** Every service but egress control, which asks for a vector that says who may reach whom. */
 const ACCESS_CONTROL = [
@@ -16,7 +19,7 @@ const ACCESS_CONTROL = [
 const dmaEngine = (name: string, at: string) => ({ name, model: 'dma-engine', at, ...DMA_ENGINE }) as const;
 
 /** Four root ports: a device, a device behind a port without access control, a switch, and a bridge to conventional PCI. */
-function withFabric(name: string, description: string, machine: MachineSpec): MachineSpec {
+function withFabric(name: string, description: string, machine: StatedMachine): StatedMachine {
   return {
     ...machine,
     name,
@@ -34,7 +37,7 @@ function withFabric(name: string, description: string, machine: MachineSpec): Ma
         ports: 2,
         acs: ACCESS_CONTROL,
         slots: false,
-        latency: SWITCH.latency,
+        latency: parameter(SWITCH.latency, 'ns', 'through the switch', 'assumed', ''),
         link: null,
       },
     ],
@@ -51,13 +54,11 @@ function withFabric(name: string, description: string, machine: MachineSpec): Ma
 }
 
 /** A fabric for a machine of each vendor. */
-export function fabrics(intel: MachineSpec, amd: MachineSpec): MachineSpec[] {
-  return [
-    withFabric(
-      'intel-fabric',
-      'Like intel-scalable, with root ports, a switch and a bridge to conventional PCI; one port has no access control.',
-      intel,
-    ),
-    withFabric('amd-fabric', 'Like amd-full, with the same ports, switch and bridge.', amd),
-  ];
-}
+export const FABRICS: readonly StatedMachine[] = [
+  withFabric(
+    'intel-fabric',
+    'Like intel-scalable, with root ports, a switch and a bridge to conventional PCI; one port has no access control.',
+    SCALABLE,
+  ),
+  withFabric('amd-fabric', 'Like amd-full, with the same ports, switch and bridge.', FULL),
+];
