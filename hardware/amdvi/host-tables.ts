@@ -29,7 +29,7 @@ import { type AmdFault, CounterSource, FAULTS } from './spec/index.ts';
 
 // Copied, because V8 folds only constants of the same file into the code that it makes.
 const { Access, NO_PASID, RIGHTS } = iommu;
-const { entryWord, NextLevel, radixShift, v1Exceeds, v1SkipsBits } = formats;
+const { entryWord, INDEX_BITS, NextLevel, radixLevel, radixShift, v1Exceeds, v1SkipsBits } = formats;
 const { PAGE, SIZED_PAGE } = NextLevel;
 const {
   A,
@@ -50,6 +50,11 @@ const {
   TABLE_RESERVED_LO,
   U_HI,
 } = entry.ENTRY;
+
+/** By what NextLevel, in its place, differs from one level to the next. */
+const LEVEL = 1 << NEXT_LEVEL_SHIFT;
+/** All that entries can grant, as they do. */
+const EVERYTHING = -1;
 
 export class HostTables {
   probe: IommuProbe | null = null;
@@ -149,55 +154,67 @@ export class HostTables {
   /** As `quick`, for one of the addresses of a nested walk, which has forgotten what was near before. */
   quickNear(memory: PhysicalMemory, leaf: Leaf, host: HostTable, wanted: number, hi: number, lo: number): boolean {
     const { near } = this;
-    let level = 1;
+    const wantedHi = wanted << GRANTS_SHIFT;
     let shift = SMALL_SHIFT;
-    let rights = RIGHTS;
+    let granted = EVERYTHING;
     let frame = 0;
+    // NextLevel of an entry that leads to the next lower table; at the lowest level that of a page.
+    let below = 0;
     if (near.prefix === lo >>> 21 && near.hi === hi) {
       frame = near.frame;
-      rights = near.rights;
-      if ((wanted & ~rights) !== 0) return false;
+      granted = near.rights;
+      if ((wantedHi & ~granted) !== 0) return false;
     } else {
       if (this.#isCached || v1Exceeds(host.level, hi, lo)) return false;
-      level = host.level;
-      shift = radixShift(level);
+      shift = radixShift(host.level);
+      below = (host.level - 1) << NEXT_LEVEL_SHIFT;
       frame = memory.frame(host.tableHi, host.tableLo) | 0;
     }
     const needed = host.accessed === true ? PR | A : PR;
+    const testedLo = needed | NEXT_LEVEL | TABLE_RESERVED_LO;
+    const testedHi = wantedHi | TABLE_RESERVED_HI;
+    let entryLo = 0;
+    let entryHi = 0;
     for (;;) {
       if (frame < 0) return false;
       const at = (frame + entryWord(shift, hi, lo)) | 0;
       const { pool } = memory;
-      const entryLo = pool[at]!;
-      const entryHi = pool[(at + 1) | 0]!;
-      const grants = entryHi >>> GRANTS_SHIFT;
-      if (((needed & ~entryLo) | (wanted & ~grants)) !== 0) return false;
-      const tableHi = entryHi & ADDRESS_HI;
-      const tableLo = entryLo & ADDRESS_LO;
-      const next = (entryLo & NEXT_LEVEL) >>> NEXT_LEVEL_SHIFT;
-      if (next !== PAGE && next !== SIZED_PAGE) {
+      entryLo = pool[at]!;
+      entryHi = pool[(at + 1) | 0]!;
+      const unfit = ((entryLo ^ (needed | below)) & testedLo) | ((entryHi ^ wantedHi) & testedHi);
+      if (shift === SMALL_SHIFT || unfit !== 0) {
+        // A page, a table further below, or nothing that is plain.
+        if (((needed & ~entryLo) | (wantedHi & ~entryHi)) !== 0) return false;
+        const next = (entryLo & NEXT_LEVEL) >>> NEXT_LEVEL_SHIFT;
+        if (next === PAGE || next === SIZED_PAGE) break;
+        const level = radixLevel(shift);
         if (((entryLo & TABLE_RESERVED_LO) | (entryHi & TABLE_RESERVED_HI)) !== 0) return false;
-        if (next !== level - 1 && (next >= level || v1SkipsBits(level, next, hi, lo))) return false;
-        rights &= grants;
-        level = next;
+        if (next >= level || v1SkipsBits(level, next, hi, lo)) return false;
         shift = radixShift(next);
-        frame = memory.frame(tableHi, tableLo) | 0;
-        continue;
+        below = (next - 1) << NEXT_LEVEL_SHIFT;
+      } else {
+        shift = (shift - INDEX_BITS) | 0;
+        below = (below - LEVEL) | 0;
       }
-      if (((entryLo & LEAF_RESERVED_LO) | (entryHi & LEAF_RESERVED_HI)) !== 0) return false;
-      const pageBits = next === PAGE ? shift : pageShift(level, next, tableHi, tableLo);
-      if (pageBits === 0 || pageBits > LARGEST_SHIFT) return false;
-      const isDirty = host.dirty !== true || (entryLo & D) !== 0;
-      if (!isDirty && (wanted & Access.WRITE) !== 0) return false;
-      if (level === 1) near.remember(hi, lo, frame, rights);
-      leaf.frameHi = tableHi;
-      leaf.frameLo = tableLo & (-1 << pageBits);
-      leaf.shift = pageBits;
-      leaf.rights = rights & grants;
-      leaf.snoop = (entryHi & FC_HI) !== 0;
-      leaf.dirty = isDirty;
-      this.untranslatedOnly = (entryHi & U_HI) !== 0;
-      return true;
+      granted &= entryHi;
+      frame = memory.frame(entryHi & ADDRESS_HI, entryLo & ADDRESS_LO) | 0;
     }
+    if (((entryLo & LEAF_RESERVED_LO) | (entryHi & LEAF_RESERVED_HI)) !== 0) return false;
+    const frameHi = entryHi & ADDRESS_HI;
+    const frameLo = entryLo & ADDRESS_LO;
+    const pageBits =
+      (entryLo & NEXT_LEVEL) === PAGE ? shift : pageShift(radixLevel(shift), SIZED_PAGE, frameHi, frameLo);
+    if (pageBits === 0 || pageBits > LARGEST_SHIFT) return false;
+    const isDirty = host.dirty !== true || (entryLo & D) !== 0;
+    if (!isDirty && (wanted & Access.WRITE) !== 0) return false;
+    if (shift === SMALL_SHIFT) near.remember(hi, lo, frame, granted);
+    leaf.frameHi = frameHi;
+    leaf.frameLo = frameLo & (-1 << pageBits);
+    leaf.shift = pageBits;
+    leaf.rights = ((granted & entryHi) >>> GRANTS_SHIFT) & RIGHTS;
+    leaf.snoop = (entryHi & FC_HI) !== 0;
+    leaf.dirty = isDirty;
+    this.untranslatedOnly = (entryHi & U_HI) !== 0;
+    return true;
   }
 }

@@ -58,9 +58,7 @@ export class Translator {
   /** The IOTLB while it can answer with cached entries of devices: the unit is on, no range is excepted, and nobody counts. */
   #plain: Iotlb | null = null;
   readonly #entries: EntryCache<DeviceEntry> | null;
-  /** The device's entry where the last `hit` found nothing in the IOTLB, and that alone kept it from answering. */
-  #missed: DeviceEntry | null = null;
-  /** Whose page it was, where guest tables might have served it. */
+  /** Whose page the last `hit` has missed, where guest tables might have served it. */
   #missedPasid = HOST_ONLY;
 
   constructor(features: Features, file: RegisterFile, spec: TranslatorSpec) {
@@ -126,7 +124,7 @@ export class Translator {
   hit(t: Translation<AmdFault>): boolean {
     const { access, hi, lo } = t;
     const iotlb = this.#plain;
-    this.#missed = null;
+    t.missed = false;
     if (iotlb === null || t.effects !== true) return false;
     // Plain: untranslated, a read or a write, no interrupt.
     if ((t.addressType | (access & ~RIGHTS)) !== 0 || inInterruptRange(hi, lo)) return false;
@@ -135,7 +133,7 @@ export class Translator {
     if (t.pasid !== NO_PASID || device.guest !== null) return this.#hitInGuest(t, device);
     const i = iotlb.find(device.context, hi >>> 12, (lo >>> 12) | (hi << 20));
     if (i < 0) {
-      this.#missed = device;
+      t.missed = true;
       return false;
     }
     const { words } = iotlb;
@@ -157,7 +155,7 @@ export class Translator {
     if (typeof pasid !== 'number') return false;
     const i = iotlb.find(ownerOf(device.context, pasid), pageHiOf(t.hi, pasid), pageLow(t.hi, t.lo));
     if (i < 0) {
-      this.#missed = device;
+      t.missed = true;
       this.#missedPasid = pasid;
     }
     if (i < 0 || (iotlb.words[i + FLAGS]! & t.access) !== t.access) return false;
@@ -171,8 +169,8 @@ export class Translator {
 
   /** Answers it from tables that lie clean in memory. */
   #quick(t: Translation<AmdFault>, memory: PhysicalMemory): boolean {
-    const device = this.#missed;
-    if (device === null || this.probe !== null) return false;
+    if (t.missed !== true || this.probe !== null) return false;
+    const device = this.#entries!.find(t.requester)!;
     const { hosts, guests, page } = this;
     const { host, guest } = device;
     const pasid = t.pasid === NO_PASID && guest === null ? HOST_ONLY : this.#missedPasid;
@@ -201,10 +199,14 @@ export class Translator {
     return this.#quick(t, memory) || stepThrough(this, t, memory);
   }
 
-  /** Begins the walk of the request that `hit` has just missed, entry by entry; false when only `walk` knows the way. */
+  /**
+   * Begins the walk of a request that `hit` has missed, entry by entry; false when only `walk` knows the way. Time may have
+   * passed since.
+   */
   begin(t: Translation<AmdFault>): boolean {
-    const device = this.#missed;
-    if (device === null || this.probe !== null) return false;
+    if (t.missed !== true || this.#plain === null || this.probe !== null) return false;
+    const device = this.#entries!.find(t.requester);
+    if (device === null || ((t.access | PLAIN) & ~device.grants) !== 0) return false;
     t.begin();
     return this.#stepped.begin(t, device);
   }

@@ -71,6 +71,8 @@ export class Translation<Fault extends FaultReason = FaultReason> {
   /** False for a question: the answer is the same, and no cache, table, record or counter changes. */
   effects = true;
 
+  /** `IommuUnit.hit` has found nothing in the IOTLB, and that alone kept it from answering. */
+  missed = false;
   /** When the walk began, in invalidations. */
   era = 0;
   /** Domain of the request, once it is known. */

@@ -29,7 +29,7 @@ export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   /** Answers from the IOTLB alone; false when it cannot, and nothing has changed. */
   hit(t: Translation<Fault>): boolean;
   /**
-   * Begins the walk of a request that `hit` has just missed, entry by entry; false when only `walk` knows the way. Then `step`
+   * Begins the walk of a request that `hit` has missed, entry by entry; false when only `walk` knows the way. Then `step`
    * reads an entry each time that it is called, and says what has come of it: a value of `Step`. After MORE the next entry is
    * in `t.steps`, after ODD `t.steps.replay` hands what was read over to the walk that `resume` gives, and after DONE `t` is
    * answered, with success.

@@ -75,8 +75,6 @@ export class Translator {
   readonly #cached: CachedTranslations;
   readonly #stepped: SteppedWalks;
   readonly #procedure: Procedure;
-  /** The last `hit` found nothing, and that alone kept it from answering. */
-  #missed = false;
   #isLegacy = true;
   /** The IOTLB while it can answer by itself: remapping is on, in a mode that translates. */
   #plain: Iotlb | null = null;
@@ -144,14 +142,14 @@ export class Translator {
   hit(t: Translation<Fault>): boolean {
     const { access, hi, lo } = t;
     const iotlb = this.#plain;
-    this.#missed = false;
+    t.missed = false;
     if (iotlb === null || !t.effects) return false;
     // Plain: untranslated, without PASID, a read or a write, and no interrupt.
     if (((t.pasid - NO_PASID) | t.addressType | (access & ~RIGHTS)) !== 0) return this.#hitWithPasid(t, iotlb);
     if (inInterruptRange(hi, lo)) return false;
     const i = iotlb.find(t.requester, hi >>> 12, (lo >>> 12) | (hi << 20));
     if (i < 0) {
-      this.#missed = true;
+      t.missed = true;
       return false;
     }
     const { words } = iotlb;
@@ -171,7 +169,7 @@ export class Translator {
     const isOrdinary = t.addressType === AddressType.UNTRANSLATED && (t.access & ~ORDINARY) === 0;
     if (!isOrdinary || t.pasid === NO_PASID || this.root.mode !== TranslationTableMode.SCALABLE) return false;
     const i = iotlb.find(ownerOf(t), pageHiOf(t), pageLow(t.hi, t.lo));
-    this.#missed = i < 0;
+    t.missed = i < 0;
     const wanted = t.access & RIGHTS;
     if (i < 0 || (iotlb.words[i + FLAGS]! & wanted) !== wanted) return false;
     unpack(iotlb, i, t);
@@ -184,7 +182,7 @@ export class Translator {
 
   /** Answers it from cached context and PASID entries and from tables that lie clean in memory. */
   #quick(t: Translation<Fault>, memory: PhysicalMemory): boolean {
-    if (this.#missed !== true || this.probe !== null || (t.access & ~RIGHTS) !== 0) return false;
+    if (t.missed !== true || this.probe !== null || (t.access & ~RIGHTS) !== 0) return false;
     const space = this.#cachedSpace(t);
     if (space === null || space.fault !== null || space.kind === Kind.PASS_THROUGH) return false;
     const { access, hi, lo, leaf } = t;
@@ -216,9 +214,13 @@ export class Translator {
     return this.#quick(t, memory) || stepThrough(this, t, memory);
   }
 
-  /** Begins the walk of the request that `hit` has just missed, entry by entry; false when only `walk` knows the way. */
+  /**
+   * Begins the walk of a request that `hit` has missed, entry by entry; false when only `walk` knows the way. Time may have
+   * passed since.
+   */
   begin(t: Translation<Fault>): boolean {
-    if (this.#missed !== true || this.#cached.isObserved || (t.access & ~RIGHTS) !== 0) return false;
+    if (t.missed !== true || this.#plain === null || this.#cached.isObserved || (t.access & ~RIGHTS) !== 0)
+      return false;
     t.begin();
     const space = this.#cachedSpace(t);
     return space !== null && this.#stepped.begin(t, space);

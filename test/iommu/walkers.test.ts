@@ -1,7 +1,7 @@
 /** When requests that miss are answered: walkers, misses that become one walk, regions with one walk at a time (timing.md 1.3). */
 import { describe, expect, it } from 'vitest';
 import type { TimedIommuSpec } from '../../hardware/iommu/index.ts';
-import { TranslationRequest } from '../../hardware/pcie/index.ts';
+import { AddressType, TranslationRequest } from '../../hardware/pcie/index.ts';
 import { REQUESTER } from '../contracts/iommu-bench.ts';
 import { AgentBench } from './agent-bench.ts';
 import { VTD } from './contract/vtd.ts';
@@ -86,5 +86,28 @@ describe('Misses of a timed IOMMU', () => {
   it('and hits wait for the port of the look-up.', () => {
     const times = answers({ lookupInterval: 10 }, [0x8000_f000, 0x8000_f000, 0x8000_f000]);
     expect(times).toEqual([LOOKUP, LOOKUP + 10_000, LOOKUP + 20_000]);
+  });
+
+  it('are judged as what they are when their walks begin late, whatever others have missed meanwhile.', () => {
+    const bench = new AgentBench(LEGACY, { timing: { walkRegion: 15, walkers: 3 } });
+    const { agent, engine } = bench;
+    bench.map(...[first, second, other].map((iova) => ({ iova, to: iova + 0x1000_0000, shift: 12, rights: 3 })));
+    const places = new Map<number, number>();
+    agent.answers = ({ addressLo, status, hpaLo }) => void places.set(addressLo >>> 0, status === 0 ? hpaLo >>> 0 : -1);
+    const send = (page: number, addressType: number = AddressType.UNTRANSLATED): void => {
+      const request = new TranslationRequest();
+      Object.assign(request, { requester: REQUESTER, access: READ_ACCESS, addressType, addressLo: page | 0 });
+      agent.requests.send(request);
+    };
+    // The context entry and the tables are cached then.
+    send(other + 0x20);
+    engine.run();
+    // The second says that it is translated, which its context entry does not allow, and waits for the walk of the first.
+    send(first);
+    send(second, AddressType.TRANSLATED);
+    send(third);
+    engine.run();
+    expect(places.get(first)).toBe(first + 0x1000_0000);
+    expect(places.get(second)).toBe(-1);
   });
 });
