@@ -2,7 +2,7 @@
 import type { BenchCase } from '../case.ts';
 import { amdHit, amdMiss4, amdNested } from './amd-translation.ts';
 import { events1k, OPS } from './events1k.ts';
-import { timedHit, timedWalk } from './timed.ts';
+import { looseHit, looseWalk, timedHit, timedWalk } from './timed.ts';
 import { hit, miss4, nested } from './translation.ts';
 
 export const cases: readonly BenchCase[] = [
@@ -14,5 +14,7 @@ export const cases: readonly BenchCase[] = [
   amdNested,
   timedHit,
   timedWalk,
+  looseHit,
+  looseWalk,
   { ...events1k, operation: 'event scheduled and fired, 1,000 pending', operations: OPS },
 ];

@@ -11,7 +11,17 @@
  * Inaccuracies: no banks, rows or channels; the last-level cache holds what the CPU touched last, and no DMA changes that; a
  * cached line costs no bandwidth.
  */
-import { type Component, type Duration, type Engine, LinkClock, ns, ps, Rate, type Script } from '../sim/index.ts';
+import {
+  type Component,
+  type Duration,
+  type Engine,
+  type Instant,
+  LinkClock,
+  ns,
+  ps,
+  Rate,
+  type Script,
+} from '../sim/index.ts';
 import { LineTimes } from './line-times.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
 import type { MemoryOperation } from './port.ts';
@@ -80,6 +90,14 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
     const { now } = this.#engine;
     const queued = lines.isCached(hi, lo) ? 0 : this.#clock.reserve(now, bytes) - now;
     return lines.read(hi, lo, now, queued | 0);
+  }
+
+  /** The same at `now`, whatever the engine says, behind nobody: for who does not let time pass in order. */
+  readAt(now: Instant, hi: number, lo: number, bytes: number): Duration {
+    this.state.accesses++;
+    this.state.bytes += bytes;
+    const own = this.#lines?.isCached(hi, lo) === true ? 0 : this.#clock.rate.time(bytes);
+    return this.#lines === null ? ((own + this.#latency) as Duration) : this.#lines.read(hi, lo, now, own);
   }
 
   /** The CPU has touched the `length` bytes from `start` on, in this order, and nothing since. */

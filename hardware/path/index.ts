@@ -1,5 +1,7 @@
 /** The timed path of a DMA. */
 export { type Commander, DmaPath, type PathParts } from './dma-path.ts';
+export { LooseStreams } from './loose-streams.ts';
+export { LooselyTimedPath, type LoosePathParts } from './loosely-timed.ts';
 export { MILESTONES, Milestone, Shares } from './milestones.ts';
 export type { DmaDeviceSpec, PathLinkSpec, PathRootSpec, PathSpec } from './parameters.ts';
 export { meanOf, percentileOf, type SingleSpec, SingleTransfers } from './single.ts';

@@ -5,6 +5,7 @@
 import { pieceLength } from '../pcie/index.ts';
 import { type Duration, ns, Ring } from '../sim/index.ts';
 import { PathEvent, type PathEvents } from './events.ts';
+import { landingTime } from './figures.ts';
 import { Milestone, type Shares } from './milestones.ts';
 import type { DmaDeviceSpec } from './parameters.ts';
 import { Command, type Transaction } from './transaction.ts';
@@ -19,9 +20,6 @@ export interface ReadEnds {
   next(command: Command): boolean;
 }
 
-/** Transfers of so many bytes, and multiples, land as bursts. */
-const BURST_BYTES = 512;
-const LINE_BYTES = 64;
 const ISSUE = 0;
 const LANDED = 1;
 
@@ -106,7 +104,7 @@ export class ReadEngine {
     const { now } = this.#events.engine;
     for (let first = this.#order.first; first !== undefined && first.left === 0; first = this.#order.first) {
       this.#order.shift();
-      const delay = (Math.max(this.#times[LANDED]! - now, 0) + this.#landing(first.length)) | 0;
+      const delay = (Math.max(this.#times[LANDED]! - now, 0) + landingTime(this.#device, first.length)) | 0;
       this.#times[LANDED] = now + delay;
       this.#tags++;
       for (let i = 0; i < first.count; i++) {
@@ -140,14 +138,5 @@ export class ReadEngine {
     }
     this.#starting.push(command);
     this.#events.schedule(delay, PathEvent.ISSUED, 0);
-  }
-
-  /** What it takes to put a command away. */
-  #landing(length: number): number {
-    const { command, line, burstByte } = this.#device.landing;
-    if (length % BURST_BYTES === 0) return Math.floor(length * burstByte * 1000);
-    const words = length & ~3;
-    const lines = Math.floor((words + LINE_BYTES - 1) / LINE_BYTES) + (length === words ? 0 : 1);
-    return Math.floor((command + lines * line) * 1000);
   }
 }

@@ -6,14 +6,16 @@
  * Inaccuracies: a completion does not wait for the credits of the device; a write that allocates in the cache costs no bandwidth.
  */
 import { numberOf } from '../bits/index.ts';
-import { Iotlb, type TimedIommu } from '../iommu/index.ts';
+import type { TimedIommu } from '../iommu/index.ts';
 import type { MemoryController } from '../memory/index.ts';
-import { Access, FRAMING_BYTES, pieceLength, type TranslationRequest, TranslationStatus } from '../pcie/index.ts';
+import { Access, pieceLength, type TranslationRequest, TranslationStatus } from '../pcie/index.ts';
 import { type Duration, LinkClock, ns, type Rate, Ring } from '../sim/index.ts';
 import { PathEvent, type PathEvents } from './events.ts';
+import { completionBytes } from './figures.ts';
 import { Milestone, type Shares } from './milestones.ts';
 import type { PathSpec } from './parameters.ts';
 import type { Transaction, TransactionPool } from './transaction.ts';
+import { WriteCache } from './write-cache.ts';
 
 export interface RootEnds {
   /** Posted credits for so many lines are back. */
@@ -45,13 +47,6 @@ class Piece {
   }
 }
 
-const COMPLETION_BYTES = FRAMING_BYTES + 12;
-/** The smallest page of the array that serves as a cache of lines. */
-const PAGE_SHIFT = 12;
-const LINE_BYTES = 64;
-/** Of the part of the last-level cache into which devices write. */
-const WRITE_WAYS = 2;
-
 export class Root {
   /** Requests whose translation failed. */
   faults = 0;
@@ -64,7 +59,7 @@ export class Root {
   readonly #lookup: Duration;
   readonly #latency: Duration;
   readonly #down: LinkClock;
-  readonly #written: Iotlb | null;
+  readonly #written: WriteCache;
   readonly #transactions: readonly Transaction[];
   readonly #pieces: Piece[] = [];
   readonly #idle: Piece[] = [];
@@ -95,8 +90,7 @@ export class Root {
     this.#lookup = ns(agent?.spec.lookup ?? 0);
     this.#latency = ns(spec.link.latency);
     this.#down = new LinkClock(rate);
-    const lines = Math.floor(spec.root.writeCache / LINE_BYTES);
-    this.#written = lines === 0 ? null : new Iotlb({ sets: powerOfTwoBelow(lines / WRITE_WAYS), ways: WRITE_WAYS });
+    this.#written = new WriteCache(spec.root.writeCache);
     if (agent !== null) agent.answers = (request) => this.#answered(request);
   }
 
@@ -136,14 +130,13 @@ export class Root {
 
   /** The CPU has touched these bytes last, as far as the part holds them into which devices write. */
   warm(start: number, length: number): void {
-    if (this.#written === null) return;
-    for (let at = start; at < start + length; at += LINE_BYTES) this.#touch(at);
+    this.#written.warm(start, length);
   }
 
   reset(): void {
     this.faults = 0;
     this.#down.reset();
-    this.#written?.clear();
+    this.#written.clear();
     this.#idle.splice(0, this.#idle.length, ...this.#pieces);
     for (const queue of [this.#posted, this.#held, this.#waiting]) queue.clear();
     this.#arrived = 0;
@@ -198,21 +191,8 @@ export class Root {
       return ns(0);
     }
     const { visible, allocate } = this.#spec.root.write;
-    let isHere = true;
-    if (this.#written !== null) {
-      const start = numberOf(request.hpaHi, request.hpaLo);
-      for (let i = 0; i < lines; i++) if (!this.#touch(start + i * LINE_BYTES)) isHere = false;
-    }
+    const isHere = this.#written.write(numberOf(request.hpaHi, request.hpaLo), lines);
     return ns(isHere ? visible : visible + allocate);
-  }
-
-  /** Brings a line into the part of the cache into which devices write; false when it was not there. */
-  #touch(address: number): boolean {
-    const line = Math.floor(address / LINE_BYTES);
-    const written = this.#written!;
-    if (written.find(0, 0, line | 0) >= 0) return true;
-    written.add(0, 0, line | 0, PAGE_SHIFT);
-    return false;
   }
 
   #becomeVisible(transaction: Transaction): void {
@@ -261,7 +241,7 @@ export class Root {
   #fetched(piece: Piece): void {
     const { now } = this.#events.engine;
     piece.transaction!.account(this.#shares, Milestone.MEMORY, now, 0);
-    const end = this.#down.reserve(now, COMPLETION_BYTES + ((piece.data + 3) & ~3));
+    const end = this.#down.reserve(now, completionBytes(piece.data));
     const delay = ((end - now) | 0) + this.#latency;
     this.#events.schedule(delay, PathEvent.ARRIVED, piece.index);
   }
@@ -278,8 +258,4 @@ export class Root {
     this.#pieces.push(piece);
     return piece;
   }
-}
-
-function powerOfTwoBelow(n: number): number {
-  return 2 ** (31 - Math.clz32(Math.max(n, 1)));
 }

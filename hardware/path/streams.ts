@@ -43,7 +43,7 @@ export class RandomTransfers {
 export type Traffic = 'read' | 'write' | 'readWrite';
 
 /** By how many commands one engine may be ahead of the other where each read goes with a write. */
-const MOST_AHEAD = 8;
+export const MOST_AHEAD = 8;
 
 export class Streams implements Commander {
   readonly path: DmaPath;

@@ -1,13 +1,10 @@
 /** The link from the device: two queues take turns, each TLP after those before it, writes as far as there are posted credits. */
-import { FRAMING_BYTES } from '../pcie/index.ts';
 import { type Duration, type Instant, LinkClock, ns, type Rate, Ring } from '../sim/index.ts';
 import { PathEvent, type PathEvents } from './events.ts';
+import { requestBytes } from './figures.ts';
 import { Milestone, type Shares } from './milestones.ts';
 import type { DmaDeviceSpec, PathSpec } from './parameters.ts';
 import type { Transaction } from './transaction.ts';
-
-/** Of a request with a 64-bit address. */
-export const REQUEST_BYTES = FRAMING_BYTES + 16;
 
 export interface UpstreamEnds {
   /** What was sent reaches the root complex in `delay`; called in the order of sending. */
@@ -55,7 +52,7 @@ export class Upstream {
   sendAhead(transaction: Transaction, delay: number): void {
     const { now } = this.#events.engine;
     transaction.begin(now + delay);
-    this.#occupy(transaction, now, delay, REQUEST_BYTES);
+    this.#occupy(transaction, now, delay, requestBytes(0));
   }
 
   /** Posted credits for so many lines are back. */
@@ -103,7 +100,7 @@ export class Upstream {
     const isSlow = isWrite ? this.#last === READS || this.#last === source : this.#last >= 0;
     this.#last = source;
     transaction.account(this.#shares, Milestone.CREDIT, now, 0);
-    const bytes = REQUEST_BYTES + (isWrite ? (length + 3) & ~3 : 0);
+    const bytes = requestBytes(isWrite ? length : 0);
     const left = this.#occupy(transaction, now, isSlow ? this.#turnaround : 0, bytes);
     if (isWrite) this.#ends.sent(transaction, left);
     if (this.reads.length > 0 || this.writes.length > 0) this.#wake(now);

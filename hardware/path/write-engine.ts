@@ -2,6 +2,7 @@
 import { pieceLength } from '../pcie/index.ts';
 import { type Duration, ns } from '../sim/index.ts';
 import { PathEvent, type PathEvents } from './events.ts';
+import { blocksIn, linesOf } from './figures.ts';
 import type { DmaDeviceSpec } from './parameters.ts';
 import type { Command, Transaction } from './transaction.ts';
 
@@ -11,9 +12,6 @@ export interface WriteEnds {
   /** The engine has put a command together and can begin another. */
   idle(): void;
 }
-
-const BLOCK_BYTES = 128;
-const LINE_BYTES = 64;
 
 export class WriteEngine {
   readonly #events: PathEvents;
@@ -98,7 +96,7 @@ export class WriteEngine {
     transaction.command = command;
     transaction.isWrite = true;
     transaction.length = length;
-    transaction.lines = Math.floor(((lo & (LINE_BYTES - 1)) + length + LINE_BYTES - 1) / LINE_BYTES);
+    transaction.lines = linesOf(lo, length);
     transaction.slot = this.#slot;
     transaction.request.addressHi = command.hi;
     transaction.request.addressLo = lo;
@@ -107,14 +105,9 @@ export class WriteEngine {
     this.#place = place + length;
     transaction.isLast = this.#place >= command.length;
     this.#building = transaction;
-    const blocks = blocksIn(place + length) - blocksIn(place);
+    const blocks = blocksIn(place, length);
     this.#events.schedule(delay + blocks * this.#block, PathEvent.BUILT, 0);
   }
 }
 
 const NOW = ns(0);
-
-/** Blocks that begin before a place. */
-function blocksIn(place: number): number {
-  return Math.floor((place + BLOCK_BYTES - 1) / BLOCK_BYTES);
-}

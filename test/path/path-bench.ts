@@ -5,6 +5,8 @@ import {
   type Commander,
   type DmaDeviceSpec,
   DmaPath,
+  LooselyTimedPath,
+  type LoosePathParts,
   type PathRootSpec,
   type PathSpec,
 } from '../../hardware/path/index.ts';
@@ -57,20 +59,10 @@ export class PathBench implements Commander {
   /** When the last byte of each write was on the link, in picoseconds. */
   readonly sentAt: number[] = [];
 
-  constructor({ device, root, memory, blocked = false }: PathChanges = {}) {
-    const physical = new PhysicalMemory([[0, 2 ** 30]]);
-    const controller = new MemoryController(this.engine, physical, { ...MEMORY, ...memory });
-    const spec: PathSpec = {
-      device: { ...DEVICE, ...device },
-      link: { generation: 3, width: 8, dllp: 'measured', latency: LINK_LATENCY },
-      root: { ...ROOT, ...root },
-    };
-    this.path = new DmaPath(
-      this.engine,
-      spec,
-      { controller, agent: blocked ? this.#emptyIommu(controller) : null, requester: 0x100 },
-      this,
-    );
+  constructor(changes: PathChanges = {}) {
+    const { spec, controller, iommu } = partsOf(changes, this.engine);
+    const agent = iommu === null ? null : new TimedIommu(this.engine, iommu.unit, controller, iommu.spec);
+    this.path = new DmaPath(this.engine, spec, { controller, agent, requester: REQUESTER }, this);
   }
 
   /** Reads, with nothing else under way: how long that takes, in picoseconds. */
@@ -84,13 +76,6 @@ export class PathBench implements Commander {
     return end - from;
   }
 
-  #emptyIommu(controller: MemoryController): TimedIommu {
-    const spec = { capabilities: UNIT, hostAddressWidth: 39, faultCompression: true, ...CACHES };
-    const root = { table: 0x10_0000, mode: TranslationTableMode.LEGACY };
-    const unit = startUnit(spec, controller.memory, root);
-    return new TimedIommu(this.engine, unit, controller, { ...TIMED_IOMMU, lookup: LOOKUP });
-  }
-
   nextRead(): boolean {
     return false;
   }
@@ -100,4 +85,28 @@ export class PathBench implements Commander {
   sent(_: unknown, __: boolean, delay: number): void {
     this.sentAt.push(this.engine.now + delay);
   }
+}
+
+/** The same path, loosely timed. */
+export function loosePath(changes: PathChanges = {}): LooselyTimedPath {
+  const { spec, ...parts } = partsOf(changes, new Engine());
+  return new LooselyTimedPath(spec, { ...parts, requester: REQUESTER });
+}
+
+const REQUESTER = 0x100;
+
+function partsOf({ device, root, memory, blocked = false }: PathChanges, engine: Engine) {
+  const controller = new MemoryController(engine, new PhysicalMemory([[0, 2 ** 30]]), { ...MEMORY, ...memory });
+  const spec: PathSpec = {
+    device: { ...DEVICE, ...device },
+    link: { generation: 3, width: 8, dllp: 'measured', latency: LINK_LATENCY },
+    root: { ...ROOT, ...root },
+  };
+  return { spec, controller, iommu: blocked ? emptyIommu(controller) : null };
+}
+
+function emptyIommu({ memory }: MemoryController): NonNullable<LoosePathParts['iommu']> {
+  const spec = { capabilities: UNIT, hostAddressWidth: 39, faultCompression: true, ...CACHES };
+  const unit = startUnit(spec, memory, { table: 0x10_0000, mode: TranslationTableMode.LEGACY });
+  return { unit, spec: { ...TIMED_IOMMU, lookup: LOOKUP } };
 }

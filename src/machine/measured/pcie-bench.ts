@@ -3,6 +3,9 @@ import { vtdSecondStage } from '../../../hardware/formats/index.ts';
 import { TimedIommu } from '../../../hardware/iommu/index.ts';
 import { MemoryController, PhysicalMemory } from '../../../hardware/memory/index.ts';
 import {
+  LooselyTimedPath,
+  type LoosePathParts,
+  LooseStreams,
   type PathParts,
   type PathSpec,
   RandomTransfers,
@@ -50,6 +53,12 @@ export function benchStreams(setUp: BenchSetUp, traffic: Traffic, changes: Bench
   return new Streams(engine, spec, parts, traffic, transfers);
 }
 
+/** The same, loosely timed. */
+export function looseStreams(setUp: BenchSetUp, traffic: Traffic, changes: BenchChanges = {}): LooseStreams {
+  const { spec, parts, iommu, transfers } = build(setUp, changes);
+  return new LooseStreams(new LooselyTimedPath(spec, { ...parts, iommu }), traffic, transfers);
+}
+
 /** Nanoseconds of a tick of the device's clock. */
 export const TICK = parametersOf('bdw').timer.value;
 /** Between two transfers, so that nothing of one is left when the next begins; random, so that none meets the same refresh. */
@@ -73,6 +82,7 @@ interface Built {
   readonly engine: Engine;
   readonly spec: PathSpec;
   readonly parts: PathParts;
+  readonly iommu: LoosePathParts['iommu'];
   readonly transfers: RandomTransfers;
   readonly random: Random;
 }
@@ -98,11 +108,14 @@ function build(setUp: BenchSetUp, changes: BenchChanges): Built {
   });
   if (cache === 'warm') controller.warm(BUFFER, window);
   const unit = Math.ceil((bytes + offset) / LINE) * LINE;
+  const iommu = iommuOf(setUp, values, controller);
+  const agent = iommu === null ? null : new TimedIommu(engine, iommu.unit, controller, iommu.spec);
   return {
     engine,
     random,
     spec: pathOf(values, isRemote),
-    parts: { controller, agent: agentOf(setUp, values, engine, controller), requester: REQUESTER },
+    parts: { controller, agent, requester: REQUESTER },
+    iommu,
     transfers: new RandomTransfers(random, { start: BUFFER, bytes: window, unit, offset, length: bytes }),
   };
 }
@@ -137,7 +150,7 @@ function pathOf(values: Values, isRemote: boolean): PathSpec {
 }
 
 /** The machine's VT-d unit in legacy mode with the window mapped; nothing when translation is off. */
-function agentOf(setUp: BenchSetUp, values: Values, engine: Engine, controller: MemoryController): TimedIommu | null {
+function iommuOf(setUp: BenchSetUp, values: Values, controller: MemoryController): LoosePathParts['iommu'] {
   if (setUp.iommu === 'off') return null;
   const { cap, ecap } = MEASURED_MACHINES[setUp.machine];
   const tables = new WrittenTables(controller.memory, TABLES);
@@ -158,5 +171,5 @@ function agentOf(setUp: BenchSetUp, values: Values, engine: Engine, controller: 
   const entry = values.cacheLatency + values.dram + values.slices / 2;
   const fetch = values.walk - entry - (setUp.node === 'remote' ? values.remote : 0);
   const spec = { lookup, walkers, walkRegion, readHold, requests: REQUESTS, fetch, mergeMisses: true };
-  return new TimedIommu(engine, unit, controller, spec);
+  return { unit, spec };
 }

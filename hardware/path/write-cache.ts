@@ -1,0 +1,46 @@
+/** The part of the last-level cache into which devices write: a write that finds no place for a line there has to make room first. */
+import { Iotlb } from '../iommu/index.ts';
+
+/** The smallest page of the array that serves as a cache of lines. */
+const PAGE_SHIFT = 12;
+const LINE_BYTES = 64;
+const WAYS = 2;
+
+export class WriteCache {
+  readonly #lines: Iotlb | null;
+
+  /** Without bytes every line is as if it were there. */
+  constructor(bytes: number) {
+    const lines = Math.floor(bytes / LINE_BYTES);
+    this.#lines = lines === 0 ? null : new Iotlb({ sets: powerOfTwoBelow(lines / WAYS), ways: WAYS });
+  }
+
+  /** Writes so many lines from `start` on; false when one of them was not there. */
+  write(start: number, lines: number): boolean {
+    if (this.#lines === null) return true;
+    let isHere = true;
+    for (let i = 0; i < lines; i++) if (!this.#touch(this.#lines, start + i * LINE_BYTES)) isHere = false;
+    return isHere;
+  }
+
+  /** The CPU has touched these bytes last, as far as they have a place. */
+  warm(start: number, length: number): void {
+    this.write(start, Math.ceil(length / LINE_BYTES));
+  }
+
+  clear(): void {
+    this.#lines?.clear();
+  }
+
+  /** Brings a line in; false when it was not there. */
+  #touch(lines: Iotlb, address: number): boolean {
+    const line = Math.floor(address / LINE_BYTES);
+    if (lines.find(0, 0, line | 0) >= 0) return true;
+    lines.add(0, 0, line | 0, PAGE_SHIFT);
+    return false;
+  }
+}
+
+function powerOfTwoBelow(n: number): number {
+  return 2 ** (31 - Math.clz32(Math.max(n, 1)));
+}
