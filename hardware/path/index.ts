@@ -3,6 +3,14 @@ export { type Commander, DmaPath, type PathParts } from './dma-path.ts';
 export { LooseStreams } from './loose-streams.ts';
 export { LooselyTimedPath, type LoosePathParts } from './loosely-timed.ts';
 export { MILESTONES, Milestone, Shares } from './milestones.ts';
+export {
+  type Burst,
+  type BurstPiece,
+  burstPieces,
+  OrderedPort,
+  type OrderedPortParts,
+  type OrderedPortSpec,
+} from './ordered-port.ts';
 export type { DmaDeviceSpec, PathLinkSpec, PathRootSpec, PathSpec } from './parameters.ts';
 export { meanOf, percentileOf, type SingleSpec, SingleTransfers } from './single.ts';
 export { RandomTransfers, Streams, type Traffic, type Window } from './streams.ts';

@@ -1,6 +1,6 @@
 /**
  * What an invalidation removes (VT-d 6.5.2, tables 23 and 24), whichever way it was asked for: by a descriptor in the
- * queue or by a register. Each operation removes exactly what the specification names and nothing more.
+ * queue or by a register. Each operation removes exactly what the specification names and nothing more, unless a machine says so.
  */
 import { joinHalves, pageLow } from '../bits/index.ts';
 import { radixLevel } from '../formats/index.ts';
@@ -119,7 +119,10 @@ export class Invalidator {
       iotlb?.removeWhere((entry) => entry.domain === domain && usesFirstStage(entry));
       iotlb?.removePages(domain, pageHi, pageLo, order);
       firstStage.structures?.removeDomain(domain);
-      if (!what.leavesOnly) secondStage.structures?.removePages(domain, pageHi, pageLo, order);
+      if (!what.leavesOnly) {
+        if (this.#translator.forgetsWholeStructures) secondStage.structures?.removeDomain(domain);
+        else secondStage.structures?.removePages(domain, pageHi, pageLo, order);
+      }
     } else {
       return false;
     }

@@ -56,6 +56,11 @@ export interface TranslatorSpec {
   /** Paging-structure caches, each for all levels of its stage. */
   readonly firstStageCache?: IotlbSpec | null;
   readonly secondStageCache?: IotlbSpec | null;
+  /**
+   * An invalidation of pages that is not for leaves alone forgets all second-stage structures of its domain, which is more than is
+   * asked for and allowed; by default those on the way to these pages.
+   */
+  readonly forgetsWholeStructures?: boolean;
   readonly hostPermissionCache?: IotlbSpec | null;
   /** The platform's promise that walks are coherent, whatever the entries say. */
   readonly assumeCoherentWalks?: boolean;
@@ -69,6 +74,7 @@ export class Translator {
   readonly firstStage: FirstStage;
   readonly secondStage: SecondStage;
   readonly hostPermissions: HostPermissionTable;
+  readonly forgetsWholeStructures: boolean;
   readonly era = new Era();
   probe: IommuProbe | null = null;
   /** The same IOTLB as the steps use it. */
@@ -84,6 +90,7 @@ export class Translator {
     const caches = { contexts: spec.contextCache, pasids: spec.pasidCache ?? null };
     const format = new PasidFormat(capabilities, spec.assumeCoherentWalks ?? false);
     this.capabilities = capabilities;
+    this.forgetsWholeStructures = spec.forgetsWholeStructures ?? false;
     this.iotlb = spec.iotlb === null ? null : new Iotlb(spec.iotlb);
     this.#cached = new CachedTranslations(this.iotlb);
     this.secondStage = new SecondStage(capabilities.secondStageRules, era, spec.secondStageCache ?? null);
