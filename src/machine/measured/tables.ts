@@ -35,16 +35,19 @@ export class WrittenTables {
     }
   }
 
-  /** Maps `count` pages of the size of `level`, one after the other. */
-  map(format: PageTableFormat, top: number, from: number, to: number, count: number, level = 1): void {
+  /** Maps `count` pages of the size of `level`, one after the other; where the last entry lies. */
+  map(format: PageTableFormat, top: number, from: number, to: number, count: number, level = 1): number {
+    let entry = 0;
     const size = PAGE * 512 ** (level - 1);
     for (let n = 0; n < count; n++) {
       const page = Math.floor((from + n * size) / PAGE);
       let at = top;
       for (let above = format.levels; above > level; above--) at = this.#below(format, at, page, above);
       const leaf = format.leaf(level, to + n * size, { read: true, write: true });
-      this.write(at + format.indexOf(page, level) * 8, leaf);
+      entry = at + format.indexOf(page, level) * 8;
+      this.write(entry, leaf);
     }
+    return entry;
   }
 
   /** The table that the entry for a page leads to, which is made if there is none. */

@@ -1,4 +1,5 @@
 /** Validation against published measurements: every group that has a model. */
+import { FANDS_MODELS } from './fands.ts';
 import { FAULTS_MODEL } from './faults.ts';
 import { HOST_NETWORK_MODEL } from './host-network.ts';
 import { HYPERTRIO_MODEL } from './hypertrio.ts';
@@ -18,6 +19,7 @@ const MODELS: readonly GroupModel[] = [
   ...PCIE_BENCH,
   HOST_NETWORK_MODEL,
   HYPERTRIO_MODEL,
+  ...FANDS_MODELS,
   RIOMMU_MODEL,
   IOTLB_SC_MODEL,
   FAULTS_MODEL,
