@@ -33,6 +33,11 @@ describe('Packets in a receive ring of this driver', () => {
     },
   );
 
+  it('whose descriptors are posted two at a time, or one where there are four', () => {
+    const together = [1500, 4000].map((mtu) => new PacketGeometry({ mtu, ring: 256 }).postedTogether);
+    expect(together).toEqual([1, 2]);
+  });
+
   it('end with the descriptor', () => {
     const geometry = new PacketGeometry({ mtu: 9000, ring: 256 });
     expect([geometry.place(0), geometry.place(27), geometry.place(28)]).toEqual([0, 27 * 9216, -1]);

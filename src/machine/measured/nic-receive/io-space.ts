@@ -2,7 +2,7 @@
  * What a driver lends to its device: I/O virtual pages, page by page, and how it takes them back. The addresses are those that the
  * kernel's allocator gives, tables and IOMMU the real ones; what a core spends on it is scripts.
  *
- * Inaccuracies: cores do not wait for each other; one cache of freed addresses serves all; every page leads to the same frame,
+ * Inaccuracies: cores do not wait for each other, and no invalidation waits for requests under way; one cache of freed addresses serves all; every page leads to the same frame,
  * because nothing is written.
  */
 import { encode, joinHalves, type PageNumber } from '../../../../hardware/bits/index.ts';

@@ -1,7 +1,7 @@
 /**
- * The receive ring of a channel as a driver keeps it: descriptors of 64 pages each, which are posted two at a time. Pages of a descriptor
- * that is used up go through a short queue, in which they wait mapped until readers are done with them: when the first of it is
- * still in use, other pages are mapped, and what the queue has no room for is unmapped.
+ * The receive ring of a channel as a driver keeps it: descriptors of 64 pages each, which are posted two at a time, or one where there
+ * are few. Pages of a descriptor that is used up go through a short queue, in which they wait mapped until readers are done with them:
+ * when the first of it is still in use, other pages are mapped, and what the queue has no room for is unmapped.
  */
 import type { PageNumber } from '../../../../hardware/bits/index.ts';
 import { type Burst, burstPieces } from '../../../../hardware/path/index.ts';
@@ -38,7 +38,6 @@ export interface Place {
 
 /** Entries of the queue of pages; one of 256 always stays free. */
 const QUEUE_PLACES = 255;
-const POSTED_TOGETHER = 2;
 const PAGE = 4096;
 const HUGE_PAGES = 512;
 
@@ -107,7 +106,7 @@ export class ReceiveRing {
 
   /** Posts descriptors in place of those that are used up. */
   *refill(): Script {
-    if (this.#missing < POSTED_TOGETHER) return;
+    if (this.#missing < this.#geometry.postedTogether) return;
     for (; this.#missing > 0; this.#missing--) this.post(yield* this.#frames());
   }
 

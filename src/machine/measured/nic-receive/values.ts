@@ -58,6 +58,7 @@ const AROUND = 64 + 320;
 /** A packet that has to be copied out of its descriptor anyway takes multiples of this. */
 const SMALL_STRIDE = 256;
 const FEWEST_DESCRIPTORS = 4;
+const MOST_TOGETHER = 2;
 
 /** What follows from the size of packets. Strides and rings are those of a strided receive queue of mlx5. */
 export class PacketGeometry {
@@ -68,6 +69,8 @@ export class PacketGeometry {
   /** Bytes from one packet in a descriptor to the next. */
   readonly stride: number;
   readonly descriptors: number;
+  /** Descriptors that are posted at a time. */
+  readonly postedTogether: number;
 
   constructor({ mtu, ring }: Pick<ReceiveSetUp, 'mtu' | 'ring'>) {
     this.payload = mtu - TCP_HEADERS;
@@ -77,6 +80,7 @@ export class PacketGeometry {
     this.stride = whole <= 4096 ? whole : Math.ceil(this.frame / SMALL_STRIDE) * SMALL_STRIDE;
     // Descriptors are counted as though each packet took a power of two.
     this.descriptors = Math.max(Math.floor((ring * whole) / DESCRIPTOR_BYTES), FEWEST_DESCRIPTORS);
+    this.postedTogether = Math.min(MOST_TOGETHER, this.descriptors / 2 - 1);
   }
 
   /** Where the packet of a descriptor begins, or -1 when it has room for no more. */
