@@ -39,7 +39,7 @@ export const FANDS = {
   budget: parameter(64, '1', 'packets of a poll', 'published', 'NAPI_POLL_WEIGHT of Linux'),
   aggregate: parameter(65_536, 'B', 'packets that become one for TCP', 'published', 'GRO_MAX_SIZE of Linux'),
   packet: parameter(500, 'ns', "a packet, in the driver and the kernel's stack", 'assumed', ''),
-  copy: parameter(800, 'ns', 'a reader copies 4 KiB: a core and flow keep up with the network', 'fitted', FLOWS),
+  copy: parameter(800, 'ns', 'a reader copies 4 KiB: with every protection it keeps up', 'assumed', ''),
   turn: parameter(410, 'us', 'a reader reads before the next one of its core does', 'fitted', FLOWS),
   map: parameter(200, 'ns', 'a core maps a page', 'assumed', 'Malka et al., "rIOMMU" (ASPLOS 2015): 588 cycles'),
   invalidate: parameter(
