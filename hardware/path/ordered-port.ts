@@ -15,9 +15,9 @@ import type { TimedIommu } from '../iommu/index.ts';
 import type { MemoryController } from '../memory/index.ts';
 import { Access, linkRate, type PayloadSize, TranslationRequest, TranslationStatus } from '../pcie/index.ts';
 import { type Duration, type Engine, type Handler, LinkClock, ns, Ring } from '../sim/index.ts';
+import { requestBytes } from './figures.ts';
 import { Milestone, Shares } from './milestones.ts';
 import type { PathLinkSpec } from './parameters.ts';
-import { REQUEST_BYTES } from './upstream.ts';
 
 export interface OrderedPortSpec {
   readonly link: PathLinkSpec;
@@ -141,7 +141,7 @@ export class OrderedPort implements Handler {
     for (const { lo, length } of burst.pieces) {
       const count = tlpsIn(lo, length, maxPayload);
       tlps += count;
-      bytes += count * REQUEST_BYTES + ((length + 3) & ~3);
+      bytes += (count - 1) * requestBytes(0) + requestBytes(length);
     }
     const pending = new Pending(burst, tlps, since);
     this.#account(pending, Milestone.CREDIT, NOW);
