@@ -11,7 +11,7 @@
  * Choice: a group that is not answered in time keeps its index and its credits, as its response may still come.
  */
 import { NO_PASID, type PcieFunction, type PriCapability, type Tlp } from '../pcie/index.ts';
-import { type Duration, type Engine, firstOf, Gate, type Script, Signal, timer } from '../sim/index.ts';
+import { asTask, type Duration, type Engine, firstOf, Gate, type Script, Signal, timer } from '../sim/index.ts';
 import { type PageRequest, pageRequest, readPageGroupResponse, stopMarker } from './messages.ts';
 import { PAGE_REQUEST_GROUPS, ResponseCode } from './spec.ts';
 
@@ -95,7 +95,12 @@ export class PageRequests {
   }
 
   /** Asks for pages, one or more, and waits for the answer to all of them: a value of `PageOutcome`. */
-  *request(pages: readonly WantedPage[], asker: PageAsker, patience: Duration | null = null): Script<number> {
+  request(pages: readonly WantedPage[], asker: PageAsker, patience: Duration | null = null): Script<number> {
+    const task = { kind: 'page request', who: asker.fn.name, own: 'page request' } as const;
+    return asTask(this.#engine, task, this.#ask(pages, asker, patience));
+  }
+
+  *#ask(pages: readonly WantedPage[], asker: PageAsker, patience: Duration | null): Script<number> {
     if (!this.isEnabled || pages.length > this.mostPages) return PageOutcome.NOT_ENABLED;
     const ended = new Signal<number>(this.#engine, `a page response for ${asker.fn.name}`);
     this.#waiting.push({ pages, asker, ended, index: -1, isSent: false });

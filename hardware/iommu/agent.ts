@@ -11,7 +11,7 @@
  */
 import type { MemoryController } from '../memory/index.ts';
 import { AddressType, ROOT_COMPLEX, type Tlp, type TranslationAgent, type TranslationRequest } from '../pcie/index.ts';
-import { Channel, type Component, type Duration, type Engine, type Handler, ns } from '../sim/index.ts';
+import { Channel, type Component, type Duration, type Engine, type Handler, type Milestone, ns } from '../sim/index.ts';
 import { Phase, type Slot, Slots } from './agent-slots.ts';
 import { carryMessage, takeMessage } from './device-traffic.ts';
 import { serveTranslationRequest } from './translation-requests.ts';
@@ -110,6 +110,7 @@ export class TimedIommu
   accept(request: TranslationRequest, delay: Duration): void {
     const slot = this.#slots.take(request);
     request.walked = false;
+    if (request.task !== 0) this.#account(request, 'queue');
     this.#engine.schedule((delay + this.#lookup) as Duration, this, slot.index);
   }
 
@@ -133,6 +134,7 @@ export class TimedIommu
   #lookUp(slot: Slot, request: TranslationRequest): void {
     const { translation: t, message } = slot;
     const { requester, pasid, access, addressHi: hi, addressLo: lo } = request;
+    if (request.task !== 0) this.#account(request, 'lookup');
     if (request.interrupt) {
       this.state.interrupts++;
       message.ask(requester, hi, lo, request.data);
@@ -264,6 +266,11 @@ export class TimedIommu
     // What the device sent before has to take effect first (VT-d 5.2.4).
     if (request!.interrupt) this.inTurn(request!, () => run.resume());
     else this.#slots.drain(run);
+  }
+
+  /** What the traced task of a request has been waiting for here is over. */
+  #account({ task }: TranslationRequest, waited: Milestone): void {
+    this.#engine.tasks?.milestone(task, waited, this.#engine.now, this.name);
   }
 }
 

@@ -5,7 +5,7 @@
  * is the memory controller; the device, the link and the root complex are here what their times are. A whole machine moves
  * every TLP with its data, its credits and its errors, and takes ten times as long.
  *
- * Surface: `reads` and `writes` take commands, `shares` says where the time went.
+ * Surface: `reads` and `writes` take commands, `shares` says where the time went, of each request to `shares.tasks`.
  *
  * Inaccuracies: one device; nothing is written into memory; interrupts and messages do not exist.
  */
@@ -92,7 +92,7 @@ export class DmaPath {
       sendAhead: readsOnly ? (transaction, delay) => this.#upstream.sendAhead(transaction, delay) : null,
       next: (command) => commander.nextRead(command),
     });
-    this.writes = new WriteEngine(events, device, {
+    this.writes = new WriteEngine(events, device, shares, {
       take,
       send: (transaction) => this.#upstream.send(transaction),
       idle: () => commander.idle(),

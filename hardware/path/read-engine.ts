@@ -92,6 +92,11 @@ export class ReadEngine {
       transaction.length = pieceLength(lo + place, length - place, this.#device.maxReadRequest);
       place += transaction.length;
       command.parts[command.count++] = transaction;
+      if (this.#shares.tasks !== null) {
+        const { engine } = this.#events;
+        transaction.task = engine.takeId();
+        this.#shares.begin(transaction.task, 'DMA read', engine.now + delay);
+      }
       if (sendAhead === null) this.#ends.send(transaction);
       else sendAhead(transaction, delay);
     }
@@ -110,7 +115,7 @@ export class ReadEngine {
       for (let i = 0; i < first.count; i++) {
         const part = first.parts[i]!;
         part.account(this.#shares, Milestone.LANDING, now, delay);
-        this.#shares.requests++;
+        this.#shares.end(part.task, now + delay);
         this.#ends.give(part);
       }
       first.count = 0;

@@ -197,7 +197,7 @@ export class Root {
 
   #becomeVisible(transaction: Transaction): void {
     transaction.account(this.#shares, Milestone.MEMORY, this.#events.engine.now, 0);
-    this.#shares.requests++;
+    this.#shares.end(transaction.task, this.#events.engine.now);
     this.#visible++;
     const { command, isLast, lines } = transaction;
     this.#ends.give(transaction);

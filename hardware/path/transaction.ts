@@ -30,6 +30,8 @@ export class Transaction {
   /** Writes that have arrived before it. */
   writesBefore = 0;
   translated = false;
+  /** Its number as a traced task. */
+  task = 0;
   /** The part of a read that memory and the link down deal with. */
   pieces = 0;
   /** The instant up to which its time has an owner; in an array, where a number with a fraction does not become an object. */
@@ -50,12 +52,14 @@ export class Transaction {
     const at = now + delay;
     shares.sums[milestone]! += at - this.#since[0]!;
     this.#since[0] = at;
+    if (shares.tasks !== null) shares.tell(this.task, milestone, at);
   }
 
   /** The next `duration` belongs to it. */
   accountFor(shares: Shares, milestone: number, duration: number): void {
     shares.sums[milestone]! += duration;
     this.#since[0]! += duration;
+    if (shares.tasks !== null) shares.tell(this.task, milestone, this.#since[0]!);
   }
 }
 

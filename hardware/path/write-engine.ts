@@ -2,7 +2,11 @@
 import { pieceLength } from '../pcie/index.ts';
 import { type Duration, ns } from '../sim/index.ts';
 import { PathEvent, type PathEvents } from './events.ts';
+
 import { blocksIn, linesOf } from './figures.ts';
+
+import type { Shares } from './milestones.ts';
+
 import type { DmaDeviceSpec } from './parameters.ts';
 import type { Command, Transaction } from './transaction.ts';
 
@@ -15,6 +19,7 @@ export interface WriteEnds {
 
 export class WriteEngine {
   readonly #events: PathEvents;
+  readonly #shares: Shares;
   readonly #ends: WriteEnds;
   readonly #command: Duration;
   readonly #block: Duration;
@@ -28,8 +33,9 @@ export class WriteEngine {
   #inFifo = 0;
   #isStalled = false;
 
-  constructor(events: PathEvents, device: DmaDeviceSpec, ends: WriteEnds) {
+  constructor(events: PathEvents, device: DmaDeviceSpec, shares: Shares, ends: WriteEnds) {
     this.#events = events;
+    this.#shares = shares;
     this.#ends = ends;
     this.#command = ns(device.write.command);
     this.#block = ns(device.write.block);
@@ -105,6 +111,11 @@ export class WriteEngine {
     this.#place = place + length;
     transaction.isLast = this.#place >= command.length;
     this.#building = transaction;
+    if (this.#shares.tasks !== null) {
+      const { engine } = this.#events;
+      transaction.task = engine.takeId();
+      this.#shares.begin(transaction.task, 'DMA write', engine.now);
+    }
     const blocks = blocksIn(place, length);
     this.#events.schedule(delay + blocks * this.#block, PathEvent.BUILT, 0);
   }

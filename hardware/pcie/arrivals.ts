@@ -7,7 +7,7 @@
  */
 import { numberOf } from '../bits/index.ts';
 import type { MemoryController } from '../memory/index.ts';
-import { type Duration, type Engine, ns } from '../sim/index.ts';
+import { type Duration, type Engine, type Milestone, ns } from '../sim/index.ts';
 import { isOfAgents, isWellFormed } from './admission.ts';
 import { AgentQueue } from './agent-queue.ts';
 import { Departures } from './departures.ts';
@@ -22,6 +22,7 @@ import { completionStatus, type TranslationAgent, type TranslationRequest, Trans
 
 /** What the root complex is to what arrives. */
 export interface Surroundings {
+  readonly name: string;
   readonly spec: RootComplexSpec;
   readonly state: RootComplexState;
   readonly routes: Routes;
@@ -100,11 +101,13 @@ export class Arrivals {
 
   /** The root complex's latency is over. */
   ask(inbound: Inbound): void {
+    this.#account(inbound, 'route', this.#agents.agent?.name ?? this.#root.name);
     this.#agents.ask(inbound);
   }
 
   /** Memory has come to this transaction. */
   perform(inbound: Inbound): void {
+    this.#account(inbound, 'memory', this.#root.name);
     const { port, tlp, request } = inbound;
     const { state, spec } = this.#root;
     const { memory } = this.#controller;
@@ -140,6 +143,7 @@ export class Arrivals {
   #answered(request: TranslationRequest): void {
     const inbound = request.owner as Inbound;
     if (inbound.owner === null) return;
+    this.#account(inbound, 'walk', this.#root.name);
     if (request.status !== TranslationStatus.SUCCESS) inbound.refusal = completionStatus(request.status);
     if (inbound.inTurn) {
       inbound.answered = true;
@@ -176,8 +180,14 @@ export class Arrivals {
       const peer = this.#destination(request);
       if (peer === undefined) this.#refuse(inbound, CompletionStatus.UNSUPPORTED_REQUEST);
       else if (peer !== null) this.#forward(inbound, peer);
-      else this.#engine.schedule(this.#controller.reserve(tlp.length), inbound, Step.PERFORM);
+      else this.#reserve(inbound);
     }
+  }
+
+  /** Its turn at memory has come. */
+  #reserve(inbound: Inbound): void {
+    this.#account(inbound, 'order', this.#controller.name);
+    this.#engine.schedule(this.#controller.reserve(inbound.tlp.length), inbound, Step.PERFORM);
   }
 
   /** Does what has become possible at a port: issues and finishes posted requests in order, lets held TLPs go. */
@@ -206,7 +216,7 @@ export class Arrivals {
     } else {
       const peer = this.#destination(request);
       if (peer === undefined) this.#drop(inbound);
-      else if (peer === null) this.#engine.schedule(this.#controller.reserve(tlp.length), inbound, Step.PERFORM);
+      else if (peer === null) this.#reserve(inbound);
       else if (port.issued > 0) return false;
       else this.#forward(inbound, peer);
     }
@@ -264,6 +274,7 @@ export class Arrivals {
 
   #passCompletion(inbound: Inbound): void {
     const { tlp, port } = inbound;
+    this.#account(inbound, 'order', this.#root.name);
     const { spec, portOf, onCompletion } = this.#root;
     const isOwn = tlp.requester === spec.requester;
     const peer = isOwn ? null : portOf(tlp.requester);
@@ -305,6 +316,12 @@ export class Arrivals {
   #end(inbound: Inbound): void {
     inbound.port.end.release(inbound.tlp);
     this.#idle.push(inbound);
+  }
+
+  /** What the traced task of a TLP has been waiting for here is over. */
+  #account({ tlp: { task } }: Inbound, waited: Milestone, where: string): void {
+    const { tasks, now } = this.#engine;
+    if (tasks !== null && task !== 0) tasks.milestone(task, waited, now, where);
   }
 
   #grow(): Inbound {

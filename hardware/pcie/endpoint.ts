@@ -34,6 +34,8 @@ export class Endpoint {
   constructor(engine: Engine, end: LinkEnd, functions: readonly PcieFunction[]) {
     this.#engine = engine;
     this.end = end;
+    end.owner = functions[0]?.name ?? '';
+    end.isDevice = true;
     this.functions = functions;
     this.#firstBus = (functions[0]?.spec.requester ?? 0) >>> 8;
     this.bus = this.#firstBus;

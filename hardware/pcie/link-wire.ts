@@ -11,7 +11,7 @@
  * replay buffer has no bound but the credits, and its timer never has to expire; a replay cuts short the TLP that is
  * leaving; what is on the wire of the other direction when the link retrains still arrives.
  */
-import { between, type Duration, type Engine, type Handler, type LinkClock } from '../sim/index.ts';
+import { between, type Duration, type Engine, type Handler, type LinkClock, type Milestone } from '../sim/index.ts';
 import type { Credits } from './credits.ts';
 import type { Damage } from './link-errors.ts';
 import { DLLP_BYTES, REPLAY_NUM_ROLLOVER } from './spec/index.ts';
@@ -39,6 +39,8 @@ export interface WireSpec {
   readonly damage: Damage | null;
   /** REPLAY_NUM rolled over: stops both wires of the link while it retrains. */
   readonly retrain: () => void;
+  /** What the time on it is called. */
+  readonly milestone: Milestone;
 }
 
 /** What went wrong on a wire. */
@@ -65,6 +67,8 @@ export class Wire implements LinkPort, Handler {
   /** Takes each TLP that is lost. */
   lose: (tlp: Tlp) => void = nothing;
   receive: (tlp: Tlp) => void = unconnected;
+  /** Told of each traced TLP before it is received. */
+  arrived: (tlp: Tlp, milestone: Milestone) => void = nothing;
   readonly #engine: Engine;
   readonly #spec: WireSpec;
   readonly #credits: Credits;
@@ -142,6 +146,7 @@ export class Wire implements LinkPort, Handler {
     this.#ring[this.#first] = undefined;
     this.#first = (this.#first + 1) & (this.#ring.length - 1);
     this.#underWay--;
+    if (tlp.task !== 0) this.arrived(tlp, this.#spec.milestone);
     this.receive(tlp);
   }
 

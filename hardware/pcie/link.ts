@@ -17,6 +17,7 @@ import { unpaddedBytes, wireBytes } from './sizes.ts';
 import { DIGEST_BYTES, type Generation, type PayloadSize, type Width } from './spec/index.ts';
 import type { Tlp } from './tlp.ts';
 import { TlpPool } from './tlp-pool.ts';
+import { tracedArrival, tracedDeparture, tracedEnd } from './tlp-tasks.ts';
 
 export interface LinkSpec {
   readonly generation: Generation;
@@ -58,6 +59,7 @@ export interface DirectionState extends WireFaults {
 export class Link implements Component<LinkSpec, LinkState> {
   readonly name: string;
   readonly spec: LinkSpec;
+  readonly engine: Engine;
   readonly upstream: LinkDirection;
   readonly downstream: LinkDirection;
   /** The end towards the root complex, and the end towards the device. */
@@ -76,6 +78,7 @@ export class Link implements Component<LinkSpec, LinkState> {
   constructor(engine: Engine, spec: LinkSpec, name: string, pool = new TlpPool()) {
     this.name = name;
     this.spec = spec;
+    this.engine = engine;
     const { generation, width, dllp, maxPayload } = spec;
     const rate = linkRate(generation, width, dllp, maxPayload);
     const clocks = [new LinkClock(rate), new LinkClock(rate)] as const;
@@ -178,6 +181,10 @@ export class Link implements Component<LinkSpec, LinkState> {
 export class LinkEnd {
   readonly link: Link;
   readonly pool: TlpPool;
+  /** What a traced task calls whoever is connected here. */
+  owner = '';
+  /** Whoever is connected here answers requests by itself, and sends its own: it is no root complex, switch or bridge. */
+  isDevice = false;
   /** Called when the link has gone down, and when it is up again. Set by the owner of this end. */
   onChange: (isUp: boolean) => void = nothing;
   readonly #out: LinkDirection;
@@ -188,7 +195,11 @@ export class LinkEnd {
     this.pool = pool;
     this.#out = out;
     this.#in = into;
-    out.wire.lose = (tlp) => pool.give(tlp);
+    out.wire.lose = (tlp) => {
+      if (tlp.task !== 0) tracedEnd(this, tlp, 'lost');
+      pool.give(tlp);
+    };
+    into.wire.arrived = (tlp, milestone) => tracedArrival(this, tlp, milestone);
   }
 
   /** A TLP to fill and send. */
@@ -208,6 +219,7 @@ export class LinkEnd {
 
   /** Throws when there is no credit: ask `canSend` first. */
   send(tlp: Tlp): void {
+    if (this.link.engine.tasks !== null) tracedDeparture(this, tlp);
     this.#out.send(tlp);
   }
 
@@ -223,6 +235,7 @@ export class LinkEnd {
 
   /** The TLP that arrived here is dealt with: its credits go back to the sender, and it to the pool. */
   release(tlp: Tlp): void {
+    if (tlp.task !== 0) tracedEnd(this, tlp, this.isDevice ? 'device' : 'order');
     this.forward(tlp);
     this.pool.give(tlp);
   }
@@ -247,6 +260,7 @@ export class LinkDirection {
     this.wire = new Wire(engine, {
       name,
       ...shared,
+      milestone: direction === 'upstream' ? 'link up' : 'link down',
       latency: ns(spec.latency),
       updateFc: ns(spec.updateFc ?? 0),
       credits: new Credits(name, spec.credits),

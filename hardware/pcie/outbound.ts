@@ -49,7 +49,10 @@ export class Outbound {
     const answer = new Signal<Answer>(this.#engine, `the completion of tag ${tag}`);
     this.#answers[tag] = answer;
     this.#ports[tag] = port;
-    yield* port.transmit(fill(port.end.take(), tag));
+    const tlp = fill(port.end.take(), tag);
+    // The script that runs is the task, which waits for the answer.
+    if (this.#engine.tasks !== null) tlp.task = this.#engine.running?.cause ?? 0;
+    yield* port.transmit(tlp);
     return yield* waitFor(answer);
   }
 

@@ -72,7 +72,10 @@ export class PciBridge implements Component<null, PciBridgeState> {
     tellsErrors(bridge, end, this.#errors, end);
     bus.receive = (tlp) => this.#rise(tlp);
     end.receive = (tlp) => this.#descend(tlp);
-    for (const one of [bus, end]) one.onFree = () => this.#pump();
+    for (const one of [bus, end]) {
+      one.owner = name;
+      one.onFree = () => this.#pump();
+    }
   }
 
   /** The id that everything from the bus has above. */

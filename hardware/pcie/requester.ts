@@ -19,6 +19,7 @@ import { isAllowed, patience, tagsAllowed } from './request-settings.ts';
 import { CompletionStatus, UncorrectableError } from './spec/index.ts';
 import { MOST_TAGS, Tags, UNEXPECTED } from './tags.ts';
 import { type Tlp, TlpKind } from './tlp.ts';
+import { tracedAnswer, tracedRequest } from './tlp-tasks.ts';
 import { Transfer } from './transfer.ts';
 
 export interface RequesterSpec {
@@ -100,6 +101,7 @@ export class Requester implements Dma {
     }
     if (bytes > 0 && !transfer.isTranslation) this.onMoved(bytes);
     if (!isLast) return;
+    tracedAnswer(this.#engine, tlp.task, 'landing', this.#function.name);
     this.#retire(index);
     this.#settle(transfer);
   }
@@ -118,6 +120,7 @@ export class Requester implements Dma {
       const transfer = tags.owner[index] ?? null;
       if (transfer === null) continue;
       tags.hold(index, until);
+      tracedAnswer(this.#engine, tags.task[index]!, 'lost', this.#function.name);
       transfer.pending = 0;
       this.#stop(transfer, DmaStatus.RESET, 0);
     }
@@ -138,6 +141,8 @@ export class Requester implements Dma {
       transfer.fail(DmaStatus.UNSUPPORTED_REQUEST, 0);
       return transfer.status;
     }
+    transfer.cause = this.#engine.running?.cause ?? 0;
+    tracedRequest(this.#engine, transfer, this.#function.name);
     this.#queueOf(transfer).push(transfer);
     this.#pump();
     if (!transfer.ended) {
@@ -179,16 +184,19 @@ export class Requester implements Dma {
       return false;
     }
     const piece = transfer.load(tlp);
+    tlp.task = transfer.task;
     if (index !== NO_TAG) tags.take(index, transfer, allowed, tlp);
     if (!fn.send(tlp)) {
       if (index !== NO_TAG) tags.free(index);
       transfer.fail(DmaStatus.NOT_MASTER, transfer.next);
+      tracedAnswer(this.#engine, transfer.task, 'credit', fn.name);
       transfer.isSending = false;
       return true;
     }
     if (index === NO_TAG) this.onMoved(piece);
     else this.#expect(transfer, index, piece);
     transfer.advance(piece);
+    if (transfer.isSending) tracedRequest(this.#engine, transfer, fn.name);
     return true;
   }
 
@@ -198,6 +206,7 @@ export class Requester implements Dma {
     const deadline = this.#deadline();
     tags.place[index] = transfer.next;
     tags.asked[index] = bytes;
+    tags.task[index] = transfer.task;
     tags.deadline[index] = deadline;
     transfer.pending++;
     if (tags.outstanding === 1) this.#showPending();
@@ -243,6 +252,7 @@ export class Requester implements Dma {
     transfer.fail(status, place);
     if (transfer.isSending) {
       transfer.isSending = false;
+      tracedAnswer(this.#engine, transfer.task, 'credit', this.#function.name);
       const queue = this.#queueOf(transfer);
       queue.splice(queue.indexOf(transfer), 1);
     }
@@ -274,6 +284,7 @@ export class Requester implements Dma {
       // Its completion may be on the way: for as long again, nobody else gets the tag.
       tags.hold(index, this.#deadline());
       this.state.timedOut++;
+      tracedAnswer(this.#engine, tags.task[index]!, 'lost', this.#function.name);
       announceError([this.#function], UncorrectableError.COMPLETION_TIMEOUT, null);
       transfer.pending--;
       this.#stop(transfer, DmaStatus.TIMED_OUT, tags.place[index]! + tags.came[index]!);

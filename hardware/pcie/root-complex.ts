@@ -12,7 +12,7 @@
  */
 import { hex } from '../bits/index.ts';
 import type { MemoryController } from '../memory/index.ts';
-import type { Component, Engine, Script } from '../sim/index.ts';
+import { asTask, type Component, type Engine, type Script } from '../sim/index.ts';
 import { Arrivals } from './arrivals.ts';
 import { type Bridge, controlsLink, sensesSlot } from './bridge.ts';
 import { CpuAccess, type DeferrableOutcome } from './cpu-access.ts';
@@ -101,6 +101,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
       portOf,
     });
     this.#arrivals = new Arrivals(engine, controller, {
+      name,
       spec,
       state: this.state,
       routes: this.#routes,
@@ -179,17 +180,17 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
 
   /** Reads 1, 2 or 4 bytes of a function's configuration space; all ones where there is no function. */
   configRead(rid: number, offset: number, size: number): Script<number> {
-    return this.#cpu.configRead(rid, offset, size);
+    return this.#ask('config read', this.#cpu.configRead(rid, offset, size));
   }
 
   /** Waits for the completion: the write has taken effect. */
   configWrite(rid: number, offset: number, size: number, value: number): Script<void> {
-    return this.#cpu.configWrite(rid, offset, size, value);
+    return this.#ask('config write', this.#cpu.configWrite(rid, offset, size, value));
   }
 
   /** Reads 1, 2, 4 or 8 bytes; all ones where nothing answers. */
   mmioRead(address: number, size: number): Script<bigint> {
-    return this.#cpu.mmioRead(address, size);
+    return this.#ask('register read', this.#cpu.mmioRead(address, size));
   }
 
   /** Writes 1, 2, 4 or 8 bytes. To a device it is posted: this ends when the link has taken it. */
@@ -204,7 +205,7 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
 
   /** Writes 64 bytes that the device may put off (ENQCMD), and hears whether it did. */
   deferrableWrite(address: number, bytes: Uint8Array): Script<DeferrableOutcome> {
-    return this.#cpu.deferrableWrite(address, bytes);
+    return this.#ask('deferrable write', this.#cpu.deferrableWrite(address, bytes));
   }
 
   /** Resets itself and its links; devices and their functions reset themselves. */
@@ -216,10 +217,16 @@ export class RootComplex implements Component<RootComplexSpec, RootComplexState>
     Object.assign(this.state, NOTHING);
   }
 
+  /** A request of the CPU, for whose answer it waits. */
+  #ask<T>(kind: string, script: Script<T>): Script<T> {
+    return asTask(this.#engine, { kind, who: 'cpu', own: 'route' }, script);
+  }
+
   #add(end: LinkEnd, below: RootPort['below']): void {
     const port = new RootPort(this.#engine, end, below);
     port.onForwarded = (tlp) => this.#arrivals.left(tlp);
     port.onAnswer = (completion) => this.#answer(completion, port);
+    end.owner = this.name;
     end.receive = (tlp) => this.#arrivals.receive(port, tlp);
     this.ports.push(port);
   }

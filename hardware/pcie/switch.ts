@@ -59,6 +59,7 @@ class Port {
     const { name, number, latency } = place;
     this.bridge = bridge;
     this.end = end;
+    end.owner = name;
     this.number = number;
     this.ingress = new TransactionQueue((tlp) => end.forward(tlp));
     this.egress = new PortEgress(end, answer);

@@ -28,6 +28,8 @@ export class Tags {
   /** When to give up, or to hold no longer: picoseconds. */
   readonly deadline: Float64Array;
   readonly number: Int32Array;
+  /** By index: the traced task of the request. */
+  readonly task: Int32Array;
   /** Tags that have an owner. */
   outstanding = 0;
   /** Tags that are held. */
@@ -43,6 +45,7 @@ export class Tags {
     this.attributes = new Uint8Array(count);
     this.deadline = new Float64Array(count);
     this.number = new Int32Array(count);
+    this.task = new Int32Array(count);
     this.#idle = new Int32Array((count + 31) >>> 5);
     this.reset();
   }

@@ -5,10 +5,11 @@ export class TlpPool {
   readonly #all: Tlp[] = [];
   readonly #idle: Tlp[] = [];
 
-  /** A TLP whose fields are what its last user left. */
+  /** A TLP whose fields are what its last user left, but for its task. */
   take(): Tlp {
     const tlp = this.#idle.pop() ?? this.#grow();
     tlp.idle = false;
+    tlp.task = 0;
     return tlp;
   }
 

@@ -84,6 +84,8 @@ export class Tlp {
   routing: number = MessageRouting.ROOT_COMPLEX;
   /** In a completion: bytes still to come, including those it carries. */
   byteCount = 0;
+  /** The traced task that it belongs to, a completion to that of its request; 0 while nobody watches. */
+  task = 0;
   /** True while it is in its pool. */
   idle = false;
   #storage = new Uint8Array(64);
@@ -197,6 +199,7 @@ export class Tlp {
     const byteCount = bytesAsked(request);
     const { requester, tag, trafficClass } = request;
     this.answer(requester, tag, completer, status, byteCount);
+    this.task = request.task;
     this.attributes = answeredAttributes(request, ordersById);
     this.trafficClass = trafficClass;
     return this;

@@ -24,6 +24,9 @@ export class Transfer {
   /** Bytes before the first one that is missing. */
   whole: number;
   ended = false;
+  /** The traced task of its next request, and the one on whose behalf it goes. */
+  task = 0;
+  cause = 0;
   done: Signal | null = null;
 
   constructor(kind: number, at: DmaTarget, operands: Uint8Array, buffer: Uint8Array, length: number) {

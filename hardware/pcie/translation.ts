@@ -63,6 +63,8 @@ export class TranslationRequest {
   /** The agent's caches did not have it. */
   walked = false;
 
+  /** The traced task that it belongs to; 0 while nobody watches. */
+  task = 0;
   /** For who asks: what the request is part of. */
   readonly owner: unknown;
 
@@ -102,6 +104,7 @@ export interface TranslationAgent {
 export function describe(request: TranslationRequest, tlp: Tlp): void {
   const isRead = tlp.kind === TlpKind.MEMORY_READ;
   const isTranslation = tlp.addressType === AddressType.TRANSLATION;
+  request.task = tlp.task;
   request.requester = tlp.requester;
   request.pasid = tlp.pasid;
   request.access =

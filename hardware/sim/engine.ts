@@ -2,11 +2,12 @@
  * The event engine: the only clock of a simulation, and what makes it move.
  *
  * Surface: `schedule` an event for a handler, `spawn` a script; `step`, `run`, `runUntil`, `runUntilDone` let time pass;
- * `now` and `pending` tell where it stands; `takeId` numbers tasks; `reset` returns to the built state, in another `life`.
+ * `now` and `pending` tell where it stands; `takeId` numbers tasks, which `tasks` watches; `reset` returns to the built state, in another `life`.
  * Order is (time, scheduling): of two events at one instant, the one scheduled first fires first. agenda.ts keeps that order.
  */
 import { Agenda, type Handler, NONE } from './agenda.ts';
 import { type Script, Task } from './script.ts';
+import type { TaskProbe } from './tasks.ts';
 import { type Duration, END, formatTime, type Instant } from './time.ts';
 
 export type { Handler } from './agenda.ts';
@@ -25,6 +26,11 @@ export class SimulationError extends Error {
 }
 
 export class Engine {
+  /** Who watches tasks; null while nobody does. */
+  tasks: TaskProbe | null = null;
+  /** The script that runs now, if one does. */
+  // biome-ignore lint/suspicious/noExplicitAny: whatever it ends with.
+  running: Task<any> | null = null;
   readonly #agenda = new Agenda();
   #firing = false;
   #tasks = 0;
@@ -105,6 +111,7 @@ export class Engine {
     this.#tasks = 0;
     this.#ids = 0;
     this.#idle = 0;
+    this.running = null;
     this.#life++;
   }
 

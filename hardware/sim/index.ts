@@ -6,4 +6,5 @@ export * from './engine.ts';
 export * from './random.ts';
 export * from './ring.ts';
 export * from './script.ts';
+export * from './tasks.ts';
 export * from './time.ts';

@@ -65,6 +65,10 @@ export class Signal<T = void> {
 export class Task<T = void> implements Handler {
   readonly name: string;
   readonly engine: Engine;
+  /** The traced task on whose behalf it runs: at first that of whoever started it; 0 for nobody. */
+  cause: number;
+  /** That task is a part of this script, and was not begun by who started it. */
+  isTask = false;
   readonly #script: Script<T>;
   #wait: Wait = NOW;
   #ended = false;
@@ -75,6 +79,7 @@ export class Task<T = void> implements Handler {
   constructor(engine: Engine, script: Script<T>, name: string) {
     this.engine = engine;
     this.name = name;
+    this.cause = engine.running?.cause ?? 0;
     this.#script = script;
     engine.schedule(NOW, this, 0);
   }
@@ -106,8 +111,11 @@ export class Task<T = void> implements Handler {
 
   /** Runs the script to its next wait. Called by the engine. */
   handle(): void {
+    const { engine } = this;
     const wait = this.#wait;
+    engine.running = this;
     const step = this.#script.next(wait instanceof Signal ? wait.value : undefined);
+    engine.running = null;
     if (step.done === true) {
       this.#ended = true;
       this.#result = step.value;
@@ -116,7 +124,7 @@ export class Task<T = void> implements Handler {
     }
     this.#wait = step.value;
     if (step.value instanceof Signal) step.value.wake(this);
-    else if (typeof step.value === 'number') this.engine.schedule(step.value, this, 0);
+    else if (typeof step.value === 'number') engine.schedule(step.value, this, 0);
     else throw badYield(step.value);
   }
 }

@@ -5,7 +5,7 @@
  * once more afterwards.
  */
 import { encode } from '../../hardware/bits/index.ts';
-import { type Engine, ns, type Script } from '../../hardware/sim/index.ts';
+import { asTask, type Duration, type Engine, ns, type Script } from '../../hardware/sim/index.ts';
 import {
   INTERRUPT_IDENTIFIER,
   COMPATIBILITY_MSI_ADDRESS as MSI_ADDRESS,
@@ -97,9 +97,14 @@ export class Interrupts {
   *#serve(line: Line): Script {
     do {
       line.again = false;
-      yield ns(this.#latency);
-      yield* line.handler();
+      yield* asTask(this.#engine, { kind: 'interrupt', who: 'kernel', own: 'interrupt' }, pause(ns(this.#latency)));
+      const task = { kind: 'interrupt handler', who: 'kernel', own: 'software', detail: line.name } as const;
+      yield* asTask(this.#engine, task, line.handler());
     } while (line.again);
     line.running = false;
   }
+}
+
+function* pause(duration: Duration): Script {
+  yield duration;
 }

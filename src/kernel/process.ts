@@ -3,7 +3,7 @@
  * negative errno; whatever a program passes, it never throws.
  */
 import { addressOf, hex, PAGE_SIZE, pageOf } from '../../hardware/bits/index.ts';
-import { type Engine, ns, type Script, Signal } from '../../hardware/sim/index.ts';
+import { asTask, type Engine, ns, type Script, Signal } from '../../hardware/sim/index.ts';
 import { EBADF, EINVAL, ENOMEM, ENOTTY, EPERM } from '../uapi/index.ts';
 import type { KernelCosts } from './costs.ts';
 import type { FaultPoints } from './fault-points.ts';
@@ -236,6 +236,11 @@ export class Process {
   /** What all system calls have in common; the program's own loads and stores cost their time here, before the next call. */
   *#call<R extends number | bigint>(call: string, body: () => Script<R>): Script<R> {
     yield* this.space.settle();
+    const task = { kind: 'system call', who: this.name, own: 'software', detail: call } as const;
+    return yield* asTask(this.#services.engine, task, this.#carryOut(call, body));
+  }
+
+  *#carryOut<R extends number | bigint>(call: string, body: () => Script<R>): Script<R> {
     this.#services.probe()?.enter(this, call);
     yield ns(this.cost.systemCall);
     const result = yield* body();

@@ -2,6 +2,7 @@ export { hex, splitWords } from '../../hardware/bits/index.ts';
 /** What stories need of simulated time; they import no room below this one. */
 export {
   after,
+  asTask,
   type Duration,
   formatTime,
   type Instant,
@@ -12,6 +13,7 @@ export {
   type Script,
   START,
   type Task,
+  type TaskProbe,
   us,
   waitFor,
 } from '../../hardware/sim/index.ts';

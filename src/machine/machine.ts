@@ -10,7 +10,7 @@ import { Nic, type Wire } from '../../hardware/devices/nic/index.ts';
 import type { IommuInspector, Question } from '../../hardware/index.ts';
 import { qualifiersOf } from '../../hardware/iommu/index.ts';
 import { Access, type Direction, type Link, type Tlp, type TranslationRequest } from '../../hardware/pcie/index.ts';
-import { Engine, type Script } from '../../hardware/sim/index.ts';
+import { asTask, Engine, type Script } from '../../hardware/sim/index.ts';
 import { Kernel } from '../kernel/index.ts';
 import type { Names, Recorder } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
@@ -69,7 +69,7 @@ export class Machine {
 
   /** Firmware hands over to the kernel, which takes its hardware into service. */
   boot(): Script {
-    return this.#kernel.boot();
+    return asTask(this.engine, { kind: 'boot', who: 'kernel', own: 'software' }, this.#kernel.boot());
   }
 
   /** Somebody pulls a device, switch or bridge out of its slot, whatever it does. Throws an InputError when it is in none. */

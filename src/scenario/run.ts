@@ -5,6 +5,7 @@
 import type { Question } from '../../hardware/index.ts';
 import {
   after,
+  asTask,
   buildMachine,
   featuresOf,
   formatTime,
@@ -157,8 +158,10 @@ export class Run {
   }
 
   *#play() {
-    yield* play(this.scenario, this.machine, this.#stage);
-    this.#endedAt = this.machine.engine.now;
+    const { engine } = this.machine;
+    const task = { kind: 'run', who: 'program', own: 'program' } as const;
+    yield* asTask(engine, task, play(this.scenario, this.machine, this.#stage));
+    this.#endedAt = engine.now;
   }
 }
 

@@ -1,5 +1,13 @@
-import { expect, it } from 'vitest';
-import { type Component, Engine, milestones, ps, type TaskProbe } from '../../hardware/sim/index.ts';
+import { describe, expect, it } from 'vitest';
+import {
+  asTask,
+  type Component,
+  Engine,
+  MILESTONES,
+  ps,
+  type Script,
+  type TaskProbe,
+} from '../../hardware/sim/index.ts';
 
 /** The smallest thing with a name, a spec and a state that says where its time went. */
 class Server implements Component<{ service: number }, { served: number }> {
@@ -19,13 +27,13 @@ class Server implements Component<{ service: number }, { served: number }> {
 
   serve(parent: number): void {
     const id = this.#engine.takeId();
-    this.probe?.begin(id, parent, 'serve', this.name, this.#engine.now);
+    this.probe?.begin({ id, parent, kind: 'serve', who: this.name, at: this.#engine.now });
     this.#engine.schedule(ps(this.spec.service), this, id);
   }
 
   handle(id: number): void {
     this.state.served++;
-    this.probe?.milestone(id, 'service', this.#engine.now);
+    this.probe?.milestone(id, 'device', this.#engine.now, this.name);
     this.probe?.end(id, this.#engine.now);
   }
 }
@@ -45,8 +53,8 @@ it('a component accounts for its time through a probe, with ids that belong to i
     return [server, log];
   };
   const expected = [
-    ['begin', 1, 0, 'serve', 'server', 0],
-    ['milestone', 1, 'service', 30],
+    ['begin', { id: 1, parent: 0, kind: 'serve', who: 'server', at: 0 }],
+    ['milestone', 1, 'device', 30, 'server'],
     ['end', 1, 30],
   ];
   expect(record()[1]).toEqual(expected);
@@ -57,7 +65,59 @@ it('a component accounts for its time through a probe, with ids that belong to i
   expect(server.state).toEqual({ served: 0 });
 });
 
-it('a milestone is one of a closed set of names', () => {
-  expect(new Set(milestones).size).toBe(milestones.length);
-  expect(milestones).toContain('iotlb-miss');
+it('a milestone is one of a closed set of names, each with its meaning', () => {
+  expect(Object.keys(MILESTONES)).toContain('walk');
+  for (const meaning of Object.values(MILESTONES)) expect(meaning).toMatch(/^\w/);
+});
+
+describe('a script that is run as a task', () => {
+  function* work(engine: Engine): Script<string> {
+    yield ps(5);
+    const inner = asTask(
+      engine,
+      { kind: 'inner', who: 'there', own: 'memory' },
+      (function* () {
+        yield ps(7);
+        // What it starts works on its behalf.
+        engine.spawn(
+          (function* () {
+            yield ps(1);
+            log.push(['by', engine.running?.cause]);
+          })(),
+        );
+        return 'done';
+      })(),
+    );
+    return yield* inner;
+  }
+  let log: unknown[] = [];
+
+  it('says when it begins and ends, on whose behalf, and what its time goes to', () => {
+    const engine = new Engine();
+    log = [];
+    engine.tasks = {
+      begin: (...all) => void log.push(['begin', ...all]),
+      milestone: () => {},
+      end: (...all) => void log.push(['end', ...all]),
+    };
+    const task = engine.spawn(asTask(engine, { kind: 'outer', who: 'here', own: 'software' }, work(engine)));
+    expect(engine.runUntilDone(task)).toBe('done');
+    engine.run();
+    expect(log).toEqual([
+      ['begin', { id: 1, parent: 0, kind: 'outer', who: 'here', at: 0, own: 'software', isAwaited: false }],
+      ['begin', { id: 2, parent: 1, kind: 'inner', who: 'there', at: 5, own: 'memory', isAwaited: true }],
+      ['end', 2, 12],
+      ['end', 1, 12],
+      ['by', 2],
+    ]);
+    expect(engine.running).toBeNull();
+  });
+
+  it('takes the same time when nobody watches, and takes no number', () => {
+    const engine = new Engine();
+    expect(
+      engine.runUntilDone(engine.spawn(asTask(engine, { kind: 'outer', who: 'here', own: 'software' }, work(engine)))),
+    ).toBe('done');
+    expect([engine.now, engine.takeId()]).toEqual([12, 1]);
+  });
 });

@@ -14,7 +14,7 @@ import {
   STATUS,
 } from '../../../hardware/amdvi/spec/index.ts';
 import { joinHalves, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
-import { ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
+import { asTask, ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { EAGAIN, EIO } from '../../uapi/index.ts';
 import type { RegisterPage } from '../iommu/register-page.ts';
 import type { IommuServices } from '../iommu/services.ts';
@@ -32,6 +32,9 @@ const SLOTS = 2 ** LENGTH;
 const LONGEST_BATCH = SLOTS - 2;
 /** A batch that a device has not answered is submitted again so many times. */
 const DEVICE_RETRIES = 3;
+
+/** Software waits for it to end. */
+const INVALIDATION = { kind: 'invalidation', who: 'kernel', own: 'invalidation' } as const;
 
 export interface CommandBufferSurroundings extends IommuServices {
   readonly name: string;
@@ -89,7 +92,11 @@ export class CommandBuffer {
   }
 
   /** Does all of it, in order, and waits: 0, or -EIO when hardware did not. */
-  *run(commands: readonly Command[]): Script<number> {
+  run(commands: readonly Command[]): Script<number> {
+    return asTask(this.#unit.engine, INVALIDATION, this.#run(commands));
+  }
+
+  *#run(commands: readonly Command[]): Script<number> {
     for (let i = 0; i < commands.length; i += LONGEST_BATCH) {
       const result = yield* this.#submit(commands.slice(i, i + LONGEST_BATCH));
       if (result < 0) return result;

@@ -7,7 +7,7 @@
  * finish, the queue is not used any more: nobody knows what hardware still does with it.
  */
 import { joinHalves, PAGE_SIZE, type PageNumber, wordsOf } from '../../../hardware/bits/index.ts';
-import { type Engine, ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
+import { asTask, type Engine, ns, type Script, Semaphore } from '../../../hardware/sim/index.ts';
 import { FSTS, GCMD, GSTS, IQA, IQERCD, IQH, IQT } from '../../../hardware/vtd/spec/index.ts';
 import { EAGAIN, EIO } from '../../uapi/index.ts';
 import type { Bus } from '../bus.ts';
@@ -27,6 +27,9 @@ const LONGEST_BATCH = SLOTS - 2;
 const ERRORS = [FSTS.IQE, FSTS.ITE, FSTS.ICE];
 /** A batch that a device has not answered is submitted again so many times. */
 const DEVICE_RETRIES = 3;
+
+/** Software waits for it to end. */
+const INVALIDATION = { kind: 'invalidation', who: 'kernel', own: 'invalidation' } as const;
 
 interface Services {
   readonly engine: Engine;
@@ -107,7 +110,11 @@ export class InvalidationQueue implements Invalidator {
     for (const frame of [this.#ring, this.#status]) this.#services.allocator.release(frame);
   }
 
-  *run(commands: readonly Command[], { drainPageRequests = false }: RunOptions = {}): Script<number> {
+  run(commands: readonly Command[], { drainPageRequests = false }: RunOptions = {}): Script<number> {
+    return asTask(this.#services.engine, INVALIDATION, this.#run(commands, drainPageRequests));
+  }
+
+  *#run(commands: readonly Command[], drainPageRequests: boolean): Script<number> {
     for (let i = 0; i < commands.length; i += LONGEST_BATCH) {
       const result = yield* this.#submit(commands.slice(i, i + LONGEST_BATCH), drainPageRequests);
       if (result < 0) return result;
