@@ -4,7 +4,14 @@
  */
 import * as bits from '../bits/index.ts';
 import { joinHalves, numberOf } from '../bits/index.ts';
-import { Access, type IommuProbe, type Iotlb, type PerformanceEvents, type Translation } from '../iommu/index.ts';
+import {
+  Access,
+  type IommuProbe,
+  type Iotlb,
+  NO_DOMAIN,
+  type PerformanceEvents,
+  type Translation,
+} from '../iommu/index.ts';
 import type { DeviceEntry } from './device-table.ts';
 import * as iotlbEntry from './iotlb-entry.ts';
 import { type PageQualities, unpack } from './iotlb-entry.ts';
@@ -58,8 +65,12 @@ export class CachedTranslations {
     if (this.counters !== null && t.effects) this.counters.count(event, t.requester, t.domain, t.pasid, 0);
   }
 
-  /** The IOTLB alone has answered the request. */
-  tellHit(t: Translation): void {
+  /** The IOTLB alone has answered the request of a device whose entry was in the cache. */
+  tellHit(t: Translation, { domain }: DeviceEntry): void {
+    t.domain = domain;
+    this.counters?.count(CounterSource.MEM_DTE_HIT, t.requester, NO_DOMAIN, t.pasid, 0);
+    this.count(t, CounterSource.MEM_IOMMU_TLB_PTE_HIT);
+    this.count(t, CounterSource.MEM_TRANS_TOTAL);
     this.probe?.hit(t.requester, joinHalves(t.hi, t.lo), numberOf(t.hpaHi, t.hpaLo));
   }
 

@@ -15,6 +15,7 @@ import {
   COMMAND_HEADER,
   COMMAND_TAIL,
   CONTROL,
+  CommandCode,
   CounterSource,
   EventCode,
   HardwareErrorType,
@@ -23,6 +24,9 @@ import {
 } from './spec/index.ts';
 
 const COMMAND_WORDS = COMMAND_HEADER.$.words;
+const INVALIDATIONS: ReadonlySet<number> = new Set(
+  Object.entries(CommandCode).flatMap(([name, code]) => (name.startsWith('INVALIDATE_') ? [code] : [])),
+);
 
 /** How a command ended. */
 export const CommandEnd = {
@@ -42,6 +46,8 @@ export class CommandProcessor {
   readonly #memory = new MemoryOperation();
   readonly #commands: Commands;
   #running = false;
+  /** Of the command that was fetched last. */
+  #code = 0;
 
   constructor(unit: CommandSurroundings) {
     const { file } = unit;
@@ -85,7 +91,8 @@ export class CommandProcessor {
       const end = yield* this.#next(at);
       if (end === CommandEnd.DONE) {
         ring.head = ring.after(head);
-        this.#unit.counters()?.count(CounterSource.CMD_PROCESSED, NO_REQUESTER, NO_DOMAIN, NO_PASID, 0);
+        this.#count(CounterSource.CMD_PROCESSED);
+        if (INVALIDATIONS.has(this.#code)) this.#count(CounterSource.CMD_PROCESSED_INV);
         continue;
       }
       if (end === CommandEnd.WAIT) break;
@@ -102,10 +109,15 @@ export class CommandProcessor {
     yield memory.read(at, COMMAND_WORDS);
     if (!memory.ok) return CommandEnd.HARDWARE_ERROR;
     const words = memory.words.slice(0, COMMAND_WORDS);
-    const command = this.#commands.find(COMMAND_HEADER.Opcode.get(words));
+    this.#code = COMMAND_HEADER.Opcode.get(words);
+    const command = this.#commands.find(this.#code);
     if (command === undefined || anySet(words, command.reserved)) return CommandEnd.ILLEGAL;
     const done = command.run(words, at);
     return typeof done === 'number' ? done : yield* done;
+  }
+
+  #count(event: number): void {
+    this.#unit.counters()?.count(event, NO_REQUESTER, NO_DOMAIN, NO_PASID, 0);
   }
 
   #ready(): boolean {

@@ -24,6 +24,7 @@ import {
   Leaf,
   NO_PASID,
   PagingStructures,
+  type PerformanceEvents,
   RIGHTS,
   rightsToWrite,
   setFlags,
@@ -32,6 +33,7 @@ import {
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
+import { countRead } from './count-read.ts';
 import type { DeviceEntry, HostTable } from './device-table.ts';
 import type { Features } from './features.ts';
 import { exceedsGcr3, Gcr3Table, type GuestSpace } from './gcr3-table.ts';
@@ -79,6 +81,7 @@ export interface GuestCaches {
 
 export class GuestTables {
   probe: IommuProbe | null = null;
+  counters: PerformanceEvents | null = null;
   /** Control.GTEn. */
   enabled = false;
   readonly directory: PagingStructures;
@@ -163,6 +166,7 @@ export class GuestTables {
       yield memory.read(at, 2);
       if (!memory.ok) return FAULTS.GUEST_READ;
       if (this.probe !== null) this.probe.read(V2_NAMES[level]!, at, memory.words, 2);
+      if (this.counters !== null) countRead(this.counters, t, CounterSource.PAGE_TBL_READ_GST);
       const entryLo = memory.words[0]! | 0;
       const entryHi = memory.words[1]! | 0;
       // 3. Presence, then reserved bits.

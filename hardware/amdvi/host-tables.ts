@@ -17,12 +17,14 @@ import {
   type Leaf,
   NearTable,
   PagingStructures,
+  type PerformanceEvents,
   setFlags,
   type Translation,
   UpdateEnd,
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
+import { countRead } from './count-read.ts';
 import type { HostTable } from './device-table.ts';
 import * as entry from './host-entry.ts';
 import { type AmdFault, CounterSource, FAULTS } from './spec/index.ts';
@@ -58,6 +60,7 @@ const EVERYTHING = -1;
 
 export class HostTables {
   probe: IommuProbe | null = null;
+  counters: PerformanceEvents | null = null;
   /** The page-directory cache. */
   readonly directory: PagingStructures;
   /** For the quick walker of guest tables, too. */
@@ -100,6 +103,7 @@ export class HostTables {
       const isLeaf = next === PAGE || next === SIZED_PAGE;
       const kind = isLeaf ? V1_PTE : V1_PDE;
       if (this.probe !== null) this.probe.read(`${kind.$.name}, level ${level}`, at, words, 2);
+      if (this.counters !== null) countRead(this.counters, t, CounterSource.PAGE_TBL_READ_NST);
       // 2. Presence, then reserved bits.
       if (!V1_PTE.PR.isSet(words)) return FAULTS.NOT_PRESENT;
       if (anySet(words, isLeaf ? V1_RESERVED.leaf : V1_RESERVED.table)) return FAULTS.RESERVED;

@@ -57,6 +57,8 @@ export class Translator {
   readonly #procedure: Procedure;
   /** The IOTLB while it can answer with cached entries of devices: the unit is on, no range is excepted, and nobody counts. */
   #plain: Iotlb | null = null;
+  /** There is a probe, or somebody counts. */
+  #isObserved = false;
   readonly #entries: EntryCache<DeviceEntry> | null;
   /** Whose page the last `hit` has missed, where guest tables might have served it. */
   #missedPasid = HOST_ONLY;
@@ -95,17 +97,19 @@ export class Translator {
     const parts = [devices, hosts, hosts.directory, guests, guests.gcr3, guests.directory, this.#cached];
     for (const part of parts) part.probe = probe;
     this.probe = probe;
+    this.#isObserved = probe !== null || this.#cached.counters !== null;
   }
 
   /** Whom to tell of performance events; `null` while nobody counts. */
   set counters(counters: PerformanceEvents | null) {
     const { devices, hosts, guests } = this;
-    for (const part of [devices, hosts.directory, guests.directory, this.#cached]) part.counters = counters;
-    this.#choosePlain();
+    const parts = [devices, hosts, hosts.directory, guests, guests.directory, this.#cached];
+    for (const part of parts) part.counters = counters;
+    this.#isObserved = counters !== null || this.probe !== null;
   }
 
   #choosePlain(): void {
-    const mayHit = this.#procedure.enabled && !this.exclusion.enabled && this.#cached.counters === null;
+    const mayHit = this.#procedure.enabled && !this.exclusion.enabled;
     this.#plain = mayHit && this.#entries !== null ? this.iotlb : null;
   }
 
@@ -144,7 +148,7 @@ export class Translator {
     t.hpaHi = words[i + FRAME_HI]!;
     t.hpaLo = words[i + FRAME_LO]! | (lo & ((1 << words[i + SHIFT]!) - 1));
     t.snoop = (flags & SNOOP) !== 0;
-    if (this.probe !== null) this.#cached.tellHit(t);
+    if (this.#isObserved === true) this.#cached.tellHit(t, device);
     return true;
   }
 
@@ -163,13 +167,13 @@ export class Translator {
     t.succeed();
     t.status = SUCCESS;
     t.fault = null;
-    if (this.probe !== null) this.#cached.tellHit(t);
+    if (this.#isObserved === true) this.#cached.tellHit(t, device);
     return true;
   }
 
   /** Answers it from tables that lie clean in memory. */
   #quick(t: Translation<AmdFault>, memory: PhysicalMemory): boolean {
-    if (t.missed !== true || this.probe !== null) return false;
+    if (t.missed !== true || this.#isObserved) return false;
     const device = this.#entries!.find(t.requester)!;
     const { hosts, guests, page } = this;
     const { host, guest } = device;
@@ -204,7 +208,7 @@ export class Translator {
    * passed since.
    */
   begin(t: Translation<AmdFault>): boolean {
-    if (t.missed !== true || this.#plain === null || this.probe !== null) return false;
+    if (t.missed !== true || this.#plain === null || this.#isObserved) return false;
     const device = this.#entries!.find(t.requester);
     if (device === null || ((t.access | PLAIN) & ~device.grants) !== 0) return false;
     t.begin();

@@ -20,8 +20,10 @@ import {
   type IommuProbe,
   type IommuUnit,
   type PageRequest,
+  type PerformanceEvents,
   type Translation,
   tellFault,
+  together,
   type Walk,
 } from '../iommu/index.ts';
 import type { PhysicalMemory } from '../memory/index.ts';
@@ -84,6 +86,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   readonly #deviceInvalidations: DeviceInvalidations;
   readonly #pageRequests: PageRequests;
   #probe: IommuProbe | null = null;
+  #tally: PerformanceEvents | null = null;
 
   constructor(spec: AmdViSpec, { memory, raiseMsi }: AmdViSurroundings) {
     const features = new Features(spec.features, spec.hostAddressWidth);
@@ -132,11 +135,20 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
       interrupts: this.interrupts,
       devices,
       deviceInvalidations: this.#deviceInvalidations,
-      counters: () => this.#counters?.active ?? null,
+      counters: () => this.#page.counters,
       start,
       log,
       waitCompleted: () => own.signal(STATUS.ComWaitInt),
     });
+  }
+
+  get tally(): PerformanceEvents | null {
+    return this.#tally;
+  }
+
+  set tally(tally: PerformanceEvents | null) {
+    this.#tally = tally;
+    this.#countersChanged();
   }
 
   get probe(): IommuProbe | null {
@@ -250,7 +262,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   }
 
   #countersChanged(): void {
-    const active = this.#counters?.active ?? null;
+    const active = together(this.#counters?.active ?? null, this.#tally);
     this.#page.counters = active;
     this.translator.counters = active;
   }

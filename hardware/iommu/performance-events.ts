@@ -17,3 +17,28 @@ export interface PerformanceEvents {
    */
   count(event: number, requester: number, domain: number, pasid: number, detail: number): void;
 }
+
+/** Counts every event for whoever looks at a machine from outside, beside the counters that software has set. */
+export class Tally implements PerformanceEvents {
+  readonly #counts = new Map<number, number>();
+
+  count(event: number): void {
+    this.#counts.set(event, (this.#counts.get(event) ?? 0) + 1);
+  }
+
+  /** How often it has happened. */
+  of(event: number): number {
+    return this.#counts.get(event) ?? 0;
+  }
+}
+
+/** Whoever counts, as one; `null` while nobody does. */
+export function together(a: PerformanceEvents | null, b: PerformanceEvents | null): PerformanceEvents | null {
+  if (a === null || b === null) return a ?? b;
+  return {
+    count: (event, requester, domain, pasid, detail) => {
+      a.count(event, requester, domain, pasid, detail);
+      b.count(event, requester, domain, pasid, detail);
+    },
+  };
+}

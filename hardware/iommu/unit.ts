@@ -5,6 +5,7 @@
 import type { InvalidationCompletion, PageRequest, TranslationEntry } from '../ats/index.ts';
 import type { DeviceMessages } from './device-messages.ts';
 import type { InterruptMessage } from './interrupt-message.ts';
+import type { PerformanceEvents } from './performance-events.ts';
 import type { IommuProbe } from './probe.ts';
 import type { FaultReason, Translation } from './translation.ts';
 import type { Walk } from './walk.ts';
@@ -17,6 +18,8 @@ export type InvalidationTimer = (expired: () => void, nanoseconds?: number) => v
 
 export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   probe: IommuProbe | null;
+  /** Hears of every performance event, whatever software counts; null while nobody looks. */
+  tally: PerformanceEvents | null;
   /** Carries out work that the unit starts by itself; at once, unless a timed machine sets it. */
   run: (walk: Walk) => void;
   /** Set by a timed machine. */

@@ -2,7 +2,7 @@
 export { type Commander, DmaPath, type PathParts } from './dma-path.ts';
 export { LooseStreams } from './loose-streams.ts';
 export { LooselyTimedPath, type LoosePathParts } from './loosely-timed.ts';
-export { MILESTONES, Milestone, Shares } from './milestones.ts';
+export { MILESTONES, Milestone, PLACES, Shares } from './milestones.ts';
 export {
   type Burst,
   type BurstPiece,

@@ -23,17 +23,48 @@ export const Milestone = {
 
 export const MILESTONES = Object.keys(Milestone) as readonly (keyof typeof Milestone)[];
 
-/** By value of `Milestone`: what tasks call it, and where a request is when it is over. */
-const TOLD: readonly (readonly [what: TaskMilestone, where: string])[] = [
-  ['credit', 'link up'],
-  ['link up', 'root complex'],
-  ['order', 'root complex'],
-  ['lookup', 'iommu'],
-  ['walk', 'root complex'],
-  ['memory', 'link down'],
-  ['link down', 'device'],
-  ['landing', 'device'],
+/** By value of `Milestone`: what tasks call it. */
+const TOLD: readonly TaskMilestone[] = [
+  'credit',
+  'link up',
+  'order',
+  'lookup',
+  'walk',
+  'memory',
+  'link down',
+  'landing',
 ];
+
+/** What is known of a request when one of its waits is over. */
+export interface Told {
+  readonly task: number;
+  readonly isWrite: boolean;
+  readonly translated: boolean;
+  readonly request: { readonly walked: boolean };
+}
+
+/** The parts of a path, in the order of a read. */
+export const PLACES = ['device', 'link up', 'root complex', 'iommu', 'memory', 'link down'] as const;
+
+/** Where a request is when it has waited for something. */
+function placeAfter(milestone: number, { isWrite, translated, request }: Told): (typeof PLACES)[number] {
+  switch (milestone) {
+    case Milestone.CREDIT:
+      return 'link up';
+    case Milestone.LINK_UP:
+      return isWrite ? 'iommu' : 'root complex';
+    case Milestone.ORDER:
+      return translated ? 'memory' : 'iommu';
+    case Milestone.LOOKUP:
+      return request.walked ? 'iommu' : 'root complex';
+    case Milestone.WALK:
+      return 'root complex';
+    case Milestone.MEMORY:
+      return 'link down';
+    default:
+      return 'device';
+  }
+}
 
 /** Sums in picoseconds, one for each milestone. */
 export class Shares {
@@ -52,9 +83,8 @@ export class Shares {
     this.tasks?.begin({ id, parent: 0, kind, who: 'device', at: at as Instant });
   }
 
-  tell(id: number, milestone: number, at: number): void {
-    const [what, where] = TOLD[milestone]!;
-    this.tasks?.milestone(id, what, at as Instant, where);
+  tell(request: Told, milestone: number, at: number): void {
+    this.tasks?.milestone(request.task, TOLD[milestone]!, at as Instant, placeAfter(milestone, request));
   }
 
   /** A request has come to its end. */

@@ -52,14 +52,14 @@ export class Transaction {
     const at = now + delay;
     shares.sums[milestone]! += at - this.#since[0]!;
     this.#since[0] = at;
-    if (shares.tasks !== null) shares.tell(this.task, milestone, at);
+    if (shares.tasks !== null) shares.tell(this, milestone, at);
   }
 
   /** The next `duration` belongs to it. */
   accountFor(shares: Shares, milestone: number, duration: number): void {
     shares.sums[milestone]! += duration;
     this.#since[0]! += duration;
-    if (shares.tasks !== null) shares.tell(this.task, milestone, this.#since[0]!);
+    if (shares.tasks !== null) shares.tell(this, milestone, this.#since[0]!);
   }
 }
 

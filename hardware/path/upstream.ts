@@ -52,6 +52,8 @@ export class Upstream {
   sendAhead(transaction: Transaction, delay: number): void {
     const { now } = this.#events.engine;
     transaction.begin(now + delay);
+    // Nothing is ahead of it: only who watches learns where it is.
+    if (this.#shares.tasks !== null) transaction.account(this.#shares, Milestone.CREDIT, now, delay);
     this.#occupy(transaction, now, delay, requestBytes(0));
   }
 

@@ -146,8 +146,8 @@ export class Wire implements LinkPort, Handler {
     this.#ring[this.#first] = undefined;
     this.#first = (this.#first + 1) & (this.#ring.length - 1);
     this.#underWay--;
-    if (tlp.task !== 0) this.arrived(tlp, this.#spec.milestone);
-    this.receive(tlp);
+    if (tlp.task !== 0) this.#deliverTraced(tlp);
+    else this.receive(tlp);
   }
 
   /** What is under way is lost, and so is what is sent from now on. */
@@ -178,6 +178,14 @@ export class Wire implements LinkPort, Handler {
     this.#damage?.reset();
     Object.assign(this.sent, { tlps: 0, bytes: 0 });
     Object.assign(this.faults, { naks: 0, replayed: 0, retrains: 0, lost: 0 });
+  }
+
+  /** Whoever begins something because of what has arrived does it on its behalf. */
+  #deliverTraced(tlp: Tlp): void {
+    this.arrived(tlp, this.#spec.milestone);
+    this.#engine.cause = tlp.task;
+    this.receive(tlp);
+    this.#engine.cause = 0;
   }
 
   #transmit(bytes: number): void {

@@ -28,6 +28,8 @@ export class SimulationError extends Error {
 export class Engine {
   /** Who watches tasks; null while nobody does. */
   tasks: TaskProbe | null = null;
+  /** The traced task because of which an event happens that is part of no script; 0 for none. */
+  cause = 0;
   /** The script that runs now, if one does. */
   // biome-ignore lint/suspicious/noExplicitAny: whatever it ends with.
   running: Task<any> | null = null;
@@ -112,6 +114,7 @@ export class Engine {
     this.#ids = 0;
     this.#idle = 0;
     this.running = null;
+    this.cause = 0;
     this.#life++;
   }
 

@@ -79,7 +79,7 @@ export class Task<T = void> implements Handler {
   constructor(engine: Engine, script: Script<T>, name: string) {
     this.engine = engine;
     this.name = name;
-    this.cause = engine.running?.cause ?? 0;
+    this.cause = engine.running?.cause ?? engine.cause;
     this.#script = script;
     engine.schedule(NOW, this, 0);
   }

@@ -151,6 +151,14 @@ export class VtdUnit implements IommuUnit<Fault> {
     return this.#watch.counters;
   }
 
+  get tally(): PerformanceEvents | null {
+    return this.#watch.tally;
+  }
+
+  set tally(tally: PerformanceEvents | null) {
+    this.#watch.tally = tally;
+  }
+
   get probe(): IommuProbe | null {
     return this.#probe;
   }

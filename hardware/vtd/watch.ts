@@ -6,7 +6,7 @@
  * which the unit calls while `isIdle` is false; `count`, which counts what a walk does to memory.
  */
 import type { RegisterFile } from '../bits/index.ts';
-import { AddressType, NO_PASID, Status, type Translation, type Walk } from '../iommu/index.ts';
+import { AddressType, NO_PASID, Status, type Translation, together, type Walk } from '../iommu/index.ts';
 import { OperationKind } from '../memory/index.ts';
 import type { Capabilities } from './capabilities.ts';
 import { CommandInterface } from './command-interface.ts';
@@ -68,6 +68,8 @@ const COMMANDS: readonly (readonly [number, Exclude<keyof typeof ECCAP_3, '$'>, 
 export class Watch {
   /** `null` unless a counter counts. */
   counters: PerformanceEvents | null = null;
+  #tally: PerformanceEvents | null = null;
+  readonly #changed: () => void;
   readonly #unit: WatchSurroundings;
   readonly #protection: ProtectedMemory | null;
   readonly #performance: Performance | null;
@@ -76,9 +78,10 @@ export class Watch {
     const { file, capabilities } = unit;
     this.#unit = unit;
     const changed = (): void => {
-      this.counters = this.#performance?.active ?? null;
+      this.counters = together(this.#performance?.active ?? null, this.#tally);
       unit.changed();
     };
+    this.#changed = changed;
     const n = spec.protectedRegionN ?? PROTECTED_REGION_N.usual;
     const isProtective = capabilities.has('PLMR') || capabilities.has('PHMR');
     const start = (walk: Walk): void => unit.start(walk);
@@ -96,6 +99,16 @@ export class Watch {
         : new Performance(file, registers, new EventInterrupt(file, event, unit.raise), changed);
     if (capabilities.has('ECMDS')) this.#attachEnhanced();
     if (capabilities.has('VCS')) this.#attachVirtual();
+  }
+
+  /** Hears of every event, whatever software counts. */
+  get tally(): PerformanceEvents | null {
+    return this.#tally;
+  }
+
+  set tally(tally: PerformanceEvents | null) {
+    this.#tally = tally;
+    this.#changed();
   }
 
   /** Nothing is protected and nothing counted: requests may go their way unwatched. */

@@ -10,6 +10,7 @@ import { explainCommand } from './explain/index.ts';
 import { inspectCommand } from './inspect/index.ts';
 import { listCommand, machinesCommand } from './list-commands.ts';
 import { packageRoot } from './package-root.ts';
+import { pathCommand } from './path-command.ts';
 import { replayCommand } from './replay-command.ts';
 import { ExitCode, runCommand } from './run-command.ts';
 import { ProcessTerminal, type Terminal } from './terminal.ts';
@@ -42,6 +43,7 @@ function build(terminal: Terminal, exit: (code: number) => void): Command {
     .addCommand(listCommand(scenarios, terminal))
     .addCommand(machinesCommand(terminal))
     .addCommand(runCommand(scenarios, terminal, exit))
+    .addCommand(pathCommand(terminal))
     .addCommand(explainCommand(scenarios, terminal))
     .addCommand(inspectCommand(scenarios, terminal))
     .addCommand(replayCommand(terminal, exit))

@@ -3,19 +3,22 @@ import { Command, Option } from 'commander';
 import { InputError } from '../machine/index.ts';
 import { closing, missingFor, narrate, opening, Run, type Scenario, showEntries, summary } from '../scenario/index.ts';
 import { CaptureFile } from './capture-file.ts';
+import { Findings } from './findings.ts';
 import { readMachine } from './machine-file.ts';
 import { collect } from './options.ts';
 import { select } from './select.ts';
 import type { Terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
+import { type TraceOptions, withTrace } from './trace-options.ts';
 
-interface RunCommandOptions {
+interface RunCommandOptions extends TraceOptions {
   readonly machine?: string;
   readonly set?: readonly string[];
   readonly quiet?: true;
   readonly json?: true;
   readonly step?: true;
-  readonly trace?: string;
+  readonly where?: true;
+  readonly counters?: true;
   readonly capture?: string;
   readonly seed?: string;
 }
@@ -26,7 +29,7 @@ const PROMPT = '                   [Enter goes on] ';
 export const ExitCode = { OK: 0, FAILED: 1, BAD_INPUT: 2 } as const;
 
 export function runCommand(own: readonly Scenario[], terminal: Terminal, exit: (code: number) => void): Command {
-  return new Command('run')
+  const command = new Command('run')
     .description('run scenarios and check what they expect')
     .argument('[scenarios...]', 'names from `ioasim list`, or your own files (.js, .ts); all of ours if none is given')
     .option('-m, --machine <name|file.json>', 'the machine to run on, instead of the one each scenario names')
@@ -39,12 +42,13 @@ export function runCommand(own: readonly Scenario[], terminal: Terminal, exit: (
         'json',
       ]),
     )
-    .option('-t, --trace <file>', 'write every event to a file: text (.txt, .log) or JSON lines (.jsonl, .json)')
     .option('-c, --capture <file>', 'write what crosses the links to a file: for Wireshark (.pcapng) or as text (.txt)')
     .option('--seed <number>', 'start of every random sequence')
-    .action(async (names: string[], options: RunCommandOptions) => {
-      exit(await runAll(names, options, own, terminal));
-    });
+    .option('--where', 'tell where the time went')
+    .option('--counters', 'tell what the performance counters of a real machine would have counted');
+  return withTrace(command).action(async (names: string[], options: RunCommandOptions) => {
+    exit(await runAll(names, options, own, terminal));
+  });
 }
 
 async function runAll(
@@ -56,7 +60,7 @@ async function runAll(
   const machine = options.machine === undefined ? undefined : readMachine(options.machine);
   const settings = [...(options.set ?? []), ...(options.seed === undefined ? [] : [`seed=${options.seed}`])];
   const { scenarios, problems: notFound } = await select(names, own);
-  const trace = options.trace === undefined ? null : new TraceFile(options.trace);
+  const trace = TraceFile.from(options);
   const capture = options.capture === undefined ? null : new CaptureFile(options.capture);
   // A set, because a wrong --set is the same problem for every scenario.
   const problems = new Set(notFound);
@@ -75,16 +79,19 @@ async function runAll(
         continue;
       }
       const run = new Run(scenario, on);
-      trace?.follow(run.recorder, scenario.name, run.machine.spec.name);
+      trace?.follow(run.source);
       capture?.follow(run.machine, scenario.name);
       const ok = await perform(run, options, terminal);
+      trace?.end();
       count[ok ? 'ok' : 'failed']++;
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       problems.add(error.message);
     }
   }
-  trace?.close();
+  const notTraced = trace?.close();
+  if (notTraced?.isWrong) problems.add(notTraced.sentence);
+  else if (notTraced !== undefined) terminal.err(notTraced.sentence);
   capture?.close();
   if (!options.json && count.ok + count.failed > 1) {
     terminal.out(`${count.ok + count.failed} scenarios: ${count.ok} ok, ${count.failed} failed.`);
@@ -97,10 +104,12 @@ async function runAll(
 /** Runs one scenario in the manner that was asked for; true when all went as expected. */
 async function perform(run: Run, options: RunCommandOptions, terminal: Terminal): Promise<boolean> {
   const write = (line: string): void => terminal.out(line);
+  const findings = new Findings(run.source, run.machine, options);
   if (options.json || options.quiet) {
     const report = run.finish();
-    if (options.json) write(JSON.stringify(report));
-    else summary(report).forEach(write);
+    run.unwatch();
+    if (options.json) write(JSON.stringify({ ...report, ...findings.data }));
+    else [...summary(report), ...findings.lines].forEach(write);
     return report.ok;
   }
   opening(run.scenario, run.machine.spec.name).forEach(write);
@@ -109,6 +118,8 @@ async function perform(run: Run, options: RunCommandOptions, terminal: Terminal)
   while (run.advance()) if (options.step) await terminal.pause(PROMPT);
   showLastEntries?.();
   const report = run.report();
+  run.unwatch();
   closing(run.scenario, report).forEach(write);
+  findings.lines.forEach(write);
   return report.ok;
 }

@@ -1,29 +1,67 @@
-/** The file of `--trace`: its extension says whether it holds text or JSON lines. */
-import { extname } from 'node:path';
-import { type Recorder, TRACE_FORMATS } from '../recorder/index.ts';
-import { formatFor, OutputFile } from './output-file.ts';
+/** The file of `--trace`, written while the runs go on and never held as a whole. */
+import { formatTime, InputError, type Instant, quote, suggest } from '../machine/index.ts';
+import { Trace, type TraceFormat, type TraceSource } from '../recorder/index.ts';
+import { OutputFile } from './output-file.ts';
+import { checkTraceOptions, filterOf, formatOf, limitOf, type TraceOptions } from './trace-options.ts';
 
 export class TraceFile {
+  readonly #path: string;
   readonly #file: OutputFile;
-  readonly #format: (typeof TRACE_FORMATS)[string];
-  readonly #heading: (scenario: string, machine: string) => string;
+  readonly #format: TraceFormat;
+  readonly #limit: number;
+  readonly #who: ReadonlySet<string>;
+  readonly #trace: Trace;
+  #runs = 0;
+  /** In which scenario it has come to its limit. */
+  #fullIn: string | null = null;
+  #following = '';
 
-  /** Empties the file. Throws an InputError for an unknown extension or a file that cannot be written. */
-  constructor(path: string) {
-    this.#format = formatFor(TRACE_FORMATS, path, 'trace');
-    this.#heading = extname(path).startsWith('.json')
-      ? (scenario, machine) => JSON.stringify({ scenario, machine })
-      : (scenario, machine) => `# ${scenario} on ${machine}`;
+  private constructor(path: string, options: TraceOptions) {
+    this.#path = path;
+    this.#format = formatOf(path, options.traceFormat);
+    this.#limit = limitOf(options);
+    const filter = filterOf(options);
+    this.#who = filter.who ?? new Set();
     this.#file = new OutputFile(path);
+    this.#trace = new Trace(this.#format, (text) => this.#file.write(text), filter, this.#limit);
   }
 
-  /** Writes what `recorder` reports from now on. */
-  follow(recorder: Recorder, scenario: string, machine: string): void {
-    this.#file.write(`${this.#heading(scenario, machine)}\n`);
-    recorder.on('event', (event) => this.#file.write(`${this.#format!(event)}\n`));
+  /** Empties the file. Null when none is asked for. Throws an InputError for wrong options or a file that cannot be written. */
+  static from(options: TraceOptions): TraceFile | null {
+    checkTraceOptions(options);
+    return options.trace === undefined ? null : new TraceFile(options.trace, options);
   }
 
-  close(): void {
+  /** Writes what happens from now on, until `end`. */
+  follow(source: TraceSource): void {
+    if (++this.#runs > 1 && this.#format.holdsOneRun === true) {
+      throw new InputError(`"${this.#path}" holds one run in its format: name one scenario.`);
+    }
+    this.#trace.begin(source, source.clock);
+    source.recorder?.on('event', (event) => this.#trace.event(event));
+    source.watch(this.#trace);
+    this.#following = source.scenario;
+  }
+
+  /** The run that was followed last is over. */
+  end(): void {
+    this.#trace.end();
+    if (this.#trace.fullAt !== null) this.#fullIn ??= this.#following;
+  }
+
+  /** Ends the file. Gives a sentence about what is not in it, if there is something to say: wrong where it is the options' fault. */
+  close(): { readonly sentence: string; readonly isWrong: boolean } | undefined {
+    this.#trace.close();
     this.#file.close();
+    const { fullAt, names } = this.#trace;
+    if (fullAt !== null) {
+      const end = `${formatTime(fullAt as Instant)} of ${this.#fullIn}`;
+      const why = `"${this.#path}" has come to its limit of ${this.#limit} bytes (--trace-limit)`;
+      return { sentence: `The trace ends at ${end}: ${why}.`, isWrong: false };
+    }
+    const unknown = [...this.#who].find((name) => !names.has(name));
+    if (unknown === undefined || this.#runs === 0) return undefined;
+    const sentence = `--trace-who: nothing happened at ${quote(unknown)}; ${suggest(unknown, [...names])}`;
+    return { sentence, isWrong: true };
   }
 }

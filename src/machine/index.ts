@@ -43,11 +43,14 @@ export {
 } from '../user/index.ts';
 export { type AmdCapabilitySet, amdCapabilities, type CapabilitySet, intelCapabilities } from './capabilities.ts';
 export { CAPTURE_FORMATS, type Capture } from './capture.ts';
+export { AMD_COUNTERS, type CounterTable, type CounterValue, INTEL_COUNTERS } from './counters/index.ts';
 export { portalsOf, registersOf } from './driver-registers.ts';
 export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts';
 export { IOMMU_NAME } from './hardware.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
+export { PathRun, type PathTraffic } from './measured/path-run.ts';
+export { type MachineName, MEASURED_MACHINES } from './measured/pcie-bench-machines.ts';
 export { type Provenance, presets, provenance } from './presets/index.ts';
 export type { MachineSpec } from './schema.ts';
 export { type MachineInput, resolveSpec } from './spec.ts';

@@ -2,26 +2,28 @@
  * The composition root: one machine from one plain specification. Models, kernel and user space meet here and nowhere
  * else; everything hangs from the `Machine`, so that two of them in one process share nothing.
  *
- * Surface: `boot`; `kernel`; `unplug` and `plug` what stands in a slot; `attach` a recorder, or none; `capture` what crosses the links; `onRequest` for each DMA request that reaches the IOMMU;
+ * Surface: `boot`; `kernel`; `unplug` and `plug` what stands in a slot; `attach` a recorder, or none; `watch` tasks, and `count` events; `capture` what crosses the links; `onRequest` for each DMA request that reaches the IOMMU;
  * `snapshot` and `inspect` show every component as plain data; `reset`.
  */
 import { hex, joinHalves } from '../../hardware/bits/index.ts';
 import { Nic, type Wire } from '../../hardware/devices/nic/index.ts';
 import type { IommuInspector, Question } from '../../hardware/index.ts';
-import { qualifiersOf } from '../../hardware/iommu/index.ts';
+import { qualifiersOf, Tally } from '../../hardware/iommu/index.ts';
 import { Access, type Direction, type Link, type Tlp, type TranslationRequest } from '../../hardware/pcie/index.ts';
-import { asTask, Engine, type Script } from '../../hardware/sim/index.ts';
+import { asTask, Engine, type Script, type TaskProbe } from '../../hardware/sim/index.ts';
 import { Kernel } from '../kernel/index.ts';
-import type { Names, Recorder } from '../recorder/index.ts';
+import type { Names, Recorder, TracePart } from '../recorder/index.ts';
 import { formatResult } from '../uapi/index.ts';
 import { MachineBus } from './bus.ts';
 import type { Capture } from './capture.ts';
+import { type CounterValue, readCounters } from './counters/index.ts';
 import { digestOf } from './digest.ts';
 import { installFirmware } from './firmware/index.ts';
 import { buildHardware, type Hardware, IOMMU_NAME } from './hardware.ts';
 import { InputError, quote, suggest } from './input-error.ts';
 import { namesOf } from './names.ts';
 import { packetText } from './packets.ts';
+import { partsOf } from './parts.ts';
 import type { MachineSpec } from './schema.ts';
 import { type MachineInput, merge, resolveSpec } from './spec.ts';
 
@@ -37,6 +39,7 @@ export class Machine {
   readonly #hardware: Hardware;
   #kernel: Kernel;
   #recorder: Recorder | null = null;
+  #tally = new Tally();
   #capture: Capture | null = null;
 
   /** The specification is complete and valid: see `buildMachine`. */
@@ -88,6 +91,27 @@ export class Machine {
     this.#hardware.iommu.unit.probe = recorder?.iommu(IOMMU_NAME) ?? null;
     this.#watchLinks();
     this.#watchKernel();
+  }
+
+  /** Tells `probe` of every task from now on; `null` tells nobody. */
+  watch(probe: TaskProbe | null): void {
+    this.engine.tasks = probe;
+  }
+
+  /** Counts from now on what the performance counters of a real IOMMU would count, whatever software does with those. */
+  count(): void {
+    this.#tally = new Tally();
+    this.#hardware.iommu.unit.tally = this.#tally;
+  }
+
+  /** What the counters have come to, under the names of Linux's perf; all zero before `count`. */
+  counters(): CounterValue[] {
+    return readCounters(this.#hardware.iommu.counters, (event) => this.#tally.of(event));
+  }
+
+  /** Whoever a trace may tell of, beside processes. */
+  get parts(): readonly TracePart[] {
+    return partsOf(this.#hardware);
   }
 
   /** Begins a section of `capture` with this title, in which what crosses the links from now on is written down. */

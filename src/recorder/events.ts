@@ -65,6 +65,24 @@ export interface EventKinds {
 
 export type EventKind = keyof EventKinds;
 
+/** The names of all kinds. */
+export const EVENT_KINDS = Object.keys({
+  hit: 0,
+  miss: 0,
+  read: 0,
+  translated: 0,
+  fault: 0,
+  invalidated: 0,
+  register: 0,
+  interrupt: 0,
+  packet: 0,
+  log: 0,
+  call: 0,
+  step: 0,
+  note: 0,
+  expectation: 0,
+} satisfies Record<EventKind, 0>) as readonly EventKind[];
+
 /** One event of kind `K`: when, who, and what that kind tells. */
 export type EventOf<K extends EventKind> = Readonly<{ kind: K; at: Instant; who: string }> & EventKinds[K];
 

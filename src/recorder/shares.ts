@@ -1,4 +1,4 @@
-/** Where the time went: for each kind of task the sum of each milestone, which add up to the time of the tasks to the picosecond. */
+/** Where the time went: for each kind of task that has ended the sum of each milestone, which add up to the time of the tasks to the picosecond. */
 import { formatTime, type Instant, MILESTONES, type Milestone } from '../../hardware/sim/index.ts';
 import type { OpenTask, TaskListener } from './tasks.ts';
 
@@ -39,15 +39,19 @@ export class Shares implements TaskListener {
     else same[1] += at - since;
   }
 
-  ended({ id, kind, at: from }: OpenTask, at: number): void {
+  moved(): void {}
+
+  ended({ id, kind, at: from }: OpenTask, at: number, isCut: boolean): void {
+    const waits = this.#open.get(id)!;
+    this.#open.delete(id);
+    if (isCut) return;
     const sums = this.#kinds.get(kind) ?? new Sums();
     this.#kinds.set(kind, sums);
     const took = at - from;
     sums.count++;
     sums.total += took;
     sums.longest = Math.max(sums.longest, took);
-    for (const [what, duration] of this.#open.get(id)!) sums.add(what, duration);
-    this.#open.delete(id);
+    for (const [what, duration] of waits) sums.add(what, duration);
   }
 
   /** The run first, then the kinds by what they took together. */

@@ -17,11 +17,14 @@ export interface OpenTask extends TaskStart {
 export interface TaskListener {
   began(task: OpenTask): void;
   /**
-   * The task has been waiting at `task.where` from `since` to `at`, which are not the same. Of a wait of one that it awaits
-   * it is told by `isInherited`.
+   * The task has been waiting at `task.where` from `since` to `at`, which are not the same. With `isInherited`, it was another
+   * task that waited, which this one awaits.
    */
   waited(task: OpenTask, what: Milestone, since: number, at: number, isInherited: boolean): void;
-  ended(task: OpenTask, at: number): void;
+  /** The task is no longer at `task.where`, but at `to`. */
+  moved(task: OpenTask, to: string, at: number): void;
+  /** `isCut`: it goes on, but nobody watches any more. */
+  ended(task: OpenTask, at: number, isCut: boolean): void;
 }
 
 export class TaskLog implements TaskProbe {
@@ -52,6 +55,7 @@ export class TaskLog implements TaskProbe {
     const task = this.#open.get(id);
     if (task === undefined) return;
     this.#wait(task, what, at);
+    if (where !== task.where) for (const one of this.#listeners) one.moved(task, where, at);
     task.where = where;
   }
 
@@ -59,14 +63,20 @@ export class TaskLog implements TaskProbe {
     const task = this.#open.get(id);
     if (task === undefined) return;
     this.#waitOwn(task, at);
-    this.#open.delete(id);
-    for (const one of this.#listeners) one.ended(task, at);
+    this.#end(task, at, false);
   }
 
-  /** The watch is over. What is still open counts as far as it is known what it has been waiting for. */
+  /** The watch is over. Whose wait nobody has told yet is cut: what it has waited for so far counts. */
   close(at: Instant): void {
-    for (const { id, own, since } of [...this.#open.values()].reverse())
-      this.end(id, own === undefined ? (since as Instant) : at);
+    for (const task of [...this.#open.values()].reverse()) {
+      if (task.own !== undefined) this.end(task.id, at);
+      else this.#end(task, Math.max(task.since, at), true);
+    }
+  }
+
+  #end(task: OpenTask, at: number, isCut: boolean): void {
+    this.#open.delete(task.id);
+    for (const one of this.#listeners) one.ended(task, at, isCut);
   }
 
   /** What nothing has accounted for is the task's own. */

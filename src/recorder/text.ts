@@ -66,18 +66,10 @@ export function formatLine(event: TraceEvent): string {
   return detail === '' ? line : `${line}  (${detail})`;
 }
 
-/** One line of a JSON-lines trace, without its line end. 64-bit values are hexadecimal strings. */
+/** One event as JSON, on one line without its end. 64-bit values are hexadecimal strings. */
 export function formatJson(event: TraceEvent): string {
   return JSON.stringify(event, (_, value: unknown) => (typeof value === 'bigint' ? hex(value) : value));
 }
-
-/** Trace formats by file extension. */
-export const TRACE_FORMATS: Readonly<Record<string, (event: TraceEvent) => string>> = {
-  txt: formatLine,
-  log: formatLine,
-  jsonl: formatJson,
-  json: formatJson,
-};
 
 /** A size as people say it: 4 KiB, 2 MiB, 64 bytes. */
 export function sizeText(bytes: number): string {

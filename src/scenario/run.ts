@@ -19,7 +19,7 @@ import {
   START,
   type Task,
 } from '../machine/index.ts';
-import { type Counter, Recorder, Statistics } from '../recorder/index.ts';
+import { type Counter, Recorder, Statistics, type TaskListener, TaskLog, type TraceSource } from '../recorder/index.ts';
 import type { Scenario } from './scenario.ts';
 import { type Expectation, Stage } from './stage.ts';
 
@@ -55,6 +55,8 @@ export class Run {
   readonly #statistics: Statistics;
   readonly #task: Task<void>;
   readonly #deadline: Instant;
+  readonly #watchers: TaskListener[] = [];
+  #tasks: TaskLog | null = null;
   #stepReached = false;
   #endedAt: Instant | null = null;
   #error: string | undefined;
@@ -84,6 +86,32 @@ export class Run {
   /** When the script came to its end; `null` while it has not. */
   get endedAt(): Instant | null {
     return this.#endedAt;
+  }
+
+  /** Tells `listener` of every task: before time passes. `unwatch` says that it is over. */
+  watch(listener: TaskListener): void {
+    this.#watchers.push(listener);
+    this.#tasks ??= new TaskLog(this.#watchers);
+    this.machine.watch(this.#tasks);
+  }
+
+  /** As something to trace and to measure. */
+  get source(): TraceSource {
+    const { machine, recorder, scenario } = this;
+    const { engine, parts, spec } = machine;
+    const watch = (listener: TaskListener): void => this.watch(listener);
+    return { scenario: scenario.name, machine: spec.name, parts, clock: engine, recorder, watch };
+  }
+
+  /** Picoseconds of watched tasks that nobody has accounted for. */
+  get unaccounted(): number {
+    return this.#tasks?.gaps ?? 0;
+  }
+
+  /** What is still under way has come so far. */
+  unwatch(): void {
+    this.#tasks?.close(this.machine.engine.now);
+    this.machine.watch(null);
   }
 
   /** Lets time pass until the next step has been announced. False when the scenario has ended. */

@@ -95,18 +95,6 @@ describe('ioasim run', () => {
     expect(out).toMatch(/\| +63:12 {2}CTP +0x[0-9a-f]+ +\w/);
   });
 
-  it('writes a trace as text or as JSON lines, by the file’s extension', async () => {
-    for (const name of ['trace.txt', 'trace.jsonl']) {
-      expect((await ioasim('run', '01-first-dma', '--quiet', '--trace', at(name))).code).toBe(0);
-    }
-    const text = readFileSync(at('trace.txt'), 'utf8').trimEnd().split('\n');
-    const json = readFileSync(at('trace.jsonl'), 'utf8').trimEnd().split('\n');
-    expect(text).toHaveLength(json.length);
-    expect(text[0]).toBe('# 01-first-dma on intel-legacy');
-    expect(JSON.parse(json[0]!)).toEqual({ scenario: '01-first-dma', machine: 'intel-legacy' });
-    expect(json.every((line) => typeof JSON.parse(line) === 'object')).toBe(true);
-  });
-
   it('lets a field of the machine be set and the seed be chosen', async () => {
     const { out } = await ioasim('run', '01-first-dma', '--json', '--set', 'name=mine', '--seed', '7');
     expect(JSON.parse(out)).toMatchObject({ machine: 'mine', seed: 7, ok: true });
@@ -126,7 +114,7 @@ describe('ioasim, asked for something that does not exist', () => {
     [['rnu'], 'There is no command "rnu"; did you mean "run"?'],
     [
       ['frobnicate'],
-      'There is no command "frobnicate"; expected one of "list", "machines", "run", "explain", "inspect", "replay", "validate", "help".',
+      'There is no command "frobnicate"; expected one of "list", "machines", "run", "path", "explain", "inspect", "replay", "validate", "help".',
     ],
     [['help', 'rnu'], 'There is no command "rnu"; did you mean "run"?'],
     [['run', '--quite'], 'There is no option "--quite"; did you mean "--quiet"?'],
@@ -162,7 +150,7 @@ describe('ioasim, asked for something that does not exist', () => {
     [['run', '--seed', 'abc'], 'machine.seed: expected a whole number from 0 to 4294967295, got "abc".'],
     [
       ['run', '--trace', 'trace.pcap'],
-      'A trace file\'s name ends in one of .txt, .log, .jsonl, .json, and "trace.pcap" does not.',
+      'A trace file\'s name ends in one of .txt, .log, .jsonl, .json, .vcd, and "trace.pcap" does not.',
     ],
     [['run', '--trace', 'no/such/folder.txt'], '"no/such/folder.txt" cannot be written (ENOENT).'],
     [['run', './no-scenario.ts'], "There is no file './no-scenario.ts'."],

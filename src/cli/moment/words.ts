@@ -35,11 +35,11 @@ export function readWhole(option: string, word: string, first: number, last: num
 }
 
 /** An instant of simulated time. */
-export function readInstant(word: string): Instant {
+export function readInstant(word: string, option = '--at'): Instant {
   const [, amount, unit] = TIME.exec(word) ?? [];
   const picoseconds = Math.round(Number(amount) * (PICOSECONDS[unit as keyof typeof PICOSECONDS] ?? Number.NaN));
   if (!Number.isSafeInteger(picoseconds)) {
-    throw new InputError(`--at takes a time with its unit (ps, ns, us or ms) such as 12.5us, not ${quote(word)}.`);
+    throw new InputError(`${option} takes a time with its unit (ps, ns, us or ms) such as 12.5us, not ${quote(word)}.`);
   }
   return picoseconds as Instant;
 }

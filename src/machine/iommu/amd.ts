@@ -33,6 +33,7 @@ import {
 } from '../../../hardware/amdvi/spec/ivrs.ts';
 import { encode, hex, highHalf, lowHalf } from '../../../hardware/bits/index.ts';
 import { CONFIG_BYTES, requesterId } from '../../../hardware/pcie/index.ts';
+import { AMD_COUNTERS } from '../counters/index.ts';
 import { buildIvrs } from '../firmware/ivrs.ts';
 import { InputError } from '../input-error.ts';
 import {
@@ -62,6 +63,7 @@ export function amdIommu(spec: AmdSpec, surroundings: Surroundings): Iommu {
     iotlb,
     registerBytes: features.registerBytes,
     functions: new Map([[REQUESTER, pci]]),
+    counters: AMD_COUNTERS,
     registerNames: registerNames(spec.counters),
     layout: (what, words) => entryLayout(what, words, CONTROL.XTEn.isSet(registers.words)),
     inspector: () => new AmdViInspector(unit, surroundings.memory),

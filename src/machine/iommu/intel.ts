@@ -9,6 +9,7 @@ import {
   ScopeType,
 } from '../../../hardware/vtd/spec/dmar.ts';
 import { FRCD, IOTLB_REG, IVA, REGISTERS } from '../../../hardware/vtd/spec/index.ts';
+import { INTEL_COUNTERS } from '../counters/index.ts';
 import { buildDmar } from '../firmware/dmar.ts';
 import { InputError } from '../input-error.ts';
 import { type DevicePath, type Iommu, nameWords, type Surroundings, type Topology } from './iommu.ts';
@@ -23,6 +24,7 @@ export function intelIommu(spec: IntelSpec, surroundings: Surroundings): Iommu {
     iotlb: translator.iotlb,
     registerBytes: byteLength,
     functions: new Map(),
+    counters: INTEL_COUNTERS,
     registerNames: registerNames(capabilities),
     layout: entryLayout,
     inspector: () => new VtdInspector(unit, surroundings.memory),

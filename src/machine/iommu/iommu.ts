@@ -3,6 +3,7 @@ import type { AnyLayout, Words } from '../../../hardware/bits/index.ts';
 import type { IommuInspector, IommuUnit, Iotlb } from '../../../hardware/iommu/index.ts';
 import type { PhysicalMemory, Range } from '../../../hardware/memory/index.ts';
 import type { IntegratedFunction } from '../../../hardware/pcie/index.ts';
+import type { CounterTable } from '../counters/index.ts';
 
 /** What a unit is built into. */
 export interface Surroundings {
@@ -50,6 +51,8 @@ export interface Iommu {
   readonly functions: ReadonlyMap<number, IntegratedFunction>;
   /** Names of its registers by offset. */
   readonly registerNames: ReadonlyMap<number, string>;
+  /** The performance counters that real ones have. */
+  readonly counters: CounterTable;
   /** The layout of a table entry or descriptor of that name and value, if it has one. */
   layout(what: string, words: Words): AnyLayout | undefined;
   inspector(): IommuInspector;

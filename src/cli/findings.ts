@@ -1,0 +1,51 @@
+/** What was asked to be measured of a run beside its story: where its time went, and what performance counters would say. */
+import type { CounterValue, Machine } from '../machine/index.ts';
+import { Shares, sharesText, type TraceSource } from '../recorder/index.ts';
+
+export interface FindingsOptions {
+  readonly where?: true;
+  readonly counters?: true;
+}
+
+/** Whose IOMMU has performance counters. */
+export type Counted = Pick<Machine, 'count' | 'counters'>;
+
+export class Findings {
+  readonly #shares: Shares | null;
+  readonly #machine: Counted | null;
+
+  /** Before time passes. */
+  constructor(source: Pick<TraceSource, 'watch'>, machine: Counted, { where, counters }: FindingsOptions) {
+    this.#shares = where === true ? new Shares() : null;
+    this.#machine = counters === true ? machine : null;
+    if (this.#shares !== null) source.watch(this.#shares);
+    this.#machine?.count();
+  }
+
+  /** For JSON. */
+  get data(): Readonly<Record<string, unknown>> {
+    return {
+      ...(this.#shares && { where: this.#shares.kinds }),
+      ...(this.#machine && { counters: this.#machine.counters() }),
+    };
+  }
+
+  get lines(): string[] {
+    const where = this.#shares === null ? [] : section('Where the time went', sharesText(this.#shares.kinds));
+    const counters =
+      this.#machine === null ? [] : section('Performance counters', countersText(this.#machine.counters()));
+    return [...where, ...counters];
+  }
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return ['', `   ${title}`, ...lines.map((line) => `     ${line}`), ''];
+}
+
+/** As perf prints them: the count, the name; those without counterpart in the model are not supported. */
+function countersText(counters: readonly CounterValue[]): string[] {
+  const width = Math.max(...counters.map(({ name }) => name.length));
+  return counters.map(({ name, count, meaning }) => {
+    return `${(count === null ? '-' : String(count)).padStart(10)}  ${name.padEnd(width)}  ${meaning}`;
+  });
+}

@@ -1,0 +1,201 @@
+/**
+ * The JSON of Chrome's trace event format, which Perfetto (ui.perfetto.dev) and chrome://tracing open.
+ *
+ * Each part of a machine is a process. A task is a slice there, with its waits as slices in it; each wait that is spent
+ * elsewhere is a slice there, too, and arrows lead from the task through all of them and back, and from a task to those
+ * that go on on its behalf. What goes on at the same time stands in different lanes, which are threads: in each, slices
+ * nest and times do not go back. Events are instants in a lane of their own, and counts are counters.
+ *
+ * Times are microseconds with six decimals: picoseconds. Viewers that count in nanoseconds round them down, which keeps order.
+ */
+import { hex } from '../../../hardware/bits/index.ts';
+import type { TraceEvent } from '../events.ts';
+import { describe } from '../text.ts';
+import type { TaskRecord, TraceFormat, TraceRecord, TraceSection, TraceWriter, WaitRecord } from './record.ts';
+
+/** A thread: a task has it to itself, or it is free from `busyUntil` on. */
+interface Lane {
+  readonly pid: number;
+  readonly tid: number;
+  isTaken: boolean;
+  busyUntil: number;
+  /** Of what was written there last. */
+  at: number;
+}
+
+interface ShownTask {
+  readonly lane: Lane;
+  /** Arrows have begun. */
+  hasFlow: boolean;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const EVENTS_TID = 0;
+const OWN_FIELDS: ReadonlySet<string> = new Set(['kind', 'at', 'who']);
+
+class ChromeWriter implements TraceWriter {
+  readonly #out: (text: string) => void;
+  #isFirst = true;
+  #run = 0;
+  #title = '';
+  #processes = 0;
+  readonly #pids = new Map<string, number>();
+  readonly #lanes = new Map<number, Lane[]>();
+  readonly #tasks = new Map<number, ShownTask>();
+
+  constructor(out: (text: string) => void) {
+    this.#out = out;
+    out('{"displayTimeUnit":"ns","traceEvents":[');
+  }
+
+  section({ scenario, machine, parts }: TraceSection): void {
+    this.#run++;
+    this.#title = `${scenario} on ${machine}`;
+    this.#pids.clear();
+    this.#lanes.clear();
+    for (const { name } of parts) this.#pidOf(name);
+  }
+
+  write(record: TraceRecord): void {
+    switch (record.type) {
+      case 'event':
+        this.#instant(record.event);
+        break;
+      case 'task':
+        this.#begin(record);
+        break;
+      case 'wait':
+        this.#wait(record);
+        break;
+      case 'end':
+        this.#end(record.id, record.at);
+        break;
+      case 'count':
+        this.#emit('C', record.at, this.#pidOf(record.who), EVENTS_TID, {
+          name: 'tasks',
+          args: { tasks: record.tasks },
+        });
+    }
+  }
+
+  end(at: number): void {
+    for (const id of [...this.#tasks.keys()]) this.#end(id, at);
+  }
+
+  close(): void {
+    this.#out('\n]}\n');
+  }
+
+  #begin({ id, parent, who, task, detail, at }: TaskRecord): void {
+    const lane = this.#laneAt(who, at);
+    lane.isTaken = true;
+    this.#tasks.set(id, { lane, hasFlow: false });
+    const args = { task: id, ...(parent === 0 ? {} : { parent }), ...(detail === undefined ? {} : { detail }) };
+    this.#slice('B', at, lane, { name: detail ?? task, cat: task, args });
+    const above = this.#tasks.get(parent);
+    if (above === undefined) return;
+    const flow = { name: 'on behalf of', cat: 'cause', id: `${this.#run}.${id}.cause`, bp: 'e' };
+    // Not later than where the wait began that goes on there: that is written when it is over.
+    this.#slice('s', above.lane.at, above.lane, flow);
+    this.#slice('f', at, lane, flow);
+  }
+
+  #wait({ id, who, task, what, since, at }: WaitRecord): void {
+    const shown = this.#tasks.get(id);
+    const flow = { name: task, cat: 'task', id: `${this.#run}.${id}`, bp: 'e' };
+    const isElsewhere = shown === undefined || this.#pidOf(who) !== shown.lane.pid;
+    if (shown !== undefined) {
+      this.#slice('B', since, shown.lane, { name: what, cat: 'wait' });
+      if (isElsewhere && !shown.hasFlow) {
+        shown.hasFlow = true;
+        this.#slice('s', since, shown.lane, flow);
+      }
+      this.#slice('E', at, shown.lane);
+    }
+    if (!isElsewhere) return;
+    const lane = this.#laneAt(who, since);
+    lane.busyUntil = at;
+    this.#slice('B', since, lane, { name: `${what}: ${task}`, cat: 'wait', args: { task: id } });
+    if (shown !== undefined) this.#slice('t', since, lane, flow);
+    this.#slice('E', at, lane);
+  }
+
+  #end(id: number, at: number): void {
+    const shown = this.#tasks.get(id);
+    if (shown === undefined) return;
+    const { lane, hasFlow } = shown;
+    this.#tasks.delete(id);
+    if (hasFlow) this.#slice('f', at, lane, { name: 'the end', cat: 'task', id: `${this.#run}.${id}`, bp: 'e' });
+    this.#slice('E', at, lane);
+    lane.isTaken = false;
+    lane.busyUntil = at;
+  }
+
+  #instant(event: TraceEvent): void {
+    const { what, detail } = describe(event);
+    const facts = Object.entries(event).filter(([name]) => !OWN_FIELDS.has(name));
+    const args = { ...(detail === '' ? {} : { detail }), ...Object.fromEntries(facts) };
+    const pid = this.#pidOf(event.who);
+    this.#emit('i', event.at, pid, EVENTS_TID, { name: what, cat: event.kind, s: 't', args });
+  }
+
+  /** The first lane of a part that is free at this instant and ever since. */
+  #laneAt(who: string, at: number): Lane {
+    const pid = this.#pidOf(who);
+    const lanes = this.#lanes.get(pid)!;
+    const free = lanes.find(({ isTaken, busyUntil }) => !isTaken && busyUntil <= at);
+    if (free !== undefined) return free;
+    const lane = { pid, tid: lanes.length + 1, isTaken: false, busyUntil: 0, at: 0 };
+    lanes.push(lane);
+    this.#name('thread_name', lane, `lane ${lane.tid}`);
+    return lane;
+  }
+
+  #pidOf(who: string): number {
+    const known = this.#pids.get(who);
+    if (known !== undefined) return known;
+    const pid = ++this.#processes;
+    this.#pids.set(who, pid);
+    this.#lanes.set(pid, []);
+    this.#name('process_name', { pid, tid: EVENTS_TID }, this.#run > 1 ? `${who} (${this.#title})` : who);
+    this.#name('thread_name', { pid, tid: EVENTS_TID }, 'events');
+    return pid;
+  }
+
+  #name(what: string, { pid, tid }: Pick<Lane, 'pid' | 'tid'>, name: string): void {
+    this.#line({ ph: 'M', pid, tid, name: what, args: { name } });
+  }
+
+  #slice(ph: string, at: number, lane: Lane, fields: Fields = {}): void {
+    lane.at = at;
+    this.#emit(ph, at, lane.pid, lane.tid, fields);
+  }
+
+  #emit(ph: string, at: number, pid: number, tid: number, fields: Fields): void {
+    this.#line({ ph, ts: at, pid, tid, ...fields });
+  }
+
+  #line(fields: Fields): void {
+    this.#out(this.#isFirst ? '\n' : ',\n');
+    this.#isFirst = false;
+    const text = JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? hex(value) : value));
+    // A division would round: the decimal point is put where it belongs.
+    this.#out(
+      typeof fields['ts'] === 'number'
+        ? text.replace(/"ts":(\d+)/, (_, ps: string) => `"ts":${microseconds(ps)}`)
+        : text,
+    );
+  }
+}
+
+function microseconds(picoseconds: string): string {
+  const digits = picoseconds.padStart(7, '0');
+  return `${digits.slice(0, -6)}.${digits.slice(-6)}`;
+}
+
+export const CHROME: TraceFormat = {
+  extensions: ['json'],
+  meaning: 'slices, arrows and counters for Perfetto and chrome://tracing',
+  make: (out) => new ChromeWriter(out),
+};

@@ -1,0 +1,87 @@
+/**
+ * Reads a trace in Chrome's trace event format, and throws where a viewer would not show what is meant: in each thread slices nest
+ * and times do not go back; an arrow begins, goes on and ends in a slice, in the order of time; counters have numbers.
+ */
+export interface Slice {
+  readonly process: string;
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+  readonly depth: number;
+}
+
+export interface ChromeTrace {
+  readonly slices: readonly Slice[];
+  /** By id: the processes that an arrow leads through. */
+  readonly flows: ReadonlyMap<string, readonly string[]>;
+  readonly instants: readonly { readonly process: string; readonly name: string; readonly at: number }[];
+  readonly counts: ReadonlyMap<string, readonly number[]>;
+  readonly lanes: number;
+}
+
+interface Line {
+  readonly ph: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly ts?: number;
+  readonly name?: string;
+  readonly cat?: string;
+  readonly id?: string;
+  readonly args?: Readonly<Record<string, unknown>>;
+}
+
+interface Thread {
+  at: number;
+  readonly open: { readonly name: string; readonly start: number }[];
+}
+
+export function readChrome(text: string): ChromeTrace {
+  const { traceEvents } = JSON.parse(text) as { traceEvents: Line[] };
+  const processes = new Map<number, string>();
+  const threads = new Map<string, Thread>();
+  const slices: Slice[] = [];
+  const flows = new Map<string, { readonly name: string; readonly at: number; readonly ph: string }[]>();
+  const instants: { process: string; name: string; at: number }[] = [];
+  const counts = new Map<string, number[]>();
+  for (const line of traceEvents) {
+    const { ph, pid, tid, name = '', ts } = line;
+    if (ph === 'M') {
+      if (name === 'process_name') processes.set(pid, String(line.args?.['name']));
+      continue;
+    }
+    const process = processes.get(pid);
+    if (process === undefined || typeof ts !== 'number' || !(ts >= 0))
+      throw new Error(`nobody's: ${JSON.stringify(line)}`);
+    const thread = threads.get(`${pid}.${tid}`) ?? { at: 0, open: [] };
+    threads.set(`${pid}.${tid}`, thread);
+    if (ts < thread.at) throw new Error(`${process}: time goes back from ${thread.at} to ${ts}`);
+    thread.at = ts;
+    if (ph === 'B') thread.open.push({ name, start: ts });
+    else if (ph === 'E') {
+      const slice = thread.open.pop();
+      if (slice === undefined) throw new Error(`${process}: a slice ends at ${ts} that has not begun`);
+      slices.push({ ...slice, process, end: ts, depth: thread.open.length });
+    } else if (ph === 's' || ph === 't' || ph === 'f') {
+      if (thread.open.length === 0) throw new Error(`${process}: an arrow at ${ts} is in no slice`);
+      const id = `${line.cat} ${line.id}`;
+      const flow = flows.get(id) ?? [];
+      flows.set(id, [...flow, { name: process, at: ts, ph }]);
+    } else if (ph === 'i') instants.push({ process, name, at: ts });
+    else if (ph === 'C') counts.set(process, [...(counts.get(process) ?? []), Number(line.args?.['tasks'])]);
+    else throw new Error(`unknown: ${JSON.stringify(line)}`);
+  }
+  for (const [thread, { open }] of threads) {
+    if (open.length > 0) throw new Error(`thread ${thread}: ${open.length} slices do not end`);
+  }
+  for (const [id, flow] of flows) {
+    if (!/^st*f$/.test(flow.map(({ ph }) => ph).join(''))) throw new Error(`arrow ${id} does not begin, go on and end`);
+    flow.forEach(({ at }, i) => {
+      if (i > 0 && at < flow[i - 1]!.at) throw new Error(`arrow ${id} leads back in time`);
+    });
+  }
+  for (const [process, values] of counts) {
+    if (!values.every((value) => Number.isInteger(value) && value >= 0)) throw new Error(`${process}: ${values}`);
+  }
+  const names = new Map([...flows].map(([id, flow]) => [id, flow.map(({ name }) => name)]));
+  return { slices, flows: names, instants, counts, lanes: threads.size };
+}
