@@ -12,6 +12,7 @@ export {
   type DmaResult,
   type DmaSegment,
   type Duration,
+  experimentOfPcieBench,
   InputError,
   type Instant,
   type IommuDomain,
@@ -23,7 +24,11 @@ export {
   type MachineInput,
   type MachineSpec,
   MaliciousDriver,
+  MEASURED_MACHINES,
+  type MeasuredMachineName,
   MmuEngineDriver,
+  measureBandwidth,
+  measureLatency,
   ms,
   NicDriver,
   NVME_QUEUE_BYTES,
@@ -38,6 +43,7 @@ export {
   type Script,
   type Unmapped,
   us,
+  usualEngine,
 } from './machine/index.ts';
 export { formatLine, Recorder, Statistics, type TraceEvent } from './recorder/index.ts';
 export {
@@ -51,6 +57,7 @@ export {
   type StageWalk,
   scenario,
 } from './scenario/index.ts';
+export { type Curve, choice, type Study, type StudyDefinition, study, wholeNumber } from './study/index.ts';
 export {
   EAGAIN,
   ENODEV,

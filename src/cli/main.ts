@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { studies } from '../../bench/studies/index.ts';
 import { scenarios } from '../../scenarios/index.ts';
 import { InputError, quote, suggest } from '../machine/index.ts';
 import { explainCommand } from './explain/index.ts';
@@ -13,6 +14,7 @@ import { packageRoot } from './package-root.ts';
 import { pathCommand } from './path-command.ts';
 import { replayCommand } from './replay-command.ts';
 import { ExitCode, runCommand } from './run-command.ts';
+import { studyCommand } from './study/index.ts';
 import { ProcessTerminal, type Terminal } from './terminal.ts';
 import { validateCommand } from './validate-command.ts';
 
@@ -47,7 +49,8 @@ function build(terminal: Terminal, exit: (code: number) => void): Command {
     .addCommand(explainCommand(scenarios, terminal))
     .addCommand(inspectCommand(scenarios, terminal))
     .addCommand(replayCommand(terminal, exit))
-    .addCommand(validateCommand(terminal, exit));
+    .addCommand(validateCommand(terminal, exit))
+    .addCommand(studyCommand(studies, terminal));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().showSuggestionAfterError(false);
     command.configureOutput({ writeOut: (text) => terminal.out(text.trimEnd()), writeErr: () => {} });

@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import {
   InputError,
-  type MachineName,
   MEASURED_MACHINES,
+  type MeasuredMachineName,
   PathRun,
   type PathTraffic,
   quote,
@@ -25,7 +25,7 @@ interface PathOptions extends TraceOptions, FindingsOptions {
   readonly json?: true;
 }
 
-const MACHINES = Object.keys(MEASURED_MACHINES) as MachineName[];
+const MACHINES = Object.keys(MEASURED_MACHINES) as MeasuredMachineName[];
 const TRAFFIC: readonly PathTraffic[] = ['read', 'write', 'readWrite'];
 const IOMMU = ['4K', 'superpages', 'off'] as const;
 const KIB = 1024;

@@ -4,10 +4,11 @@ import { InputError } from '../machine/index.ts';
 
 /** Throws an InputError for a file that is not there, cannot be read or is not JSON. */
 export function readJson(file: string): unknown {
-  return parse(file, read(file));
+  return parse(file, readText(file));
 }
 
-function read(file: string): string {
+/** Throws an InputError for a file that is not there or cannot be read. */
+export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

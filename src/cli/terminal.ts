@@ -4,10 +4,15 @@ import { createInterface, type Interface } from 'node:readline';
 export interface Terminal {
   out(line: string): void;
   err(line: string): void;
+  /** Shows a line that the next one takes the place of, and `null` none; where nobody looks, nothing. */
+  progress?(line: string | null): void;
   /** Waits until somebody presses Enter; at the end of the input it no longer waits. */
   pause(prompt: string): Promise<void>;
   close(): void;
 }
+
+/** To the start of the line, of which nothing is left. */
+const CLEAR = '\r\u001b[K';
 
 /** The process's own streams. */
 export class ProcessTerminal implements Terminal {
@@ -31,6 +36,10 @@ export class ProcessTerminal implements Terminal {
 
   err(line: string): void {
     process.stderr.write(`ioasim: ${line}\n`);
+  }
+
+  progress(line: string | null): void {
+    if (process.stderr.isTTY) process.stderr.write(line === null ? CLEAR : `${CLEAR}${line}`);
   }
 
   pause(prompt: string): Promise<void> {

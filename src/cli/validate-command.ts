@@ -1,25 +1,18 @@
 /** `ioasim validate`: published measurements, and what a simulation of the same gives. */
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import {
   InputError,
   type Point,
   quote,
-  readPoints,
   type Summary,
   suggest,
   summarize,
   type Verdict,
   validatePoint,
 } from '../machine/index.ts';
-import { packageRoot } from './package-root.ts';
-import { readJson } from './read-json.ts';
+import { publishedFiles, publishedPoints } from './published-files.ts';
 import { ExitCode } from './run-command.ts';
 import type { Terminal } from './terminal.ts';
-
-/** What a working copy of this project has beside it. */
-const PUBLISHED = ['published-calibration.json', 'published-validation.json'];
 
 const HELP = `
 Without files, those of ../shared/data beside a working copy of ioasim are taken, if they are there.
@@ -33,12 +26,6 @@ input of the simulation, which counts nowhere), not-numeric, no-model. Where it 
 model, the line ends with the reason.
 
 Exit code: 1 when a point is off, 2 when a file cannot be used, otherwise 0.`;
-
-/** The published points that lie beside this package. */
-export function publishedFiles(root = packageRoot()): string[] {
-  const files = PUBLISHED.map((name) => root && fileURLToPath(new URL(`../shared/data/${name}`, root)));
-  return files.filter((file) => file !== undefined && existsSync(file)) as string[];
-}
 
 export function validateCommand(
   terminal: Terminal,
@@ -68,7 +55,7 @@ function chosen(files: readonly string[], group: string | undefined): Point[] {
   if (files.length === 0) {
     throw new InputError('There is nothing to validate against; name a file with a list of published points.');
   }
-  const points = files.flatMap((file) => readPoints(readJson(file), file));
+  const points = publishedPoints(files);
   const groups = [...new Set(points.map((point) => point.group))];
   if (group !== undefined && !groups.includes(group)) {
     throw new InputError(

@@ -49,12 +49,14 @@ export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts
 export { IOMMU_NAME } from './hardware.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
+export { measureBandwidth, measureLatency, usualEngine } from './measured/measure.ts';
 export { PathRun, type PathTraffic } from './measured/path-run.ts';
-export { type MachineName, MEASURED_MACHINES } from './measured/pcie-bench-machines.ts';
+export { type MachineName as MeasuredMachineName, MEASURED_MACHINES } from './measured/pcie-bench-machines.ts';
 export { type Provenance, presets, provenance } from './presets/index.ts';
 export type { MachineSpec } from './schema.ts';
 export { type MachineInput, resolveSpec } from './spec.ts';
 export {
+  experimentOfPcieBench,
   type Point,
   readPoints,
   type Status,

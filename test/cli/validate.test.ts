@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { publishedFiles } from '../../src/cli/published-files.ts';
 import type { Terminal } from '../../src/cli/terminal.ts';
-import { publishedFiles, validateCommand } from '../../src/cli/validate-command.ts';
+import { validateCommand } from '../../src/cli/validate-command.ts';
 import { ioasim } from './capture.ts';
 
 let folder: string;

@@ -1,7 +1,7 @@
 /** Where the time goes: every picosecond of every task has an owner, on machines of both vendors. */
 import { describe, expect, it } from 'vitest';
 import { scenarios } from '../../scenarios/index.ts';
-import { type MachineName, PathRun } from '../../src/machine/index.ts';
+import { type MeasuredMachineName, PathRun } from '../../src/machine/index.ts';
 import { type KindShare, Shares } from '../../src/recorder/index.ts';
 import { missingFor, Run } from '../../src/scenario/index.ts';
 
@@ -65,7 +65,7 @@ describe('The first DMA', () => {
 });
 
 describe('On the timed path', () => {
-  const setUps = (['bdw', 'snb'] as MachineName[]).flatMap((machine) =>
+  const setUps = (['bdw', 'snb'] as MeasuredMachineName[]).flatMap((machine) =>
     (['read', 'write', 'readWrite'] as const).map((traffic) => [machine, traffic] as const),
   );
 

@@ -11,6 +11,7 @@ import type { Point } from './point.ts';
 import { RIOMMU_MODEL } from './riommu.ts';
 import { type GroupModel, judge, type Verdict } from './validate.ts';
 
+export { experimentOf as experimentOfPcieBench } from './pciebench/conditions.ts';
 export { type Point, readPoints } from './point.ts';
 export { type Status, type Summary, summarize, type Verdict } from './validate.ts';
 

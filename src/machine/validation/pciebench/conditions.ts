@@ -7,6 +7,7 @@
  * Not looked at: the order of transfers, an offset within the device's own memory, and from which socket the buffer was
  * warmed.
  */
+import { usualEngine } from '../../measured/measure.ts';
 import type { Point } from '../point.ts';
 import { bytesOf, transferSize } from '../sizes.ts';
 import { choose, find, rateIn, timeIn, type Words, without, wordsOf } from '../words.ts';
@@ -77,13 +78,6 @@ export function experiment(
 const USUAL_WINDOW = { dma: 8 * 1024, command: 4 * 1024 } as const;
 /** Bytes of the benchmark's buffer. */
 export const LARGEST_WINDOW = 64 * 2 ** 20;
-/** Bytes that one command transfers at most; what is small is measured with commands. */
-const LARGEST_COMMAND = 64;
-
-function usualEngine(bytes: number): Experiment['engine'] {
-  return bytes <= LARGEST_COMMAND ? 'command' : 'dma';
-}
-
 /** A model of processor tells more than a family, wherever it is named. */
 function machineOf(texts: readonly string[]): MachineName | undefined {
   return choose(texts, say.MODELS) ?? choose(texts, say.FAMILIES) ?? choose(texts, say.FIGURES);

@@ -1,11 +1,11 @@
 /** Runs an experiment of pcie-bench and gives what was measured, in Gb/s or ns. */
 import { meanOf, percentileOf, type Traffic } from '../../../../hardware/path/index.ts';
-import { type BenchSetUp, benchSingles, benchStreams, TICK } from '../../measured/pcie-bench.ts';
+import { measureBandwidth, measureTicks } from '../../measured/measure.ts';
+import { type BenchSetUp, TICK } from '../../measured/pcie-bench.ts';
 import type { Experiment, Statistic } from './experiment.ts';
 
 /** Commands that fill caches and queues first, and those that count. */
-const WARM_UP = 4000;
-const MEASURED = 12_000;
+const COUNT = { warmUp: 4000, transfers: 12_000 } as const;
 const SEED = 1;
 /** Experiments that are kept, because several points are about the same one. */
 const MOST_KEPT = 64;
@@ -16,21 +16,12 @@ export function simulate(experiment: Experiment): number {
 }
 
 const bandwidthOf = remembered((experiment: Experiment): number => {
-  const { kind, bytes } = experiment;
-  const streams = benchStreams(setUpOf(experiment), kind as Traffic);
-  streams.start();
-  const from = streams.run(WARM_UP);
-  const picoseconds = streams.run(MEASURED) - from;
-  return (bytes * 8 * MEASURED * 1000) / picoseconds;
+  return measureBandwidth(setUpOf(experiment), experiment.kind as Traffic, COUNT).gigabits;
 });
 
 const ticksOf = remembered((experiment: Experiment): Int32Array => {
   const kind = experiment.kind === 'writeRead' ? 'writeRead' : 'read';
-  const singles = benchSingles(setUpOf(experiment), kind, experiment.engine);
-  singles.run(WARM_UP);
-  singles.ticks.fill(0);
-  singles.run(MEASURED);
-  return singles.ticks;
+  return measureTicks(setUpOf(experiment), kind, experiment.engine, COUNT);
 });
 
 function setUpOf({ machine, iommu, node, bytes, window, offset, cache }: Experiment): BenchSetUp {
@@ -44,7 +35,7 @@ function statisticOf(ticks: Int32Array, statistic: Statistic): number {
 
 function percentOf(statistic: Exclude<Statistic, 'mean'>): number {
   if (typeof statistic === 'object') return statistic.percentile;
-  return { median: 50, p95: 95, min: 0, max: 100 - 100 / MEASURED }[statistic];
+  return { median: 50, p95: 95, min: 0, max: 100 - 100 / COUNT.transfers }[statistic];
 }
 
 /** Of the last experiments, whatever is asked of them, the result. */

@@ -1,0 +1,152 @@
+/** `ioasim study`: lists the studies, or runs one and shows what was found. */
+import { Command } from 'commander';
+import { InputError, quote, suggest } from '../../machine/index.ts';
+import {
+  curveOf,
+  gridOf,
+  type PublishedValue,
+  parseChange,
+  type Result,
+  readResults,
+  resultAt,
+  resultsOf,
+  SEED,
+  type Study,
+  toLine,
+} from '../../study/index.ts';
+import { collect } from '../options.ts';
+import { OutputFile } from '../output-file.ts';
+import { Progress } from '../progress.ts';
+import { publishedPoints } from '../published-files.ts';
+import { readText } from '../read-json.ts';
+import type { Terminal } from '../terminal.ts';
+import { chartOf } from './chart.ts';
+import { pageOf } from './page.ts';
+import { loadPlotting, type Plotting } from './render.ts';
+import { describePoint, tableOf, toCsv, toLines } from './table.ts';
+
+interface Options {
+  readonly set?: readonly string[];
+  readonly seed?: string;
+  readonly from?: readonly string[];
+  readonly csv?: string;
+  readonly jsonl?: string;
+  readonly svg?: string;
+  readonly html?: string;
+}
+
+export function studyCommand(
+  studies: readonly Study[],
+  terminal: Terminal,
+  plotting: () => Promise<Plotting> = loadPlotting,
+): Command {
+  return new Command('study')
+    .description('list the studies, or run one over its grid of parameters')
+    .argument('[name]', 'a study')
+    .option('-s, --set <parameter=value,...>', "values in place of the grid's own; may be given several times", collect)
+    .option('--seed <number>', 'start of every random sequence')
+    .option(
+      '--from <file.jsonl>',
+      'show results of `ioasim sweep` instead of running; may be given several times',
+      collect,
+    )
+    .option('--csv <file>', 'write a table')
+    .option('--jsonl <file>', 'write one JSON object per point and line')
+    .option('--svg <file>', 'write plots as a picture')
+    .option('--html <file>', 'write plots and table as a page')
+    .action(async (name: string | undefined, options: Options) => {
+      if (name === undefined) list(studies, terminal);
+      else await show(findStudy(studies, name), options, terminal, plotting);
+    });
+}
+
+export function findStudy(studies: readonly Study[], name: string): Study {
+  const found = studies.find((one) => one.name === name);
+  if (found !== undefined) return found;
+  const names = studies.map((one) => one.name);
+  throw new InputError(`There is no study ${quote(name)}; ${suggest(name, names)}`);
+}
+
+function list(studies: readonly Study[], terminal: Terminal): void {
+  const width = Math.max(...studies.map(({ name }) => name.length));
+  for (const { name, question, parameters } of studies) {
+    terminal.out(`${name.padEnd(width)}  ${question}`);
+    for (const [parameter, { unit, meaning, values }] of Object.entries(parameters)) {
+      const text = `${parameter}${unit === '' ? '' : ` (${unit})`}: ${meaning}; ${values.join(', ')}`;
+      terminal.out(`${' '.repeat(width)}    ${text}`);
+    }
+  }
+}
+
+async function show(
+  study: Study,
+  options: Options,
+  terminal: Terminal,
+  plotting: () => Promise<Plotting>,
+): Promise<void> {
+  // Whatever is missing is said before the time is spent.
+  const draws = options.svg !== undefined || options.html !== undefined ? await plotting() : null;
+  const files = Object.fromEntries(
+    (['csv', 'jsonl', 'svg', 'html'] as const).flatMap((kind) => {
+      const path = options[kind];
+      return path === undefined ? [] : [[kind, new OutputFile(path)]];
+    }),
+  );
+  const results = await find(study, options, terminal);
+  const published = curveOf(study, publishedPoints());
+  const table = tableOf(study, results, published);
+  terminal.out(study.question);
+  terminal.out(describePoint(study, table.common));
+  for (const line of toLines(table)) terminal.out(line);
+  const write = (kind: string, text: string): void => {
+    files[kind]?.write(text);
+    files[kind]?.close();
+  };
+  write('csv', toCsv(study, results));
+  write('jsonl', results.map(toLine).join(''));
+  if (draws === null) return;
+  const svg = await draw(study, results, published, draws);
+  write('svg', svg);
+  write('html', pageOf(study, table, svg));
+}
+
+export async function draw(
+  study: Study,
+  results: readonly Result[],
+  published: readonly PublishedValue[],
+  plotting: Plotting,
+): Promise<string> {
+  const chart = chartOf(study, results, published);
+  if (chart === undefined) throw new InputError(`study ${quote(study.name)}: there is nothing to plot.`);
+  return await plotting.svg(chart);
+}
+
+async function find(study: Study, options: Options, terminal: Terminal): Promise<Result[]> {
+  const seed = seedOf(options.seed);
+  const points = gridOf(study, Object.fromEntries((options.set ?? []).map((text) => parseChange(study, text))));
+  if (options.from !== undefined) {
+    const all = options.from.flatMap((file) => readResults(readText(file), file).results);
+    const found = resultsOf(study, points, seed, all);
+    if (found.length === points.length) return found;
+    const missing = points.length - found.length;
+    terminal.err(`${missing} of ${points.length} points of the grid are not in ${options.from.map(quote).join(', ')}.`);
+    if (found.length > 0) return found;
+    throw new InputError('There are no results to show.');
+  }
+  const progress = new Progress(points.length, (line) => terminal.progress?.(line));
+  const results = points.map((point) => {
+    const result = resultAt(study, point, seed);
+    progress.step();
+    return result;
+  });
+  progress.end();
+  return results;
+}
+
+/** Throws an InputError for what is no seed. */
+export function seedOf(text: string | undefined): number {
+  if (text === undefined) return SEED;
+  const seed = Number(text);
+  if (text.trim() !== '' && Number.isSafeInteger(seed) && seed >= 0) return seed;
+  throw new InputError(`A seed is a whole number from 0 on, and not ${quote(text)}.`);
+}
