@@ -15,6 +15,7 @@ import { pathCommand } from './path-command.ts';
 import { replayCommand } from './replay-command.ts';
 import { ExitCode, runCommand } from './run-command.ts';
 import { studyCommand } from './study/index.ts';
+import { sweepCommand } from './sweep/index.ts';
 import { ProcessTerminal, type Terminal } from './terminal.ts';
 import { validateCommand } from './validate-command.ts';
 
@@ -50,7 +51,8 @@ function build(terminal: Terminal, exit: (code: number) => void): Command {
     .addCommand(inspectCommand(scenarios, terminal))
     .addCommand(replayCommand(terminal, exit))
     .addCommand(validateCommand(terminal, exit))
-    .addCommand(studyCommand(studies, terminal));
+    .addCommand(studyCommand(studies, terminal))
+    .addCommand(sweepCommand(studies, terminal));
   for (const command of [program, ...program.commands]) {
     command.exitOverride().showSuggestionAfterError(false);
     command.configureOutput({ writeOut: (text) => terminal.out(text.trimEnd()), writeErr: () => {} });

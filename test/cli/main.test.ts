@@ -114,7 +114,7 @@ describe('ioasim, asked for something that does not exist', () => {
     [['rnu'], 'There is no command "rnu"; did you mean "run"?'],
     [
       ['frobnicate'],
-      'There is no command "frobnicate"; expected one of "list", "machines", "run", "path", "explain", "inspect", "replay", "validate", "study", "help".',
+      'There is no command "frobnicate"; expected one of "list", "machines", "run", "path", "explain", "inspect", "replay", "validate", "study", "sweep", "help".',
     ],
     [['help', 'rnu'], 'There is no command "rnu"; did you mean "run"?'],
     [['run', '--quite'], 'There is no option "--quite"; did you mean "--quiet"?'],

@@ -1,0 +1,47 @@
+/** Threads that run points of studies. */
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { InputError, quote } from '../../machine/index.ts';
+import { type Result, resultAt, type Study } from '../../study/index.ts';
+import { optional } from '../optional.ts';
+import { packageRoot } from '../package-root.ts';
+import type { Task } from './task.ts';
+
+export interface Pool {
+  readonly threads: number;
+  run(task: Task): Promise<readonly Result[]>;
+  close(): Promise<void>;
+}
+
+/** One thread is this one; more are Piscina's. Throws an InputError where they are wanted and Piscina is not installed. */
+export async function openPool(threads: number, studies: readonly Study[]): Promise<Pool> {
+  if (threads === 1) {
+    const find = (name: string): Study => studies.find((one) => one.name === name)!;
+    return {
+      threads,
+      run: async ({ study, points, seed }) => points.map((point) => resultAt(find(study), point, seed)),
+      close: async () => {},
+    };
+  }
+  return await openThreads(threads);
+}
+
+/** The same, in threads of their own however many: this one then stays free to answer others. */
+export async function openThreads(threads: number): Promise<Pool> {
+  const { Piscina } = await optional('piscina', 'A sweep in several threads', () => import('piscina'));
+  const pool = new Piscina({ filename: threadFile(), minThreads: threads, maxThreads: threads });
+  return { threads, run: (task) => pool.run(task) as Promise<Result[]>, close: () => pool.close() };
+}
+
+/** Threads run what was built, also where this file is run as it stands. */
+function threadFile(): string {
+  return fileURLToPath(new URL('dist/src/cli/sweep-thread.js', packageRoot()));
+}
+
+/** As many as there are cores, unless somebody says how many. */
+export function threadsOf(text: string | undefined, least = 1): number {
+  if (text === undefined) return availableParallelism();
+  const threads = Number(text);
+  if (text.trim() !== '' && Number.isInteger(threads) && threads >= least && threads <= 1024) return threads;
+  throw new InputError(`A number of threads is from ${least} to 1024, and not ${quote(text)}.`);
+}
