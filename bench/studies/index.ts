@@ -1,5 +1,11 @@
 /** The studies in the order in which they are listed. */
 import type { Study } from '../../src/index.ts';
+import ats from './ats.ts';
+import invalidation from './invalidation.ts';
+import iotlb from './iotlb.ts';
+import nested from './nested.ts';
+import pri from './pri.ts';
+import walkCaches from './walk-caches.ts';
 import window from './window.ts';
 
-export const studies: readonly Study[] = [window];
+export const studies: readonly Study[] = [window, iotlb, walkCaches, nested, ats, invalidation, pri];

@@ -7,7 +7,7 @@
  *
  * Surface: `reads` and `writes` take commands, `shares` says where the time went, of each request to `shares.tasks`.
  *
- * Inaccuracies: one device; nothing is written into memory; interrupts and messages do not exist.
+ * Inaccuracies: one device, whose functions share its engines; nothing is written into memory; interrupts and messages do not exist.
  */
 import type { TimedIommu } from '../iommu/index.ts';
 import type { MemoryController } from '../memory/index.ts';
@@ -63,7 +63,7 @@ export class DmaPath {
     const rate = linkRate(link.generation, link.width, link.dllp, device.maxPayload);
     const pool = new TransactionPool(requester);
     const events = new PathEvents(engine, (event, index) => this.#carry(event, index));
-    const take = () => pool.take(engine.now);
+    const take = (command: Command) => pool.take(command, engine.now);
     this.engine = engine;
     this.spec = spec;
     this.#pool = pool;

@@ -13,5 +13,6 @@ export {
 } from './ordered-port.ts';
 export type { DmaDeviceSpec, PathLinkSpec, PathRootSpec, PathSpec } from './parameters.ts';
 export { meanOf, percentileOf, type SingleSpec, SingleTransfers } from './single.ts';
-export { RandomTransfers, Streams, type Traffic, type Window } from './streams.ts';
+export { RandomTransfers, Streams, type Traffic, type Transfers, type Window } from './streams.ts';
 export { Command } from './transaction.ts';
+export { type DeviceTranslations, TranslatedReads } from './translated-reads.ts';

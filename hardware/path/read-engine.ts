@@ -11,7 +11,7 @@ import type { DmaDeviceSpec } from './parameters.ts';
 import { Command, type Transaction } from './transaction.ts';
 
 export interface ReadEnds {
-  take(): Transaction;
+  take(command: Command): Transaction;
   give(transaction: Transaction): void;
   send(transaction: Transaction): void;
   /** Sends in `delay`; nothing where a write may come between. */
@@ -84,8 +84,7 @@ export class ReadEngine {
     const { hi, lo, length } = command;
     const { sendAhead } = this.#ends;
     for (let place = 0; place < length; ) {
-      const transaction = this.#ends.take();
-      transaction.command = command;
+      const transaction = this.#ends.take(command);
       transaction.isWrite = false;
       transaction.request.addressHi = hi;
       transaction.request.addressLo = (lo + place) | 0;

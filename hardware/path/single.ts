@@ -4,7 +4,7 @@
 import { type Duration, type Engine, type Handler, ns, type Random } from '../sim/index.ts';
 import { type Commander, DmaPath, type PathParts } from './dma-path.ts';
 import type { PathSpec } from './parameters.ts';
-import type { RandomTransfers } from './streams.ts';
+import type { Transfers } from './streams.ts';
 import { Command } from './transaction.ts';
 
 export interface SingleSpec {
@@ -30,7 +30,7 @@ export class SingleTransfers implements Commander, Handler {
   readonly ticks = new Int32Array(MOST_TICKS);
   readonly #engine: Engine;
   readonly #spec: SingleSpec;
-  readonly #transfers: RandomTransfers;
+  readonly #transfers: Transfers;
   readonly #random: Random;
   readonly #before: Duration;
   readonly #after: Duration;
@@ -44,7 +44,7 @@ export class SingleTransfers implements Commander, Handler {
     pathSpec: PathSpec,
     parts: PathParts,
     spec: SingleSpec,
-    transfers: RandomTransfers,
+    transfers: Transfers,
     random: Random,
   ) {
     const { overhead, readIssue } = pathSpec.device;

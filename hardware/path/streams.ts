@@ -19,8 +19,13 @@ export interface Window {
   readonly length: number;
 }
 
+/** Says where the next transfer goes, and how long it is. */
+export interface Transfers {
+  fill(command: Command): void;
+}
+
 /** The next transfer of a window. */
-export class RandomTransfers {
+export class RandomTransfers implements Transfers {
   readonly #random: Random;
   readonly #window: Window;
   readonly #units: number;
@@ -50,7 +55,7 @@ export class Streams implements Commander {
   /** The IOMMU on the path. */
   readonly agent: PathParts['agent'];
   readonly #engine: Engine;
-  readonly #transfers: RandomTransfers;
+  readonly #transfers: Transfers;
   readonly #hasReads: boolean;
   readonly #hasWrites: boolean;
   readonly #write = new Command();
@@ -63,7 +68,7 @@ export class Streams implements Commander {
   #target = Infinity;
   #reached = -1;
 
-  constructor(engine: Engine, spec: PathSpec, parts: PathParts, traffic: Traffic, transfers: RandomTransfers) {
+  constructor(engine: Engine, spec: PathSpec, parts: PathParts, traffic: Traffic, transfers: Transfers) {
     this.#engine = engine;
     this.agent = parts.agent;
     this.#transfers = transfers;

@@ -1,5 +1,5 @@
 /** One request on its way, and the command that it is a part of. Both are reused. */
-import { TranslationRequest } from '../pcie/index.ts';
+import { AddressType, TranslationRequest } from '../pcie/index.ts';
 import type { Shares } from './milestones.ts';
 
 /** What a device was told to do. */
@@ -8,6 +8,10 @@ export class Command {
   lo = 0;
   /** Bytes. */
   length = 0;
+  /** Whose it is; -1 for the path's own device. */
+  requester = -1;
+  /** Its address is a translated one: AT of its requests says so. */
+  translated = false;
   /** Bytes that have not come yet. */
   left = 0;
   /** Called when everything has come and is put away in `delay`, or was seen by everybody. */
@@ -41,6 +45,13 @@ export class Transaction {
     this.index = index;
   }
 
+  /** Whose it is and what its address is, as its command says. */
+  follow(command: Command, own: number): void {
+    this.command = command;
+    this.request.requester = command.requester >= 0 ? command.requester : own;
+    this.request.addressType = command.translated ? AddressType.TRANSLATED : AddressType.UNTRANSLATED;
+  }
+
   /** Its life begins. */
   begin(now: number): void {
     this.#since[0] = now;
@@ -67,15 +78,18 @@ export class Transaction {
 export class TransactionPool {
   readonly all: Transaction[] = [];
   readonly #idle: Transaction[] = [];
+  /** Of the path's own device. */
   readonly #requester: number;
 
   constructor(requester: number) {
     this.#requester = requester;
   }
 
-  take(now: number): Transaction {
+  /** A request of the command. */
+  take(command: Command, now: number): Transaction {
     const transaction = this.#idle.pop() ?? this.#grow();
     transaction.begin(now);
+    transaction.follow(command, this.#requester);
     return transaction;
   }
 
@@ -90,7 +104,6 @@ export class TransactionPool {
 
   #grow(): Transaction {
     const transaction = new Transaction(this.all.length);
-    transaction.request.requester = this.#requester;
     this.all.push(transaction);
     return transaction;
   }

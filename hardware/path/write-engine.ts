@@ -11,7 +11,7 @@ import type { DmaDeviceSpec } from './parameters.ts';
 import type { Command, Transaction } from './transaction.ts';
 
 export interface WriteEnds {
-  take(): Transaction;
+  take(command: Command): Transaction;
   send(transaction: Transaction): void;
   /** The engine has put a command together and can begin another. */
   idle(): void;
@@ -98,8 +98,7 @@ export class WriteEngine {
     const place = this.#place;
     const lo = (command.lo + place) | 0;
     const length = pieceLength(lo, command.length - place, this.#maxPayload);
-    const transaction = this.#ends.take();
-    transaction.command = command;
+    const transaction = this.#ends.take(command);
     transaction.isWrite = true;
     transaction.length = length;
     transaction.lines = linesOf(lo, length);

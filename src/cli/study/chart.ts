@@ -9,10 +9,10 @@ import {
 } from '../../study/index.ts';
 import { describePoint, textOf } from './table.ts';
 
-const WIDTH = 330;
-const HEIGHT = 220;
+const WIDTH = 260;
+const HEIGHT = 190;
 /** Charts side by side. */
-const COLUMNS = 2;
+const COLUMNS = 3;
 const SIMULATED = 'simulated';
 const PUBLISHED = 'published';
 /** 1,024 and its powers; vega's own language. */
@@ -25,7 +25,6 @@ interface Mark {
   readonly x: number | string;
   readonly y: number;
   readonly series: string;
-  readonly facet: string;
   readonly kind: typeof SIMULATED | typeof PUBLISHED;
 }
 
@@ -38,7 +37,7 @@ export function chartOf(
   const meant = study.plots.filter(({ where = {} }) => results.some(({ point }) => agrees(point, where)));
   // Who has changed the grid until no plot is about it wants to see what he has asked for.
   const plots = meant.length > 0 ? meant : study.plots.map(({ where: _, ...plot }) => plot);
-  const charts = plots.flatMap((plot) => chart(study, plot, results, published));
+  const charts = plots.flatMap((plot) => chartsOf(study, plot, results, published));
   if (charts.length === 0) return undefined;
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
@@ -51,50 +50,55 @@ export function chartOf(
   };
 }
 
-function chart(study: Study, plot: Plot, all: readonly Result[], published: readonly PublishedValue[]): object[] {
-  const { x, y } = plot;
+/** One chart, or one for each value of the facet. */
+function chartsOf(study: Study, plot: Plot, all: readonly Result[], published: readonly PublishedValue[]): object[] {
   const results = all.filter(({ point }) => agrees(point, plot.where ?? {}));
-  const numberAt = ({ point, row }: Result, column: string): number | string | null =>
+  const { facet, ...whole } = plot;
+  const values = facet === undefined ? [] : [...new Set(results.map(({ point }) => point[facet]!))];
+  if (facet === undefined || values.length < 2) return chart(study, whole, results, published);
+  return values.flatMap((value) => {
+    const title = `${plot.title}: ${facet} ${value}`;
+    const of = results.filter(({ point }) => point[facet] === value);
+    return chart(study, { ...plot, title }, of, published);
+  });
+}
+
+function chart(study: Study, plot: Plot, results: readonly Result[], published: readonly PublishedValue[]): object[] {
+  const { x, y } = plot;
+  const columnAt = ({ point, row }: Result, column: string): number | string | null =>
     Object.hasOwn(study.parameters, column) ? point[column]! : row[column]!;
   const names = Object.keys(study.parameters).filter((name) => name !== x);
   const differs = (name: string): boolean => results.some(({ point }) => point[name] !== results[0]!.point[name]);
   // A line for each value of the series, and for whatever else differs.
-  const lineBy = names.filter((name) => name !== plot.facet && differs(name));
-  lineBy.sort((a, b) => Number(b === plot.series) - Number(a === plot.series));
-  const common = Object.fromEntries(
-    names.filter((name) => !differs(name)).map((name) => [name, results[0]?.point[name] ?? '']),
-  );
+  const lineBy = names.filter(differs).sort((a, b) => Number(b === plot.series) - Number(a === plot.series));
+  const same = names.filter((name) => !differs(name) && name !== plot.facet);
+  const common = Object.fromEntries(same.map((name) => [name, results[0]!.point[name]!]));
   const seriesOf = (point: GridPoint): string => lineBy.map((name) => textOf(study, name, point[name]!)).join(', ');
-  const facetOf = (point: GridPoint): string => (plot.facet === undefined ? '' : String(point[plot.facet]));
   const marks: Mark[] = results.flatMap((result) => {
-    const { point } = result;
-    const [at, value] = [numberAt(result, x), numberAt(result, y)];
+    const [at, value] = [columnAt(result, x), columnAt(result, y)];
     if (at === null || value === null) return [];
-    return [{ x: at, y: value as number, series: seriesOf(point), facet: facetOf(point), kind: SIMULATED }];
+    return [{ x: at, y: value as number, series: seriesOf(result.point), kind: SIMULATED }];
   });
   if (marks.length === 0) return [];
-  // Of all results, so that a line has the same colour in every chart.
-  const order = [...new Set(results.map(({ point }) => seriesOf(point)))];
-  const facets = [...new Set(marks.map(({ facet }) => facet))];
+  const simulated = [...marks];
   for (const one of published) {
-    if (one.outcome !== y || !isWithin(one.point[x], marks)) continue;
+    if (one.outcome !== y || !isWithin(one.point[x], simulated)) continue;
     // What is published need not stand on the grid, but on one of its lines.
     const on = results.find(({ point }) => agrees({ ...point, [x]: one.point[x]! }, one.point));
     if (on === undefined) continue;
-    const { series, facet } = { series: seriesOf(on.point), facet: facetOf(on.point) };
-    marks.push({ x: one.point[x]!, y: one.value, series, facet, kind: PUBLISHED });
+    marks.push({ x: one.point[x]!, y: one.value, series: seriesOf(on.point), kind: PUBLISHED });
   }
-  const title = { text: plot.title, subtitle: wrapped(describePoint(study, common)) };
-  const hasPublished = marks.some(({ kind }) => kind === PUBLISHED);
-  const layers = {
-    layer: layersOf(study, plot, order, lineBy.join(', ')).slice(0, hasPublished ? 3 : 2),
-    width: WIDTH,
-    height: HEIGHT,
-  };
-  const data = { values: marks };
-  if (facets.length < 2) return [{ title, data, ...layers }];
-  const facet = { field: 'facet', type: 'nominal', title: plot.facet, sort: facets };
-  return [{ title, data, facet, columns: COLUMNS, spec: layers }];
+  // Of all results, so that a line has the same colour in every chart.
+  const lines = { by: lineBy.join(', '), order: [...new Set(results.map(({ point }) => seriesOf(point)))] };
+  return [
+    {
+      title: { text: plot.title, subtitle: wrapped(describePoint(study, common)) },
+      data: { values: marks },
+      layer: layersOf(study, plot, lines, marks),
+      width: WIDTH,
+      height: HEIGHT,
+    },
+  ];
 }
 
 /** It is not beyond what was simulated. */
@@ -108,45 +112,57 @@ function agrees(point: GridPoint, wanted: GridPoint): boolean {
   return Object.entries(wanted).every(([name, value]) => point[name] === value);
 }
 
-function layersOf(study: Study, plot: Plot, order: readonly string[], title: string): object[] {
-  const axis = (column: string, isLog: boolean): object => {
-    const { unit } = columnOf(study, column)!;
-    const type = study.parameters[column]?.values.every((value) => typeof value === 'string')
-      ? 'nominal'
-      : 'quantitative';
-    const isBytes = unit === 'B';
-    const scale = isLog ? { type: 'log', base: isBytes ? 2 : 10 } : { zero: true };
-    return {
-      field: column === plot.x ? 'x' : 'y',
-      type,
-      title: unit === '' ? column : `${column} (${unit})`,
-      ...(type === 'nominal' ? { sort: null } : { scale }),
-      axis: isBytes ? { labelExpr: BYTES, labelOverlap: true } : { labelOverlap: true },
-    };
-  };
+interface Lines {
+  /** What tells them apart, and their names. */
+  readonly by: string;
+  readonly order: readonly string[];
+}
+
+function layersOf(study: Study, plot: Plot, { by, order }: Lines, marks: readonly Mark[]): object[] {
   const encoding = {
-    x: axis(plot.x, plot.logX === true),
-    y: axis(plot.y, plot.logY === true),
+    x: axisOf(study, plot, 'x', marks),
+    y: axisOf(study, plot, 'y', marks),
     color: {
       field: 'series',
       type: 'nominal',
-      title,
-      sort: order,
+      title: by,
       scale: { domain: order },
       ...(order.length < 2 ? { legend: null } : {}),
     },
-    shape: { field: 'kind', type: 'nominal', title: null, legend: { orient: 'bottom' }, sort: [SIMULATED, PUBLISHED] },
+  };
+  const shape = {
+    field: 'kind',
+    type: 'nominal',
+    title: null,
+    legend: { orient: 'bottom' },
+    sort: [SIMULATED, PUBLISHED],
   };
   const only = (kind: Mark['kind']): object[] => [{ filter: { field: 'kind', equal: kind } }];
-  const { shape: _, ...line } = encoding;
-  return [
-    { transform: only(SIMULATED), mark: { type: 'line' }, encoding: line },
-    { transform: only(SIMULATED), mark: { type: 'point', size: 20, filled: true }, encoding },
-    { transform: only(PUBLISHED), mark: { type: 'point', size: 50, filled: false }, encoding },
+  const layers = [
+    { transform: only(SIMULATED), mark: { type: 'line' }, encoding },
+    { transform: only(SIMULATED), mark: { type: 'point', size: 20, filled: true }, encoding: { ...encoding, shape } },
+    { transform: only(PUBLISHED), mark: { type: 'point', size: 50, filled: false }, encoding: { ...encoding, shape } },
   ];
+  return layers.slice(0, marks.some(({ kind }) => kind === PUBLISHED) ? 3 : 2);
 }
 
-const LINE = 70;
+function axisOf(study: Study, plot: Plot, field: 'x' | 'y', marks: readonly Mark[]): object {
+  const column = plot[field];
+  const { unit } = columnOf(study, column)!;
+  const values = marks.map((mark) => mark[field]);
+  const common = { field, title: unit === '' ? column : `${column} (${unit})` };
+  if (values.some((value) => typeof value === 'string')) return { ...common, type: 'nominal', sort: null };
+  const isLog = field === 'x' ? plot.logX === true : plot.logY === true;
+  const base = values.every((value) => Number.isInteger(Math.log2(value as number))) ? 2 : 10;
+  return {
+    ...common,
+    type: 'quantitative',
+    scale: isLog ? { type: 'log', base: unit === 'B' ? 2 : base } : { zero: true },
+    axis: { labelOverlap: true, gridOpacity: 0.5, ...(unit === 'B' ? { labelExpr: BYTES } : {}) },
+  };
+}
+
+const LINE = 56;
 
 /** Lines that are not much wider than a chart. */
 function wrapped(text: string): string[] {

@@ -96,7 +96,7 @@ async function show(
   const published = curveOf(study, publishedPoints());
   const table = tableOf(study, results, published);
   terminal.out(study.question);
-  terminal.out(describePoint(study, table.common));
+  if (Object.keys(table.common).length > 0) terminal.out(describePoint(study, table.common));
   for (const line of toLines(table)) terminal.out(line);
   const write = (kind: string, text: string): void => {
     files[kind]?.write(text);

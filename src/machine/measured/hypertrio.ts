@@ -4,8 +4,8 @@
  *
  * Inaccuracies: what a hit of a cache takes is the device's there, so that a look-up here costs nothing.
  */
-import { encode, PAGE_SIZE } from '../../../hardware/bits/index.ts';
-import { FS_PTE, type PageTableFormat, vtdSecondStage, x86Paging } from '../../../hardware/formats/index.ts';
+import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
+import { vtdSecondStage, x86Paging } from '../../../hardware/formats/index.ts';
 import { TimedIommu } from '../../../hardware/iommu/index.ts';
 import { MemoryController, PhysicalMemory } from '../../../hardware/memory/index.ts';
 import { Access, AddressType, TranslationRequest, TranslationStatus } from '../../../hardware/pcie/index.ts';
@@ -19,7 +19,7 @@ import {
 } from '../../../hardware/vtd/spec/index.ts';
 import { intelCapabilities } from '../capabilities.ts';
 import { parameter } from './parameter.ts';
-import { WrittenTables } from './tables.ts';
+import { used, WrittenTables } from './tables.ts';
 import { legacyRoot, type Root, scalableRoot, startUnit } from './units.ts';
 
 const SOURCE = 'HyperSIO, the simulator of HyperTRIO (ISCA 2020): defines.h, sioperf_config.py';
@@ -106,16 +106,6 @@ function translationRoot(tables: WrittenTables, { first, second }: WalkDepth): R
   const FSPM = first === 5 ? FirstStagePagingMode.FIVE_LEVEL : FirstStagePagingMode.FOUR_LEVEL;
   const nested = { PGTT: PasidTranslationType.NESTED, FSPTPTR: guest / PAGE_SIZE, FSPM };
   return scalableRoot(tables, REQUESTER, { ...common, ...nested });
-}
-
-/** Entries through which somebody has gone before, so that a walk writes no flags. */
-function used(format: PageTableFormat): PageTableFormat {
-  const accessed = BigInt(encode(FS_PTE, { A: 1 })[0]!);
-  return {
-    ...format,
-    table: (level, address) => format.table(level, address) | accessed,
-    leaf: (level, address, protection) => format.leaf(level, address, protection) | accessed | format.dirty,
-  };
 }
 
 /** The device reads one of `pages` after the other; what the last one took at the IOMMU. */

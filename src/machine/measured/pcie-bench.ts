@@ -1,7 +1,7 @@
 /** The experiments of pcie-bench, simulated: a measured machine, its buffer, and the transfers of one benchmark. */
 import { vtdSecondStage } from '../../../hardware/formats/index.ts';
 import { TimedIommu } from '../../../hardware/iommu/index.ts';
-import { MemoryController, PhysicalMemory } from '../../../hardware/memory/index.ts';
+import { MemoryController, type MemoryControllerSpec, PhysicalMemory } from '../../../hardware/memory/index.ts';
 import {
   LooselyTimedPath,
   type LoosePathParts,
@@ -30,7 +30,7 @@ export interface BenchSetUp {
   readonly seed: number;
 }
 
-type Values = Readonly<Record<ParameterName, number>>;
+export type Values = Readonly<Record<ParameterName, number>>;
 /** Values in place of the machine's, to see what they matter. */
 export type BenchChanges = Partial<Values>;
 
@@ -97,15 +97,7 @@ function build(setUp: BenchSetUp, changes: BenchChanges): Built {
     [0, BUFFER],
     [BUFFER, BUFFER_BYTES],
   ]);
-  const controller = new MemoryController(engine, memory, {
-    latency: values.cacheLatency + values.dram + (isRemote ? values.remote : 0),
-    bytesPerNanosecond: values.bandwidth,
-    // What lies at the other socket is never found in this one's cache.
-    cache: isRemote ? null : { bytes: values.cache * MIB, latency: values.cacheLatency },
-    slices: values.slices,
-    refresh: { interval: values.refreshInterval, duration: values.refresh },
-    lineBusy: values.lineBusy,
-  });
+  const controller = new MemoryController(engine, memory, memoryOf(values, isRemote));
   if (cache === 'warm') controller.warm(BUFFER, window);
   const unit = Math.ceil((bytes + offset) / LINE) * LINE;
   const iommu = iommuOf(setUp, values, controller);
@@ -120,12 +112,32 @@ function build(setUp: BenchSetUp, changes: BenchChanges): Built {
   };
 }
 
-function valuesOf(machine: MachineName): Values {
+/** The memory of the device's own socket or of the other. */
+export function memoryOf(values: Values, isRemote: boolean): MemoryControllerSpec {
+  return {
+    latency: values.cacheLatency + values.dram + (isRemote ? values.remote : 0),
+    bytesPerNanosecond: values.bandwidth,
+    // What lies at the other socket is never found in this one's cache.
+    cache: isRemote ? null : { bytes: values.cache * MIB, latency: values.cacheLatency },
+    slices: values.slices,
+    refresh: { interval: values.refreshInterval, duration: values.refresh },
+    lineBusy: values.lineBusy,
+  };
+}
+
+/** Nanoseconds of an entry that DRAM has, on the average by a middle slice; a walk takes longer by the way there. */
+export function entryTime({ cacheLatency, dram, slices }: Values): number {
+  return cacheLatency + dram + slices / 2;
+}
+
+/** The values of a machine, without where they come from. */
+export function valuesOf(machine: MachineName): Values {
   const parameters = Object.entries(parametersOf(machine));
   return Object.fromEntries(parameters.map(([name, { value }]) => [name, value])) as Values;
 }
 
-function pathOf(values: Values, isRemote: boolean): PathSpec {
+/** The device and its way to the memory of its own socket or of the other. */
+export function pathOf(values: Values, isRemote: boolean): PathSpec {
   return {
     device: {
       tags: values.tags,
@@ -167,9 +179,8 @@ function iommuOf(setUp: BenchSetUp, values: Values, controller: MemoryController
   };
   const unit = startUnit(unitSpec, controller.memory, root);
   const { lookup, walkers, walkRegion, readHold } = values;
-  // The entry comes from DRAM, on the average by a middle slice; the tables lie at the unit's own socket.
-  const entry = values.cacheLatency + values.dram + values.slices / 2;
-  const fetch = values.walk - entry - (setUp.node === 'remote' ? values.remote : 0);
+  // The tables lie at the unit's own socket.
+  const fetch = values.walk - entryTime(values) - (setUp.node === 'remote' ? values.remote : 0);
   const spec = { lookup, walkers, walkRegion, readHold, requests: REQUESTS, fetch, mergeMisses: true };
   return { unit, spec };
 }

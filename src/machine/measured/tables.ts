@@ -1,6 +1,6 @@
 /** Page tables that somebody before the measurement has written: consecutive pages, in memory that nobody else uses. */
-import { joinHalves } from '../../../hardware/bits/index.ts';
-import type { PageTableFormat } from '../../../hardware/formats/index.ts';
+import { encode, joinHalves } from '../../../hardware/bits/index.ts';
+import { FS_PTE, type PageTableFormat } from '../../../hardware/formats/index.ts';
 import type { PhysicalMemory } from '../../../hardware/memory/index.ts';
 
 const PAGE = 4096;
@@ -13,6 +13,11 @@ export class WrittenTables {
   constructor(memory: PhysicalMemory, start: number) {
     this.memory = memory;
     this.#next = start;
+  }
+
+  /** The end of the pages that are in use. */
+  get end(): number {
+    return this.#next;
   }
 
   /** A page for a table. */
@@ -63,4 +68,14 @@ export class WrittenTables {
     if (found.kind !== 'table') throw new Error(`a page stands in the way of a table at level ${level}`);
     return found.address;
   }
+}
+
+/** Entries through which somebody has gone before, so that a walk writes no flags. */
+export function used(format: PageTableFormat): PageTableFormat {
+  const accessed = BigInt(encode(FS_PTE, { A: 1 })[0]!);
+  return {
+    ...format,
+    table: (level, address) => format.table(level, address) | accessed,
+    leaf: (level, address, protection) => format.leaf(level, address, protection) | accessed | format.dirty,
+  };
 }
