@@ -1,14 +1,16 @@
-// Writes the reference pages that follow from declarations: docs/vtd.md, docs/amd-vi.md, docs/uapi.md and docs/machines.md.
+// Writes the pages that follow from declarations: docs/vtd.md, docs/amd-vi.md, docs/uapi.md, docs/machines.md and those of docs/studies.
 //   node scripts/docs.mjs           writes them
 //   node scripts/docs.mjs --check   fails when one of them is not what would be written
-// What the first two call acted on is what the files in docs/evidence say, which `npm run prove` writes.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+// What the first two call acted on is what the files in docs/evidence say, which `npm run prove` writes; those of
+// studies show what `npm run studies` has found.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AMDVI_MODULES, amdviPage } from './amdvi-page.mjs';
 import { machinesPage } from './machines-page.mjs';
 import { ROOMS } from './rooms.mjs';
 import { SetupError, setUp } from './setup.mjs';
+import { studyPages } from './study-pages.mjs';
 import { uapiPage } from './uapi-page.mjs';
 import { vtdPage } from './vtd-page.mjs';
 
@@ -63,18 +65,23 @@ async function pages() {
     [ROOMS.amdvi.page]: textOf(ofAmdvi, ROOMS.amdvi),
     'docs/uapi.md': uapiPage(await built('src/uapi/index.js')),
     'docs/machines.md': machinesPage(await built('src/machine/index.js')),
+    ...(await studyPages((message) => {
+      throw new Complaint(message);
+    })),
   };
 }
 
 async function main([option]) {
   for (const [path, text] of Object.entries(await pages())) {
-    if (option !== '--check') writeFileSync(join(root, path), text);
-    else if (read(path) !== text) throw new Complaint(`${path} is not what the declarations give: npm run docs.`);
+    if (option !== '--check') {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text);
+    } else if (read(path) !== text) throw new Complaint(`${path} is not what the declarations give: npm run docs.`);
   }
 }
 
 main(process.argv.slice(2)).catch((error) => {
-  const plain = error instanceof Complaint || error instanceof SetupError;
+  const plain = error instanceof Complaint || error instanceof SetupError || error?.name === 'InputError';
   process.stderr.write(`docs: ${plain ? error.message : error.stack}\n`);
   process.exitCode = 1;
 });

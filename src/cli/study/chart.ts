@@ -46,7 +46,7 @@ export function chartOf(
     concat: charts,
     columns: COLUMNS,
     spacing: 30,
-    resolve: { scale: { color: 'independent', shape: 'shared' } },
+    resolve: { scale: { color: 'independent', strokeDash: 'independent', shape: 'shared' } },
   };
 }
 
@@ -119,31 +119,38 @@ interface Lines {
 }
 
 function layersOf(study: Study, plot: Plot, { by, order }: Lines, marks: readonly Mark[]): object[] {
+  const series = {
+    field: 'series',
+    type: 'nominal',
+    title: by,
+    scale: { domain: order },
+    ...(order.length < 2 ? { legend: null } : {}),
+  };
   const encoding = {
     x: axisOf(study, plot, 'x', marks),
     y: axisOf(study, plot, 'y', marks),
-    color: {
-      field: 'series',
-      type: 'nominal',
-      title: by,
-      scale: { domain: order },
-      ...(order.length < 2 ? { legend: null } : {}),
-    },
+    color: series,
+    // So that one of two lines in the same place is seen through the other.
+    strokeDash: series,
   };
-  const shape = {
+  const { strokeDash: _, ...dots } = encoding;
+  const line = { mark: { type: 'line' }, encoding };
+  const simulated = { type: 'point', size: 20, filled: true };
+  if (!marks.some(({ kind }) => kind === PUBLISHED)) return [line, { mark: simulated, encoding: dots }];
+  const kind = {
     field: 'kind',
     type: 'nominal',
     title: null,
     legend: { orient: 'bottom' },
     sort: [SIMULATED, PUBLISHED],
   };
-  const only = (kind: Mark['kind']): object[] => [{ filter: { field: 'kind', equal: kind } }];
-  const layers = [
-    { transform: only(SIMULATED), mark: { type: 'line' }, encoding },
-    { transform: only(SIMULATED), mark: { type: 'point', size: 20, filled: true }, encoding: { ...encoding, shape } },
-    { transform: only(PUBLISHED), mark: { type: 'point', size: 50, filled: false }, encoding: { ...encoding, shape } },
+  const withKind = { ...dots, shape: kind };
+  const only = (equal: Mark['kind']): object[] => [{ filter: { field: 'kind', equal } }];
+  return [
+    { transform: only(SIMULATED), ...line },
+    { transform: only(SIMULATED), mark: simulated, encoding: withKind },
+    { transform: only(PUBLISHED), mark: { type: 'point', size: 50, filled: false }, encoding: withKind },
   ];
-  return layers.slice(0, marks.some(({ kind }) => kind === PUBLISHED) ? 3 : 2);
 }
 
 function axisOf(study: Study, plot: Plot, field: 'x' | 'y', marks: readonly Mark[]): object {
@@ -154,10 +161,11 @@ function axisOf(study: Study, plot: Plot, field: 'x' | 'y', marks: readonly Mark
   if (values.some((value) => typeof value === 'string')) return { ...common, type: 'nominal', sort: null };
   const isLog = field === 'x' ? plot.logX === true : plot.logY === true;
   const base = values.every((value) => Number.isInteger(Math.log2(value as number))) ? 2 : 10;
+  const log = { type: 'log', base: unit === 'B' ? 2 : base, nice: field === 'y' };
   return {
     ...common,
     type: 'quantitative',
-    scale: isLog ? { type: 'log', base: unit === 'B' ? 2 : base } : { zero: true },
+    scale: isLog ? log : { zero: true, ...(unit === '%' ? { domain: [0, 100] } : {}) },
     axis: { labelOverlap: true, gridOpacity: 0.5, ...(unit === 'B' ? { labelExpr: BYTES } : {}) },
   };
 }
