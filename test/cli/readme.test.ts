@@ -95,6 +95,23 @@ describe('the README', () => {
     expect(ioasim('validate', 'published.json')).toMatchObject({ code: 0, out: shown });
   });
 
+  it('is right that plots and threads are optional: without their packages one sentence says so', () => {
+    const missing = (name: string): string =>
+      `needs the package "${name}", which is not installed: npm install ${name}.\n`;
+    writeFileSync(join(folder, 'pri.yaml'), 'study: pri\n');
+    expect(ioasim('study', 'pri', '--svg', 'pri.svg')).toEqual({
+      code: 2,
+      out: '',
+      err: `ioasim: A plot ${missing('vega')}`,
+    });
+    const threads = `ioasim: A sweep in several threads ${missing('piscina')}`;
+    expect(ioasim('sweep', 'pri.yaml', '--threads', '2')).toEqual({ code: 2, out: '', err: threads });
+    const machines = `ioasim: A sweep over many machines ${missing('bullmq')}`;
+    const queue = ['--engine', 'bullmq', '--redis', 'redis://127.0.0.1:1'];
+    expect(ioasim('sweep', 'pri.yaml', ...queue)).toEqual({ code: 2, out: '', err: machines });
+    expect(ioasim('sweep', 'pri.yaml', '--threads', '1')).toMatchObject({ code: 0, err: '' });
+  });
+
   const commands = [...readme.matchAll(/^npx ioasim (.+?) *#/gm)].map(([, args]) => args!);
 
   it('shows what can be asked for', () => {
