@@ -36,6 +36,7 @@ export {
   measureInvalidation,
   measureLatency,
   measureReads,
+  measureTenants,
   ms,
   NicDriver,
   NVME_QUEUE_BYTES,

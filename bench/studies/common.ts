@@ -17,4 +17,4 @@ export const WORKBENCH =
 export const WALKERS = 6;
 
 /** Of the entries that lead from a requester to its tables: more than there are requesters. */
-export const DEVICES = { sets: 16, ways: 4 } as const;
+export const DEVICES = { sets: 1, ways: 8 } as const;

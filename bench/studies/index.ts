@@ -5,7 +5,8 @@ import invalidation from './invalidation.ts';
 import iotlb from './iotlb.ts';
 import nested from './nested.ts';
 import pri from './pri.ts';
+import tenants from './tenants.ts';
 import walkCaches from './walk-caches.ts';
 import window from './window.ts';
 
-export const studies: readonly Study[] = [window, iotlb, walkCaches, nested, ats, invalidation, pri];
+export const studies: readonly Study[] = [window, iotlb, walkCaches, nested, ats, tenants, invalidation, pri];

@@ -1,4 +1,5 @@
 /** The timed path of a DMA. */
+export { type DeviceTranslations, DeviceTranslator } from './device-translator.ts';
 export { type Commander, DmaPath, type PathParts } from './dma-path.ts';
 export { LooseStreams } from './loose-streams.ts';
 export { LooselyTimedPath, type LoosePathParts } from './loosely-timed.ts';
@@ -15,4 +16,5 @@ export type { DmaDeviceSpec, PathLinkSpec, PathRootSpec, PathSpec } from './para
 export { meanOf, percentileOf, type SingleSpec, SingleTransfers } from './single.ts';
 export { RandomTransfers, Streams, type Traffic, type Transfers, type Window } from './streams.ts';
 export { Command } from './transaction.ts';
-export { type DeviceTranslations, TranslatedReads } from './translated-reads.ts';
+export { type PacketsSpec, TranslatedPackets } from './translated-packets.ts';
+export { TranslatedReads } from './translated-reads.ts';

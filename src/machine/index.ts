@@ -68,4 +68,4 @@ export {
   type Verdict,
   validatePoint,
 } from './validation/index.ts';
-export { measureReads, PATTERNS, type Pattern, STAGES, type Stages, ways } from './workbench/index.ts';
+export { measureReads, measureTenants, PATTERNS, type Pattern, STAGES, type Stages, ways } from './workbench/index.ts';

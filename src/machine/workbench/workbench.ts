@@ -110,7 +110,8 @@ function build(spec: WorkbenchSpec): Built {
     const reads = new TranslatedReads(engine, pathOf(values, false), parts, transfers, spec.ats);
     reads.start();
     const { shares } = reads.path;
-    const count = () => ({ hits: reads.hits, lookups: reads.hits + reads.asks + reads.joined });
+    const { translator } = reads;
+    const count = () => ({ hits: translator.hits, lookups: translator.lookups });
     return { controller, shares, run: (n) => reads.run(n), count };
   }
   const streams = new Streams(engine, pathOf(values, false), parts, 'read', transfers);
