@@ -3,10 +3,11 @@ import type { Study } from '../../src/index.ts';
 import ats from './ats.ts';
 import invalidation from './invalidation.ts';
 import iotlb from './iotlb.ts';
+import iova from './iova.ts';
 import nested from './nested.ts';
 import pri from './pri.ts';
 import tenants from './tenants.ts';
 import walkCaches from './walk-caches.ts';
 import window from './window.ts';
 
-export const studies: readonly Study[] = [window, iotlb, walkCaches, nested, ats, tenants, invalidation, pri];
+export const studies: readonly Study[] = [window, iotlb, walkCaches, nested, ats, tenants, invalidation, iova, pri];

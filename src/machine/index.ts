@@ -68,4 +68,14 @@ export {
   type Verdict,
   validatePoint,
 } from './validation/index.ts';
-export { measureReads, measureTenants, PATTERNS, type Pattern, STAGES, type Stages, ways } from './workbench/index.ts';
+export {
+  IOVA_CACHES,
+  measureIova,
+  measureReads,
+  measureTenants,
+  PATTERNS,
+  type Pattern,
+  STAGES,
+  type Stages,
+  ways,
+} from './workbench/index.ts';

@@ -1,6 +1,6 @@
 /**
  * Which I/O virtual pages of a domain are free: ranges aligned to their power of two, the highest first, and small ones from
- * a cache of what was freed.
+ * a cache of what the same CPU has freed.
  *
  * Surface: `allocate`, `release`; `searched` says what the last call cost.
  */
@@ -11,8 +11,8 @@ import { Gaps } from './gaps.ts';
 /** Ranges of up to 2^5 pages are cached, each size apart. */
 const CACHED_ORDERS = 6;
 /**
- * Freed ranges of a size that the cache keeps: two magazines. There would be such a cache for each CPU, which takes no lock
- * then, and a store of full magazines behind them all; here there is one CPU, and what does not fit goes back to the tree.
+ * Freed ranges of a size that the cache of a CPU keeps: two magazines. A CPU takes no lock for its own. Linux also has a store of full
+ * magazines behind them all; here what does not fit goes back to the tree.
  */
 const CACHE_PLACES = 2 * 127;
 
@@ -23,23 +23,28 @@ export interface IovaSpec {
   readonly last: PageNumber;
   /** Ranges that are never given out, in any order; they may overlap. */
   readonly reserved: readonly (readonly [first: PageNumber, last: PageNumber])[];
+  /** How many have a cache of their own; 1 by default. */
+  readonly cpus?: number;
 }
 
 export interface AllocateOptions {
   /** The last page that the device reaches. */
   readonly last: PageNumber;
-  /** Gives up what the cache holds before it fails. */
+  /** Gives up what the caches hold before it fails. */
   readonly emptyCache: boolean;
+  /** Whose cache; the first one's by default. */
+  readonly cpu?: number;
 }
 
 export class IovaAllocator {
   /** The last call went to the tree, or had to. */
   searched = false;
   readonly #gaps = new Gaps();
-  /** First pages of ranges of 2^order pages, the newest last. */
-  readonly #cached: readonly PageNumber[][] = Array.from({ length: CACHED_ORDERS }, () => []);
+  /** Of each CPU, first pages of ranges of 2^order pages, the newest last. */
+  readonly #caches: readonly (readonly PageNumber[][])[];
 
-  constructor({ last, reserved }: IovaSpec) {
+  constructor({ last, reserved, cpus = 1 }: IovaSpec) {
+    this.#caches = Array.from({ length: cpus }, () => Array.from({ length: CACHED_ORDERS }, () => []));
     let start = FIRST_PAGE;
     for (const [first, lastReserved] of [...reserved].sort(([a], [b]) => a - b)) {
       if (first > start && start <= last) this.#gaps.add(start, Math.min(first, last + 1));
@@ -50,38 +55,41 @@ export class IovaAllocator {
 
   /** Pages that nobody has. */
   get free(): number {
-    return this.#cached.reduce((sum, ranges, order) => sum + ranges.length * 2 ** order, this.#gaps.pages);
+    const cached = this.#caches.flatMap((cache) => cache.map((ranges, order) => ranges.length * 2 ** order));
+    return cached.reduce((sum, pages) => sum + pages, this.#gaps.pages);
   }
 
   /** The first page of a range, or -ENOSPC. */
-  allocate(pages: number, { last, emptyCache }: AllocateOptions): PageNumber {
+  allocate(pages: number, { last, emptyCache, cpu = 0 }: AllocateOptions): PageNumber {
     const order = ceilingLog2(pages);
     const size = sizeOf(pages, order);
-    const cached = this.#cached[order];
+    const cached = this.#caches[cpu]![order];
     const newest = cached?.findLastIndex((first) => first + size - 1 <= last) ?? -1;
     this.searched = newest < 0;
     if (newest >= 0) return cached!.splice(newest, 1)[0]!;
     let first = this.#gaps.take(size, last);
-    if (first < 0 && emptyCache && this.#emptyCache()) first = this.#gaps.take(size, last);
+    if (first < 0 && emptyCache && this.#emptyCaches()) first = this.#gaps.take(size, last);
     return first < 0 ? -ENOSPC : first;
   }
 
   /** Gives back what `allocate` returned for as many pages. */
-  release(first: PageNumber, pages: number): void {
+  release(first: PageNumber, pages: number, cpu = 0): void {
     const order = ceilingLog2(pages);
-    const cached = this.#cached[order];
+    const cached = this.#caches[cpu]![order];
     this.searched = cached === undefined || cached.length === CACHE_PLACES;
     if (this.searched) this.#gaps.add(first, first + sizeOf(pages, order));
     else cached!.push(first);
   }
 
   /** Cached ranges lie between what could be a longer one. False when there are none. */
-  #emptyCache(): boolean {
+  #emptyCaches(): boolean {
     let some = false;
-    for (const [order, ranges] of this.#cached.entries()) {
-      for (const first of ranges.splice(0)) {
-        this.#gaps.add(first, first + 2 ** order);
-        some = true;
+    for (const cache of this.#caches) {
+      for (const [order, ranges] of cache.entries()) {
+        for (const first of ranges.splice(0)) {
+          this.#gaps.add(first, first + 2 ** order);
+          some = true;
+        }
       }
     }
     return some;
