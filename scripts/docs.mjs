@@ -1,4 +1,5 @@
-// Writes the pages that follow from declarations: docs/vtd.md, docs/amd-vi.md, docs/uapi.md, docs/machines.md and those of docs/studies.
+// Writes the pages that follow from declarations: docs/vtd.md, docs/amd-vi.md, docs/uapi.md, docs/machines.md, docs/traces.md and
+// those of docs/studies.
 //   node scripts/docs.mjs           writes them
 //   node scripts/docs.mjs --check   fails when one of them is not what would be written
 // What the first two call acted on is what the files in docs/evidence say, which `npm run prove` writes; those of
@@ -11,6 +12,7 @@ import { machinesPage } from './machines-page.mjs';
 import { ROOMS } from './rooms.mjs';
 import { SetupError, setUp } from './setup.mjs';
 import { studyPages } from './study-pages.mjs';
+import { tracesPage } from './traces-page.mjs';
 import { uapiPage } from './uapi-page.mjs';
 import { vtdPage } from './vtd-page.mjs';
 
@@ -68,7 +70,23 @@ async function pages() {
     ...(await studyPages((message) => {
       throw new Complaint(message);
     })),
+    'docs/traces.md': await traces(),
   };
+}
+
+async function traces() {
+  const {
+    TRACE_FORMATS: formats,
+    EVENT_KINDS: eventKinds,
+    TASK_KINDS: taskKinds,
+  } = await built('src/recorder/index.js');
+  const { MILESTONES: milestones } = await built('hardware/sim/index.js');
+  const { AMD_COUNTERS, INTEL_COUNTERS } = await built('src/machine/counters/index.js');
+  const vendors = [
+    ['Intel VT-d', INTEL_COUNTERS],
+    ['AMD-Vi', AMD_COUNTERS],
+  ];
+  return tracesPage({ formats, milestones, eventKinds, taskKinds, vendors });
 }
 
 async function main([option]) {

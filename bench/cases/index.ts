@@ -2,7 +2,7 @@
 import type { BenchCase } from '../case.ts';
 import { amdHit, amdMiss4, amdNested } from './amd-translation.ts';
 import { events1k, OPS } from './events1k.ts';
-import { looseHit, looseWalk, timedHit, timedWalk } from './timed.ts';
+import { looseHit, looseWalk, timedHit, timedHitTraced, timedWalk } from './timed.ts';
 import { hit, miss4, nested } from './translation.ts';
 
 export const cases: readonly BenchCase[] = [
@@ -16,5 +16,6 @@ export const cases: readonly BenchCase[] = [
   timedWalk,
   looseHit,
   looseWalk,
+  timedHitTraced,
   { ...events1k, operation: 'event scheduled and fired, 1,000 pending', operations: OPS },
 ];

@@ -1,5 +1,6 @@
 /** The timed path of a DMA, whole, at both accuracies: device, link, root complex, a VT-d unit, memory and back. */
 import { benchStreams, looseStreams } from '../../src/machine/measured/pcie-bench.ts';
+import { TaskLog, TRACE_FORMATS, Trace } from '../../src/recorder/index.ts';
 import type { BenchCase } from '../case.ts';
 
 /** Transfers per call of the timed function, and those before the first. */
@@ -7,18 +8,19 @@ const OPERATIONS = 20_000;
 const WARM_UP = 20_000;
 const KIB = 1024;
 
+const SET_UP = { machine: 'bdw', iommu: '4K', node: 'local', cache: 'warm', bytes: 64, offset: 0, seed: 1 } as const;
+
 /** 64-byte reads of the Broadwell machine of pcie-bench, at random in a window: 28 are under way at a time. */
-const setUp = { machine: 'bdw', iommu: '4K', node: 'local', cache: 'warm', bytes: 64, offset: 0, seed: 1 } as const;
 
 function reading(window: number): () => number {
-  const streams = benchStreams({ ...setUp, window }, 'read');
+  const streams = benchStreams({ ...SET_UP, window }, 'read');
   streams.start();
   streams.run(WARM_UP);
   return () => streams.run(OPERATIONS);
 }
 
 function readingLoosely(window: number): () => number {
-  const streams = looseStreams({ ...setUp, window }, 'read');
+  const streams = looseStreams({ ...SET_UP, window }, 'read');
   streams.run(WARM_UP);
   return () => streams.run(OPERATIONS);
 }
@@ -53,4 +55,26 @@ export const looseWalk: BenchCase = {
   goalNsPerOp: 500,
   operations: OPERATIONS,
   make: () => readingLoosely(65_536 * KIB),
+};
+
+/** The same reads, each told to a trace that is written and thrown away. */
+function tracing(window: number): () => number {
+  const streams = benchStreams({ ...SET_UP, window }, 'read');
+  let length = 0;
+  const trace = new Trace(TRACE_FORMATS.chrome, (text) => {
+    length += text.length;
+  });
+  trace.begin({ scenario: 'bench', machine: SET_UP.machine, parts: [] }, streams.path.engine);
+  streams.path.shares.tasks = new TaskLog([trace]);
+  streams.start();
+  streams.run(WARM_UP);
+  return () => streams.run(OPERATIONS) + length;
+}
+
+export const timedHitTraced: BenchCase = {
+  name: 'timedHitTraced',
+  operation: 'the same as timedHit, each told to a trace for Perfetto',
+  goalNsPerOp: 60_000,
+  operations: OPERATIONS,
+  make: () => tracing(256 * KIB),
 };

@@ -6,6 +6,7 @@ import * as bits from '../bits/index.ts';
 import { joinHalves, numberOf } from '../bits/index.ts';
 import {
   Access,
+  type EntryCache,
   type IommuProbe,
   type Iotlb,
   NO_DOMAIN,
@@ -24,6 +25,8 @@ const { entryFlags, ownerOf, pageHiOf } = iotlbEntry;
 export class CachedTranslations {
   probe: IommuProbe | null = null;
   counters: PerformanceEvents | null = null;
+  /** Cached device table entries. */
+  devices: EntryCache<DeviceEntry> | null = null;
   readonly #iotlb: Iotlb | null;
   readonly #page: PageQualities;
 
@@ -66,8 +69,8 @@ export class CachedTranslations {
   }
 
   /** The IOTLB alone has answered the request of a device whose entry was in the cache. */
-  tellHit(t: Translation, { domain }: DeviceEntry): void {
-    t.domain = domain;
+  tellHit(t: Translation): void {
+    t.domain = this.devices?.find(t.requester, true)?.domain ?? 0;
     this.counters?.count(CounterSource.MEM_DTE_HIT, t.requester, NO_DOMAIN, t.pasid, 0);
     this.count(t, CounterSource.MEM_IOMMU_TLB_PTE_HIT);
     this.count(t, CounterSource.MEM_TRANS_TOTAL);

@@ -57,8 +57,8 @@ export class Translator {
   readonly #procedure: Procedure;
   /** The IOTLB while it can answer with cached entries of devices: the unit is on, no range is excepted, and nobody counts. */
   #plain: Iotlb | null = null;
-  /** There is a probe, or somebody counts. */
-  #isObserved = false;
+  /** The probe, or else who counts: public and null as the probe was, because a hit has no byte to spare (bench/README.md). */
+  observer: IommuProbe | PerformanceEvents | null = null;
   readonly #entries: EntryCache<DeviceEntry> | null;
   /** Whose page the last `hit` has missed, where guest tables might have served it. */
   #missedPasid = HOST_ONLY;
@@ -73,6 +73,7 @@ export class Translator {
     const contexts = new Contexts(() => this.clear());
     this.devices = new DeviceTable(features, file, { cache: spec.deviceTableCache, era, contexts });
     this.#entries = this.devices.cache;
+    this.#cached.devices = this.#entries;
     this.hosts = new HostTables(era, spec.hostDirectoryCache ?? null);
     const caches = { directory: spec.guestDirectoryCache ?? null, roots: spec.gcr3Cache ?? null };
     this.guests = new GuestTables(this.hosts, features, { era, ...caches });
@@ -97,7 +98,7 @@ export class Translator {
     const parts = [devices, hosts, hosts.directory, guests, guests.gcr3, guests.directory, this.#cached];
     for (const part of parts) part.probe = probe;
     this.probe = probe;
-    this.#isObserved = probe !== null || this.#cached.counters !== null;
+    this.observer = probe ?? this.#cached.counters;
   }
 
   /** Whom to tell of performance events; `null` while nobody counts. */
@@ -105,7 +106,7 @@ export class Translator {
     const { devices, hosts, guests } = this;
     const parts = [devices, hosts, hosts.directory, guests, guests.directory, this.#cached];
     for (const part of parts) part.counters = counters;
-    this.#isObserved = counters !== null || this.probe !== null;
+    this.observer = this.probe ?? counters;
   }
 
   #choosePlain(): void {
@@ -148,7 +149,7 @@ export class Translator {
     t.hpaHi = words[i + FRAME_HI]!;
     t.hpaLo = words[i + FRAME_LO]! | (lo & ((1 << words[i + SHIFT]!) - 1));
     t.snoop = (flags & SNOOP) !== 0;
-    if (this.#isObserved === true) this.#cached.tellHit(t, device);
+    if (this.observer !== null) this.#cached.tellHit(t);
     return true;
   }
 
@@ -167,13 +168,13 @@ export class Translator {
     t.succeed();
     t.status = SUCCESS;
     t.fault = null;
-    if (this.#isObserved === true) this.#cached.tellHit(t, device);
+    if (this.observer !== null) this.#cached.tellHit(t);
     return true;
   }
 
   /** Answers it from tables that lie clean in memory. */
   #quick(t: Translation<AmdFault>, memory: PhysicalMemory): boolean {
-    if (t.missed !== true || this.#isObserved) return false;
+    if (t.missed !== true || this.observer !== null) return false;
     const device = this.#entries!.find(t.requester)!;
     const { hosts, guests, page } = this;
     const { host, guest } = device;
@@ -208,7 +209,7 @@ export class Translator {
    * passed since.
    */
   begin(t: Translation<AmdFault>): boolean {
-    if (t.missed !== true || this.#plain === null || this.#isObserved) return false;
+    if (t.missed !== true || this.#plain === null || this.observer !== null) return false;
     const device = this.#entries!.find(t.requester);
     if (device === null || ((t.access | PLAIN) & ~device.grants) !== 0) return false;
     t.begin();

@@ -31,6 +31,7 @@ interface ShownTask {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+const NOTHING: Fields = {};
 const EVENTS_TID = 0;
 const OWN_FIELDS: ReadonlySet<string> = new Set(['kind', 'at', 'who']);
 
@@ -135,7 +136,7 @@ class ChromeWriter implements TraceWriter {
   #instant(event: TraceEvent): void {
     const { what, detail } = describe(event);
     const facts = Object.entries(event).filter(([name]) => !OWN_FIELDS.has(name));
-    const args = { ...(detail === '' ? {} : { detail }), ...Object.fromEntries(facts) };
+    const args = { ...(detail === '' ? {} : { detail }), ...plain(Object.fromEntries(facts)) };
     const pid = this.#pidOf(event.who);
     this.#emit('i', event.at, pid, EVENTS_TID, { name: what, cat: event.kind, s: 't', args });
   }
@@ -164,34 +165,36 @@ class ChromeWriter implements TraceWriter {
   }
 
   #name(what: string, { pid, tid }: Pick<Lane, 'pid' | 'tid'>, name: string): void {
-    this.#line({ ph: 'M', pid, tid, name: what, args: { name } });
+    this.#line(JSON.stringify({ ph: 'M', pid, tid, name: what, args: { name } }));
   }
 
-  #slice(ph: string, at: number, lane: Lane, fields: Fields = {}): void {
+  #slice(ph: string, at: number, lane: Lane, fields: Fields = NOTHING): void {
     lane.at = at;
     this.#emit(ph, at, lane.pid, lane.tid, fields);
   }
 
   #emit(ph: string, at: number, pid: number, tid: number, fields: Fields): void {
-    this.#line({ ph, ts: at, pid, tid, ...fields });
+    const begin = `{"ph":"${ph}","ts":${microseconds(at)},"pid":${pid},"tid":${tid}`;
+    this.#line(fields === NOTHING ? `${begin}}` : `${begin},${JSON.stringify(fields).slice(1)}`);
   }
 
-  #line(fields: Fields): void {
+  #line(text: string): void {
     this.#out(this.#isFirst ? '\n' : ',\n');
     this.#isFirst = false;
-    const text = JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? hex(value) : value));
-    // A division would round: the decimal point is put where it belongs.
-    this.#out(
-      typeof fields['ts'] === 'number'
-        ? text.replace(/"ts":(\d+)/, (_, ps: string) => `"ts":${microseconds(ps)}`)
-        : text,
-    );
+    this.#out(text);
   }
 }
 
-function microseconds(picoseconds: string): string {
-  const digits = picoseconds.padStart(7, '0');
-  return `${digits.slice(0, -6)}.${digits.slice(-6)}`;
+/** 64-bit values as hexadecimal text. */
+function plain(facts: Fields): Fields {
+  const text = JSON.stringify(facts, (_, value: unknown) => (typeof value === 'bigint' ? hex(value) : value));
+  return JSON.parse(text) as Fields;
+}
+
+/** A division would round: the decimal point is put where it belongs. */
+function microseconds(picoseconds: number): string {
+  const whole = Math.floor(picoseconds / 1e6);
+  return `${whole}.${String(picoseconds - whole * 1e6).padStart(6, '0')}`;
 }
 
 export const CHROME: TraceFormat = {

@@ -44,7 +44,8 @@ export class FilteredTrace {
     } else if (record.type === 'wait') {
       const since = Math.max(record.since, this.#from);
       const at = Math.min(record.at, this.#until);
-      if (since < at) this.#out({ ...record, since, at });
+      if (since === record.since && at === record.at) this.#out(record);
+      else if (since < at) this.#out({ ...record, since, at });
     } else if (record.at <= this.#until) {
       if (record.type === 'task') this.#shown.add(record.id);
       this.#out(record);
