@@ -52,6 +52,8 @@ export class Walkers<W extends Walkable> implements Handler {
   readonly #waiting = new Ring<W>();
   /** Who holds a walker. */
   readonly #active: W[] = [];
+  /** How many of these count: an array that is made shorter is a call into the runtime. */
+  #busy = 0;
   #free: number;
 
   constructor(engine: Engine, spec: WalkersSpec, starter: WalkStarter<W>) {
@@ -96,16 +98,17 @@ export class Walkers<W extends Walkable> implements Handler {
   reset(): void {
     this.#buckets.fill(null);
     this.#waiting.clear();
-    this.#active.length = 0;
+    this.#busy = 0;
     this.#free = this.#spec.walkers;
   }
 
   /** Others keep their order: the last of a region is behind those before it. */
   #retire(one: W): void {
     const active = this.#active;
-    const last = active.length - 1;
-    for (let i = active.indexOf(one); i < last; i++) active[i] = active[i + 1]!;
-    active.length = last;
+    const last = --this.#busy;
+    let at = 0;
+    while (active[at] !== one) at++;
+    for (; at < last; at++) active[at] = active[at + 1]!;
   }
 
   /** Waits for the walk of another, if there is one; else others wait for this one. */
@@ -130,13 +133,14 @@ export class Walkers<W extends Walkable> implements Handler {
   #take(one: W): void {
     this.#free--;
     const before = this.#region === 0 ? null : this.#lastOfRegion(one);
-    this.#active.push(one);
+    this.#active[this.#busy++] = one;
     if (before === null) this.#starter.walk(one);
     else before.follower = one;
   }
 
   #lastOfRegion(one: W): W | null {
-    for (const other of this.#active) if (this.#excludes(other, one)) return other;
+    const active = this.#active;
+    for (let i = 0; i < this.#busy; i++) if (this.#excludes(active[i]!, one)) return active[i]!;
     return null;
   }
 

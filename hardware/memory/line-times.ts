@@ -84,7 +84,9 @@ export class LineTimes {
 
   /** How long DRAM keeps an answer back that would come at `at`. */
   #refreshWait(at: number): number {
-    const phase = at % this.#interval;
+    // A remainder of numbers beyond 32 bits is a call of fmod. The quotient may be rounded up to the next whole one, never down.
+    let phase = at - Math.floor(at / this.#interval) * this.#interval;
+    if (phase < 0) phase += this.#interval;
     return phase < this.#refresh ? this.#refresh - phase : 0;
   }
 }

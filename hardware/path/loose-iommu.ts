@@ -22,6 +22,7 @@ import { type Instant, ns } from '../sim/index.ts';
 /** Pages and regions of which it is known until when somebody walks: what hashes alike shares a place, and the later one counts. */
 const PLACES = 4096;
 const PAGE_SHIFT = 12;
+const NO_PAGE = -1;
 const ENTRY_BYTES = 8;
 
 /** When the last look-up was over, and the next may be. */
@@ -32,7 +33,6 @@ export class LooseIommu {
   misses = 0;
   readonly #unit: IommuUnit;
   readonly #controller: MemoryController;
-  readonly #spec: TimedIommuSpec;
   readonly #lookup: number;
   readonly #interval: number;
   readonly #fetch: number;
@@ -41,8 +41,9 @@ export class LooseIommu {
   /** When the request that many before was answered. */
   readonly #answers: Float64Array;
   readonly #walkers: Float64Array;
-  readonly #pages = new Until(PLACES);
-  readonly #regions = new Until(PLACES);
+  readonly #pages = new Until(PAGE_SHIFT);
+  /** `null` where walks exclude no others. */
+  readonly #regions: Until | null;
   #asked = 0;
   /** Instants, by `At`: in an array, where none of them becomes an object. */
   readonly #times = new Float64Array(2);
@@ -50,12 +51,13 @@ export class LooseIommu {
   constructor(unit: IommuUnit, controller: MemoryController, spec: TimedIommuSpec, requester: number) {
     this.#unit = unit;
     this.#controller = controller;
-    this.#spec = spec;
     this.#lookup = ns(spec.lookup);
     this.#interval = ns(spec.lookupInterval ?? 0);
     this.#fetch = ns(spec.fetch ?? 0);
     this.#hold = ns(spec.readHold ?? 0);
     this.#requester = requester;
+    const { walkRegion = null } = spec;
+    this.#regions = walkRegion === null ? null : new Until(walkRegion);
     this.#answers = new Float64Array(spec.requests);
     this.#walkers = new Float64Array(spec.walkers);
   }
@@ -68,14 +70,13 @@ export class LooseIommu {
     const looked = Math.max(at, this.#answers[place]!, this.#times[At.NEXT_LOOKUP]! - this.#lookup) + this.#lookup;
     this.#times[At.NEXT_LOOKUP] = looked + this.#interval;
     t.ask(this.#requester, NO_PASID, isWrite ? Access.WRITE : Access.READ, hi, lo);
-    const page = pageOf(hi, lo, PAGE_SHIFT);
-    const walked = this.#pages.of(page);
+    const walked = this.#pages.of(hi, lo);
     let end = Math.max(looked, walked);
     if (!this.#unit.hit(t)) {
       // Somebody is still walking for this page, whose entry others have already driven out.
       if (walked > looked) this.#unit.translate(t);
       else end = this.#miss(looked, isWrite, hi, lo);
-      this.#pages.set(page, end);
+      this.#pages.set(hi, lo, end);
     }
     this.#times[At.LOOKED] = looked;
     this.#answers[place] = end;
@@ -93,7 +94,8 @@ export class LooseIommu {
 
   reset(): void {
     for (const times of [this.#answers, this.#walkers]) times.fill(0);
-    for (const times of [this.#pages, this.#regions]) times.reset();
+    this.#pages.reset();
+    this.#regions?.reset();
     this.misses = 0;
     this.#asked = 0;
     this.#times.fill(0);
@@ -103,13 +105,12 @@ export class LooseIommu {
   /** Walks, from `at` on at the earliest: when the walk has ended. */
   #miss(at: number, isWrite: boolean, hi: number, lo: number): number {
     this.misses++;
-    const { walkRegion = null } = this.#spec;
+    const regions = this.#regions;
     const walker = this.#firstFree();
     let from = Math.max(at, this.#walkers[walker]!);
-    const region = walkRegion === null ? -1 : pageOf(hi, lo, walkRegion);
-    if (region >= 0) from = Math.max(from, this.#regions.of(region));
+    if (regions !== null) from = Math.max(from, regions.of(hi, lo));
     const end = this.#walk(from);
-    if (region >= 0) this.#regions.set(region, end);
+    if (regions !== null) regions.set(hi, lo, end);
     this.#walkers[walker] = isWrite ? end : end + this.#hold;
     return end;
   }
@@ -162,33 +163,37 @@ export class LooseIommu {
   }
 }
 
-/** Instants by page. */
+/** Instants by page of 2^shift bytes. */
 class Until {
-  readonly #page: Float64Array;
-  readonly #until: Float64Array;
+  readonly #shift: number;
+  readonly #pageHi = new Int32Array(PLACES).fill(NO_PAGE);
+  readonly #pageLo = new Int32Array(PLACES);
+  readonly #until = new Float64Array(PLACES);
 
-  constructor(places: number) {
-    this.#page = new Float64Array(places).fill(-1);
-    this.#until = new Float64Array(places);
+  constructor(shift: number) {
+    this.#shift = shift;
   }
 
-  of(page: number): number {
-    const place = page % this.#page.length;
-    return this.#page[place] === page ? this.#until[place]! : 0;
+  of(hi: number, lo: number): number {
+    const pageLo = this.#lowOf(hi, lo);
+    const place = pageLo & (PLACES - 1);
+    return this.#pageLo[place] === pageLo && this.#pageHi[place] === hi >>> this.#shift ? this.#until[place]! : 0;
   }
 
-  set(page: number, until: number): void {
-    const place = page % this.#page.length;
-    this.#page[place] = page;
+  set(hi: number, lo: number, until: number): void {
+    const pageLo = this.#lowOf(hi, lo);
+    const place = pageLo & (PLACES - 1);
+    this.#pageLo[place] = pageLo;
+    this.#pageHi[place] = hi >>> this.#shift;
     this.#until[place] = until;
   }
 
   reset(): void {
-    this.#page.fill(-1);
+    this.#pageHi.fill(NO_PAGE);
   }
-}
 
-/** The number of the page of 2^shift bytes. */
-function pageOf(hi: number, lo: number, shift: number): number {
-  return (hi >>> 0) * 2 ** (32 - shift) + (lo >>> shift);
+  /** Low half of the number of the page. */
+  #lowOf(hi: number, lo: number): number {
+    return (lo >>> this.#shift) | (hi << (32 - this.#shift));
+  }
 }
