@@ -75,7 +75,7 @@ export function experiment(
 }
 
 /** The benchmark's own windows where a sweep is not over them. */
-const USUAL_WINDOW = { dma: 8 * 1024, command: 4 * 1024 } as const;
+export const USUAL_WINDOW = { dma: 8 * 1024, command: 4 * 1024 } as const;
 /** Bytes of the benchmark's buffer. */
 export const LARGEST_WINDOW = 64 * 2 ** 20;
 /** A model of processor tells more than a family, wherever it is named. */
