@@ -41,7 +41,8 @@ async function main(names) {
     const values = study
       .curveOf(one, publishedPoints())
       .filter((value) => isShown(value) || isOnLine(points, value.point));
-    writeFileSync(publishedPath(one.name), `[\n${values.map((value) => JSON.stringify(value)).join(',\n')}\n]\n`);
+    if (values.length === 0) continue;
+    writeFileSync(publishedPath(one.name), values.map((value) => `${JSON.stringify(value)}\n`).join(''));
   }
   await pool.close();
 }

@@ -14,7 +14,7 @@ export async function studyPages(complain) {
   const pages = { 'docs/studies/README.md': overview(studies) };
   for (const one of studies) {
     const results = kept(one, study, complain);
-    const published = JSON.parse(readOr(publishedPath(one.name), '[]'));
+    const published = lineByLine(readOr(publishedPath(one.name), ''));
     pages[`docs/studies/${one.name}.md`] = page(one, results, published, { ...study, ...texts });
     pages[`docs/studies/${one.name}.svg`] = await draw(one, results, published, plotting);
   }
@@ -28,6 +28,13 @@ function readOr(path, otherwise) {
     if (error.code === 'ENOENT') return otherwise;
     throw error;
   }
+}
+
+function lineByLine(text) {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
 }
 
 function kept(one, { gridOf, readResults, resultsOf, SEED }, complain) {

@@ -6,8 +6,20 @@ import iotlb from './iotlb.ts';
 import iova from './iova.ts';
 import nested from './nested.ts';
 import pri from './pri.ts';
+import receive from './receive.ts';
 import tenants from './tenants.ts';
 import walkCaches from './walk-caches.ts';
 import window from './window.ts';
 
-export const studies: readonly Study[] = [window, iotlb, walkCaches, nested, ats, tenants, invalidation, iova, pri];
+export const studies: readonly Study[] = [
+  window,
+  iotlb,
+  walkCaches,
+  nested,
+  receive,
+  ats,
+  tenants,
+  invalidation,
+  iova,
+  pri,
+];

@@ -49,9 +49,11 @@ export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts
 export { IOMMU_NAME } from './hardware.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
+export { measureReceiving } from './measured/fands.ts';
 export { INVALIDATING_MACHINES, type InvalidatingMachineName } from './measured/invalidating-machines.ts';
 export { INVALIDATION_PIECES, measureInvalidation } from './measured/invalidation-batches.ts';
 export { measureBandwidth, measureLatency, usualEngine } from './measured/measure.ts';
+export { PROTECTIONS } from './measured/nic-receive/values.ts';
 export { FAULT_SERVICES, type FaultService, timeOfFaults } from './measured/page-faults.ts';
 export { PathRun, type PathTraffic } from './measured/path-run.ts';
 export { type MachineName as MeasuredMachineName, MEASURED_MACHINES } from './measured/pcie-bench-machines.ts';

@@ -110,7 +110,7 @@ describe('ioasim sweep', () => {
 
 const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 /** Each point takes a good part of a second. */
-const LONG = SWEEP.replace('500', '200000');
+const LONG = SWEEP.replace('500', '150000').replace(', 1M', '');
 
 describe.skipIf(!hasRedis)('ioasim sweep over machines', () => {
   const children: ChildProcess[] = [];
@@ -134,19 +134,20 @@ describe.skipIf(!hasRedis)('ioasim sweep over machines', () => {
 
   it('loses nothing when a worker is killed', async () => {
     const yaml = file('long.yaml', LONG);
-    const queue = ['--engine', 'bullmq', '--redis', redis, '--patience', '2'];
+    const queue = ['--engine', 'bullmq', '--redis', redis, '--patience', '1.5'];
     const gathers = ioasimOf(yaml, ...queue, '--threads', '0');
     const killed = ioasimOf(yaml, ...queue, '--worker', '--threads', '2');
     const lines = (): number => (existsSync(at('long.jsonl')) ? read('long.jsonl').split('\n').length - 1 : 0);
     while (lines() === 0) await sleep(20);
     killed.kill('SIGKILL');
-    expect(lines()).toBeLessThan(6);
+    expect(lines()).toBeLessThan(4);
     ioasimOf(yaml, ...queue, '--worker', '--threads', '1');
     expect(await once(gathers, 'exit')).toEqual([0, null]);
     const alone = await ioasim('sweep', yaml, '--threads', '2', '-o', at('alone.jsonl'));
     expect(alone.code).toBe(0);
     expect(sorted('long.jsonl')).toEqual(sorted('alone.jsonl'));
-  });
+    // Processes start slowly where others are busy.
+  }, 120_000);
 });
 
 async function freePort(): Promise<number> {

@@ -2,7 +2,8 @@
  * The machine of "Fast & Safe IO Memory Protection" (Rubin et al., SOSP 2024): four Xeon Gold 6234 (Cascade Lake), a ConnectX-5 of
  * 100 Gb/s on PCIe 3.0 x16, Linux 6.0. Of its IOMMU nothing is published but what was measured with it.
  */
-import type { ReceiveValues } from './nic-receive/values.ts';
+import { type Receiving, receive } from './nic-receive/run.ts';
+import type { ReceiveSetUp, ReceiveValues } from './nic-receive/values.ts';
 import { type Parameter, parameter } from './parameter.ts';
 import { parametersOf } from './pcie-bench-machines.ts';
 
@@ -55,3 +56,8 @@ export const FANDS = {
 export const FANDS_VALUES: ReceiveValues = Object.fromEntries(
   Object.entries(FANDS).map(([name, { value }]) => [name, value]),
 ) as unknown as ReceiveValues;
+
+/** Receiving on this machine. */
+export function measureReceiving(setUp: ReceiveSetUp): Receiving {
+  return receive(FANDS_VALUES, setUp);
+}
