@@ -78,7 +78,7 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
     this.state.accesses++;
     this.state.bytes += bytes;
     const now = this.#engine.now;
-    return (this.#clock.reserve(now, bytes) - now + this.#latency) as Duration;
+    return (this.#clock.occupy(now, bytes) + this.#latency) as Duration;
   }
 
   /** The same for a read of `bytes` bytes at the address with these halves, which lie in one line or are read as one. */
@@ -88,7 +88,7 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
     this.state.accesses++;
     this.state.bytes += bytes;
     const { now } = this.#engine;
-    const queued = lines.isCached(hi, lo) ? 0 : this.#clock.reserve(now, bytes) - now;
+    const queued = lines.isCached(hi, lo) ? 0 : this.#clock.occupy(now, bytes);
     return lines.read(hi, lo, now, queued | 0);
   }
 

@@ -45,10 +45,10 @@ export interface Commander {
 export class DmaPath {
   readonly engine: Engine;
   readonly spec: PathSpec;
-  readonly shares = new Shares();
   readonly reads: ReadEngine;
   readonly writes: WriteEngine;
   readonly root: Root;
+  readonly #shares = new Shares();
   readonly #upstream: Upstream;
   readonly #pool: TransactionPool;
 
@@ -59,11 +59,11 @@ export class DmaPath {
     commander: Commander,
   ) {
     const { device, link } = spec;
-    const { shares } = this;
+    const shares = this.#shares;
     const rate = linkRate(link.generation, link.width, link.dllp, device.maxPayload);
     const pool = new TransactionPool(requester);
     const events = new PathEvents(engine, (event, index) => this.#carry(event, index));
-    const take = (command: Command) => pool.take(command, engine.now);
+    const take = (command: Command) => pool.take(command, engine);
     this.engine = engine;
     this.spec = spec;
     this.#pool = pool;
@@ -99,6 +99,12 @@ export class DmaPath {
     });
   }
 
+  /** Where time went until now. */
+  get shares(): Shares {
+    this.root.settle();
+    return this.#shares;
+  }
+
   #carry(event: number, index: number): void {
     switch (event) {
       case PathEvent.LINK_FREE:
@@ -120,6 +126,6 @@ export class DmaPath {
 
   /** With the engine, the agent and the controller. */
   reset(): void {
-    for (const part of [this.#upstream, this.root, this.reads, this.writes, this.shares, this.#pool]) part.reset();
+    for (const part of [this.#upstream, this.root, this.reads, this.writes, this.#shares, this.#pool]) part.reset();
   }
 }

@@ -16,9 +16,10 @@ export const PathEvent = {
   /** Of a request: it needed no translation, everybody sees what it wrote. */
   TRANSLATED: 4,
   VISIBLE: 5,
-  /** Of a piece of a read: memory has it, the device has it. */
-  FETCHED: 6,
-  ARRIVED: 7,
+  /** Of a piece of a read: the device has it, or would have it if the link were free. */
+  ARRIVED: 6,
+  /** Memory has a piece of a read: told only to who watches. */
+  FETCHED: 7,
 } as const;
 
 const BITS = 3;

@@ -113,7 +113,7 @@ export class ReadEngine {
       this.#tags++;
       for (let i = 0; i < first.count; i++) {
         const part = first.parts[i]!;
-        part.account(this.#shares, Milestone.LANDING, now, delay);
+        part.account(this.#shares, Milestone.LANDING, this.#events.engine, delay);
         this.#shares.end(part.task, now + delay);
         this.#ends.give(part);
       }

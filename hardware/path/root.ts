@@ -9,9 +9,9 @@ import { numberOf } from '../bits/index.ts';
 import type { TimedIommu } from '../iommu/index.ts';
 import type { MemoryController } from '../memory/index.ts';
 import { Access, pieceLength, type TranslationRequest, TranslationStatus } from '../pcie/index.ts';
-import { type Duration, LinkClock, ns, type Rate, Ring } from '../sim/index.ts';
+import { type Duration, ns, type Rate, Ring } from '../sim/index.ts';
+import { type Arrived, Downstream } from './downstream.ts';
 import { PathEvent, type PathEvents } from './events.ts';
-import { completionBytes } from './figures.ts';
 import { Milestone, type Shares } from './milestones.ts';
 import type { PathSpec } from './parameters.ts';
 import type { Transaction, TransactionPool } from './transaction.ts';
@@ -20,8 +20,7 @@ import { WriteCache } from './write-cache.ts';
 export interface RootEnds {
   /** Posted credits for so many lines are back. */
   returned(lines: number): void;
-  /** So many bytes of a read have reached the device. */
-  arrived(transaction: Transaction, bytes: number): void;
+  readonly arrived: Arrived;
   give(transaction: Transaction): void;
 }
 
@@ -31,20 +30,6 @@ export interface RootParts {
   readonly agent: TimedIommu | null;
   readonly shares: Shares;
   readonly pool: TransactionPool;
-}
-
-/** A part of a read that comes back as one completion. */
-class Piece {
-  readonly index: number;
-  transaction: Transaction | null = null;
-  /** Of the request that it answers. */
-  bytes = 0;
-  /** Bytes of data that it carries: none when the translation failed. */
-  data = 0;
-
-  constructor(index: number) {
-    this.index = index;
-  }
 }
 
 export class Root {
@@ -57,12 +42,9 @@ export class Root {
   readonly #controller: MemoryController;
   readonly #agent: TimedIommu | null;
   readonly #lookup: Duration;
-  readonly #latency: Duration;
-  readonly #down: LinkClock;
+  readonly #down: Downstream;
   readonly #written: WriteCache;
   readonly #transactions: readonly Transaction[];
-  readonly #pieces: Piece[] = [];
-  readonly #idle: Piece[] = [];
   readonly #posted = new Ring<Transaction>();
   /** Reads behind writes that nobody sees yet. */
   readonly #held = new Ring<Transaction>();
@@ -88,8 +70,7 @@ export class Root {
     this.#transactions = pool.all;
     this.#agent = agent;
     this.#lookup = ns(agent?.spec.lookup ?? 0);
-    this.#latency = ns(spec.link.latency);
-    this.#down = new LinkClock(rate);
+    this.#down = new Downstream(events, rate, ns(spec.link.latency), shares, ends.arrived);
     this.#written = new WriteCache(spec.root.writeCache);
     if (agent !== null) agent.answers = (request) => this.#answered(request);
   }
@@ -102,12 +83,13 @@ export class Root {
       this.#translate(transaction, delay);
       return;
     }
-    const { now } = this.#events.engine;
+    const { engine } = this.#events;
+    const { now } = engine;
     const { request, byte } = this.#spec.root.read;
     const from = Math.max(delay, this.#nextRead[0]! - now) | 0;
     this.#nextRead[0] = now + from + Math.floor((request + transaction.length * byte) * 1000);
     transaction.writesBefore = this.#arrived;
-    transaction.account(this.#shares, Milestone.ORDER, now, from);
+    transaction.account(this.#shares, Milestone.ORDER, engine, from);
     this.#translate(transaction, from);
   }
 
@@ -121,11 +103,16 @@ export class Root {
         this.#becomeVisible(this.#transactions[index]!);
         break;
       case PathEvent.FETCHED:
-        this.#fetched(this.#pieces[index]!);
+        this.#down.settle();
         break;
       default:
-        this.#comeDown(this.#pieces[index]!);
+        this.#down.carry(index);
     }
+  }
+
+  /** Accounts for what has happened until now. */
+  settle(): void {
+    this.#down.settle();
   }
 
   /** The CPU has touched these bytes last, as far as the part holds them into which devices write. */
@@ -137,7 +124,6 @@ export class Root {
     this.faults = 0;
     this.#down.reset();
     this.#written.clear();
-    this.#idle.splice(0, this.#idle.length, ...this.#pieces);
     for (const queue of [this.#posted, this.#held, this.#waiting]) queue.clear();
     this.#arrived = 0;
     this.#visible = 0;
@@ -159,12 +145,12 @@ export class Root {
 
   #answered(request: TranslationRequest): void {
     const transaction = request.owner as Transaction;
-    const { now } = this.#events.engine;
+    const { engine } = this.#events;
     if (request.walked) {
       transaction.accountFor(this.#shares, Milestone.LOOKUP, this.#lookup);
-      transaction.account(this.#shares, Milestone.WALK, now, 0);
+      transaction.account(this.#shares, Milestone.WALK, engine, 0);
     } else {
-      transaction.account(this.#shares, Milestone.LOOKUP, now, 0);
+      transaction.account(this.#shares, Milestone.LOOKUP, engine, 0);
     }
     if (this.#waiting.length > 0) this.#agent!.accept(this.#waiting.shift().request, ns(0));
     this.#translated(transaction);
@@ -179,7 +165,7 @@ export class Root {
     }
     for (let first = this.#posted.first; first?.translated === true; first = this.#posted.first) {
       this.#posted.shift();
-      first.account(this.#shares, Milestone.ORDER, this.#events.engine.now, 0);
+      first.account(this.#shares, Milestone.ORDER, this.#events.engine, 0);
       this.#events.schedule(this.#writeTime(first), PathEvent.VISIBLE, first.index);
     }
   }
@@ -196,7 +182,7 @@ export class Root {
   }
 
   #becomeVisible(transaction: Transaction): void {
-    transaction.account(this.#shares, Milestone.MEMORY, this.#events.engine.now, 0);
+    transaction.account(this.#shares, Milestone.MEMORY, this.#events.engine, 0);
     this.#shares.end(transaction.task, this.#events.engine.now);
     this.#visible++;
     const { command, isLast, lines } = transaction;
@@ -204,6 +190,7 @@ export class Root {
     if (isLast) command!.done(0);
     for (let first = this.#held.first; first !== undefined; first = this.#held.first) {
       if (first.writesBefore > this.#visible) break;
+      first.account(this.#shares, Milestone.ORDER, this.#events.engine, 0);
       this.#fetch(this.#held.shift());
     }
     this.#ends.returned(lines);
@@ -211,11 +198,12 @@ export class Root {
 
   /** Reads memory for a request, in parts as large as its completions. */
   #fetch(transaction: Transaction): void {
-    transaction.account(this.#shares, Milestone.ORDER, this.#events.engine.now, 0);
+    // Nothing has kept it: only who watches learns that it is there.
+    if (this.#shares.tasks !== null) transaction.account(this.#shares, Milestone.ORDER, this.#events.engine, 0);
     const { request, length } = transaction;
     if (request.status !== TranslationStatus.SUCCESS) {
       this.faults++;
-      this.#answer(transaction, length, 0, ns(0));
+      this.#down.answer(transaction, length, 0, ns(0));
       return;
     }
     const { hpaHi, hpaLo } = request;
@@ -223,39 +211,8 @@ export class Root {
       const lo = (hpaLo + place) | 0;
       const bytes = pieceLength(lo, length - place, this.#spec.root.maxPayload);
       // A request stays within 4 KiB, so that the high half is that of all.
-      this.#answer(transaction, bytes, bytes, this.#controller.read(hpaHi, lo, bytes));
+      this.#down.answer(transaction, bytes, bytes, this.#controller.read(hpaHi, lo, bytes));
       place += bytes;
     }
-  }
-
-  /** A completion that answers so many bytes of a request is ready in `delay`. */
-  #answer(transaction: Transaction, bytes: number, data: number, delay: Duration): void {
-    const piece = this.#idle.pop() ?? this.#grow();
-    piece.transaction = transaction;
-    piece.bytes = bytes;
-    piece.data = data;
-    transaction.pieces++;
-    this.#events.schedule(delay, PathEvent.FETCHED, piece.index);
-  }
-
-  #fetched(piece: Piece): void {
-    const { now } = this.#events.engine;
-    piece.transaction!.account(this.#shares, Milestone.MEMORY, now, 0);
-    const end = this.#down.reserve(now, completionBytes(piece.data));
-    const delay = ((end - now) | 0) + this.#latency;
-    this.#events.schedule(delay, PathEvent.ARRIVED, piece.index);
-  }
-
-  #comeDown(piece: Piece): void {
-    const transaction = piece.transaction!;
-    this.#idle.push(piece);
-    if (--transaction.pieces === 0) transaction.account(this.#shares, Milestone.LINK_DOWN, this.#events.engine.now, 0);
-    this.#ends.arrived(transaction, piece.bytes);
-  }
-
-  #grow(): Piece {
-    const piece = new Piece(this.#pieces.length);
-    this.#pieces.push(piece);
-    return piece;
   }
 }

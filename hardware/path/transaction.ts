@@ -1,5 +1,6 @@
 /** One request on its way, and the command that it is a part of. Both are reused. */
 import { AddressType, TranslationRequest } from '../pcie/index.ts';
+import type { Engine } from '../sim/index.ts';
 import type { Shares } from './milestones.ts';
 
 /** What a device was told to do. */
@@ -52,15 +53,15 @@ export class Transaction {
     this.request.addressType = command.translated ? AddressType.TRANSLATED : AddressType.UNTRANSLATED;
   }
 
-  /** Its life begins. */
-  begin(now: number): void {
-    this.#since[0] = now;
+  /** Its life begins in `delay`. */
+  begin(engine: Engine, delay: number): void {
+    this.#since[0] = engine.now + delay;
     this.translated = false;
   }
 
-  /** What has passed, and will until `delay` from `now`, belongs to `milestone`. */
-  account(shares: Shares, milestone: number, now: number, delay: number): void {
-    const at = now + delay;
+  /** What has passed, and will in the next `delay`, belongs to `milestone`. An instant between functions would become an object. */
+  account(shares: Shares, milestone: number, engine: Engine, delay: number): void {
+    const at = engine.now + delay;
     shares.sums[milestone]! += at - this.#since[0]!;
     this.#since[0] = at;
     if (shares.tasks !== null) shares.tell(this, milestone, at);
@@ -86,9 +87,9 @@ export class TransactionPool {
   }
 
   /** A request of the command. */
-  take(command: Command, now: number): Transaction {
+  take(command: Command, engine: Engine): Transaction {
     const transaction = this.#idle.pop() ?? this.#grow();
-    transaction.begin(now);
+    transaction.begin(engine, 0);
     transaction.follow(command, this.#requester);
     return transaction;
   }

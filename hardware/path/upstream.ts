@@ -51,9 +51,9 @@ export class Upstream {
   /** A read leaves in `delay`, behind those that were sent before it: only where nobody ever writes, so that nothing comes between. */
   sendAhead(transaction: Transaction, delay: number): void {
     const { now } = this.#events.engine;
-    transaction.begin(now + delay);
+    transaction.begin(this.#events.engine, delay);
     // Nothing is ahead of it: only who watches learns where it is.
-    if (this.#shares.tasks !== null) transaction.account(this.#shares, Milestone.CREDIT, now, delay);
+    if (this.#shares.tasks !== null) transaction.account(this.#shares, Milestone.CREDIT, this.#events.engine, delay);
     this.#occupy(transaction, now, delay, requestBytes(0));
   }
 
@@ -101,7 +101,7 @@ export class Upstream {
     // A source other than the last one; or a write from the slot that the last write came from.
     const isSlow = isWrite ? this.#last === READS || this.#last === source : this.#last >= 0;
     this.#last = source;
-    transaction.account(this.#shares, Milestone.CREDIT, now, 0);
+    transaction.account(this.#shares, Milestone.CREDIT, this.#events.engine, 0);
     const bytes = requestBytes(isWrite ? length : 0);
     const left = this.#occupy(transaction, now, isSlow ? this.#turnaround : 0, bytes);
     if (isWrite) this.#ends.sent(transaction, left);
@@ -110,10 +110,9 @@ export class Upstream {
 
   /** Puts a TLP onto the link in `delay`, or when it is free; how long from now it has left. */
   #occupy(transaction: Transaction, now: Instant, delay: number, bytes: number): number {
-    const end = this.#clock.reserve((now + delay) as Instant, bytes);
-    this.#busyUntil[0] = end;
-    const left = (end - now) | 0;
-    transaction.account(this.#shares, Milestone.LINK_UP, now, left + this.#latency);
+    const left = (delay + this.#clock.occupy((now + delay) as Instant, bytes)) | 0;
+    this.#busyUntil[0] = now + left;
+    transaction.account(this.#shares, Milestone.LINK_UP, this.#events.engine, left + this.#latency);
     this.#ends.arrive(transaction, left + this.#latency);
     return left;
   }

@@ -168,6 +168,17 @@ export class LinkClock {
 
   /** Occupies the link with `bytes` bytes from `at`, or from when it is free; returns the instant when the last byte has left. */
   reserve(at: Instant, bytes: number): Instant {
+    this.#carry(at, bytes);
+    return this.free;
+  }
+
+  /** As `reserve`: how long from `at` until the last byte has left. A short time crosses a call as it is, an instant becomes an object. */
+  occupy(at: Instant, bytes: number): Duration {
+    this.#carry(at, bytes);
+    return ((this.#part === 0 ? this.#whole : this.#whole + 1) - at) as Duration;
+  }
+
+  #carry(at: Instant, bytes: number): void {
     if (this.#whole < at) {
       this.#whole = at;
       this.#part = 0;
@@ -177,7 +188,6 @@ export class LinkClock {
     const passed = Math.floor(units / denominator);
     this.#whole += passed;
     this.#part = units - passed * denominator;
-    return this.free;
   }
 
   /** Occupies the link for `duration` beyond what does so at `at`. */
