@@ -49,6 +49,10 @@ export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts
 export { IOMMU_NAME } from './hardware.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
+export { SHARES as DMA_API_SHARES, type SharesOfTime } from './measured/dma-api/cpu.ts';
+export { type DmaApiResult, dmaApi } from './measured/dma-api/dma-api.ts';
+export { DMA_API_MACHINES, dmaApiValues } from './measured/dma-api/machines.ts';
+export { DMA_API_MODES, type DmaApiSetUp, type DmaApiValues } from './measured/dma-api/values.ts';
 export { measureReceiving } from './measured/fands.ts';
 export { INVALIDATING_MACHINES, type InvalidatingMachineName } from './measured/invalidating-machines.ts';
 export { INVALIDATION_PIECES, measureInvalidation } from './measured/invalidation-batches.ts';

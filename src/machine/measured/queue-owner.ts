@@ -1,13 +1,14 @@
 /**
  * A core that has the unit forget something and waits for it, as drivers do: descriptors and a wait into the ring, the tail to the
- * unit, then look at the status and at the fault register by turns until the status is there.
+ * unit, then look at the status and at the fault register by turns until the status is there. Several may: each waits for a status of
+ * its own, and lets others have the lock of the queue from one look to the next.
  *
- * Inaccuracies: the lock and what the driver computes besides cost nothing.
+ * Inaccuracies: what the driver computes besides costs nothing, and neither does the lock where there is one core.
  */
 import { encode, joinHalves, PAGE_SIZE, type PageNumber } from '../../../hardware/bits/index.ts';
 import { TimedIommu } from '../../../hardware/iommu/index.ts';
 import { MemoryController, PhysicalMemory } from '../../../hardware/memory/index.ts';
-import { Engine, ns, type Script } from '../../../hardware/sim/index.ts';
+import { Engine, ns, Ring, type Script } from '../../../hardware/sim/index.ts';
 import type { VtdUnit } from '../../../hardware/vtd/index.ts';
 import { IQA, IQT, PasidTranslationType } from '../../../hardware/vtd/spec/index.ts';
 import { describe, describeWait } from '../../kernel/vtd/descriptors.ts';
@@ -25,12 +26,29 @@ import { command, legacyRoot, scalableRoot, startUnit } from './units.ts';
 export const REQUESTER = 0x0300;
 const [RING, STATUS, TABLES, END] = [0x2000, 0x4000, 0x10_0000, 0x20_0000];
 const SLOTS = 256;
+/** Bytes from the status of one slot to the next. */
+const STATUS_BYTES = 8;
 /** Bytes; IQT counts them too. */
 const [NARROW, WIDE] = [16, 32];
 const RULES = { drain: { DR: 1, DW: 1 }, throttles: false } as const;
 
+/** A core among others that have the queue, too: what it is doing, and the lock. */
+export interface Submitter {
+  enter(doing: 'queue' | 'invalidation'): void;
+  lock(): Script;
+  unlock(): void;
+}
+
+const ALONE: Submitter = { enter: () => {}, *lock() {}, unlock: () => {} };
+
+/** Slots of a batch that its owner has not seen the end of. */
+interface Batch {
+  readonly slots: number;
+  ended: boolean;
+}
+
 export class QueueOwner {
-  readonly engine = new Engine();
+  readonly engine: Engine;
   readonly unit: VtdUnit;
   /** What the unit sends to devices beside invalidations, and its interrupts. */
   onResponse: () => void = () => {};
@@ -41,11 +59,14 @@ export class QueueOwner {
   readonly #memory = new PhysicalMemory([[0, END]]);
   #tail = 0;
   #sequence = 0;
+  /** A full ring would look empty. */
+  #free = SLOTS - 1;
+  readonly #batches = new Ring<Batch>();
 
-  constructor(name: InvalidatingMachineName) {
+  constructor(name: InvalidatingMachineName, engine = new Engine()) {
     const machine = INVALIDATING_MACHINES[name];
     const { scalable, cache, dram, fetch, device } = machine;
-    const { engine } = this;
+    this.engine = engine;
     const memory = this.#memory;
     const controller = new MemoryController(engine, memory, {
       latency: dram.value,
@@ -106,18 +127,44 @@ export class QueueOwner {
   }
 
   /** One batch, and the wait for it. */
-  *submit(commands: readonly Command[]): Script {
+  *submit(commands: readonly Command[], core: Submitter = ALONE): Script {
     const { register, descriptor, cache } = this.#machine;
     const { unit } = this;
-    this.#sequence++;
+    yield* core.lock();
+    core.enter('queue');
+    const batch = { slots: commands.length + 1, ended: false };
+    while (this.#free < batch.slots) {
+      core.unlock();
+      yield ns(cache.value);
+      yield* core.lock();
+      core.enter('queue');
+    }
+    this.#free -= batch.slots;
+    this.#batches.push(batch);
+    const sequence = ++this.#sequence;
     for (const one of commands) this.#put(describe(one, RULES));
-    this.#put(describeWait(STATUS, this.#sequence));
-    yield ns(descriptor.value * (commands.length + 1));
+    const status = STATUS + this.#tail * STATUS_BYTES;
+    this.#put(describeWait(status, sequence));
+    yield ns(descriptor.value * batch.slots);
     // A posted write: the core goes on, and what it reads of the unit comes behind it.
     const tail = BigInt(this.#tail * this.#bytes);
     this.engine.schedule(ns(register.value / 2), { handle: () => unit.write(IQT.$.offset!, 8, tail) }, 0);
-    while (Number(this.#memory.read64(STATUS) & 0xffff_ffffn) !== this.#sequence) yield ns(register.value);
+    core.enter('invalidation');
+    while (Number(this.#memory.read64(status) & 0xffff_ffffn) !== sequence) {
+      yield ns(register.value);
+      core.unlock();
+      yield* core.lock();
+      core.enter('invalidation');
+    }
     yield ns(cache.value);
+    this.#reclaim(batch);
+    core.unlock();
+  }
+
+  /** Slots are free again in their order. */
+  #reclaim(batch: Batch): void {
+    batch.ended = true;
+    while (this.#batches.first?.ended === true) this.#free += this.#batches.shift().slots;
   }
 
   #put(words: Uint32Array): void {

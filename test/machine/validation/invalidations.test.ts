@@ -67,9 +67,6 @@ describe('Points about the invalidation queue', () => {
   });
 
   it.each([
-    ['defer', 'unmap.iotlb_inv', 'cycles', /only notes/],
-    ['strict', 'map.iova_alloc', 'cycles', /instruction by instruction/],
-    ['strict', 'unmap.page_table', 'cycles', /instruction by instruction/],
     ['standard netperf benchmarks', 'throughput vs baseline strict IOMMU', 'x', /netperf/],
     ['10 GbE, Linux 2.6.36, emulated vIOMMU', 'line-rate fraction strict / deferred(10 ms)', '%', /hypervisor/],
   ])('have a reason instead: %s, %s', (conditions, quantity, unit, reason) => {
