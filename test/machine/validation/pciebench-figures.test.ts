@@ -1,9 +1,12 @@
 /** Published bandwidths and latencies of pcie-bench (timing.md 3, V2 to V5) against simulations of them. */
 import { describe, expect, it } from 'vitest';
+import { validatePoint } from '../../../src/machine/index.ts';
 import type { Experiment } from '../../../src/machine/validation/pciebench/experiment.ts';
 import { simulate } from '../../../src/machine/validation/pciebench/simulate.ts';
+import { pointsOf } from './points.ts';
 
 const KIB = 1024;
+const paper = pointsOf('pciebench-paper');
 const BDW: Experiment = {
   machine: 'bdw',
   iommu: '4K',
@@ -84,5 +87,18 @@ describe('The timed path gives', () => {
     expect(loss[0]!).toBeLessThan(0.01);
     expect(loss[1]!).toBeGreaterThan(0.25);
     expect(loss[1]!).toBeLessThan(0.4);
+  });
+
+  it('64 entries, where the paper says 64, because that is the largest of its windows that fits.', () => {
+    const fields = { quantity: 'IO-TLB entries (paper inference)', unit: 'entries', source: 'SIGCOMM18 §6.5' };
+    const conditions = 'inferred from BW_RD knee between 256 KiB and 512 KiB windows, 4 KiB pages';
+    expect(validatePoint(paper({ ...fields, conditions, value: 64 })).simulated).toBe(64);
+    expect(validatePoint(paper({ ...fields, conditions, unit: 'ways' })).status).toBe('no-model');
+  });
+
+  it('600 ns for the median of Fig. 6, and says why it is off.', () => {
+    const fields = { conditions: '64 B DMA read NFP6000, Xeon E5', quantity: 'median latency', unit: 'ns' };
+    const point = paper({ ...fields, source: 'SIGCOMM18 Fig 6', value: 547, suggested_tol_pct: 5 });
+    expect(validatePoint(point)).toMatchObject({ status: 'off', reason: expect.stringMatching(/Haswell/) });
   });
 });
