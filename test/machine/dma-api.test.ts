@@ -103,6 +103,25 @@ describe('Two cores at one invalidation queue', () => {
   });
 });
 
+describe('More cores than the ring of a queue has places for', () => {
+  it('wait until others have seen the end of theirs', () => {
+    const { fetch, cache } = INVALIDATING_MACHINES.riommu;
+    const queue = new QueueOwner('riommu');
+    const tasks = Array.from({ length: 150 }, () =>
+      queue.engine.spawn(queue.submit([{ cache: 'iotlb', scope: 'global' }])),
+    );
+    queue.engine.run();
+    for (const task of tasks) expect(task.ended).toBe(true);
+    expect(queue.engine.now).toBeGreaterThan(150 * 3 * (fetch.value + cache.value) * 1000);
+  });
+
+  it('but nobody submits more at once than it takes', () => {
+    const all = Array.from({ length: 255 }, () => ({ cache: 'iotlb', scope: 'global' }) as const);
+    expect(() => new QueueOwner('riommu').nanoseconds(all)).toThrow(/the ring takes 254/);
+    expect(new QueueOwner('riommu').nanoseconds(all.slice(1))).toBeGreaterThan(0);
+  });
+});
+
 describe('Magazines of addresses', () => {
   it('are two for each CPU, and then a depot that others take from', () => {
     const magazines = new IovaMagazines(2, 1);

@@ -133,6 +133,7 @@ export class QueueOwner {
     yield* core.lock();
     core.enter('queue');
     const batch = { slots: commands.length + 1, ended: false };
+    if (batch.slots >= SLOTS) throw new Error(`a batch of ${commands.length} descriptors: the ring takes ${SLOTS - 2}`);
     while (this.#free < batch.slots) {
       core.unlock();
       yield ns(cache.value);
