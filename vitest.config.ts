@@ -13,8 +13,8 @@ export default defineConfig({
     isolate: false,
     // A golden file is written by `npm run golden` only: one that is missing is a failure, not a new truth.
     update: 'none',
-    // Several tests start the built CLI, which may have to build itself first.
-    testTimeout: 30_000,
+    // Several tests start the built CLI, which may have to build itself first; a busy host is not a failure.
+    testTimeout: 90_000,
     hookTimeout: 120_000,
     reporters: ['default', './scripts/closing-line-reporter.mjs'],
   },
