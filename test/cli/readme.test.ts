@@ -124,7 +124,9 @@ describe('the README', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
     const [, file] = /--trace (\S+)/.exec(command) ?? [];
     if (file !== undefined)
-      expect(readFileSync(join(folder, file), 'utf8')).toMatch(/^(?:# 01-first-dma on intel-legacy\n|\{"displayTimeUnit")/);
+      expect(readFileSync(join(folder, file), 'utf8')).toMatch(
+        /^(?:# 01-first-dma on intel-legacy\n|\{"displayTimeUnit")/,
+      );
   });
 
   it('shows a --step that goes on by itself at the end of the input', () => {
