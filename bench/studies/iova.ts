@@ -7,13 +7,14 @@ export default study({
   name: 'iova',
   question: 'How many cores can take I/O virtual addresses from one domain at the same time?',
   setUp:
-    'Simulated cores share the allocator of the kernel here: a tree of free ranges behind a lock, and caches of freed ranges of up to 32 ' +
-    'pages. Each core holds as many ranges as a ring of a device has places; when it takes another it gives the oldest back. A search of ' +
-    "the tree takes 100 ns and a range of a cache 20 ns (src/kernel/costs.ts), whatever is in them; Linux's store of full magazines, from " +
-    'which cores fill each other, is not modelled, and neither are cache lines that move between cores.',
+    'Simulated cores take ranges of one domain: from a tree of free ranges behind a spin lock or, as Linux since 4.9, from two magazines of ' +
+    'freed ranges of each core with a depot of full ones behind them all. Each core holds as many ranges as a ring of a device has places; ' +
+    'when it takes another it gives the oldest back. What each of these takes, and what it takes to hand a lock over, is stated in ' +
+    'src/machine/measured/dma-api/machines.ts (linux-6), mostly by rIOMMU (ASPLOS 2015) of an older Linux; a search of the tree takes as ' +
+    'long whatever is in it.',
   parameters: {
     cores: wholeNumber('that map and unmap', '', { least: 1, most: 256 }, [1, 2, 4, 8, 16, 32, 64]),
-    caches: choice('of freed ranges: one behind the same lock, or one for each core', IOVA_CACHES),
+    caches: choice('of freed ranges: none, or one for each core', IOVA_CACHES),
     pages: wholeNumber('of a range; more than 32 are never cached', '', { least: 1, most: 4096 }, [1, 64]),
     held: wholeNumber('ranges of each core', '', { least: 1, most: 4096 }, [256]),
     work: wholeNumber(

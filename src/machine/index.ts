@@ -49,6 +49,7 @@ export { featuresOf, MACHINE_FEATURES, type MachineFeature } from './features.ts
 export { IOMMU_NAME } from './hardware.ts';
 export * from './input-error.ts';
 export { buildMachine, Machine } from './machine.ts';
+export { IOVA_CACHES, measureIova } from './measured/dma-api/address-load.ts';
 export { SHARES as DMA_API_SHARES, type SharesOfTime } from './measured/dma-api/cpu.ts';
 export { type DmaApiResult, dmaApi } from './measured/dma-api/dma-api.ts';
 export { DMA_API_MACHINES, dmaApiValues } from './measured/dma-api/machines.ts';
@@ -75,8 +76,6 @@ export {
   validatePoint,
 } from './validation/index.ts';
 export {
-  IOVA_CACHES,
-  measureIova,
   measureReads,
   measureTenants,
   PATTERNS,

@@ -178,19 +178,3 @@ describe('The allocator of addresses', () => {
     expect(addresses.allocate(1, ALL)).toBe(255);
   });
 });
-
-describe('Several CPUs', () => {
-  it('each take again what they have given back, and all of it is there for whoever needs more.', () => {
-    const allocator = new IovaAllocator({ last: 4, reserved: [], cpus: 2 });
-    const take = (cpu: number) => allocator.allocate(1, { ...ALL, cpu });
-    const all = [take(0), take(0), take(1), take(1)];
-    expect(all).toEqual([4, 3, 2, 1]);
-    allocator.release(4, 1, 0);
-    allocator.release(1, 1, 1);
-    expect(allocator.free).toBe(2);
-    expect([take(1), allocator.searched]).toEqual([1, false]);
-    // What the other one keeps, too.
-    expect([take(1), allocator.searched]).toEqual([4, true]);
-    expect(take(0)).toBe(-ENOSPC);
-  });
-});

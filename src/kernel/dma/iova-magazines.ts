@@ -6,7 +6,7 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 
 /** Addresses of a magazine. */
-const MAGAZINE = 127;
+export const MAGAZINE = 127;
 
 interface Loaded {
   now: PageNumber[];

@@ -1,7 +1,8 @@
 /** I/O virtual addresses for several CPUs: caches of each, a depot and a tree behind locks. */
-import { ceilingLog2, type PageNumber } from '../../../../hardware/bits/index.ts';
+import type { PageNumber } from '../../../../hardware/bits/index.ts';
 import type { Engine, Script } from '../../../../hardware/sim/index.ts';
 import { Gaps } from '../../../kernel/dma/gaps.ts';
+import { isCached, sizeOf } from '../../../kernel/dma/iova-allocator.ts';
 import { IovaMagazines } from '../../../kernel/dma/iova-magazines.ts';
 import type { SimulatedCpu } from './cpu.ts';
 import { SpinLock } from './lock.ts';
@@ -9,8 +10,6 @@ import type { DmaApiValues } from './values.ts';
 
 /** Addresses of 48 bits. */
 const LAST: PageNumber = 2 ** 36 - 1;
-/** Ranges of up to 2^5 pages are cached. */
-const LARGEST_CACHED = 32;
 
 export interface AddressUse {
   readonly cpus: number;
@@ -32,9 +31,8 @@ export class Addresses {
     this.#values = values;
     this.#tree = new SpinLock(engine, values, 'the tree of addresses');
     this.#depot = new SpinLock(engine, values, 'the depot of addresses');
-    const isCached = values.caches === 1 && pages <= LARGEST_CACHED;
-    this.#magazines = isCached ? new IovaMagazines(cpus, values.depot) : null;
-    this.#pages = 2 ** ceilingLog2(pages);
+    this.#magazines = values.caches === 1 && isCached(pages) ? new IovaMagazines(cpus, values.depot) : null;
+    this.#pages = sizeOf(pages);
     this.#gaps.add(1, LAST + 1);
     if (this.#magazines === null) return;
     for (let i = 0; i < cpus * live; i++) this.#fill(this.#magazines, i % cpus);
