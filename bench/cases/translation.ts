@@ -6,7 +6,7 @@ import { PAGE_SIZE } from '../../hardware/bits/index.ts';
 import { vtdSecondStage } from '../../hardware/formats/index.ts';
 import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import { AddressWidth, PasidTranslationType } from '../../hardware/vtd/spec/index.ts';
-import { legacyRoot, type Root, scalableRoot, startUnit } from '../../src/machine/measured/units.ts';
+import { legacyRoot, type Root, ScalableRoot, startUnit } from '../../src/machine/measured/units.ts';
 import type { BenchCase } from '../case.ts';
 import {
   CYCLE_PAGES,
@@ -45,7 +45,7 @@ function legacyUnit(pages: number): VtdUnit {
 function nestedUnit(pages: number): VtdUnit {
   const tables = new Tables();
   const [second, first] = [tables.table(), 0x1_0000_0000];
-  const root = scalableRoot(tables, REQUESTER, {
+  const root = new ScalableRoot(tables).add(REQUESTER, {
     PGTT: PasidTranslationType.NESTED,
     AW: AddressWidth.BITS_48,
     SSPTPTR: second / PAGE_SIZE,

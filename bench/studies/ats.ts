@@ -1,8 +1,7 @@
 /** Translations that the device keeps itself. */
-import { choice, measureReads, STAGES, study, ways, wholeNumber } from '../../src/index.ts';
-import { DEVICES, TRANSFERS, VENDOR, WALKERS, WARM_UP, WORKBENCH } from './common.ts';
+import { choice, STAGES, study, ways, wholeNumber } from '../../src/index.ts';
+import { IOTLB, readOnWorkbench, STAGES_MEANING, TRANSFERS, VENDOR, WORKBENCH } from './common.ts';
 
-const IOTLB = { sets: 1, ways: 128 } as const;
 const STRUCTURES = ways(32);
 
 export default study({
@@ -15,7 +14,7 @@ export default study({
     'and nothing is invalidated.',
   parameters: {
     vendor: VENDOR,
-    stages: choice("the host's tables, a guest's, or a guest's over the host's", STAGES, ['host', 'nested']),
+    stages: choice(STAGES_MEANING, STAGES, ['host', 'nested']),
     pages: wholeNumber('of 4 KiB in use', '', { least: 1, most: 65_536 }, [64, 128, 256, 512, 1024, 2048]),
     deviceTlb: wholeNumber('entries of the TLB of the device; 0: no ATS', '', { least: 0, most: 4096 }, [0, 64, 512]),
     pending: wholeNumber('translation requests under way', '', { least: 1, most: 256 }, [32]),
@@ -36,21 +35,16 @@ export default study({
   })),
   run: ({ vendor, stages, pages, deviceTlb, pending, transfers }, seed) => {
     const tlb = ways(deviceTlb);
-    const { gigabits, hitsPct } = measureReads(
+    const { gigabits, hitsPct } = readOnWorkbench(
       {
         vendor,
         stages,
-        pageSize: '4K',
         pages,
-        requesters: 1,
-        caches: { iotlb: IOTLB, devices: DEVICES, hostStructures: STRUCTURES, guestStructures: STRUCTURES },
-        walkers: WALKERS,
-        pattern: 'uniform',
-        bytes: 64,
+        caches: { iotlb: IOTLB, hostStructures: STRUCTURES, guestStructures: STRUCTURES },
         ats: tlb === null ? null : { tlb: { ...tlb, global: false }, pending },
-        seed,
+        transfers,
       },
-      { warmUp: WARM_UP, transfers },
+      seed,
     );
     return { bandwidth: gigabits, hits: hitsPct };
   },

@@ -1,6 +1,6 @@
 /** How an IOTLB is built, and what it hits. */
-import { choice, measureReads, PATTERNS, study, ways, wholeNumber } from '../../src/index.ts';
-import { DEVICES, TRANSFERS, VENDOR, WALKERS, WARM_UP, WORKBENCH } from './common.ts';
+import { choice, PATTERNS, study, ways, wholeNumber } from '../../src/index.ts';
+import { readOnWorkbench, TRANSFERS, VENDOR, WORKBENCH } from './common.ts';
 
 const PAGES = 256;
 const STRUCTURES = ways(32);
@@ -57,20 +57,15 @@ export default study({
     !isPowerOfTwo(entries / each) || (policy === 'plru' && !isPowerOfTwo(each)) || (each === 1 && policy !== 'lru'),
   run: ({ vendor, pattern, pages, entries, ways: each, policy, transfers }, seed) => {
     const iotlb = { sets: entries / each, ways: each, policy };
-    const { hitsPct, gigabits, latency } = measureReads(
+    const { hitsPct, gigabits, latency } = readOnWorkbench(
       {
         vendor,
-        stages: 'host',
-        pageSize: '4K',
-        pages,
-        requesters: 1,
-        caches: { iotlb, devices: DEVICES, hostStructures: STRUCTURES, guestStructures: null },
-        walkers: WALKERS,
         pattern,
-        bytes: 64,
-        seed,
+        pages,
+        caches: { iotlb, hostStructures: STRUCTURES, guestStructures: null },
+        transfers,
       },
-      { warmUp: WARM_UP, transfers },
+      seed,
     );
     return { hits: hitsPct, bandwidth: gigabits, latency };
   },

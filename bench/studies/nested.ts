@@ -1,8 +1,6 @@
 /** What the second dimension of a walk costs. */
-import { choice, measureReads, STAGES, study, ways, wholeNumber } from '../../src/index.ts';
-import { DEVICES, TRANSFERS, VENDOR, WALKERS, WARM_UP, WORKBENCH } from './common.ts';
-
-const IOTLB = { sets: 1, ways: 128 } as const;
+import { choice, STAGES, study, ways, wholeNumber } from '../../src/index.ts';
+import { IOTLB, readOnWorkbench, STAGES_MEANING, TRANSFERS, VENDOR, WORKBENCH } from './common.ts';
 
 export default study({
   name: 'nested',
@@ -10,7 +8,7 @@ export default study({
   setUp: `${WORKBENCH} The IOTLB has 128 entries; reads go to any line of any page. Tables have four levels.`,
   parameters: {
     vendor: VENDOR,
-    stages: choice("the host's tables, a guest's, or a guest's over the host's", STAGES),
+    stages: choice(STAGES_MEANING, STAGES),
     pageSize: choice('of the pages of the buffer, at each stage', ['4K', '2M']),
     structures: wholeNumber("entries of each stage's paging-structure cache", '', { least: 0, most: 4096 }, [0, 32]),
     pages: wholeNumber('in use', '', { least: 1, most: 65_536 }, [64, 128, 160, 192, 256, 512, 1024]),
@@ -35,20 +33,16 @@ export default study({
   ),
   run: ({ vendor, stages, pageSize, structures, pages, transfers }, seed) => {
     const cache = ways(structures);
-    const { gigabits, latency, walkReads, hitsPct } = measureReads(
+    const { gigabits, latency, walkReads, hitsPct } = readOnWorkbench(
       {
         vendor,
         stages,
         pageSize,
         pages,
-        requesters: 1,
-        caches: { iotlb: IOTLB, devices: DEVICES, hostStructures: cache, guestStructures: cache },
-        walkers: WALKERS,
-        pattern: 'uniform',
-        bytes: 64,
-        seed,
+        caches: { iotlb: IOTLB, hostStructures: cache, guestStructures: cache },
+        transfers,
       },
-      { warmUp: WARM_UP, transfers },
+      seed,
     );
     return { bandwidth: gigabits, latency, reads: walkReads, hits: hitsPct };
   },

@@ -1,8 +1,6 @@
 /** Paging-structure caches: how many entries they need. */
-import { choice, measureReads, STAGES, study, ways, wholeNumber } from '../../src/index.ts';
-import { DEVICES, TRANSFERS, VENDOR, WALKERS, WARM_UP, WORKBENCH } from './common.ts';
-
-const IOTLB = { sets: 1, ways: 128 } as const;
+import { choice, STAGES, study, ways, wholeNumber } from '../../src/index.ts';
+import { IOTLB, readOnWorkbench, STAGES_MEANING, TRANSFERS, VENDOR, WORKBENCH } from './common.ts';
 
 export default study({
   name: 'walk-caches',
@@ -10,7 +8,7 @@ export default study({
   setUp: `${WORKBENCH} The IOTLB has 128 entries; reads go to any line of any page of 4 KiB.`,
   parameters: {
     vendor: VENDOR,
-    stages: choice("the host's tables, a guest's, or a guest's over the host's", STAGES, ['host', 'nested']),
+    stages: choice(STAGES_MEANING, STAGES, ['host', 'nested']),
     pages: wholeNumber('of 4 KiB in use', '', { least: 1, most: 65_536 }, [1024, 16_384]),
     entries: wholeNumber('of the cache of each stage', '', { least: 0, most: 4096 }, [0, 1, 2, 4, 8, 16, 32, 64]),
     transfers: TRANSFERS,
@@ -30,20 +28,15 @@ export default study({
   })),
   run: ({ vendor, stages, pages, entries, transfers }, seed) => {
     const structures = ways(entries);
-    const { walkReads, walk, gigabits, hitsPct } = measureReads(
+    const { walkReads, walk, gigabits, hitsPct } = readOnWorkbench(
       {
         vendor,
         stages,
-        pageSize: '4K',
         pages,
-        requesters: 1,
-        caches: { iotlb: IOTLB, devices: DEVICES, hostStructures: structures, guestStructures: structures },
-        walkers: WALKERS,
-        pattern: 'uniform',
-        bytes: 64,
-        seed,
+        caches: { iotlb: IOTLB, hostStructures: structures, guestStructures: structures },
+        transfers,
       },
-      { warmUp: WARM_UP, transfers },
+      seed,
     );
     return { reads: walkReads, walk, bandwidth: gigabits, hits: hitsPct };
   },

@@ -4,7 +4,7 @@
  */
 import { type Receiving, receive } from './nic-receive/run.ts';
 import type { ReceiveSetUp, ReceiveValues } from './nic-receive/values.ts';
-import { type Parameter, parameter } from './parameter.ts';
+import { type Parameter, parameter, plainValues } from './parameter.ts';
 import { parametersOf } from './pcie-bench-machines.ts';
 
 const PAPER = 'Rubin et al., "Fast & Safe IO Memory Protection" (SOSP 2024)';
@@ -53,9 +53,7 @@ export const FANDS = {
   dram: parameter(PCIE_BENCH.cacheLatency.value + PCIE_BENCH.dram.value, 'ns', 'memory alone', 'inherited', 'bdw'),
 } as const satisfies Readonly<Record<keyof ReceiveValues, Parameter>>;
 
-export const FANDS_VALUES: ReceiveValues = Object.fromEntries(
-  Object.entries(FANDS).map(([name, { value }]) => [name, value]),
-) as unknown as ReceiveValues;
+export const FANDS_VALUES: ReceiveValues = plainValues(FANDS);
 
 /** Receiving on this machine. */
 export function measureReceiving(setUp: ReceiveSetUp): Receiving {

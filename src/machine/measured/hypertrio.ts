@@ -20,7 +20,7 @@ import {
 import { intelCapabilities } from '../capabilities.ts';
 import { parameter } from './parameter.ts';
 import { used, WrittenTables } from './tables.ts';
-import { legacyRoot, type Root, scalableRoot, startUnit } from './units.ts';
+import { legacyRoot, type Root, ScalableRoot, startUnit, unitOf } from './units.ts';
 
 const SOURCE = 'HyperSIO, the simulator of HyperTRIO (ISCA 2020): defines.h, sioperf_config.py';
 
@@ -98,23 +98,20 @@ function translationRoot(tables: WrittenTables, { first, second }: WalkDepth): R
   const common = { SSPTPTR: top / PAGE_SIZE, AW: WIDTHS[second], DID: 1 };
   if (first === null) {
     for (const page of [NEAR, FAR]) tables.map(format, top, page, PAGE, 1);
-    return scalableRoot(tables, REQUESTER, { ...common, PGTT: PasidTranslationType.SECOND_STAGE });
+    return new ScalableRoot(tables).add(REQUESTER, { ...common, PGTT: PasidTranslationType.SECOND_STAGE });
   }
   tables.map(format, top, 0, 0, GUEST_BYTES / PAGE_SIZE);
   const guest = tables.table();
   for (const page of [NEAR, FAR]) tables.map(used(x86Paging({ levels: first, superpages: [] })), guest, page, PAGE, 1);
   const FSPM = first === 5 ? FirstStagePagingMode.FIVE_LEVEL : FirstStagePagingMode.FOUR_LEVEL;
   const nested = { PGTT: PasidTranslationType.NESTED, FSPTPTR: guest / PAGE_SIZE, FSPM };
-  return scalableRoot(tables, REQUESTER, { ...common, ...nested });
+  return new ScalableRoot(tables).add(REQUESTER, { ...common, ...nested });
 }
 
 /** The device reads one of `pages` after the other; what the last one took at the IOMMU. */
 function ask({ engine, controller }: Machine, root: Root, addressType: number, pages: readonly number[]): Measured {
-  const { ver, cap, ecap, hostAddressWidth } = intelCapabilities.modern;
   const spec: VtdSpec = {
-    capabilities: { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) },
-    hostAddressWidth,
-    faultCompression: true,
+    ...unitOf(intelCapabilities.modern),
     iotlb: null,
     contextCache: { sets: 1, ways: 1 },
     pasidCache: { sets: 1, ways: 1 },

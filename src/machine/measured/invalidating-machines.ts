@@ -8,8 +8,8 @@
  */
 import { DEFAULT_COSTS } from '../../kernel/index.ts';
 import type { intelCapabilities } from '../capabilities.ts';
-import { type Override, override, type Parameter, parameter } from './parameter.ts';
-import { type MachineName, parametersOf } from './pcie-bench-machines.ts';
+import { type Certainty, type Parameter, parameter, plainValues } from './parameter.ts';
+import { fetchTime, type MachineName, parametersOf } from './pcie-bench-machines.ts';
 
 const PCIE_BENCH = 'pcie-bench data, as of that machine';
 const COSTS = 'src/kernel/costs.ts';
@@ -39,20 +39,20 @@ function machine(
   name: string,
   unit: InvalidatingMachine['unit'],
   like: MachineName,
-  clock: Override,
+  clock: Parameter,
 ): InvalidatingMachine {
-  const { cacheLatency, dram, slices, walk } = parametersOf(like);
-  const entry = cacheLatency.value + dram.value + slices.value / 2;
-  const fetch = walk.value - entry;
+  const values = plainValues(parametersOf(like));
+  const { cacheLatency, dram } = values;
+  const fetch = fetchTime(values);
   return {
     name,
     unit,
     scalable: unit === 'modern',
-    clock: { ...parameter(0, 'GHz', 'the clock that counts', 'assumed', ''), ...clock },
+    clock,
     register: parameter(fetch, 'ns', 'a register access there and back', 'assumed', 'as far as from unit to memory'),
     fetch: parameter(fetch, 'ns', 'the unit asks memory and has its answer', 'derived', `${PCIE_BENCH} (${like})`),
-    cache: parameter(cacheLatency.value, 'ns', 'a read from the last-level cache', 'inherited', like),
-    dram: parameter(cacheLatency.value + dram.value, 'ns', 'a read from DRAM', 'inherited', like),
+    cache: parameter(cacheLatency, 'ns', 'a read from the last-level cache', 'inherited', like),
+    dram: parameter(cacheLatency + dram, 'ns', 'a read from DRAM', 'inherited', like),
     descriptor: parameter(DEFAULT_COSTS.writeEntry, 'ns', 'a core writes a descriptor', 'assumed', COSTS),
     device: parameter(
       4200,
@@ -64,30 +64,34 @@ function machine(
   };
 }
 
+function clock(gigahertz: number, certainty: Certainty, source: string): Parameter {
+  return parameter(gigahertz, 'GHz', 'the clock that counts', certainty, source);
+}
+
 export const INVALIDATING_MACHINES = {
   riommu: machine(
     'Sandy Bridge, Xeon E3-1220',
     'sandy-bridge-ep',
     'snb',
-    override(3.1, 'published', 'Malka et al., "rIOMMU" (ASPLOS 2015)'),
+    clock(3.1, 'published', 'Malka et al., "rIOMMU" (ASPLOS 2015)'),
   ),
   silver: machine(
     'Ice Lake, Xeon Silver 4314, of whose IOMMU nothing is published: it is that of Broadwell',
     'broadwell-ep',
     'bdw',
-    override(2.4, 'published', 'zhzh2001/nvme-iommu'),
+    clock(2.4, 'published', 'zhzh2001/nvme-iommu'),
   ),
   dsa: machine(
     'Sapphire Rapids, of which nothing is published: its times are those of Broadwell',
     'modern',
     'bdw',
-    override(2, 'assumed', 'the time-stamp counter of a Xeon Platinum 8480+'),
+    clock(2, 'assumed', 'the time-stamp counter of a Xeon Platinum 8480+'),
   ),
   pac: machine(
     'the host of an FPGA card, of whose IOMMU nothing else is published: it is that of Broadwell',
     'broadwell-ep',
     'bdw',
-    override(2.2, 'inherited', 'Xeon E5-2630 v4'),
+    clock(2.2, 'inherited', 'Xeon E5-2630 v4'),
   ),
 } as const;
 

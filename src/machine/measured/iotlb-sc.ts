@@ -2,18 +2,18 @@
  * The set-up of IOTLB-SC (Tiemann et al., ASIACCS 2023): an FPGA card that reads one line at a time and counts the cycles, in a
  * host of which little is published. Its IOMMU is that of Broadwell: so are its IOTLB and the times of its walks.
  */
-import { encode, joinHalves, PAGE_SIZE } from '../../../hardware/bits/index.ts';
+import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import { vtdSecondStage } from '../../../hardware/formats/index.ts';
 import { TimedIommu } from '../../../hardware/iommu/index.ts';
 import { MemoryController, PhysicalMemory } from '../../../hardware/memory/index.ts';
 import { Access, TranslationRequest, TranslationStatus } from '../../../hardware/pcie/index.ts';
 import { Engine, ns } from '../../../hardware/sim/index.ts';
 import type { VtdUnit } from '../../../hardware/vtd/index.ts';
-import { AddressWidth, IOTLB_REG, IotlbGranularity } from '../../../hardware/vtd/spec/index.ts';
-import { parameter } from './parameter.ts';
-import { MEASURED_MACHINES, parametersOf } from './pcie-bench-machines.ts';
+import { AddressWidth, IotlbGranularity } from '../../../hardware/vtd/spec/index.ts';
+import { parameter, plainValues } from './parameter.ts';
+import { entryTime, MEASURED_MACHINES, parametersOf } from './pcie-bench-machines.ts';
 import { WrittenTables } from './tables.ts';
-import { legacyRoot, startUnit } from './units.ts';
+import { invalidate, legacyRoot, startUnit } from './units.ts';
 
 const SOURCE = 'Tiemann et al., "IOTLB-SC" (ASIACCS 2023)';
 const BROADWELL = parametersOf('bdw');
@@ -32,8 +32,6 @@ const TABLES = 0x10_0000;
 export const POOL = 4096;
 const BUFFER = 2 ** 32;
 const HOST_ADDRESS_WIDTH = 46;
-/** Of IOTLB_REG behind IVA_REG. */
-const IOTLB_BYTE = 8;
 
 /** A card that reads pages and tells by the time whether the IOTLB had them. */
 export class IotlbProber {
@@ -48,9 +46,9 @@ export class IotlbProber {
       [0, BUFFER],
       [BUFFER, (POOL + 1) * PAGE_SIZE],
     ]);
-    const { cacheLatency, dram, slices, bandwidth } = BROADWELL;
-    const latency = cacheLatency.value + dram.value + slices.value / 2;
-    const controller = new MemoryController(this.#engine, memory, { latency, bytesPerNanosecond: bandwidth.value });
+    const values = plainValues(BROADWELL);
+    const latency = entryTime(values);
+    const controller = new MemoryController(this.#engine, memory, { latency, bytesPerNanosecond: values.bandwidth });
     const tables = new WrittenTables(memory, TABLES);
     const root = legacyRoot(tables, REQUESTER, { AW: AddressWidth.BITS_48 });
     tables.map(vtdSecondStage({ levels: 4, superpages: [] }), root.top, BUFFER, BUFFER, POOL + 1);
@@ -86,8 +84,7 @@ export class IotlbProber {
 
   /** The core lets the IOTLB forget everything. */
   flush(): void {
-    const [lo = 0, hi = 0] = encode(IOTLB_REG, { IVT: 1, IIRG: IotlbGranularity.GLOBAL });
-    this.#unit.write(this.#unit.capabilities.iotlbRegisterOffset + IOTLB_BYTE, 8, joinHalves(hi, lo));
+    invalidate(this.#unit, { IIRG: IotlbGranularity.GLOBAL });
     this.#engine.run();
   }
 }

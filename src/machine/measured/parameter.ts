@@ -32,6 +32,14 @@ export function parameter<const T = number>(
   return { value, unit, meaning, source, certainty };
 }
 
+/** Values without where they come from. */
+export function plainValues<Name extends string>(
+  parameters: Readonly<Record<Name, Parameter>>,
+): Readonly<Record<Name, number>> {
+  const entries = Object.entries<Parameter>(parameters).map(([name, { value }]) => [name, value]);
+  return Object.fromEntries(entries) as Record<Name, number>;
+}
+
 /** A value that follows from others: as sure as the least sure of them, and never more than derived. */
 export function following<const T>(
   value: T,

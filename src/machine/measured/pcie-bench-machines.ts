@@ -86,6 +86,7 @@ export const COMMON = {
 } as const satisfies Readonly<Record<string, Parameter>>;
 
 export type ParameterName = keyof typeof COMMON;
+export type PathValues = Readonly<Record<ParameterName, number>>;
 
 export interface MeasuredMachine {
   readonly name: string;
@@ -170,4 +171,14 @@ export function parametersOf(name: MachineName): Readonly<Record<ParameterName, 
     ParameterName,
     Parameter
   >;
+}
+
+/** Nanoseconds of an entry that DRAM has, on the average by a middle slice; a walk takes longer by the way there. */
+export function entryTime({ cacheLatency, dram, slices }: PathValues): number {
+  return cacheLatency + dram + slices / 2;
+}
+
+/** Nanoseconds of that way, there and back. */
+export function fetchTime(values: PathValues): number {
+  return values.walk - entryTime(values);
 }

@@ -15,7 +15,14 @@ import {
 } from '../../../hardware/path/index.ts';
 import { Engine, Random } from '../../../hardware/sim/index.ts';
 import { AddressWidth } from '../../../hardware/vtd/spec/index.ts';
-import { type MachineName, MEASURED_MACHINES, type ParameterName, parametersOf } from './pcie-bench-machines.ts';
+import { plainValues } from './parameter.ts';
+import {
+  fetchTime,
+  type MachineName,
+  MEASURED_MACHINES,
+  type PathValues,
+  parametersOf,
+} from './pcie-bench-machines.ts';
 import { WrittenTables } from './tables.ts';
 import { legacyRoot, startUnit } from './units.ts';
 
@@ -30,9 +37,8 @@ export interface BenchSetUp {
   readonly seed: number;
 }
 
-export type Values = Readonly<Record<ParameterName, number>>;
 /** Values in place of the machine's, to see what they matter. */
-export type BenchChanges = Partial<Values>;
+export type BenchChanges = Partial<PathValues>;
 
 const MIB = 2 ** 20;
 const PAGE = 4096;
@@ -89,7 +95,7 @@ interface Built {
 
 function build(setUp: BenchSetUp, changes: BenchChanges): Built {
   const { machine, node, bytes, window, offset, cache, seed } = setUp;
-  const values = { ...valuesOf(machine), ...changes };
+  const values = { ...plainValues(parametersOf(machine)), ...changes };
   const engine = new Engine();
   const random = new Random(seed);
   const isRemote = node === 'remote';
@@ -113,7 +119,7 @@ function build(setUp: BenchSetUp, changes: BenchChanges): Built {
 }
 
 /** The memory of the device's own socket or of the other. */
-export function memoryOf(values: Values, isRemote: boolean): MemoryControllerSpec {
+export function memoryOf(values: PathValues, isRemote: boolean): MemoryControllerSpec {
   return {
     latency: values.cacheLatency + values.dram + (isRemote ? values.remote : 0),
     bytesPerNanosecond: values.bandwidth,
@@ -125,19 +131,8 @@ export function memoryOf(values: Values, isRemote: boolean): MemoryControllerSpe
   };
 }
 
-/** Nanoseconds of an entry that DRAM has, on the average by a middle slice; a walk takes longer by the way there. */
-export function entryTime({ cacheLatency, dram, slices }: Values): number {
-  return cacheLatency + dram + slices / 2;
-}
-
-/** The values of a machine, without where they come from. */
-export function valuesOf(machine: MachineName): Values {
-  const parameters = Object.entries(parametersOf(machine));
-  return Object.fromEntries(parameters.map(([name, { value }]) => [name, value])) as Values;
-}
-
 /** The device and its way to the memory of its own socket or of the other. */
-export function pathOf(values: Values, isRemote: boolean): PathSpec {
+export function pathOf(values: PathValues, isRemote: boolean): PathSpec {
   return {
     device: {
       tags: values.tags,
@@ -162,7 +157,7 @@ export function pathOf(values: Values, isRemote: boolean): PathSpec {
 }
 
 /** The machine's VT-d unit in legacy mode with the window mapped; nothing when translation is off. */
-function iommuOf(setUp: BenchSetUp, values: Values, controller: MemoryController): LoosePathParts['iommu'] {
+function iommuOf(setUp: BenchSetUp, values: PathValues, controller: MemoryController): LoosePathParts['iommu'] {
   if (setUp.iommu === 'off') return null;
   const { cap, ecap } = MEASURED_MACHINES[setUp.machine];
   const tables = new WrittenTables(controller.memory, TABLES);
@@ -180,7 +175,7 @@ function iommuOf(setUp: BenchSetUp, values: Values, controller: MemoryController
   const unit = startUnit(unitSpec, controller.memory, root);
   const { lookup, walkers, walkRegion, readHold } = values;
   // The tables lie at the unit's own socket.
-  const fetch = values.walk - entryTime(values) - (setUp.node === 'remote' ? values.remote : 0);
+  const fetch = fetchTime(values) - (setUp.node === 'remote' ? values.remote : 0);
   const spec = { lookup, walkers, walkRegion, readHold, requests: REQUESTS, fetch, mergeMisses: true };
   return { unit, spec };
 }

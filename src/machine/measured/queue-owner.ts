@@ -20,7 +20,7 @@ import {
   type InvalidatingMachineName,
 } from './invalidating-machines.ts';
 import { WrittenTables } from './tables.ts';
-import { command, legacyRoot, scalableRoot, startUnit } from './units.ts';
+import { command, legacyRoot, ScalableRoot, startUnit, unitOf } from './units.ts';
 
 /** Of the device that the unit serves. */
 export const REQUESTER = 0x0300;
@@ -74,17 +74,14 @@ export class QueueOwner {
       cache: { bytes: END, latency: cache.value },
     });
     controller.warm(0, END);
-    const { ver, cap, ecap, hostAddressWidth } = intelCapabilities[machine.unit];
     const spec = {
-      capabilities: { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) },
-      hostAddressWidth,
-      faultCompression: true,
+      ...unitOf(intelCapabilities[machine.unit]),
       iotlb: { sets: 1, ways: 128 },
       contextCache: { sets: 16, ways: 4 },
     };
     const tables = new WrittenTables(memory, TABLES);
     const stage = { PGTT: PasidTranslationType.FIRST_STAGE, FSPTPTR: tables.table() / PAGE_SIZE, DID: 1 };
-    const root = scalable ? scalableRoot(tables, REQUESTER, stage) : legacyRoot(tables, REQUESTER, {});
+    const root = scalable ? new ScalableRoot(tables).add(REQUESTER, stage) : legacyRoot(tables, REQUESTER, {});
     const unit = startUnit(spec, memory, root, () => this.onInterrupt());
     this.unit = unit;
     this.#machine = machine;

@@ -5,6 +5,8 @@ import { type VtdSpec, VtdUnit } from '../../../hardware/vtd/index.ts';
 import {
   CONTEXT_ENTRY,
   GCMD,
+  IOTLB_REG,
+  IVA,
   PASID_ENTRY,
   ROOT_ENTRY,
   RTADDR,
@@ -12,7 +14,11 @@ import {
   SCALABLE_ROOT_ENTRY,
   TranslationTableMode,
 } from '../../../hardware/vtd/spec/index.ts';
+import type { CapabilitySet } from '../capabilities.ts';
 import type { WrittenTables } from './tables.ts';
+
+/** Devices and functions of the lower half of a bus. */
+const HALF = 128;
 
 /** The root table of a unit, and the mode in which it is read. */
 export interface Root {
@@ -35,17 +41,50 @@ export function legacyRoot(tables: WrittenTables, requester: number, entry: Valu
   return { table, mode: TranslationTableMode.LEGACY, top };
 }
 
-/** Scalable mode: a root table that leads this requester, which has everything, with PASID 0 and without to a PASID-table entry. */
-export function scalableRoot(tables: WrittenTables, requester: number, entry: Values<typeof PASID_ENTRY>): Root {
-  const [table, contexts, directory, pasids] = [tables.table(), tables.table(), tables.table(), tables.table()];
-  const [bus, device] = [requester >>> 8, requester & 0xff];
-  const half = contexts / PAGE_SIZE;
-  tables.entry(table, bus, encode(SCALABLE_ROOT_ENTRY, { LP: 1, LCTP: half, UP: 1, UCTP: half }));
-  const context = { P: 1, DTE: 1, PASIDE: 1, PRE: 1, PASIDDIRPTR: directory / PAGE_SIZE, RID_PASID: 0 };
-  tables.entry(contexts, device & 0x7f, encode(SCALABLE_CONTEXT_ENTRY, context));
-  tables.write(directory, BigInt(pasids) | 1n);
-  tables.entry(pasids, 0, encode(PASID_ENTRY, { P: 1, PWSNP: 1, ...entry }));
-  return { table, mode: TranslationTableMode.SCALABLE };
+/** Scalable mode: a root table that leads requesters, which have everything, with PASID 0 and without to a PASID-table entry of each. */
+export class ScalableRoot implements Root {
+  readonly mode = TranslationTableMode.SCALABLE;
+  readonly table: number;
+  readonly #tables: WrittenTables;
+  /** Context tables by bus and half. */
+  readonly #contexts = new Map<number, number>();
+
+  constructor(tables: WrittenTables) {
+    this.#tables = tables;
+    this.table = tables.table();
+  }
+
+  add(requester: number, entry: Values<typeof PASID_ENTRY>): this {
+    const tables = this.#tables;
+    const [directory, pasids] = [tables.table(), tables.table()];
+    const context = { P: 1, DTE: 1, PASIDE: 1, PRE: 1, PASIDDIRPTR: directory / PAGE_SIZE, RID_PASID: 0 };
+    tables.entry(this.#contextTable(requester), requester % HALF, encode(SCALABLE_CONTEXT_ENTRY, context));
+    tables.write(directory, BigInt(pasids) | 1n);
+    tables.entry(pasids, 0, encode(PASID_ENTRY, { P: 1, PWSNP: 1, ...entry }));
+    return this;
+  }
+
+  #contextTable(requester: number): number {
+    const half = Math.floor(requester / HALF);
+    const known = this.#contexts.get(half);
+    if (known !== undefined) return known;
+    const made = this.#tables.table();
+    this.#contexts.set(half, made);
+    const bus = half >>> 1;
+    const [lower, upper] = [this.#contexts.get(bus * 2), this.#contexts.get(bus * 2 + 1)];
+    const entry = {
+      ...(lower === undefined ? {} : { LP: 1, LCTP: lower / PAGE_SIZE }),
+      ...(upper === undefined ? {} : { UP: 1, UCTP: upper / PAGE_SIZE }),
+    };
+    this.#tables.entry(this.table, bus, encode(SCALABLE_ROOT_ENTRY, entry));
+    return made;
+  }
+}
+
+/** A unit with these registers, which has no caches yet. */
+export function unitOf({ ver, cap, ecap, hostAddressWidth }: CapabilitySet) {
+  const capabilities = { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) };
+  return { capabilities, hostAddressWidth, faultCompression: true } as const;
 }
 
 /** A unit that translates through `root`; its own interrupts go to `raiseMsi`. */
@@ -56,8 +95,7 @@ export function startUnit(
   raiseMsi: () => void = () => {},
 ): VtdUnit {
   const unit = new VtdUnit(spec, { memory, raiseMsi });
-  const [lo = 0, hi = 0] = encode(RTADDR, { RTA: table / PAGE_SIZE, TTM: mode });
-  unit.write(RTADDR.$.offset!, 8, joinHalves(hi, lo));
+  write(unit, RTADDR.$.offset!, encode(RTADDR, { RTA: table / PAGE_SIZE, TTM: mode }));
   command(unit, { SRTP: 1 });
   command(unit, { TE: 1 });
   return unit;
@@ -66,4 +104,18 @@ export function startUnit(
 /** One write of the global command register. What is on and not named goes off. */
 export function command(unit: VtdUnit, what: Values<typeof GCMD>): void {
   unit.write(GCMD.$.offset!, 4, BigInt(encode(GCMD, what)[0]!));
+}
+
+/** Has a unit forget translations through its registers, which say that it has when this returns. */
+export function invalidate(unit: VtdUnit, what: Values<typeof IOTLB_REG>, pages?: Values<typeof IVA>): void {
+  const at = unit.capabilities.iotlbRegisterOffset;
+  if (pages !== undefined) write(unit, at, encode(IVA, pages));
+  write(unit, at + IOTLB_BYTE, encode(IOTLB_REG, { IVT: 1, ...what }));
+}
+
+/** Of IOTLB_REG behind IVA_REG. */
+const IOTLB_BYTE = 8;
+
+function write(unit: VtdUnit, at: number, [lo = 0, hi = 0]: Uint32Array): void {
+  unit.write(at, 8, joinHalves(hi, lo));
 }

@@ -7,8 +7,8 @@
 import { NIC } from '../../../hardware/devices/nic/index.ts';
 import { type CapabilitySet, intelCapabilities } from '../capabilities.ts';
 import { HOST_NETWORK } from '../measured/host-network.ts';
-import { following, inherited, parameter } from '../measured/parameter.ts';
-import { type MachineName, parametersOf } from '../measured/pcie-bench-machines.ts';
+import { following, inherited, parameter, plainValues } from '../measured/parameter.ts';
+import { entryTime, type MachineName, parametersOf } from '../measured/pcie-bench-machines.ts';
 import { AGENT, BASE, IOTLB, TABLE_CACHE } from './base.ts';
 import { SCALABLE } from './intel.ts';
 import type { StatedMachine } from './stated.ts';
@@ -19,7 +19,7 @@ const DATA_UNITS_OF_LINE = 64 / 16;
 /** A machine of pcie-bench. */
 function ofPcieBench(name: string, description: string, unit: CapabilitySet, machine: MachineName) {
   const { cacheLatency, slices, dram, bandwidth, entries, walk, link, postedLines, ...values } = parametersOf(machine);
-  const latency = cacheLatency.value + dram.value + slices.value / 2;
+  const latency = entryTime(plainValues(parametersOf(machine)));
   const memory = { 'last-level cache': cacheLatency, 'half of the slices': slices, DRAM: dram };
   const lines = postedLines.value;
   return {

@@ -3,13 +3,14 @@
  * long a core waits for its invalidation on the queue of a VT-d unit.
  */
 import { valuesOf } from '../measured/dma-api/machines.ts';
-import { readDrives, type StorageSetUp, type StorageValues } from '../measured/dma-api/storage.ts';
+import { readDrives, type StorageSetUp } from '../measured/dma-api/storage.ts';
 import {
   STORAGE_MACHINES,
   type StorageMachine,
   type StorageMachineName,
 } from '../measured/dma-api/storage-machines.ts';
 import type { DmaApiMode } from '../measured/dma-api/values.ts';
+import { plainValues } from '../measured/parameter.ts';
 import { invalidationOf } from './invalidations.ts';
 import type { Point } from './point.ts';
 import type { Experiment, GroupModel } from './validate.ts';
@@ -83,9 +84,7 @@ function reads(name: StorageMachineName, setUp: StorageSetUp): number {
   const known = runs.get(key);
   if (known !== undefined) return known;
   const { dmaApi, queue, storage }: StorageMachine = STORAGE_MACHINES[name];
-  const { drives, rate, latency, work } = storage;
-  const values: StorageValues = { drives: drives.value, rate: rate.value, latency: latency.value, work: work.value };
-  const { perSecond } = readDrives(valuesOf(dmaApi, queue), values, setUp);
+  const { perSecond } = readDrives(valuesOf(dmaApi, queue), plainValues(storage), setUp);
   runs.set(key, perSecond);
   return perSecond;
 }

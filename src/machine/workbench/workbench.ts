@@ -14,7 +14,9 @@ import {
   TranslatedReads,
 } from '../../../hardware/path/index.ts';
 import { Engine, Random } from '../../../hardware/sim/index.ts';
-import { entryTime, memoryOf, pathOf, valuesOf } from '../measured/pcie-bench.ts';
+import { plainValues } from '../measured/parameter.ts';
+import { memoryOf, pathOf } from '../measured/pcie-bench.ts';
+import { fetchTime, parametersOf } from '../measured/pcie-bench-machines.ts';
 import { WrittenTables } from '../measured/tables.ts';
 import { amdUnit } from './amd.ts';
 import type { CachesSpec } from './caches.ts';
@@ -84,7 +86,7 @@ interface Built {
 
 function build(spec: WorkbenchSpec): Built {
   const { pages, requesters, pageSize, stages, vendor, walkers, pattern, bytes, caches, seed } = spec;
-  const values = valuesOf('bdw');
+  const values = plainValues(parametersOf('bdw'));
   const engine = new Engine();
   const level = pageSize === '4K' ? 1 : 2;
   const size = pageBytes(level);
@@ -96,12 +98,11 @@ function build(spec: WorkbenchSpec): Built {
   const tables = new WrittenTables(memory, TABLES);
   const makeUnit = vendor === 'intel' ? intelUnit : amdUnit;
   const unit = makeUnit(tables, { stages, requesters, pages, level }, caches);
-  const fetch = values.walk - entryTime(values);
   const agent = new TimedIommu(engine, unit, controller, {
     lookup: values.lookup,
     walkers,
     requests: REQUESTS,
-    fetch,
+    fetch: fetchTime(values),
     mergeMisses: true,
   });
   const transfers = new PatternTransfers({ pattern, pages, pageBytes: size, requesters, bytes }, new Random(seed));

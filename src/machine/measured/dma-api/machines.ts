@@ -3,7 +3,7 @@
  * its times where their Linux does the same, and none where it does nothing any more.
  */
 import { INVALIDATING_MACHINES, type InvalidatingMachineName } from '../invalidating-machines.ts';
-import { inherited, type Parameter, parameter } from '../parameter.ts';
+import { inherited, type Parameter, parameter, plainValues } from '../parameter.ts';
 import type { DmaApiValues } from './values.ts';
 
 export type DmaApiParameters = Readonly<Record<Exclude<keyof DmaApiValues, 'machine'>, Parameter>>;
@@ -110,6 +110,5 @@ export function dmaApiValues(name: keyof typeof MACHINES): DmaApiValues {
 }
 
 export function valuesOf(parameters: DmaApiParameters, machine: InvalidatingMachineName): DmaApiValues {
-  const values = Object.fromEntries(Object.entries(parameters).map(([name, { value }]) => [name, value]));
-  return { ...(values as unknown as Record<keyof DmaApiParameters, number>), machine };
+  return { ...plainValues(parameters), machine };
 }

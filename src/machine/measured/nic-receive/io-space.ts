@@ -5,14 +5,15 @@
  * Inaccuracies: cores do not wait for each other, and no invalidation waits for requests under way; one cache of freed addresses serves all; every page leads to the same frame,
  * because nothing is written.
  */
-import { encode, joinHalves, type PageNumber } from '../../../../hardware/bits/index.ts';
+import type { PageNumber } from '../../../../hardware/bits/index.ts';
 import { vtdSecondStage } from '../../../../hardware/formats/index.ts';
 import { type Engine, ns, type Script } from '../../../../hardware/sim/index.ts';
 import type { VtdUnit } from '../../../../hardware/vtd/index.ts';
-import { IOTLB_REG, IotlbGranularity, IVA } from '../../../../hardware/vtd/spec/index.ts';
+import { IotlbGranularity } from '../../../../hardware/vtd/spec/index.ts';
 import { FlushQueue } from '../../../kernel/dma/flush-queue.ts';
 import { IovaAllocator } from '../../../kernel/dma/iova-allocator.ts';
 import type { WrittenTables } from '../tables.ts';
+import { invalidate } from '../units.ts';
 import type { Protection, ReceiveValues } from './values.ts';
 
 /** Linux gives addresses below 4 GiB as long as there are some. */
@@ -116,20 +117,12 @@ export class IoSpace {
 
   *#flush(): Script<number> {
     yield ns(this.#values.invalidate);
-    this.#command(IotlbGranularity.DOMAIN);
+    invalidate(this.#translating!.unit, { IIRG: IotlbGranularity.DOMAIN, DID: DOMAIN });
     return 0;
   }
 
   #invalidate(first: PageNumber, pages: number, leavesOnly: boolean): void {
-    const { unit } = this.#translating!;
-    const [lo = 0, hi = 0] = encode(IVA, { ADDR: first, AM: 31 - Math.clz32(pages), IH: leavesOnly ? 1 : 0 });
-    unit.write(unit.capabilities.iotlbRegisterOffset, 8, joinHalves(hi, lo));
-    this.#command(IotlbGranularity.PAGE);
-  }
-
-  #command(granularity: number): void {
-    const { unit } = this.#translating!;
-    const [lo = 0, hi = 0] = encode(IOTLB_REG, { IVT: 1, IIRG: granularity, DID: DOMAIN });
-    unit.write(unit.capabilities.iotlbRegisterOffset + 8, 8, joinHalves(hi, lo));
+    const range = { ADDR: first, AM: 31 - Math.clz32(pages), IH: leavesOnly ? 1 : 0 };
+    invalidate(this.#translating!.unit, { IIRG: IotlbGranularity.PAGE, DID: DOMAIN }, range);
   }
 }

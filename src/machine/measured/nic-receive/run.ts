@@ -7,7 +7,7 @@ import { Engine, Random } from '../../../../hardware/sim/index.ts';
 import { AddressWidth, TranslationType } from '../../../../hardware/vtd/spec/index.ts';
 import { intelCapabilities } from '../../capabilities.ts';
 import { WrittenTables } from '../tables.ts';
-import { legacyRoot, startUnit } from '../units.ts';
+import { legacyRoot, startUnit, unitOf } from '../units.ts';
 import { ReceivingCore } from './core.ts';
 import { DOMAIN, IoSpace, type Translating } from './io-space.ts';
 import { type Flow, ReceiveNic } from './nic.ts';
@@ -174,11 +174,8 @@ function translatingUnit(
   const tables = new WrittenTables(memory, TABLES);
   const TT = protection === 'pass-through' ? TranslationType.PASS_THROUGH : TranslationType.UNTRANSLATED_ONLY;
   const root = legacyRoot(tables, REQUESTER, { AW: AddressWidth.BITS_48, DID: DOMAIN, TT });
-  const { ver, cap, ecap, hostAddressWidth } = intelCapabilities['broadwell-ep'];
   const spec = {
-    capabilities: { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) },
-    hostAddressWidth,
-    faultCompression: true,
+    ...unitOf(intelCapabilities['broadwell-ep']),
     iotlb: { sets: 1, ways: iotlb },
     contextCache: { sets: 16, ways: 4 },
     secondStageCache: { sets: 1, ways: structures },
