@@ -10,7 +10,7 @@ import { Access, TranslationRequest, TranslationStatus } from '../../../hardware
 import { Engine, ns } from '../../../hardware/sim/index.ts';
 import type { VtdUnit } from '../../../hardware/vtd/index.ts';
 import { AddressWidth, IotlbGranularity } from '../../../hardware/vtd/spec/index.ts';
-import { parameter, plainValues } from './parameter.ts';
+import { inherited, parameter, plainValues } from './parameter.ts';
 import { entryTime, MEASURED_MACHINES, parametersOf } from './pcie-bench-machines.ts';
 import { WrittenTables } from './tables.ts';
 import { invalidate, legacyRoot, startUnit } from './units.ts';
@@ -21,9 +21,9 @@ const BROADWELL = parametersOf('bdw');
 export const IOTLB_SC = {
   clock: parameter(200, 'MHz', 'the clock that counts', 'published', SOURCE),
   read: parameter(862.5, 'ns', 'a read without a translation', 'fitted', `${SOURCE}: 160 to 185 cycles`),
-  entries: { ...BROADWELL.entries, certainty: 'inherited' },
-  lookup: { ...BROADWELL.lookup, certainty: 'inherited' },
-  walk: { ...BROADWELL.walk, certainty: 'inherited' },
+  entries: inherited(BROADWELL.entries, 'Broadwell'),
+  lookup: inherited(BROADWELL.lookup, 'Broadwell'),
+  walk: inherited(BROADWELL.walk, 'Broadwell'),
 } as const;
 
 const REQUESTER = 0x0300;

@@ -19,9 +19,6 @@ export interface Parameter<T = number> {
   readonly certainty: Certainty;
 }
 
-/** What a machine says differently from those like it. */
-export type Override = Pick<Parameter, 'value' | 'source' | 'certainty'>;
-
 export function parameter<const T = number>(
   value: T,
   unit: string,
@@ -52,10 +49,6 @@ export function following<const T>(
     .map(([name, { value: one, unit: its }]) => `${name} ${String(one)} ${its}`)
     .join(', ');
   return parameter(value, unit, meaning, CERTAINTIES[worst]!, `from ${source}`);
-}
-
-export function override(value: number, certainty: Certainty, source: string): Override {
-  return { value, source, certainty };
 }
 
 /** The same of another machine. */

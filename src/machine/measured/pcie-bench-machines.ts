@@ -5,7 +5,7 @@
  * One set of parameters describes them all; a machine overrides what is known to differ. Fits use calibration points only: those of
  * Broadwell's 64-byte reads by window, local, remote and translated, of its single reads, and of Haswell's sizes.
  */
-import { type Override, override, type Parameter, parameter } from './parameter.ts';
+import { type Certainty, type Parameter, parameter } from './parameter.ts';
 
 const DATA = 'pcie-bench data';
 const JEDEC = 'JEDEC DDR4, 8 Gb';
@@ -87,6 +87,13 @@ export const COMMON = {
 
 export type ParameterName = keyof typeof COMMON;
 export type PathValues = Readonly<Record<ParameterName, number>>;
+
+/** What a machine says differently from those like it. */
+type Override = Pick<Parameter, 'value' | 'source' | 'certainty'>;
+
+function override(value: number, certainty: Certainty, source: string): Override {
+  return { value, source, certainty };
+}
 
 export interface MeasuredMachine {
   readonly name: string;

@@ -6,6 +6,7 @@ import { FANDS_VALUES } from '../measured/fands.ts';
 import { type Receiving, receive } from '../measured/nic-receive/run.ts';
 import type { Protection, ReceiveSetUp } from '../measured/nic-receive/values.ts';
 import type { Point } from './point.ts';
+import { remembered } from './remembered.ts';
 import type { Experiment, GroupModel } from './validate.ts';
 import { choose, find, rateIn, wordsOf } from './words.ts';
 
@@ -134,12 +135,4 @@ function underscored(text: string): string {
   return text.replace(/[._]/g, ' ');
 }
 
-const runs = new Map<string, Receiving>();
-
-/** Each set-up once: several quantities are published of each. */
-function run({ cores, ...setUp }: Run): Receiving {
-  const key = JSON.stringify([cores, setUp]);
-  const known = runs.get(key) ?? receive({ ...FANDS_VALUES, cores }, setUp);
-  runs.set(key, known);
-  return known;
-}
+const run = remembered(({ cores, ...setUp }: Run): Receiving => receive({ ...FANDS_VALUES, cores }, setUp));

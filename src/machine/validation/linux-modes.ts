@@ -13,6 +13,7 @@ import type { DmaApiMode } from '../measured/dma-api/values.ts';
 import { plainValues } from '../measured/parameter.ts';
 import { invalidationOf } from './invalidations.ts';
 import type { Point } from './point.ts';
+import { remembered } from './remembered.ts';
 import type { Experiment, GroupModel } from './validate.ts';
 import { choose, find, wordsOf } from './words.ts';
 
@@ -73,18 +74,10 @@ function readsOf(point: Point): Experiment | undefined {
   const setUp = { mode, cpus: Number(find(texts, CPUS) ?? cpus), depth: Number(find(texts, DEPTH) ?? depth) };
   const isPossible = setUp.cpus >= 1 && setUp.cpus <= MOST_CPUS && setUp.depth >= 1;
   if (!isPossible || setUp.cpus * setUp.depth > MOST_UNDER_WAY) return undefined;
-  return () => reads(machine, setUp) / scale;
+  return () => readsPerSecond([machine, setUp]) / scale;
 }
 
-const runs = new Map<string, number>();
-
-/** Each set-up once: several points can be of the same. */
-function reads(name: StorageMachineName, setUp: StorageSetUp): number {
-  const key = JSON.stringify([name, setUp]);
-  const known = runs.get(key);
-  if (known !== undefined) return known;
+const readsPerSecond = remembered(([name, setUp]: readonly [StorageMachineName, StorageSetUp]): number => {
   const { dmaApi, queue, storage }: StorageMachine = STORAGE_MACHINES[name];
-  const { perSecond } = readDrives(valuesOf(dmaApi, queue), plainValues(storage), setUp);
-  runs.set(key, perSecond);
-  return perSecond;
-}
+  return readDrives(valuesOf(dmaApi, queue), plainValues(storage), setUp).perSecond;
+});
