@@ -36,29 +36,33 @@ export function measureIova({ cores, pages, caches, held, work, seed }: IovaLoad
   const values = { ...dmaApiValues('linux-6'), caches: caches === 'per core' ? 1 : 0 };
   const addresses = new Addresses(engine, values, { cpus: cores, pages, live: held });
   const cpus = Array.from({ length: cores }, (_, i) => new SimulatedCpu(engine, i));
-  let count = 0;
+  let given = 0;
+  let taken = 0;
 
   function* run(cpu: SimulatedCpu): Script {
     const mine = new Ring<PageNumber>();
     const random = new Random(seed).fork(`core ${cpu.index}`);
     for (;;) {
-      if (mine.length === held) yield* addresses.release(cpu, mine.shift());
+      if (mine.length === held) {
+        yield* addresses.release(cpu, mine.shift());
+        given++;
+      }
       mine.push(yield* addresses.allocate(cpu));
-      count++;
+      taken++;
       cpu.enter('work');
       if (work > 0) yield ns(random.between(0, 2 * work));
     }
   }
 
-  /** Picoseconds that cores have had to do with addresses up to now, when so many more were taken. */
+  /** Picoseconds that cores have had to do with addresses up to now, when so many more were given back and taken. */
   function after(more: number): number {
-    const end = count + more;
-    while (count < end) engine.step();
+    const [lastGiven, lastTaken] = [given + more, taken + more];
+    while (given < lastGiven || taken < lastTaken) engine.step();
     return cpus.map((cpu) => cpu.taken()).reduce((sum, taken) => sum + taken.iova + taken['iova-lock'], 0);
   }
 
   for (const cpu of cpus) engine.spawn(run(cpu), `core ${cpu.index}`);
-  const before = after(2 * held * cores);
+  const before = after(held * cores);
   const from = engine.now;
   const all = ranges * cores;
   const spent = after(all) - before;
