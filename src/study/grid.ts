@@ -54,12 +54,12 @@ export function parseChange(study: Study, text: string): readonly [name: string,
   const where = `study ${quote(study.name)}`;
   if (at < 1) throw new InputError(`${where}: expected parameter=value,..., and not ${quote(text)}.`);
   const name = text.slice(0, at);
-  const parameter = Object.hasOwn(study.parameters, name) ? study.parameters[name] : undefined;
   const parts = text.slice(at + 1).split(',');
-  return [name, parameter === undefined ? parts : parts.map((part) => readable(parameter.parse(part), part))];
+  return [name, parts.map((part) => parseValue(study, name, part))];
 }
 
-/** What is no number is quoted back as it was written. */
-function readable(value: unknown, text: string): unknown {
+/** A value that was written as text; what it cannot be is left as it stands, to be refused by `gridOf`. */
+export function parseValue({ parameters }: Study, name: string, text: string): unknown {
+  const value = Object.hasOwn(parameters, name) ? parameters[name]!.parse(text) : text;
   return Number.isNaN(value) ? text : value;
 }

@@ -4,11 +4,12 @@ import { InputError, quote } from '../../machine/index.ts';
 import type { Result, Study } from '../../study/index.ts';
 import { Progress } from '../progress.ts';
 import type { Terminal } from '../terminal.ts';
-import { runLocally, type Work } from './local.ts';
+import { runLocally } from './local.ts';
 import { readPlan, shardOf } from './plan.ts';
 import { openPool, openThreads, threadsOf } from './pool.ts';
 import { SweepQueue } from './queue.ts';
 import { ResultFile } from './result-file.ts';
+import type { Work } from './task.ts';
 
 interface Options {
   readonly output?: string;
@@ -45,8 +46,8 @@ export function sweepCommand(studies: readonly Study[], terminal: Terminal): Com
     .option('--worker', 'only take points from the queue; results go to the run without it')
     .addHelpText('after', HELP)
     .action(async (file: string, options: Options) => {
-      const { study, points, seed } = readPlan(file, studies);
-      const wanted = { study, points: shardOf(points, options.shard), seed };
+      const plan = readPlan(file, studies);
+      const wanted = { ...plan, points: shardOf(plan.points, options.shard) };
       if (options.engine === 'bullmq') await overMachines(file, wanted, options, terminal);
       else await overThreads(file, wanted, options, studies, terminal);
     });

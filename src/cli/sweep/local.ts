@@ -1,16 +1,11 @@
 /** A sweep over the threads of this machine. */
-import type { GridPoint, Result, Study } from '../../study/index.ts';
+import type { Result } from '../../study/index.ts';
 import type { Pool } from './pool.ts';
+import type { Work } from './task.ts';
 
 /** Sending a task to a thread takes a fifth of a millisecond: what takes less time than this is sent by several. */
 const SHORT_MS = 20;
 const MOST_POINTS = 64;
-
-export interface Work {
-  readonly study: Study;
-  readonly points: readonly GridPoint[];
-  readonly seed: number;
-}
 
 /** Runs all points; `take` gets each result as it comes, in no order. */
 export async function runLocally(

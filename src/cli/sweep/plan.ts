@@ -2,15 +2,10 @@
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { InputError, quote, suggest } from '../../machine/index.ts';
-import { type GridPoint, gridOf, SEED, type Study } from '../../study/index.ts';
+import { type GridPoint, gridOf, parseValue, SEED, type Study, type Value } from '../../study/index.ts';
 import { readText } from '../read-json.ts';
 import { findStudy } from '../study/index.ts';
-
-export interface Plan {
-  readonly study: Study;
-  readonly points: readonly GridPoint[];
-  readonly seed: number;
-}
+import type { Work } from './task.ts';
 
 const SCALAR = z.union([z.number(), z.string()]);
 const VALUES = z.union([SCALAR, z.array(SCALAR)], { error: 'a value or a list of values' });
@@ -25,21 +20,15 @@ const FILE = z.strictObject(
 const FIELDS = Object.keys(FILE.shape);
 
 /** Throws an InputError with one sentence for whatever is wrong with the file. */
-export function readPlan(file: string, studies: readonly Study[]): Plan {
+export function readPlan(file: string, studies: readonly Study[]): Work {
   const { study: name, seed, parameters } = check(parse(readText(file), file), file);
   const study = findStudy(studies, name);
   const changes = Object.entries(parameters).map(([parameter, values]) => {
-    const { parse: parseText } = study.parameters[parameter] ?? {};
-    const parsed = [values].flat().map((value) => (typeof value === 'string' ? parseValue(value, parseText) : value));
-    return [parameter, parsed] as const;
+    // A size may be written "4K".
+    const read = (value: Value): unknown => (typeof value === 'string' ? parseValue(study, parameter, value) : value);
+    return [parameter, [values].flat().map(read)] as const;
   });
   return { study, points: gridOf(study, Object.fromEntries(changes), quote(file)), seed };
-}
-
-/** A size may be written "4K"; what it cannot be is left to be refused as it stands. */
-function parseValue(value: string, parseText: ((text: string) => unknown) | undefined): unknown {
-  const parsed = parseText?.(value);
-  return parsed === undefined || Number.isNaN(parsed) ? value : parsed;
 }
 
 function parse(text: string, file: string): unknown {

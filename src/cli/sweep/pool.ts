@@ -2,10 +2,10 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { InputError, quote } from '../../machine/index.ts';
-import { type Result, resultAt, type Study } from '../../study/index.ts';
+import type { Result, Study } from '../../study/index.ts';
 import { optional } from '../optional.ts';
 import { packageRoot } from '../package-root.ts';
-import type { Task } from './task.ts';
+import { runTask, type Task } from './task.ts';
 
 export interface Pool {
   readonly threads: number;
@@ -15,14 +15,7 @@ export interface Pool {
 
 /** One thread is this one; more are Piscina's. Throws an InputError where they are wanted and Piscina is not installed. */
 export async function openPool(threads: number, studies: readonly Study[]): Promise<Pool> {
-  if (threads === 1) {
-    const find = (name: string): Study => studies.find((one) => one.name === name)!;
-    return {
-      threads,
-      run: async ({ study, points, seed }) => points.map((point) => resultAt(find(study), point, seed)),
-      close: async () => {},
-    };
-  }
+  if (threads === 1) return { threads, run: async (task) => runTask(task, studies), close: async () => {} };
   return await openThreads(threads);
 }
 

@@ -8,9 +8,8 @@ import type { Redis } from 'ioredis';
 import { InputError, quote } from '../../machine/index.ts';
 import { type GridPoint, keyOf, type Result, type Study } from '../../study/index.ts';
 import { optional } from '../optional.ts';
-import type { Work } from './local.ts';
 import type { Pool } from './pool.ts';
-import type { Task } from './task.ts';
+import type { Task, Work } from './task.ts';
 
 const PURPOSE = 'A sweep over many machines';
 /** Milliseconds between two looks for results. */
