@@ -56,6 +56,23 @@ describe('ioasim study', () => {
     expect(shown).toEqual(again);
   });
 
+  it('writes anew the file that it shows results of, and leaves it alone when something is wrong', async () => {
+    const kept = join(folder, 'kept.jsonl');
+    await ioasim('study', 'window', ...small, '--jsonl', kept);
+    const before = readFileSync(kept, 'utf8');
+    expect(before).not.toBe('');
+    for (const wrong of [
+      ['--set', 'bites=64'],
+      ['--seed', 'x'],
+      ['--seed', '2', '--from', kept],
+    ]) {
+      expect((await ioasim('study', 'window', ...small, ...wrong, '--jsonl', kept)).code).toBe(2);
+      expect(readFileSync(kept, 'utf8')).toBe(before);
+    }
+    expect((await ioasim('study', 'window', ...small, '--from', kept, '--jsonl', kept)).code).toBe(0);
+    expect(readFileSync(kept, 'utf8')).toBe(before);
+  });
+
   it('says how many points are missing in the results that it shows', async () => {
     const more = await ioasim(
       'study',
@@ -75,6 +92,7 @@ describe('ioasim study', () => {
   it.each([
     [['windov'], 'There is no study "windov"; did you mean "window"?'],
     [['window', '--set', 'window=1K'], 'parameter "window" is a whole number from 4096 to 67108864, and not 1024.'],
+    [['--csv', 'x.csv'], '--csv is about one study: name it.'],
     [['window', '--seed', 'x'], 'A seed is a whole number from 0 on, and not "x".'],
   ])('%j: one sentence', async (args, sentence) => {
     const { code, err } = await ioasim('study', ...args);

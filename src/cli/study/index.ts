@@ -19,11 +19,12 @@ import { OutputFile } from '../output-file.ts';
 import { Progress } from '../progress.ts';
 import { publishedPoints } from '../published-files.ts';
 import { readText } from '../read-json.ts';
+import type { Work } from '../sweep/task.ts';
 import type { Terminal } from '../terminal.ts';
 import { chartOf } from './chart.ts';
 import { pageOf } from './page.ts';
 import { loadPlotting, type Plotting } from './render.ts';
-import { describePoint, tableOf, toCsv, toLines } from './table.ts';
+import { describePoint, tableOf, textOf, toCsv, toLines } from './table.ts';
 
 interface Options {
   readonly set?: readonly string[];
@@ -55,8 +56,10 @@ export function studyCommand(
     .option('--svg <file>', 'write plots as a picture')
     .option('--html <file>', 'write plots and table as a page')
     .action(async (name: string | undefined, options: Options) => {
-      if (name === undefined) list(studies, terminal);
-      else await show(findStudy(studies, name), options, terminal, plotting);
+      const [stray] = Object.keys(options);
+      if (name !== undefined) await show(findStudy(studies, name), options, terminal, plotting);
+      else if (stray === undefined) list(studies, terminal);
+      else throw new InputError(`--${stray} is about one study: name it.`);
     });
 }
 
@@ -69,10 +72,12 @@ export function findStudy(studies: readonly Study[], name: string): Study {
 
 function list(studies: readonly Study[], terminal: Terminal): void {
   const width = Math.max(...studies.map(({ name }) => name.length));
-  for (const { name, question, parameters } of studies) {
+  for (const study of studies) {
+    const { name, question, parameters } = study;
     terminal.out(`${name.padEnd(width)}  ${question}`);
     for (const [parameter, { unit, meaning, values }] of Object.entries(parameters)) {
-      const text = `${parameter}${unit === '' ? '' : ` (${unit})`}: ${meaning}; ${values.join(', ')}`;
+      const texts = values.map((value) => textOf(study, parameter, value));
+      const text = `${parameter}${unit === '' ? '' : ` (${unit})`}: ${meaning}; ${texts.join(', ')}`;
       terminal.out(`${' '.repeat(width)}    ${text}`);
     }
   }
@@ -85,6 +90,9 @@ async function show(
   plotting: () => Promise<Plotting>,
 ): Promise<void> {
   // Whatever is missing is said before the time is spent.
+  const wanted = wantedOf(study, options);
+  // An old file of results may be the one that is written anew.
+  const old = options.from === undefined ? null : readOld(wanted, options.from, terminal);
   const draws = options.svg !== undefined || options.html !== undefined ? await plotting() : null;
   const files = Object.fromEntries(
     (['csv', 'jsonl', 'svg', 'html'] as const).flatMap((kind) => {
@@ -92,7 +100,7 @@ async function show(
       return path === undefined ? [] : [[kind, new OutputFile(path)]];
     }),
   );
-  const results = await find(study, options, terminal);
+  const results = old ?? run(wanted, terminal);
   const published = curveOf(study, publishedPoints());
   const table = tableOf(study, results, published);
   terminal.out(study.question);
@@ -121,18 +129,23 @@ export async function draw(
   return await plotting.svg(chart);
 }
 
-async function find(study: Study, options: Options, terminal: Terminal): Promise<Result[]> {
-  const seed = seedOf(options.seed);
-  const points = gridOf(study, Object.fromEntries((options.set ?? []).map((text) => parseChange(study, text))));
-  if (options.from !== undefined) {
-    const all = options.from.flatMap((file) => readResults(readText(file), file).results);
-    const found = resultsOf(study, points, seed, all);
-    if (found.length === points.length) return found;
-    const missing = points.length - found.length;
-    terminal.err(`${missing} of ${points.length} points of the grid are not in ${options.from.map(quote).join(', ')}.`);
-    if (found.length > 0) return found;
-    throw new InputError('There are no results to show.');
-  }
+function wantedOf(study: Study, { set = [], seed }: Options): Work {
+  const changes = Object.fromEntries(set.map((text) => parseChange(study, text)));
+  return { study, points: gridOf(study, changes), seed: seedOf(seed) };
+}
+
+/** As many of the results as there are in the files. Throws an InputError where there is none. */
+function readOld({ study, points, seed }: Work, files: readonly string[], terminal: Terminal): Result[] {
+  const all = files.flatMap((file) => readResults(readText(file), file).results);
+  const found = resultsOf(study, points, seed, all);
+  if (found.length === points.length) return found;
+  const missing = points.length - found.length;
+  terminal.err(`${missing} of ${points.length} points of the grid are not in ${files.map(quote).join(', ')}.`);
+  if (found.length > 0) return found;
+  throw new InputError('There are no results to show.');
+}
+
+function run({ study, points, seed }: Work, terminal: Terminal): Result[] {
   const progress = new Progress(points.length, (line) => terminal.progress?.(line));
   const results = points.map((point) => {
     const result = resultAt(study, point, seed);
