@@ -4,13 +4,13 @@
 //   node scripts/docs.mjs --check   fails when one of them is not what would be written
 // What the first two call acted on is what the files in docs/evidence say, which `npm run prove` writes; those of
 // studies show what `npm run studies` has found.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AMDVI_MODULES, amdviPage } from './amdvi-page.mjs';
 import { machinesPage } from './machines-page.mjs';
 import { ROOMS } from './rooms.mjs';
-import { SetupError, setUp } from './setup.mjs';
+import { built, readOr, SetupError, setUp } from './setup.mjs';
 import { studyPages } from './study-pages.mjs';
 import { tracesPage } from './traces-page.mjs';
 import { uapiPage } from './uapi-page.mjs';
@@ -21,16 +21,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** The page cannot be made; the message is for the user as it stands. */
 class Complaint extends Error {}
 
-const built = (path) => import(new URL(`../dist/${path}`, import.meta.url));
-
-function read(path) {
-  try {
-    return readFileSync(join(root, path), 'utf8');
-  } catch (error) {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+const read = (path) => readOr(join(root, path), undefined);
 
 /** What a room's page is made from beside its declarations. Without evidence nothing is proven. */
 async function about({ rows, evidence }) {

@@ -23,7 +23,8 @@ export class SetupError extends Error {}
 const say = (text) => process.stderr.write(`ioasim: ${text}\n`);
 const sha256 = (text) => createHash('sha256').update(text).digest('hex');
 
-function readOr(path, otherwise) {
+/** The text of a file that need not be there. */
+export function readOr(path, otherwise) {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
@@ -41,6 +42,9 @@ export async function setUp({ build = true, force = false } = {}) {
     if (build && (force || !isBuilt())) buildDist();
   });
 }
+
+/** A module of dist/. */
+export const built = (path) => import(new URL(`../dist/${path}`, import.meta.url));
 
 function requireNode(major, minor) {
   const [haveMajor, haveMinor] = process.versions.node.split('.').map(Number);

@@ -3,8 +3,8 @@
 // Published values beside them are kept, too, where the files of published points are at hand; where they are not, those kept before
 // stay.
 import { writeFileSync } from 'node:fs';
-import { SetupError, setUp } from './setup.mjs';
-import { built, publishedPath, resultsPath, STUDIES } from './study-files.mjs';
+import { built, SetupError, setUp } from './setup.mjs';
+import { publishedPath, resultsPath, STUDIES } from './study-files.mjs';
 
 async function main(names) {
   await setUp();

@@ -4,6 +4,5 @@ import { fileURLToPath } from 'node:url';
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 export const STUDIES = 'bench/studies/index.js';
-export const built = (path) => import(new URL(`../dist/${path}`, import.meta.url));
 export const resultsPath = (name) => at(`bench/studies/results/${name}.jsonl`);
 export const publishedPath = (name) => at(`bench/studies/results/${name}.published.jsonl`);

@@ -1,7 +1,7 @@
 // docs/studies: a page and a picture for each study, from what `npm run studies` has kept of it.
-import { readFileSync } from 'node:fs';
 import { table } from './markdown.mjs';
-import { built, publishedPath, resultsPath, STUDIES } from './study-files.mjs';
+import { built, readOr } from './setup.mjs';
+import { publishedPath, resultsPath, STUDIES } from './study-files.mjs';
 
 /** Paths and texts. Throws for a study of which nothing is kept, or something else than its grid. */
 export async function studyPages(complain) {
@@ -19,15 +19,6 @@ export async function studyPages(complain) {
     pages[`docs/studies/${one.name}.svg`] = await draw(one, results, published, plotting);
   }
   return pages;
-}
-
-function readOr(path, otherwise) {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (error.code === 'ENOENT') return otherwise;
-    throw error;
-  }
 }
 
 function lineByLine(text) {

@@ -1,10 +1,18 @@
 /** What was asked to be measured of a run beside its story: where its time went, and what performance counters would say. */
+import type { Command } from 'commander';
 import type { CounterValue, Machine } from '../machine/index.ts';
 import { Shares, sharesText, type TraceSource } from '../recorder/index.ts';
 
 export interface FindingsOptions {
   readonly where?: true;
   readonly counters?: true;
+}
+
+/** Adds the options to a command. */
+export function withFindings(command: Command): Command {
+  return command
+    .option('--where', 'tell where the time went')
+    .option('--counters', 'tell what the performance counters of a real machine would have counted');
 }
 
 /** Whose IOMMU has performance counters. */

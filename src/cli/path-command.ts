@@ -9,7 +9,7 @@ import {
   quote,
   suggest,
 } from '../machine/index.ts';
-import { Findings, type FindingsOptions } from './findings.ts';
+import { Findings, type FindingsOptions, withFindings } from './findings.ts';
 import { readWhole } from './moment/words.ts';
 import type { Terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
@@ -42,10 +42,8 @@ export function pathCommand(terminal: Terminal): Command {
     .option('--transfers <number>', 'how many', '1000')
     .option('--iommu <kind>', `${IOMMU.join(', ')}`, '4K')
     .option('--seed <number>', 'start of the random sequence', '1')
-    .option('--json', 'one JSON object')
-    .option('--where', 'tell where the time went')
-    .option('--counters', 'tell what the performance counters of a real machine would have counted');
-  return withTrace(command).action((machine: string, options: PathOptions) => {
+    .option('--json', 'one JSON object');
+  return withTrace(withFindings(command)).action((machine: string, options: PathOptions) => {
     measure(machine, options, terminal);
   });
 }

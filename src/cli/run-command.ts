@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { InputError } from '../machine/index.ts';
 import { closing, missingFor, narrate, opening, Run, type Scenario, showEntries, summary } from '../scenario/index.ts';
 import { CaptureFile } from './capture-file.ts';
-import { Findings } from './findings.ts';
+import { Findings, type FindingsOptions, withFindings } from './findings.ts';
 import { readMachine } from './machine-file.ts';
 import { collect } from './options.ts';
 import { select } from './select.ts';
@@ -11,14 +11,12 @@ import type { Terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
 import { type TraceOptions, withTrace } from './trace-options.ts';
 
-interface RunCommandOptions extends TraceOptions {
+interface RunCommandOptions extends TraceOptions, FindingsOptions {
   readonly machine?: string;
   readonly set?: readonly string[];
   readonly quiet?: true;
   readonly json?: true;
   readonly step?: true;
-  readonly where?: true;
-  readonly counters?: true;
   readonly capture?: string;
   readonly seed?: string;
 }
@@ -43,10 +41,8 @@ export function runCommand(own: readonly Scenario[], terminal: Terminal, exit: (
       ]),
     )
     .option('-c, --capture <file>', 'write what crosses the links to a file: for Wireshark (.pcapng) or as text (.txt)')
-    .option('--seed <number>', 'start of every random sequence')
-    .option('--where', 'tell where the time went')
-    .option('--counters', 'tell what the performance counters of a real machine would have counted');
-  return withTrace(command).action(async (names: string[], options: RunCommandOptions) => {
+    .option('--seed <number>', 'start of every random sequence');
+  return withTrace(withFindings(command)).action(async (names: string[], options: RunCommandOptions) => {
     exit(await runAll(names, options, own, terminal));
   });
 }

@@ -1,5 +1,5 @@
 /** The options of `--trace`: the format, what goes into the file, and how large it may become. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { InputError, quote, suggest } from '../machine/index.ts';
 import {
   EVENT_KINDS,
@@ -11,6 +11,7 @@ import {
 } from '../recorder/index.ts';
 import { readInstant } from './moment/words.ts';
 import { collect } from './options.ts';
+import { formatFor } from './output-file.ts';
 
 export interface TraceOptions {
   readonly trace?: string;
@@ -35,11 +36,7 @@ export function withTrace(command: Command): Command {
     .option('-t, --trace <file>', `write what happens to a file, by its extension: ${formats.join('; ')}`)
     .option('--trace-format <name>', `whatever the file is called: ${Object.keys(FORMATS).join(', ')}`)
     .option('--trace-who <name>', 'only this part of the machine or process; may be given several times', collect)
-    .addOption(
-      new Option('--trace-kind <kind>', `only this kind (${KINDS.join(', ')}); may be given several times`).argParser(
-        collect,
-      ),
-    )
+    .option('--trace-kind <kind>', `only this kind (${KINDS.join(', ')}); may be given several times`, collect)
     .option('--trace-from <time>', 'only from this instant on, such as 12.5us')
     .option('--trace-until <time>', 'only up to this instant')
     .option(
@@ -61,10 +58,10 @@ export function formatOf(path: string, name: string | undefined): TraceFormat {
     if (Object.hasOwn(FORMATS, name)) return FORMATS[name]!;
     throw new InputError(`There is no trace format ${quote(name)}; ${suggest(name, Object.keys(FORMATS))}`);
   }
-  const found = Object.values(FORMATS).find(({ extensions }) => extensions.some((one) => path.endsWith(`.${one}`)));
-  if (found !== undefined) return found;
-  const accepted = Object.values(FORMATS).flatMap(({ extensions }) => extensions.map((one) => `.${one}`));
-  throw new InputError(`A trace file's name ends in one of ${accepted.join(', ')}, and "${path}" does not.`);
+  const byExtension = Object.values(FORMATS).flatMap((format) =>
+    format.extensions.map((one) => [one, format] as const),
+  );
+  return formatFor(Object.fromEntries(byExtension), path, 'trace');
 }
 
 export function filterOf({ traceWho, traceKind, traceFrom, traceUntil }: TraceOptions): TraceFilter {
