@@ -15,7 +15,9 @@ export function formatFor<T>(formats: Readonly<Record<string, T>>, path: string,
 
 export class OutputFile {
   readonly #file: number;
-  #pieces: Buffer[] = [];
+  #pieces: Uint8Array[] = [];
+  /** After the pieces: small texts become bytes together. */
+  #text = '';
   #bytes = 0;
 
   /** Empties the file. Throws an InputError for one that cannot be written. */
@@ -28,10 +30,13 @@ export class OutputFile {
   }
 
   write(piece: string | Uint8Array): void {
-    const bytes = Buffer.from(piece);
-    this.#pieces.push(bytes);
-    this.#bytes += bytes.length;
-    if (this.#bytes >= FLUSH_AT) this.#flush();
+    if (typeof piece === 'string') this.#text += piece;
+    else {
+      this.#seal();
+      this.#pieces.push(Buffer.from(piece));
+      this.#bytes += piece.length;
+    }
+    if (this.#bytes + this.#text.length >= FLUSH_AT) this.#flush();
   }
 
   close(): void {
@@ -40,8 +45,14 @@ export class OutputFile {
   }
 
   #flush(): void {
+    this.#seal();
     writeSync(this.#file, Buffer.concat(this.#pieces));
     this.#pieces = [];
     this.#bytes = 0;
+  }
+
+  #seal(): void {
+    if (this.#text !== '') this.#pieces.push(Buffer.from(this.#text));
+    this.#text = '';
   }
 }
