@@ -66,9 +66,9 @@ export function formatLine(event: TraceEvent): string {
   return detail === '' ? line : `${line}  (${detail})`;
 }
 
-/** One event as JSON, on one line without its end. 64-bit values are hexadecimal strings. */
-export function formatJson(event: TraceEvent): string {
-  return JSON.stringify(event, (_, value: unknown) => (typeof value === 'bigint' ? hex(value) : value));
+/** Plain data as one line of JSON, without its end, in which 64-bit values are hexadecimal strings. */
+export function formatJson(data: unknown): string {
+  return JSON.stringify(data, (_, value: unknown) => (typeof value === 'bigint' ? hex(value) : value));
 }
 
 /** A size as people say it: 4 KiB, 2 MiB, 64 bytes. */

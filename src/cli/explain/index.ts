@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { type InterruptQuestion, QUALIFIERS, type Qualifier, type Question } from '../../../hardware/index.ts';
 import { InputError, quote, suggest } from '../../machine/index.ts';
+import { formatJson } from '../../recorder/index.ts';
 import type { Scenario } from '../../scenario/index.ts';
-import { toJson } from '../json.ts';
 import {
   type Moment,
   type MomentOptions,
@@ -65,7 +65,7 @@ function say(
   { json }: ExplainOptions,
   told: { readonly title: string; readonly explanation: object; readonly lines: readonly string[] },
 ): void {
-  if (json) terminal.out(toJson({ moment: told.title, ...told.explanation }));
+  if (json) terminal.out(formatJson({ moment: told.title, ...told.explanation }));
   else for (const line of told.lines) terminal.out(line);
 }
 

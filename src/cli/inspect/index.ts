@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import type { EntryView, TableNode } from '../../../hardware/index.ts';
 import { InputError, quote, suggest } from '../../machine/index.ts';
+import { formatJson } from '../../recorder/index.ts';
 import type { Scenario } from '../../scenario/index.ts';
-import { toJson } from '../json.ts';
 import {
   type Moment,
   type MomentOptions,
@@ -59,7 +59,7 @@ export function inspectCommand(own: readonly Scenario[], terminal: Terminal): Co
       }
       const moment = await reach(options, own);
       const { data, lines } = VIEWS[what]!(moment, name, options);
-      if (options.json) terminal.out(toJson({ moment: moment.title, [what]: data }));
+      if (options.json) terminal.out(formatJson({ moment: moment.title, [what]: data }));
       else for (const line of [moment.title, '', ...lines]) terminal.out(line);
     });
 }

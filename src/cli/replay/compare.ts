@@ -3,6 +3,7 @@
  * `alt`, else a member of `legal`, else on a contested step either reading. What the recorder did decides nothing; it
  * only has to be explained, by a numbered rule, where it deviates from a reading that the rig shares.
  */
+import { formatJson } from '../../recorder/index.ts';
 import type { DmaStep, Reading, RecordedCase } from './corpus.ts';
 import { type DmaRule, dmaRules, secondReading } from './deviations.ts';
 import type { FaultRecord } from './faults.ts';
@@ -108,7 +109,7 @@ function difference(
   const told = reported.code === record.code && reported.requester === source && reported.write === (step.rw === 'w');
   return told && pageMatches(reported.address & ~0xfffn, at, addressBits)
     ? null
-    : `${got}, but the rig's answer says ${JSON.stringify(reported, (_, value) => (typeof value === 'bigint' ? hex(value) : value))}`;
+    : `${got}, but the rig's answer says ${formatJson(reported)}`;
 }
 
 /** A record need not hold address bits that no table translates. */

@@ -8,15 +8,17 @@
  *
  * Times are microseconds with six decimals: picoseconds. Viewers that count in nanoseconds round them down, which keeps order.
  */
-import { hex } from '../../../hardware/bits/index.ts';
 import type { TraceEvent } from '../events.ts';
-import { describe } from '../text.ts';
+import { describe, formatJson } from '../text.ts';
 import type { TaskRecord, TraceFormat, TraceRecord, TraceSection, TraceWriter, WaitRecord } from './record.ts';
 
-/** A thread: a task has it to itself, or it is free from `busyUntil` on. */
-interface Lane {
+interface Place {
   readonly pid: number;
   readonly tid: number;
+}
+
+/** A thread: a task has it to itself, or it is free from `busyUntil` on. */
+interface Lane extends Place {
   isTaken: boolean;
   busyUntil: number;
   /** Of what was written there last. */
@@ -73,7 +75,7 @@ class ChromeWriter implements TraceWriter {
         this.#end(record.id, record.at);
         break;
       case 'count':
-        this.#emit('C', record.at, this.#pidOf(record.who), EVENTS_TID, {
+        this.#emit('C', record.at, this.#eventsOf(record.who), {
           name: 'tasks',
           args: { tasks: record.tasks },
         });
@@ -136,9 +138,8 @@ class ChromeWriter implements TraceWriter {
   #instant(event: TraceEvent): void {
     const { what, detail } = describe(event);
     const facts = Object.entries(event).filter(([name]) => !OWN_FIELDS.has(name));
-    const args = { ...(detail === '' ? {} : { detail }), ...plain(Object.fromEntries(facts)) };
-    const pid = this.#pidOf(event.who);
-    this.#emit('i', event.at, pid, EVENTS_TID, { name: what, cat: event.kind, s: 't', args });
+    const args = { ...(detail === '' ? {} : { detail }), ...Object.fromEntries(facts) };
+    this.#emit('i', event.at, this.#eventsOf(event.who), { name: what, cat: event.kind, s: 't', args }, formatJson);
   }
 
   /** The first lane of a part that is free at this instant and ever since. */
@@ -164,18 +165,29 @@ class ChromeWriter implements TraceWriter {
     return pid;
   }
 
-  #name(what: string, { pid, tid }: Pick<Lane, 'pid' | 'tid'>, name: string): void {
+  /** Where events and counts of a part stand. */
+  #eventsOf(who: string): Place {
+    return { pid: this.#pidOf(who), tid: EVENTS_TID };
+  }
+
+  #name(what: string, { pid, tid }: Place, name: string): void {
     this.#line(JSON.stringify({ ph: 'M', pid, tid, name: what, args: { name } }));
   }
 
   #slice(ph: string, at: number, lane: Lane, fields: Fields = NOTHING): void {
     lane.at = at;
-    this.#emit(ph, at, lane.pid, lane.tid, fields);
+    this.#emit(ph, at, lane, fields);
   }
 
-  #emit(ph: string, at: number, pid: number, tid: number, fields: Fields): void {
+  #emit(
+    ph: string,
+    at: number,
+    { pid, tid }: Place,
+    fields: Fields,
+    json: (fields: Fields) => string = JSON.stringify,
+  ): void {
     const begin = `{"ph":"${ph}","ts":${microseconds(at)},"pid":${pid},"tid":${tid}`;
-    this.#line(fields === NOTHING ? `${begin}}` : `${begin},${JSON.stringify(fields).slice(1)}`);
+    this.#line(fields === NOTHING ? `${begin}}` : `${begin},${json(fields).slice(1)}`);
   }
 
   #line(text: string): void {
@@ -183,12 +195,6 @@ class ChromeWriter implements TraceWriter {
     this.#isFirst = false;
     this.#out(text);
   }
-}
-
-/** 64-bit values as hexadecimal text. */
-function plain(facts: Fields): Fields {
-  const text = JSON.stringify(facts, (_, value: unknown) => (typeof value === 'bigint' ? hex(value) : value));
-  return JSON.parse(text) as Fields;
 }
 
 /** A division would round: the decimal point is put where it belongs. */
