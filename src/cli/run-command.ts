@@ -56,7 +56,7 @@ async function runAll(
   const machine = options.machine === undefined ? undefined : readMachine(options.machine);
   const settings = [...(options.set ?? []), ...(options.seed === undefined ? [] : [`seed=${options.seed}`])];
   const { scenarios, problems: notFound } = await select(names, own);
-  const trace = TraceFile.from(options);
+  const trace = TraceFile.from(options, scenarios.length);
   const capture = options.capture === undefined ? null : new CaptureFile(options.capture);
   // A set, because a wrong --set is the same problem for every scenario.
   const problems = new Set(notFound);

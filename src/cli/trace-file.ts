@@ -1,42 +1,40 @@
 /** The file of `--trace`, written while the runs go on and never held as a whole. */
 import { formatTime, InputError, type Instant, quote, suggest } from '../machine/index.ts';
-import { Trace, type TraceFormat, type TraceSource } from '../recorder/index.ts';
+import { Trace, type TraceSource } from '../recorder/index.ts';
 import { OutputFile } from './output-file.ts';
 import { checkTraceOptions, filterOf, formatOf, limitOf, type TraceOptions } from './trace-options.ts';
 
 export class TraceFile {
   readonly #path: string;
   readonly #file: OutputFile;
-  readonly #format: TraceFormat;
   readonly #limit: number;
   readonly #who: ReadonlySet<string>;
   readonly #trace: Trace;
-  #runs = 0;
   /** In which scenario it has come to its limit. */
   #fullIn: string | null = null;
   #following = '';
 
-  private constructor(path: string, options: TraceOptions) {
+  private constructor(path: string, options: TraceOptions, runs: number) {
     this.#path = path;
-    this.#format = formatOf(path, options.traceFormat);
+    const format = formatOf(path, options.traceFormat);
+    if (runs > 1 && format.holdsOneRun === true) {
+      throw new InputError(`"${path}" holds one run in its format: name one scenario.`);
+    }
     this.#limit = limitOf(options);
     const filter = filterOf(options);
     this.#who = filter.who ?? new Set();
     this.#file = new OutputFile(path);
-    this.#trace = new Trace(this.#format, (text) => this.#file.write(text), filter, this.#limit);
+    this.#trace = new Trace(format, (text) => this.#file.write(text), filter, this.#limit);
   }
 
-  /** Empties the file. Null when none is asked for. Throws an InputError for wrong options or a file that cannot be written. */
-  static from(options: TraceOptions): TraceFile | null {
+  /** Empties the file, for so many runs. Null when none is asked for. Throws an InputError for wrong options or a file that cannot be written. */
+  static from(options: TraceOptions, runs = 1): TraceFile | null {
     checkTraceOptions(options);
-    return options.trace === undefined ? null : new TraceFile(options.trace, options);
+    return options.trace === undefined ? null : new TraceFile(options.trace, options, runs);
   }
 
   /** Writes what happens from now on, until `end`. */
   follow(source: TraceSource): void {
-    if (++this.#runs > 1 && this.#format.holdsOneRun === true) {
-      throw new InputError(`"${this.#path}" holds one run in its format: name one scenario.`);
-    }
     this.#trace.begin(source, source.clock);
     source.recorder?.on('event', (event) => this.#trace.event(event));
     source.watch(this.#trace);
@@ -60,7 +58,7 @@ export class TraceFile {
       return { sentence: `The trace ends at ${end}: ${why}.`, isWrong: false };
     }
     const unknown = [...this.#who].find((name) => !names.has(name));
-    if (unknown === undefined || this.#runs === 0) return undefined;
+    if (unknown === undefined || this.#following === '') return undefined;
     const sentence = `--trace-who: nothing happened at ${quote(unknown)}; ${suggest(unknown, [...names])}`;
     return { sentence, isWrong: true };
   }
