@@ -34,24 +34,17 @@ async function main(names) {
     terminal.out(`${one.name}: ${lines.length} points`);
     if (publishedFiles().length === 0) continue;
     // Of what is published only what the page shows.
+    const isInGrid = (wanted) => points.some((point) => study.agrees(point, wanted));
     const isShown = ({ point, outcome }) =>
-      one.plots.some(
-        ({ x, y, where = {} }) => y === outcome && isOnLine(points, { ...where, ...point, [x]: undefined }),
-      );
-    const values = study
-      .curveOf(one, publishedPoints())
-      .filter((value) => isShown(value) || isOnLine(points, value.point));
+      one.plots.some(({ x, y, where = {} }) => {
+        const { [x]: _, ...line } = { ...where, ...point };
+        return y === outcome && isInGrid(line);
+      });
+    const values = study.curveOf(one, publishedPoints()).filter((value) => isShown(value) || isInGrid(value.point));
     if (values.length === 0) continue;
     writeFileSync(publishedPath(one.name), values.map((value) => `${JSON.stringify(value)}\n`).join(''));
   }
   await pool.close();
-}
-
-/** Some point has these values, where there is one. */
-function isOnLine(points, wanted) {
-  return points.some((point) =>
-    Object.entries(wanted).every(([name, value]) => value === undefined || point[name] === value),
-  );
 }
 
 main(process.argv.slice(2)).catch((error) => {

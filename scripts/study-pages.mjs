@@ -30,7 +30,7 @@ function lineByLine(text) {
 
 function kept(one, { gridOf, readResults, resultsOf, SEED }, complain) {
   const path = resultsPath(one.name);
-  const all = readResults(readOr(path, ''), path).results;
+  const all = readResults(readOr(path, ''), path);
   const points = gridOf(one);
   const results = resultsOf(one, points, SEED, all);
   if (results.length !== points.length || all.length !== points.length) {

@@ -43,6 +43,11 @@ function valuesOf(
   });
 }
 
+/** A point has the values that are wanted, whatever its others are. */
+export function agrees(point: GridPoint, wanted: GridPoint): boolean {
+  return Object.entries(wanted).every(([name, value]) => point[name] === value);
+}
+
 /** Names a point of a study: the same text for the same values and seed, in whatever order they stand. */
 export function keyOf(study: Study, point: GridPoint, seed: number): string {
   return JSON.stringify([study.name, seed, ...Object.keys(study.parameters).map((name) => point[name])]);

@@ -1,5 +1,6 @@
 /** Published values where they stand in the grid of a study. */
 import type { Point as Published } from '../machine/index.ts';
+import { agrees } from './grid.ts';
 import type { GridPoint, Study } from './study.ts';
 
 export interface PublishedValue {
@@ -28,7 +29,5 @@ export function publishedAt(
   point: GridPoint,
   outcome: string,
 ): PublishedValue | undefined {
-  return values.find(
-    (one) => one.outcome === outcome && Object.entries(one.point).every(([name, value]) => point[name] === value),
-  );
+  return values.find((one) => one.outcome === outcome && agrees(point, one.point));
 }

@@ -27,17 +27,10 @@ export function toLine(result: Result): string {
   return `${JSON.stringify(result)}\n`;
 }
 
-export interface ResultLines {
-  readonly results: readonly Result[];
-  /** Characters up to the end of the last whole line: what is behind it was not written to its end. */
-  readonly whole: number;
-}
-
 /** Throws an InputError that names the line that is something else; a last line that was not written to its end does not count. */
-export function readResults(text: string, file: string): ResultLines {
-  const whole = text.lastIndexOf('\n') + 1;
-  const lines = text.slice(0, whole).split('\n').slice(0, -1);
-  return { results: lines.map((line, i) => readResult(line, `${quote(file)}, line ${i + 1}`)), whole };
+export function readResults(text: string, file: string): Result[] {
+  const lines = text.split('\n').slice(0, -1);
+  return lines.map((line, i) => readResult(line, `${quote(file)}, line ${i + 1}`));
 }
 
 function readResult(line: string, where: string): Result {

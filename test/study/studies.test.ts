@@ -23,7 +23,7 @@ describe.each(studies.map((study) => [study.name, study] as const))('The study %
 
   it('gives at some points of its grid what was kept of it: npm run studies', () => {
     expect(existsSync(file(name))).toBe(true);
-    const kept = resultsOf(study, points, SEED, readResults(readFileSync(file(name), 'utf8'), name).results);
+    const kept = resultsOf(study, points, SEED, readResults(readFileSync(file(name), 'utf8'), name));
     expect(kept).toHaveLength(points.length);
     for (let i = 0; i < SAMPLES; i++) {
       const at = Math.floor(((points.length - 1) * i) / (SAMPLES - 1));

@@ -1,5 +1,6 @@
 /** The plots of a study as one description in Vega-Lite: simulated values are lines, published ones are hollow points. */
 import {
+  agrees,
   columnOf,
   type GridPoint,
   type Plot,
@@ -106,10 +107,6 @@ function isWithin(at: number | string | undefined, marks: readonly Mark[]): bool
   const all = marks.map(({ x }) => x);
   if (typeof at !== 'number') return at !== undefined && all.includes(at);
   return at >= Math.min(...(all as number[])) && at <= Math.max(...(all as number[]));
-}
-
-function agrees(point: GridPoint, wanted: GridPoint): boolean {
-  return Object.entries(wanted).every(([name, value]) => point[name] === value);
 }
 
 interface Lines {

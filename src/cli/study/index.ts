@@ -136,7 +136,7 @@ function wantedOf(study: Study, { set = [], seed }: Options): Work {
 
 /** As many of the results as there are in the files. Throws an InputError where there is none. */
 function readOld({ study, points, seed }: Work, files: readonly string[], terminal: Terminal): Result[] {
-  const all = files.flatMap((file) => readResults(readText(file), file).results);
+  const all = files.flatMap((file) => readResults(readText(file), file));
   const found = resultsOf(study, points, seed, all);
   if (found.length === points.length) return found;
   const missing = points.length - found.length;

@@ -15,7 +15,7 @@ export class ResultFile {
     try {
       if (!existsSync(path)) appendFileSync(path, '');
       const bytes = readFileSync(path);
-      const { results } = readResults(bytes.toString('utf8'), path);
+      const results = readResults(bytes.toString('utf8'), path);
       const whole = bytes.lastIndexOf('\n') + 1;
       if (whole < bytes.length) truncateSync(path, whole);
       for (const result of results) if (result.study === study.name) this.#keys.add(this.#keyOf(result));
