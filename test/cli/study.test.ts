@@ -93,7 +93,7 @@ describe('ioasim study', () => {
     [['windov'], 'There is no study "windov"; did you mean "window"?'],
     [['window', '--set', 'window=1K'], 'parameter "window" is a whole number from 4096 to 67108864, and not 1024.'],
     [['--csv', 'x.csv'], '--csv is about one study: name it.'],
-    [['window', '--seed', 'x'], 'A seed is a whole number from 0 on, and not "x".'],
+    [['window', '--seed', 'x'], '--seed takes a whole number from 0 to 9007199254740991, not "x".'],
   ])('%j: one sentence', async (args, sentence) => {
     const { code, err } = await ioasim('study', ...args);
     expect(code).toBe(2);

@@ -92,7 +92,7 @@ describe('ioasim sweep', () => {
 
   it.each([
     [['--shard', '5/4'], 'A shard is one of several, from "1/8" to "8/8", and not "5/4".'],
-    [['--threads', '0'], 'A number of threads is from 1 to 1024, and not "0".'],
+    [['--threads', '0'], '--threads takes a whole number from 1 to 1024, not "0".'],
     [['--engine', 'bullmq'], '--engine bullmq needs --redis URL: where its queue is.'],
     [['--worker'], 'Only --engine bullmq has a queue: --redis and --worker go with it.'],
     [['--output', '/nowhere/x.jsonl'], '"/nowhere/x.jsonl" cannot be written (ENOENT).'],

@@ -14,6 +14,7 @@ import {
   type Study,
   toLine,
 } from '../../study/index.ts';
+import { readWhole } from '../moment/words.ts';
 import { collect } from '../options.ts';
 import { OutputFile } from '../output-file.ts';
 import { Progress } from '../progress.ts';
@@ -131,7 +132,8 @@ export async function draw(
 
 function wantedOf(study: Study, { set = [], seed }: Options): Work {
   const changes = Object.fromEntries(set.map((text) => parseChange(study, text)));
-  return { study, points: gridOf(study, changes), seed: seedOf(seed) };
+  const start = seed === undefined ? SEED : readWhole('--seed', seed, 0, Number.MAX_SAFE_INTEGER);
+  return { study, points: gridOf(study, changes), seed: start };
 }
 
 /** As many of the results as there are in the files. Throws an InputError where there is none. */
@@ -154,12 +156,4 @@ function run({ study, points, seed }: Work, terminal: Terminal): Result[] {
   });
   progress.end();
   return results;
-}
-
-/** Throws an InputError for what is no seed. */
-export function seedOf(text: string | undefined): number {
-  if (text === undefined) return SEED;
-  const seed = Number(text);
-  if (text.trim() !== '' && Number.isSafeInteger(seed) && seed >= 0) return seed;
-  throw new InputError(`A seed is a whole number from 0 on, and not ${quote(text)}.`);
 }

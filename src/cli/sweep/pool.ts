@@ -1,11 +1,13 @@
 /** Threads that run points of studies. */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { InputError, quote } from '../../machine/index.ts';
 import type { Result, Study } from '../../study/index.ts';
+import { readWhole } from '../moment/words.ts';
 import { optional } from '../optional.ts';
 import { packageRoot } from '../package-root.ts';
 import { runTask, type Task } from './task.ts';
+
+const MOST_THREADS = 1024;
 
 export interface Pool {
   readonly threads: number;
@@ -33,8 +35,5 @@ function threadFile(): string {
 
 /** As many as there are cores, unless somebody says how many. */
 export function threadsOf(text: string | undefined, least = 1): number {
-  if (text === undefined) return availableParallelism();
-  const threads = Number(text);
-  if (text.trim() !== '' && Number.isInteger(threads) && threads >= least && threads <= 1024) return threads;
-  throw new InputError(`A number of threads is from ${least} to 1024, and not ${quote(text)}.`);
+  return text === undefined ? availableParallelism() : readWhole('--threads', text, least, MOST_THREADS);
 }
