@@ -7,8 +7,8 @@ import { Translation } from './translation.ts';
 import type { WalkRun } from './walk-run.ts';
 import { Walkable } from './walkers.ts';
 
-/** What the event of a slot says. */
-export const Phase = { LOOK_UP: 0, READ: 1 } as const;
+/** What the event of a slot says: its look-up is over, its turn at the port for look-ups has come, memory has come to a read. */
+export const Phase = { LOOK_UP: 0, TURN: 1, READ: 2 } as const;
 
 /** A place for one request under way. */
 export class Slot extends Walkable {

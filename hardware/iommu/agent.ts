@@ -7,7 +7,7 @@
  * script of its own; its barrier waits for the requests that were accepted before it. Once there is somebody to transmit
  * them, the unit's messages go to devices as TLPs, and an invalidation of a device-TLB lasts until its device has answered.
  *
- * Inaccuracies: one look-up at a time does not delay the next; register accesses are free of charge here.
+ * Inaccuracies: unless `lookupInterval` says so, no look-up delays another; register accesses are free of charge here.
  */
 import type { MemoryController } from '../memory/index.ts';
 import { AddressType, ROOT_COMPLEX, type Tlp, type TranslationAgent, type TranslationRequest } from '../pcie/index.ts';
@@ -17,7 +17,7 @@ import { carryMessage, takeMessage } from './device-traffic.ts';
 import { serveTranslationRequest } from './translation-requests.ts';
 import type { IommuUnit } from './unit.ts';
 import { WalkMemory, WalkRun } from './walk-run.ts';
-import { Step } from './walk-steps.ts';
+import { ENTRY_BYTES, Step } from './walk-steps.ts';
 import { Walkers, type WalkersSpec, type WalkStarter } from './walkers.ts';
 
 /** Not architectural. */
@@ -37,8 +37,6 @@ export interface TimedIommuSpec extends WalkersSpec {
 }
 
 const NOW = ns(0);
-/** Of a table entry. */
-const ENTRY_BYTES = 8;
 
 /** Plausible for a unit in a root complex. Not architectural. */
 export const TIMED_IOMMU: TimedIommuSpec = { lookup: 4, requests: 64, walkers: 8 };
@@ -119,16 +117,19 @@ export class TimedIommu
     const slot = this.#slots.at(index);
     if (slot.request === null) return;
     if (slot.phase === Phase.READ) this.#step(slot);
-    else if (this.#lookupInterval === 0 || this.#takesTurn(slot)) this.#lookUp(slot, slot.request);
+    else if (this.#lookupInterval === 0 || this.#hasTurn(slot)) this.#lookUp(slot, slot.request);
   }
 
-  /** The port for look-ups is free; else the look-up ends later. */
-  #takesTurn({ index }: Slot): boolean {
+  /** The port for look-ups is free, or was kept for this one; else it is kept for it when those before have had it. */
+  #hasTurn(slot: Slot): boolean {
+    if (slot.phase === Phase.TURN) return true;
     const { now } = this.#engine;
     const wait = Math.max(this.#nextLookup - now, 0);
-    if (wait > 0) this.#engine.schedule(wait as Duration, this, index);
-    else this.#nextLookup = now + this.#lookupInterval;
-    return wait === 0;
+    this.#nextLookup = now + wait + this.#lookupInterval;
+    if (wait === 0) return true;
+    slot.phase = Phase.TURN;
+    this.#engine.schedule(wait as Duration, this, slot.index);
+    return false;
   }
 
   #lookUp(slot: Slot, request: TranslationRequest): void {

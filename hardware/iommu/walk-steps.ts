@@ -23,6 +23,8 @@ export const Step = {
   ODD: 2,
 } as const;
 
+/** What a step reads. */
+export const ENTRY_BYTES = 8;
 /** Entries that a walk without nesting can read: six levels. */
 const MOST_READS = 6;
 const WORDS = 4;

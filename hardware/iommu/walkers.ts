@@ -4,7 +4,7 @@
  *
  * Surface: `ask` for a walk, `end` it when its request has been answered. Needs somebody who begins walks and looks requests up again.
  */
-import { AddressType, type TranslationRequest } from '../pcie/index.ts';
+import { Access, AddressType, type TranslationRequest } from '../pcie/index.ts';
 import { type Duration, type Engine, type Handler, ns, Ring } from '../sim/index.ts';
 
 export interface WalkersSpec {
@@ -40,6 +40,7 @@ export interface WalkStarter<W extends Walkable> {
 }
 
 const BUCKETS = 128;
+const { WRITE } = Access;
 
 export class Walkers<W extends Walkable> implements Handler {
   readonly name = 'the walkers of an IOMMU';
@@ -147,7 +148,8 @@ export class Walkers<W extends Walkable> implements Handler {
   /** `other` is the last of its region, which is also that of `one`. */
   #excludes(other: W, one: W): boolean {
     if (other.follower !== null) return false;
-    const [a, b] = [other.request!, one.request!];
+    const a = other.request!;
+    const b = one.request!;
     return a.addressHi === b.addressHi && a.addressLo >>> this.#region === b.addressLo >>> this.#region;
   }
 
@@ -176,9 +178,6 @@ export class Walkers<W extends Walkable> implements Handler {
     at.next = one.next;
   }
 }
-
-/** Of `Access`. */
-const WRITE = 2;
 
 function bucketOf({ addressHi, addressLo, requester }: TranslationRequest): number {
   return (Math.imul((addressLo >>> 12) ^ (addressHi << 20) ^ requester, 0x9e3779b1) >>> 25) & (BUCKETS - 1);

@@ -5,9 +5,10 @@
  * Requests are asked in the order in which they arrive. A page that was filled by a walk that has not ended at that instant is there
  * when it has: misses are merged.
  */
-import { highHalf, lowHalf } from '../bits/index.ts';
+import { highHalf, lowHalf, PAGE_SHIFT } from '../bits/index.ts';
 import {
   Access,
+  ENTRY_BYTES,
   type IommuUnit,
   NO_PASID,
   Status,
@@ -21,9 +22,7 @@ import { type Instant, ns } from '../sim/index.ts';
 
 /** Pages and regions of which it is known until when somebody walks: what hashes alike shares a place, and the later one counts. */
 const PLACES = 4096;
-const PAGE_SHIFT = 12;
 const NO_PAGE = -1;
-const ENTRY_BYTES = 8;
 
 /** When the last look-up was over, and the next may be. */
 const At = { LOOKED: 0, NEXT_LOOKUP: 1 } as const;

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { TimedIommuSpec } from '../../hardware/iommu/index.ts';
 import { AddressType, TranslationRequest } from '../../hardware/pcie/index.ts';
+import type { Duration } from '../../hardware/sim/index.ts';
 import { REQUESTER } from '../contracts/iommu-bench.ts';
 import { AgentBench } from './agent-bench.ts';
 import { VTD } from './contract/vtd.ts';
@@ -86,6 +87,29 @@ describe('Misses of a timed IOMMU', () => {
   it('and hits wait for the port of the look-up.', () => {
     const times = answers({ lookupInterval: 10 }, [0x8000_f000, 0x8000_f000, 0x8000_f000]);
     expect(times).toEqual([LOOKUP, LOOKUP + 10_000, LOOKUP + 20_000]);
+  });
+
+  it('and hits have the port of the look-up in the order of their coming, also before one that comes as it becomes free.', () => {
+    const bench = new AgentBench(LEGACY, { timing: { lookupInterval: 10 } });
+    const { agent, engine } = bench;
+    bench.map({ iova: first, to: first, shift: 12, rights: 3 });
+    const ended: number[] = [];
+    agent.answers = ({ length }) => void ended.push(length);
+    const send = (length: number, delay: number): void => {
+      const request = new TranslationRequest();
+      Object.assign(request, { requester: REQUESTER, access: READ_ACCESS, addressLo: first | 0, length });
+      agent.accept(request, delay as Duration);
+    };
+    send(0, 0);
+    engine.run();
+    // The fifth is announced first, and comes when the third has its turn.
+    send(5, 20_000);
+    for (const length of [1, 2, 3, 4]) send(length, 0);
+    let events = 0;
+    while (engine.step()) events++;
+    expect(ended).toEqual([0, 1, 2, 3, 4, 5]);
+    // One for each look-up, and one for each that has to wait for its turn.
+    expect(events).toBe(5 + 4);
   });
 
   it('are judged as what they are when their walks begin late, whatever others have missed meanwhile.', () => {
