@@ -3,6 +3,10 @@
  * A key is an integer that names what the entry is for. It is consulted once per IOTLB miss.
  */
 
+/** In a key of two parts, a device stands above the 12 bits of its interrupts or the 20 of a PASID: both parts choose the set. */
+const ABOVE_INTERRUPT = 2 ** 12;
+const ABOVE_PASID = 2 ** 20;
+
 /** Not architectural. */
 export interface EntryCacheSpec {
   /** Number of sets, a power of two. */
@@ -98,6 +102,6 @@ export class EntryCache<T> {
   }
 
   #first(key: number): number {
-    return (key & (this.spec.sets - 1)) * this.spec.ways;
+    return ((key ^ (key / ABOVE_INTERRUPT) ^ (key / ABOVE_PASID)) & (this.spec.sets - 1)) * this.spec.ways;
   }
 }

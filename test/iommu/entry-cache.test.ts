@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EntryCache, finish, type Walk } from '../../hardware/iommu/index.ts';
 import { MemoryOperation, OperationKind, PhysicalMemory } from '../../hardware/memory/index.ts';
 
-const key = fc.oneof(fc.nat(20), fc.constantFrom(0xffff, 0x1_0000, 0x7fff_ffff, -1));
+const key = fc.oneof(fc.nat(20), fc.constantFrom(0xffff, 0x1_0000, 0x7fff_ffff, 3 * 2 ** 20, 0x102 * 2 ** 20 + 1, -1));
 const step = fc.oneof(
   { weight: 20, arbitrary: fc.record({ kind: fc.constant('insert' as const), key }) },
   { weight: 20, arbitrary: fc.record({ kind: fc.constant('find' as const), key, peek: fc.boolean() }) },
@@ -18,8 +18,10 @@ describe('A cache of entries', () => {
       fc.property(shape, fc.array(step, { maxLength: 100, size: 'max' }), ({ sets, ways }, steps) => {
         const cache = new EntryCache<{ n: number }>({ sets, ways });
         let lists = new Map<number, { key: number; value: { n: number } }[]>();
-        const listOf = (of: number) =>
-          lists.get(of & (sets - 1)) ?? lists.set(of & (sets - 1), []).get(of & (sets - 1))!;
+        const listOf = (of: number) => {
+          const set = (of ^ Math.trunc(of / 2 ** 12) ^ Math.trunc(of / 2 ** 20)) & (sets - 1);
+          return lists.get(set) ?? lists.set(set, []).get(set)!;
+        };
         let n = 0;
         for (const one of steps) {
           if (one.kind === 'insert') {
@@ -62,6 +64,16 @@ describe('A cache of entries', () => {
     cache.insert(0xff00 * 2 ** 20 + 5, 'one');
     expect(cache.find(0xff00 * 2 ** 20 + 5)).toBe('one');
     expect(cache.find(((0xff00 * 2 ** 20) % 2 ** 32) + 5)).toBeNull();
+  });
+
+  it.each([
+    ['PASID 0', 20],
+    ['interrupt 0', 12],
+  ])('spreads the devices of a machine over its sets, though each of them uses %s.', (_, shift) => {
+    const cache = new EntryCache<number>({ sets: 16, ways: 4 });
+    const devices = Array.from({ length: 64 }, (_, i) => 0x0300 + i);
+    for (const device of devices) cache.insert(device * 2 ** shift, device);
+    expect(devices.map((device) => cache.find(device * 2 ** shift))).toEqual(devices);
   });
 
   it('refuses a number of sets that is no power of two, and having no entry at all.', () => {
