@@ -88,16 +88,18 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
     this.state.accesses++;
     this.state.bytes += bytes;
     const { now } = this.#engine;
-    const queued = lines.isCached(hi, lo) ? 0 : this.#clock.occupy(now, bytes);
-    return lines.read(hi, lo, now, queued | 0);
+    const isCached = lines.isCached(hi, lo);
+    return lines.read(hi, lo, now, isCached ? 0 : this.#clock.occupy(now, bytes) | 0, isCached);
   }
 
   /** The same at `now`, whatever the engine says, behind nobody: for who does not let time pass in order. */
   readAt(now: Instant, hi: number, lo: number, bytes: number): Duration {
+    const lines = this.#lines;
     this.state.accesses++;
     this.state.bytes += bytes;
-    const own = this.#lines?.isCached(hi, lo) === true ? 0 : this.#clock.rate.time(bytes);
-    return this.#lines === null ? ((own + this.#latency) as Duration) : this.#lines.read(hi, lo, now, own);
+    if (lines === null) return (this.#clock.rate.time(bytes) + this.#latency) as Duration;
+    const isCached = lines.isCached(hi, lo);
+    return lines.read(hi, lo, now, isCached ? 0 : this.#clock.rate.time(bytes), isCached);
   }
 
   /** The CPU has touched the `length` bytes from `start` on, in this order, and nothing since. */

@@ -54,12 +54,11 @@ export class LineTimes {
     return address >= this.#warmStart && address < this.#warmEnd;
   }
 
-  /** How long from `now` a read of that line takes that may begin in `queued`. */
-  read(hi: number, lo: number, now: Instant, queued: number): Duration {
+  /** How long from `now` a read of that line takes that may begin in `queued`. `isCached` is what was said of it. */
+  read(hi: number, lo: number, now: Instant, queued: number, isCached: boolean): Duration {
     const lineHi = hi >>> LINE_SHIFT;
     const lineLo = (lo >>> LINE_SHIFT) | (hi << (32 - LINE_SHIFT));
     const hash = hashed(lineHi, lineLo);
-    const isCached = this.isCached(hi, lo);
     let takes = this.#distances[(hash >>> 12) % DISTANCES]! + (isCached ? this.#cache : this.#dram);
     let wait = queued;
     const place = hash & (BUSY_LINES - 1);
