@@ -1,8 +1,9 @@
-/** How much a command is for each part of the path: bytes on the link, lines, blocks, and the time in which it is put away. */
+/** How much a command is for each part of the path: bytes on the link, TLPs, lines, blocks, and the times that go with these. */
 import { FRAMING_BYTES } from '../pcie/index.ts';
-import type { DmaDeviceSpec } from './parameters.ts';
+import { type Duration, ns } from '../sim/index.ts';
+import type { DmaDeviceSpec, PathRootSpec } from './parameters.ts';
 
-const LINE_BYTES = 64;
+export const LINE_BYTES = 64;
 const BLOCK_BYTES = 128;
 /** Transfers of so many bytes, and multiples, land as bursts. */
 const BURST_BYTES = 512;
@@ -21,7 +22,31 @@ export function completionBytes(data: number): number {
 
 /** Cache lines that `length` bytes touch from an address with this low half on. */
 export function linesOf(lo: number, length: number): number {
-  return Math.floor(((lo & (LINE_BYTES - 1)) + length + LINE_BYTES - 1) / LINE_BYTES);
+  return chunksOf(lo, length, LINE_BYTES);
+}
+
+/** Pieces of `length` bytes from an address with this low half on, cut at multiples of `size`, a power of two. */
+export function chunksOf(lo: number, length: number, size: number): number {
+  return Math.floor(((lo & (size - 1)) + length + size - 1) / size);
+}
+
+/** Who sends on the link up, if it is none of the two slots of the write engine, 0 and 1. */
+export const READS = -1;
+export const NOBODY = -2;
+
+/** Whether the link needs its turnaround: for a source other than the last one, or a write from the slot of the last write. */
+export function isSlowAfter(last: number, source: number): boolean {
+  return source === READS ? last >= 0 : last === READS || last === source;
+}
+
+/** Picoseconds from a read of `length` bytes to the next that the root complex takes. */
+export function readGap({ read: { request, byte } }: PathRootSpec, length: number): number {
+  return Math.floor((request + length * byte) * 1000);
+}
+
+/** Picoseconds until everybody sees a write whose turn has come; `isHere`: it needs no room made for its lines. */
+export function writeTime({ write: { visible, allocate } }: PathRootSpec, isHere: boolean): Duration {
+  return ns(isHere ? visible : visible + allocate);
 }
 
 /** Blocks of a write that begin in the `length` bytes from `place` on. */

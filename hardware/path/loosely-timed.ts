@@ -14,7 +14,18 @@ import type { MemoryController } from '../memory/index.ts';
 import { linkRate, pieceLength } from '../pcie/index.ts';
 import { type Instant, LinkClock, ns, type Rate } from '../sim/index.ts';
 import { Capacity } from './capacity.ts';
-import { blocksIn, completionBytes, landingTime, linesOf, requestBytes } from './figures.ts';
+import {
+  blocksIn,
+  completionBytes,
+  isSlowAfter,
+  landingTime,
+  linesOf,
+  NOBODY,
+  READS,
+  readGap,
+  requestBytes,
+  writeTime,
+} from './figures.ts';
 import { LooseIommu } from './loose-iommu.ts';
 import { Milestone, Shares } from './milestones.ts';
 import type { PathSpec } from './parameters.ts';
@@ -45,10 +56,6 @@ const At = {
   CAME: 7,
 } as const;
 
-/** Who sent last on the link up: 0 and 1 for slots of the write engine. */
-const READS = -1;
-const NOBODY = -2;
-
 export class LooselyTimedPath {
   readonly spec: PathSpec;
   readonly shares = new Shares();
@@ -74,6 +81,7 @@ export class LooselyTimedPath {
   #lines = 0;
   /** Instants, by `At`: in an array, where none of them becomes an object. */
   readonly #at = new Float64Array(Object.keys(At).length);
+  /** Who sent last on the link up. */
   #last = NOBODY;
 
   constructor(spec: PathSpec, { controller, iommu, requester }: LoosePathParts) {
@@ -154,10 +162,9 @@ export class LooselyTimedPath {
 
   /** One request of a read, from its issue until its data have come. */
   #request(issued: number, hi: number, lo: number, length: number): number {
-    const { read } = this.spec.root;
     const arrived = this.#send(issued, READS, requestBytes(0));
     const turn = Math.max(arrived, this.#at[At.NEXT_READ]!);
-    this.#at[At.NEXT_READ] = turn + Math.floor((read.request + length * read.byte) * 1000);
+    this.#at[At.NEXT_READ] = turn + readGap(this.spec.root, length);
     this.#share(Milestone.ORDER, turn - arrived);
     const translated = this.#translate(turn, false, hi, lo);
     const fetched = Math.max(translated, this.#at[At.VISIBLE]!);
@@ -217,16 +224,14 @@ export class LooselyTimedPath {
 
   #writeTime(hi: number, lo: number, lines: number): number {
     if (this.#failed()) return 0;
-    const { visible, allocate } = this.spec.root.write;
     const t = this.iommu?.translation;
-    const isHere = this.#written.write(numberOf(t?.hpaHi ?? hi, t?.hpaLo ?? lo), lines);
-    return ns(isHere ? visible : visible + allocate);
+    return writeTime(this.spec.root, this.#written.write(numberOf(t?.hpaHi ?? hi, t?.hpaLo ?? lo), lines));
   }
 
   /** Puts a TLP that is ready at `from` onto the link: when it reaches the root complex. */
   #send(from: number, source: number, bytes: number): number {
     const isWrite = source !== READS;
-    const isSlow = isWrite ? this.#last === READS || this.#last === source : this.#last >= 0;
+    const isSlow = isSlowAfter(this.#last, source);
     this.#last = source;
     const begins = Math.max(from, this.#at[At.LINK_UP]!);
     const left = this.#up.reserve((begins + (isSlow ? this.#turnaround : 0)) as Instant, bytes);

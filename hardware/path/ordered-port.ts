@@ -15,7 +15,7 @@ import type { TimedIommu } from '../iommu/index.ts';
 import type { MemoryController } from '../memory/index.ts';
 import { Access, linkRate, type PayloadSize, TranslationRequest, TranslationStatus } from '../pcie/index.ts';
 import { type Duration, type Engine, type Handler, LinkClock, ns, Ring } from '../sim/index.ts';
-import { requestBytes } from './figures.ts';
+import { chunksOf, requestBytes } from './figures.ts';
 import { Milestone, Shares } from './milestones.ts';
 import type { PathLinkSpec } from './parameters.ts';
 
@@ -139,7 +139,7 @@ export class OrderedPort implements Handler {
     const { now } = this.#engine;
     let [tlps, bytes] = [0, 0];
     for (const { lo, length } of burst.pieces) {
-      const count = tlpsIn(lo, length, maxPayload);
+      const count = chunksOf(lo, length, maxPayload);
       tlps += count;
       bytes += (count - 1) * requestBytes(0) + requestBytes(length);
     }
@@ -238,7 +238,7 @@ export class OrderedPort implements Handler {
     sums[Milestone.WALK]! += now - current.since - this.#lookup;
     current.since = now;
     const { lo, length } = current.burst.pieces[this.#piece]!;
-    const others = ((tlpsIn(lo, length, this.#spec.maxPayload) - 1) * this.#lookup) as Duration;
+    const others = ((chunksOf(lo, length, this.#spec.maxPayload) - 1) * this.#lookup) as Duration;
     this.#account(current, Milestone.LOOKUP, others);
     this.#engine.schedule(others, this, Phase.LOOKED_UP);
   }
@@ -263,11 +263,6 @@ export class OrderedPort implements Handler {
 }
 
 function ignore(): void {}
-
-/** TLPs of a write that starts at `lo`, cut at multiples of `maxPayload`. */
-function tlpsIn(lo: number, length: number, maxPayload: number): number {
-  return Math.ceil(((lo & (maxPayload - 1)) + length) / maxPayload);
-}
 
 /** What a write of `length` bytes is, page by page, where `pageOf` says which I/O page holds each page of it, and `offset` where it begins. */
 export function burstPieces(offset: number, length: number, pageOf: (index: number) => number): BurstPiece[] {

@@ -12,6 +12,7 @@ import { Access, pieceLength, type TranslationRequest, TranslationStatus } from 
 import { type Duration, ns, type Rate, Ring } from '../sim/index.ts';
 import { type Arrived, Downstream } from './downstream.ts';
 import { PathEvent, type PathEvents } from './events.ts';
+import { readGap, writeTime } from './figures.ts';
 import { Milestone, type Shares } from './milestones.ts';
 import type { PathSpec } from './parameters.ts';
 import type { Transaction, TransactionPool } from './transaction.ts';
@@ -85,9 +86,8 @@ export class Root {
     }
     const { engine } = this.#events;
     const { now } = engine;
-    const { request, byte } = this.#spec.root.read;
     const from = Math.max(delay, this.#nextRead[0]! - now) | 0;
-    this.#nextRead[0] = now + from + Math.floor((request + transaction.length * byte) * 1000);
+    this.#nextRead[0] = now + from + readGap(this.#spec.root, transaction.length);
     transaction.writesBefore = this.#arrived;
     transaction.account(this.#shares, Milestone.ORDER, engine, from);
     this.#translate(transaction, from);
@@ -176,9 +176,7 @@ export class Root {
       this.faults++;
       return ns(0);
     }
-    const { visible, allocate } = this.#spec.root.write;
-    const isHere = this.#written.write(numberOf(request.hpaHi, request.hpaLo), lines);
-    return ns(isHere ? visible : visible + allocate);
+    return writeTime(this.#spec.root, this.#written.write(numberOf(request.hpaHi, request.hpaLo), lines));
   }
 
   #becomeVisible(transaction: Transaction): void {

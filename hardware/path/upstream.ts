@@ -1,9 +1,9 @@
 /** The link from the device: two queues take turns, each TLP after those before it, writes as far as there are posted credits. */
 import { type Duration, type Instant, LinkClock, ns, type Rate, Ring } from '../sim/index.ts';
 import { PathEvent, type PathEvents } from './events.ts';
-import { requestBytes } from './figures.ts';
+import { isSlowAfter, NOBODY, READS, requestBytes } from './figures.ts';
 import { Milestone, type Shares } from './milestones.ts';
-import type { DmaDeviceSpec, PathSpec } from './parameters.ts';
+import type { PathSpec } from './parameters.ts';
 import type { Transaction } from './transaction.ts';
 
 export interface UpstreamEnds {
@@ -27,7 +27,7 @@ export class Upstream {
   /** In an array, where a number with a fraction does not become an object. */
   readonly #busyUntil = new Float64Array(1);
   #isWoken = false;
-  /** Which engine and slot sent last: 0 and 1 for slots of the write engine, READS, or nobody. */
+  /** Who sent last. */
   #last = NOBODY;
 
   constructor(events: PathEvents, { device, link, root }: PathSpec, rate: Rate, shares: Shares, ends: UpstreamEnds) {
@@ -36,7 +36,7 @@ export class Upstream {
     this.#ends = ends;
     this.#clock = new LinkClock(rate);
     this.#latency = ns(link.latency);
-    this.#turnaround = ns((device satisfies DmaDeviceSpec).turnaround);
+    this.#turnaround = ns(device.turnaround);
     this.#lines = root.postedLines;
     this.#freeLines = root.postedLines;
   }
@@ -98,8 +98,7 @@ export class Upstream {
   #transmit(transaction: Transaction, now: Instant): void {
     const { isWrite, length } = transaction;
     const source = isWrite ? transaction.slot : READS;
-    // A source other than the last one; or a write from the slot that the last write came from.
-    const isSlow = isWrite ? this.#last === READS || this.#last === source : this.#last >= 0;
+    const isSlow = isSlowAfter(this.#last, source);
     this.#last = source;
     transaction.account(this.#shares, Milestone.CREDIT, this.#events.engine, 0);
     const bytes = requestBytes(isWrite ? length : 0);
@@ -124,6 +123,3 @@ export class Upstream {
     this.#events.schedule((this.#busyUntil[0]! - now) | 0, PathEvent.LINK_FREE, 0);
   }
 }
-
-const READS = -1;
-const NOBODY = -2;

@@ -1,9 +1,8 @@
 /** The part of the last-level cache into which devices write: a write that finds no place for a line there has to make room first. */
+import { PAGE_SHIFT } from '../bits/index.ts';
 import { Iotlb } from '../iommu/index.ts';
+import { LINE_BYTES } from './figures.ts';
 
-/** The smallest page of the array that serves as a cache of lines. */
-const PAGE_SHIFT = 12;
-const LINE_BYTES = 64;
 const WAYS = 2;
 
 export class WriteCache {
@@ -36,6 +35,7 @@ export class WriteCache {
   #touch(lines: Iotlb, address: number): boolean {
     const line = Math.floor(address / LINE_BYTES);
     if (lines.find(0, 0, line | 0) >= 0) return true;
+    // A line stands for a page of the smallest size.
     lines.add(0, 0, line | 0, PAGE_SHIFT);
     return false;
   }

@@ -2,11 +2,8 @@
 import { pieceLength } from '../pcie/index.ts';
 import { type Duration, ns } from '../sim/index.ts';
 import { PathEvent, type PathEvents } from './events.ts';
-
 import { blocksIn, linesOf } from './figures.ts';
-
 import type { Shares } from './milestones.ts';
-
 import type { DmaDeviceSpec } from './parameters.ts';
 import type { Command, Transaction } from './transaction.ts';
 
