@@ -11,7 +11,15 @@
  * replay buffer has no bound but the credits, and its timer never has to expire; a replay cuts short the TLP that is
  * leaving; what is on the wire of the other direction when the link retrains still arrives.
  */
-import { between, type Duration, type Engine, type Handler, type LinkClock, type Milestone } from '../sim/index.ts';
+import {
+  between,
+  type Duration,
+  type Engine,
+  type Handler,
+  type LinkClock,
+  type Milestone,
+  Ring,
+} from '../sim/index.ts';
 import type { Credits } from './credits.ts';
 import type { Damage } from './link-errors.ts';
 import { DLLP_BYTES, REPLAY_NUM_ROLLOVER } from './spec/index.ts';
@@ -83,10 +91,8 @@ export class Wire implements LinkPort, Handler {
   #life = 0;
   /** Counts transmissions that are void: what arrives for an earlier epoch is lost or sent again. */
   #epoch = 0;
-  // TLPs that have not been received: a ring whose size is a power of two.
-  #ring: (Tlp | undefined)[] = [undefined];
-  #first = 0;
-  #underWay = 0;
+  /** TLPs that have not been received. */
+  readonly #underWay = new Ring<Tlp>();
   /** A Nak is under way: what arrives until the replay is out of sequence. */
   #isDiscarding = false;
   #replayNum = 0;
@@ -124,8 +130,7 @@ export class Wire implements LinkPort, Handler {
       return;
     }
     this.#credits.take(tlp);
-    if (this.#underWay === this.#ring.length) this.#grow();
-    this.#ring[(this.#first + this.#underWay++) & (this.#ring.length - 1)] = tlp;
+    this.#underWay.push(tlp);
     this.#transmit(bytes);
   }
 
@@ -141,11 +146,9 @@ export class Wire implements LinkPort, Handler {
   /** The last byte of a TLP has arrived. Called by the engine. */
   handle(epoch: number): void {
     if (epoch !== this.#epoch) return;
-    const tlp = this.#ring[this.#first]!;
+    const tlp = this.#underWay.first!;
     if (this.#damage !== null && this.#discards(this.#damage, tlp)) return;
-    this.#ring[this.#first] = undefined;
-    this.#first = (this.#first + 1) & (this.#ring.length - 1);
-    this.#underWay--;
+    this.#underWay.shift();
     if (tlp.task !== 0) this.#deliverTraced(tlp);
     else this.receive(tlp);
   }
@@ -153,11 +156,8 @@ export class Wire implements LinkPort, Handler {
   /** What is under way is lost, and so is what is sent from now on. */
   goDown(): void {
     this.#isUp = false;
-    const { length } = this.#ring;
-    for (; this.#underWay > 0; this.#underWay--) {
-      const tlp = this.#ring[this.#first]!;
-      this.#ring[this.#first] = undefined;
-      this.#first = (this.#first + 1) & (length - 1);
+    while (this.#underWay.length > 0) {
+      const tlp = this.#underWay.shift();
       this.#credits.cancel(tlp);
       this.#drop(tlp);
     }
@@ -217,10 +217,9 @@ export class Wire implements LinkPort, Handler {
       this.faults.retrains++;
       this.#spec.retrain();
     }
-    this.faults.replayed += this.#underWay;
-    for (let i = 0; i < this.#underWay; i++) {
-      this.#transmit(this.#bytes(this.#ring[(this.#first + i) & (this.#ring.length - 1)]!));
-    }
+    const { length } = this.#underWay;
+    this.faults.replayed += length;
+    for (let i = 0; i < length; i++) this.#transmit(this.#bytes(this.#underWay.at(i)));
   }
 
   #restart(): void {
@@ -237,13 +236,6 @@ export class Wire implements LinkPort, Handler {
 
   #giveBack(creditClass: number, units: number): void {
     if (this.#credits.giveBack(creditClass, units)) this.onFree();
-  }
-
-  #grow(): void {
-    const { length } = this.#ring;
-    const inOrder = [...this.#ring.slice(this.#first), ...this.#ring.slice(0, this.#first)];
-    this.#ring = inOrder.concat(new Array<undefined>(length).fill(undefined));
-    this.#first = 0;
   }
 }
 

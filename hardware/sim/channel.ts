@@ -6,6 +6,7 @@
  * Surface: `Port` (the sender's end), `Channel`, and what can be put around a port when a machine is assembled: `tap`, `faulty`.
  */
 import type { Engine, Handler } from './engine.ts';
+import { Ring } from './ring.ts';
 import { between, type Duration, type Instant, type LinkClock } from './time.ts';
 
 /** The sender's end of a channel, or of something put around one. */
@@ -42,10 +43,7 @@ export class Channel<M> implements Port<M>, Handler {
   #credits: number;
   #epoch = 0;
   #release: () => void;
-  // Messages under way: a ring whose size is a power of two.
-  #ring: (M | undefined)[] = [undefined];
-  #first = 0;
-  #underWay = 0;
+  readonly #underWay = new Ring<M>();
 
   /** `credits` is the number of messages that may be sent and not released; Infinity for a channel without a bound. */
   constructor(engine: Engine, name: string, credits: number, latency: Duration, serialization?: Serialization<M>) {
@@ -72,7 +70,7 @@ export class Channel<M> implements Port<M>, Handler {
 
   /** Messages sent and not yet received. */
   get underWay(): number {
-    return this.#underWay;
+    return this.#underWay.length;
   }
 
   send(message: M): void {
@@ -80,8 +78,7 @@ export class Channel<M> implements Port<M>, Handler {
     this.#credits--;
     const { now } = this.engine;
     if (this.probe !== null) this.probe(now, message);
-    if (this.#underWay === this.#ring.length) this.#grow();
-    this.#ring[(this.#first + this.#underWay++) & (this.#ring.length - 1)] = message;
+    this.#underWay.push(message);
     const wire = this.#serialization;
     const occupied = wire === null ? 0 : between(now, wire.clock.reserve(now, wire.bytes(message)));
     this.engine.schedule((this.latency + occupied) as Duration, this, this.#epoch);
@@ -90,11 +87,7 @@ export class Channel<M> implements Port<M>, Handler {
   /** Delivers the message that was sent first. Called by the engine. */
   handle(epoch: number): void {
     if (epoch !== this.#epoch) return;
-    const message = this.#ring[this.#first] as M;
-    this.#ring[this.#first] = undefined;
-    this.#first = (this.#first + 1) & (this.#ring.length - 1);
-    this.#underWay--;
-    this.receive(message, this.#release);
+    this.receive(this.#underWay.shift(), this.#release);
   }
 
   /**
@@ -102,13 +95,11 @@ export class Channel<M> implements Port<M>, Handler {
    * for a credit is not told.
    */
   reset(lose: (message: M) => void = nothing): void {
-    for (let i = 0; i < this.#underWay; i++) lose(this.#ring[(this.#first + i) & (this.#ring.length - 1)] as M);
+    for (let i = 0; i < this.#underWay.length; i++) lose(this.#underWay.at(i));
     this.#epoch++;
     this.#release = this.#releaser();
     this.#credits = this.#limit;
-    this.#ring.fill(undefined);
-    this.#first = 0;
-    this.#underWay = 0;
+    this.#underWay.clear();
   }
 
   /** A credit taken before a reset must not come back after it, so each epoch has its own function. */
@@ -116,18 +107,11 @@ export class Channel<M> implements Port<M>, Handler {
     const epoch = this.#epoch;
     return () => {
       if (epoch !== this.#epoch) return;
-      if (this.#credits + this.#underWay >= this.#limit && this.#limit !== Infinity) {
+      if (this.#credits + this.#underWay.length >= this.#limit && this.#limit !== Infinity) {
         throw new Error(`${this.name}: a credit was released that nobody held`);
       }
       if (this.#credits++ === 0) this.onFree();
     };
-  }
-
-  #grow(): void {
-    const { length } = this.#ring;
-    const inOrder = [...this.#ring.slice(this.#first), ...this.#ring.slice(0, this.#first)];
-    this.#ring = inOrder.concat(new Array<undefined>(length).fill(undefined));
-    this.#first = 0;
   }
 }
 

@@ -13,6 +13,11 @@ export class Ring<T> {
     return this.#items[this.#first];
   }
 
+  /** The one that has so many before it. */
+  at(index: number): T {
+    return this.#items[(this.#first + index) & (this.#items.length - 1)] as T;
+  }
+
   push(item: T): void {
     if (this.#length === this.#items.length) this.#grow();
     this.#items[(this.#first + this.#length++) & (this.#items.length - 1)] = item;
