@@ -20,6 +20,7 @@ export * from './ordering.ts';
 export * from './pci-bridge.ts';
 export * from './port-config.ts';
 export * from './requester.ts';
+export * from './requester-id.ts';
 export * from './root-complex.ts';
 export type { RootPort } from './root-port.ts';
 export type { MmioTarget } from './routes.ts';

@@ -16,7 +16,7 @@ import { TransactionQueue } from './ordering.ts';
 import { PortEgress } from './port-egress.ts';
 import { CompletionStatus } from './spec/index.ts';
 import type { SwitchPort } from './switch.ts';
-import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
+import { CreditClass, isLastCompletion, type Tlp, TlpKind } from './tlp.ts';
 
 /** Requests of the bus that may be under way above. */
 const TAGS = 32;
@@ -162,7 +162,7 @@ export class PciBridge implements Component<null, PciBridgeState> {
   #restore(tlp: Tlp): boolean {
     const taken = tlp.requester === this.alias ? this.#taken[tlp.tag] : undefined;
     if (taken == null) return false;
-    const isLast = tlp.data === null || tlp.byteCount <= tlp.length;
+    const isLast = isLastCompletion(tlp);
     if (isLast) this.#taken[tlp.tag] = null;
     tlp.requester = taken.requester;
     tlp.tag = taken.tag;

@@ -16,9 +16,9 @@ import { announceError } from './announce-error.ts';
 import { type Dma, type DmaRead, DmaStatus, type DmaTarget } from './dma.ts';
 import type { PcieFunction } from './function.ts';
 import { isAllowed, patience, tagsAllowed } from './request-settings.ts';
-import { CompletionStatus, UncorrectableError } from './spec/index.ts';
+import { UncorrectableError } from './spec/index.ts';
 import { MOST_TAGS, Tags, UNEXPECTED } from './tags.ts';
-import { type Tlp, TlpKind } from './tlp.ts';
+import { isLastCompletion, type Tlp, TlpKind } from './tlp.ts';
 import { tracedAnswer, tracedRequest } from './tlp-tasks.ts';
 import { Transfer } from './transfer.ts';
 
@@ -90,7 +90,7 @@ export class Requester implements Dma {
     const tags = this.#tags;
     const index = tags.indexOf(tlp.tag);
     const transfer = tags.owner[index] ?? null;
-    const isLast = tlp.status !== CompletionStatus.SUCCESSFUL || tlp.data === null || tlp.byteCount <= tlp.length;
+    const isLast = isLastCompletion(tlp);
     const bytes = transfer === null ? UNEXPECTED : tags.accept(index, tlp);
     if (transfer === null || bytes === UNEXPECTED) {
       this.state.unexpected++;

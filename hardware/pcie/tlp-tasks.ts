@@ -3,8 +3,7 @@
  * where its credits are given back, and another when its sender has the answer.
  */
 import type { Engine, Milestone } from '../sim/index.ts';
-import { CompletionStatus } from './spec/index.ts';
-import { CreditClass, type Tlp, TlpKind } from './tlp.ts';
+import { CreditClass, isLastCompletion, type Tlp, TlpKind } from './tlp.ts';
 import type { Transfer } from './transfer.ts';
 
 /** An end of a link, as far as tasks are concerned. */
@@ -49,12 +48,8 @@ export function tracedArrival({ link: { engine }, owner }: TracedEnd, { task }: 
 export function tracedEnd({ link: { engine }, owner, isDevice }: TracedEnd, tlp: Tlp, waited: Milestone): void {
   const { creditClass, task } = tlp;
   if (creditClass === CreditClass.NON_POSTED) return;
-  if (creditClass === CreditClass.COMPLETION && !(isDevice && isLast(tlp))) return;
+  if (creditClass === CreditClass.COMPLETION && !(isDevice && isLastCompletion(tlp))) return;
   tracedAnswer(engine, task, creditClass === CreditClass.COMPLETION ? 'landing' : waited, owner);
-}
-
-function isLast({ status, data, byteCount, length }: Tlp): boolean {
-  return status !== CompletionStatus.SUCCESSFUL || data === null || byteCount <= length;
 }
 
 function nameOf({ kind, isTranslation }: Transfer): string {

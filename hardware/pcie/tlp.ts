@@ -42,17 +42,6 @@ export const Attribute = { NO_SNOOP: 1, RELAXED_ORDERING: 2, ID_ORDERING: 4 } as
 /** The value of `pasid` in a TLP without a PASID prefix. */
 export const NO_PASID = -1;
 
-/** Bus, device and function as the 16-bit id that travels in TLPs. */
-export function requesterId(bus: number, device: number, fn: number): number {
-  return (bus << 8) | (device << 3) | fn;
-}
-
-/** `bb:dd.f` of a requester id. */
-export function formatRequester(id: number): string {
-  const part = (value: number) => value.toString(16).padStart(2, '0');
-  return `${part(id >>> 8)}:${part((id >>> 3) & 31)}.${id & 7}`;
-}
-
 export class Tlp {
   kind: number = TlpKind.MEMORY_READ;
   /** Who asked; in a completion, whom it answers. */
@@ -282,6 +271,11 @@ export class Tlp {
 /** Lower Address of an answer that begins at `address`; a request of no bytes is one for a word (PCIe 2.3.1.1). */
 export function lowerAddress(address: number, length: number): number {
   return address & (length === 0 ? 0x7c : 0x7f);
+}
+
+/** Nothing more comes of what this completion answers. */
+export function isLastCompletion({ status, data, byteCount, length }: Tlp): boolean {
+  return status !== CompletionStatus.SUCCESSFUL || data === null || byteCount <= length;
 }
 
 /** Bytes that a whole answer to `request` has. */
