@@ -10,7 +10,7 @@ import { Engine } from '../../hardware/sim/index.ts';
 import { AddressWidth } from '../../hardware/vtd/spec/index.ts';
 import { intelCapabilities } from '../../src/machine/capabilities.ts';
 import { WrittenTables } from '../../src/machine/measured/tables.ts';
-import { legacyRoot, startUnit } from '../../src/machine/measured/units.ts';
+import { legacyRoot, startUnit, unitOf } from '../../src/machine/measured/units.ts';
 import { BYTE, LINK_LATENCY } from './path-bench.ts';
 
 const NS = 1000;
@@ -45,12 +45,9 @@ class PortBench {
     const root = legacyRoot(tables, REQUESTER, { AW: AddressWidth.BITS_48 });
     const format = vtdSecondStage({ levels: 4, superpages: [] });
     tables.map(format, root.top, FIRST * PAGE, 0x100_0000, PAGES);
-    const { ver, cap, ecap, hostAddressWidth } = intelCapabilities['broadwell-ep'];
     const unit = startUnit(
       {
-        capabilities: { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) },
-        hostAddressWidth,
-        faultCompression: true,
+        ...unitOf(intelCapabilities['broadwell-ep']),
         iotlb: { sets: 1, ways: 8 },
         contextCache: { sets: 1, ways: 1 },
         secondStageCache: { sets: 1, ways: 8 },

@@ -9,7 +9,7 @@ import { Engine, ns } from '../../hardware/sim/index.ts';
 import { AddressWidth, IOTLB_REG, IotlbGranularity, IVA } from '../../hardware/vtd/spec/index.ts';
 import { intelCapabilities } from '../../src/machine/capabilities.ts';
 import { WrittenTables } from '../../src/machine/measured/tables.ts';
-import { legacyRoot, startUnit } from '../../src/machine/measured/units.ts';
+import { legacyRoot, startUnit, unitOf } from '../../src/machine/measured/units.ts';
 
 const REQUESTER = 0x0300;
 /** Pages of two leaf tables in the same 1 GiB. */
@@ -24,12 +24,9 @@ function readsAfter(forgetsWholeStructures: boolean, leavesOnly: boolean): numbe
   const root = legacyRoot(tables, REQUESTER, { AW: AddressWidth.BITS_48 });
   const format = vtdSecondStage({ levels: 4, superpages: [] });
   for (const page of [HERE, THERE]) tables.map(format, root.top, page * 4096, 0x100_0000, 4);
-  const { ver, cap, ecap, hostAddressWidth } = intelCapabilities['broadwell-ep'];
   const unit = startUnit(
     {
-      capabilities: { ver: BigInt(ver), cap: BigInt(cap), ecap: BigInt(ecap) },
-      hostAddressWidth,
-      faultCompression: true,
+      ...unitOf(intelCapabilities['broadwell-ep']),
       iotlb: { sets: 1, ways: 8 },
       contextCache: { sets: 1, ways: 1 },
       secondStageCache: { sets: 1, ways: 8 },

@@ -13,7 +13,7 @@ import { AddressWidth, IotlbGranularity } from '../../../hardware/vtd/spec/index
 import { inherited, parameter, plainValues } from './parameter.ts';
 import { entryTime, MEASURED_MACHINES, parametersOf } from './pcie-bench-machines.ts';
 import { WrittenTables } from './tables.ts';
-import { invalidate, legacyRoot, startUnit } from './units.ts';
+import { invalidate, legacyRoot, startUnit, unitOf } from './units.ts';
 
 const SOURCE = 'Tiemann et al., "IOTLB-SC" (ASIACCS 2023)';
 const BROADWELL = parametersOf('bdw');
@@ -31,7 +31,6 @@ const TABLES = 0x10_0000;
 /** Pages that can be read: the pool of the attack. */
 export const POOL = 4096;
 const BUFFER = 2 ** 32;
-const HOST_ADDRESS_WIDTH = 46;
 
 /** A card that reads pages and tells by the time whether the IOTLB had them. */
 export class IotlbProber {
@@ -52,11 +51,8 @@ export class IotlbProber {
     const tables = new WrittenTables(memory, TABLES);
     const root = legacyRoot(tables, REQUESTER, { AW: AddressWidth.BITS_48 });
     tables.map(vtdSecondStage({ levels: 4, superpages: [] }), root.top, BUFFER, BUFFER, POOL + 1);
-    const { cap, ecap } = MEASURED_MACHINES.bdw;
     const unitSpec = {
-      capabilities: { ver: 0x10n, cap, ecap },
-      hostAddressWidth: HOST_ADDRESS_WIDTH,
-      faultCompression: true,
+      ...unitOf(MEASURED_MACHINES.bdw.unit),
       iotlb: { sets: 1, ways: entries },
       contextCache: { sets: 1, ways: 1 },
       secondStageCache: { sets: 1, ways: 128 },

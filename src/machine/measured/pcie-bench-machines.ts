@@ -5,6 +5,7 @@
  * One set of parameters describes them all; a machine overrides what is known to differ. Fits use calibration points only: those of
  * Broadwell's 64-byte reads by window, local, remote and translated, of its single reads, and of Haswell's sizes.
  */
+import { type CapabilitySet, intelCapabilities } from '../capabilities.ts';
 import { type Certainty, type Parameter, parameter } from './parameter.ts';
 
 const DATA = 'pcie-bench data';
@@ -97,9 +98,7 @@ function override(value: number, certainty: Certainty, source: string): Override
 
 export interface MeasuredMachine {
   readonly name: string;
-  /** Capability registers of the IOMMU, from the machine's boot messages where they were published. */
-  readonly cap: bigint;
-  readonly ecap: bigint;
+  readonly unit: CapabilitySet;
   readonly overrides: Readonly<Partial<Record<ParameterName, Override>>>;
 }
 
@@ -115,12 +114,11 @@ const HASWELL = {
 } as const;
 
 export const MEASURED_MACHINES = {
-  bdw: { name: 'Broadwell, Xeon E5-2630 v4', cap: 0x8d2078c106f0466n, ecap: 0xf020dfn, overrides: {} },
-  hsw: { name: 'Haswell, Xeon E5-2637 v3', cap: 0xd2078c106f0466n, ecap: 0xf020dfn, overrides: HASWELL },
+  bdw: { name: 'Broadwell, Xeon E5-2630 v4', unit: intelCapabilities['broadwell-ep'], overrides: {} },
+  hsw: { name: 'Haswell, Xeon E5-2637 v3', unit: intelCapabilities['haswell-ep'], overrides: HASWELL },
   'hsw-2620v3': {
     name: 'Haswell, Xeon E5-2620 v3',
-    cap: 0xd2078c106f0466n,
-    ecap: 0xf020dfn,
+    unit: intelCapabilities['haswell-ep'],
     overrides: {
       ...HASWELL,
       entries: override(118, 'derived', `${DATA}: single reads of 128 pages`),
@@ -129,8 +127,7 @@ export const MEASURED_MACHINES = {
   },
   'hsw-e3': {
     name: 'Haswell, Xeon E3-1226 v3',
-    cap: 0xd2008020660462n,
-    ecap: 0xf010dan,
+    unit: intelCapabilities['haswell-e3'],
     overrides: {
       ...HASWELL,
       cache: override(8, 'published', SHEET),
@@ -139,8 +136,7 @@ export const MEASURED_MACHINES = {
   },
   ivb: {
     name: 'Ivy Bridge, Xeon E5-2630 v2',
-    cap: 0xd2078c106f0466n,
-    ecap: 0xf020den,
+    unit: intelCapabilities['ivy-bridge-ep'],
     overrides: {
       entries: override(126, 'derived', `${DATA}: single reads of 128 pages`),
       link: override(160.5, 'derived', `${DATA}: 438 ns for a single read`),
@@ -152,8 +148,7 @@ export const MEASURED_MACHINES = {
   },
   snb: {
     name: 'Sandy Bridge, Xeon E5-2630',
-    cap: 0xd2078c106f0462n,
-    ecap: 0xf020fen,
+    unit: intelCapabilities['sandy-bridge-ep'],
     overrides: {
       entries: override(127, 'derived', `${DATA}: single reads of 128 pages`),
       cache: override(20, 'assumed', ''),

@@ -24,7 +24,7 @@ import {
   parametersOf,
 } from './pcie-bench-machines.ts';
 import { WrittenTables } from './tables.ts';
-import { legacyRoot, startUnit } from './units.ts';
+import { legacyRoot, startUnit, unitOf } from './units.ts';
 
 export interface BenchSetUp {
   readonly machine: MachineName;
@@ -48,7 +48,6 @@ const BUFFER = 2 ** 32;
 const BUFFER_BYTES = 64 * MIB;
 const TABLES = 0x10_0000;
 const REQUESTER = 0x0300;
-const HOST_ADDRESS_WIDTH = 46;
 /** Requests that the IOMMU can hold: more than device and root complex let under way. */
 const REQUESTS = 256;
 const CACHES = { contextCache: { sets: 16, ways: 4 }, secondStageCache: { sets: 1, ways: 128 } } as const;
@@ -159,16 +158,13 @@ export function pathOf(values: PathValues, isRemote: boolean): PathSpec {
 /** The machine's VT-d unit in legacy mode with the window mapped; nothing when translation is off. */
 function iommuOf(setUp: BenchSetUp, values: PathValues, controller: MemoryController): LoosePathParts['iommu'] {
   if (setUp.iommu === 'off') return null;
-  const { cap, ecap } = MEASURED_MACHINES[setUp.machine];
   const tables = new WrittenTables(controller.memory, TABLES);
   const root = legacyRoot(tables, REQUESTER, { AW: AddressWidth.BITS_48 });
   const level = setUp.iommu === 'superpages' && values.superpages === 1 ? 2 : 1;
   const pages = Math.ceil(setUp.window / (PAGE * 512 ** (level - 1)));
   tables.map(vtdSecondStage({ levels: 4, superpages: [2] }), root.top, BUFFER, BUFFER, pages, level);
   const unitSpec = {
-    capabilities: { ver: 0x10n, cap, ecap },
-    hostAddressWidth: HOST_ADDRESS_WIDTH,
-    faultCompression: true,
+    ...unitOf(MEASURED_MACHINES[setUp.machine].unit),
     iotlb: { sets: 1, ways: values.entries },
     ...CACHES,
   };

@@ -5,10 +5,9 @@
  * last-level cache holds nothing, so that every access goes to DRAM.
  */
 import { NIC } from '../../../hardware/devices/nic/index.ts';
-import { type CapabilitySet, intelCapabilities } from '../capabilities.ts';
 import { HOST_NETWORK } from '../measured/host-network.ts';
 import { following, inherited, parameter, plainValues } from '../measured/parameter.ts';
-import { entryTime, type MachineName, parametersOf } from '../measured/pcie-bench-machines.ts';
+import { entryTime, type MachineName, MEASURED_MACHINES, parametersOf } from '../measured/pcie-bench-machines.ts';
 import { AGENT, BASE, IOTLB, TABLE_CACHE } from './base.ts';
 import { SCALABLE } from './intel.ts';
 import type { StatedMachine } from './stated.ts';
@@ -17,7 +16,7 @@ const { latency: NEAR } = BASE.rootComplex;
 const DATA_UNITS_OF_LINE = 64 / 16;
 
 /** A machine of pcie-bench. */
-function ofPcieBench(name: string, description: string, unit: CapabilitySet, machine: MachineName) {
+function ofPcieBench(name: string, description: string, machine: MachineName) {
   const { cacheLatency, slices, dram, bandwidth, entries, walk, link, postedLines, ...values } = parametersOf(machine);
   const latency = entryTime(plainValues(parametersOf(machine)));
   const memory = { 'last-level cache': cacheLatency, 'half of the slices': slices, DRAM: dram };
@@ -33,7 +32,7 @@ function ofPcieBench(name: string, description: string, unit: CapabilitySet, mac
     },
     iommu: {
       ...BASE.iommu,
-      ...unit,
+      ...MEASURED_MACHINES[machine].unit,
       iotlb: following({ ...IOTLB.value, ways: entries.value }, 'entries', 'the IOTLB', { usable: entries }),
       secondStageCache: TABLE_CACHE,
       lookup: values.lookup,
@@ -63,7 +62,6 @@ function ofPcieBench(name: string, description: string, unit: CapabilitySet, mac
 const BROADWELL = ofPcieBench(
   'intel-broadwell-ep',
   'A Xeon E5 v4 (2016) as pcie-bench found it, with posted interrupts.',
-  intelCapabilities['broadwell-ep'],
   'bdw',
 );
 
@@ -137,25 +135,17 @@ export const MEASURED: readonly StatedMachine[] = [
   ofPcieBench(
     'intel-sandy-bridge-ep',
     'A Xeon E5 (2012) as pcie-bench found it: 8 fault records, 256 domains, tables that are not snooped, slow walks.',
-    intelCapabilities['sandy-bridge-ep'],
     'snb',
   ),
   ofPcieBench(
     'intel-ivy-bridge-ep',
     'A Xeon E5 v2 (2013) as pcie-bench found it: 65,536 domains, tables that are not snooped.',
-    intelCapabilities['ivy-bridge-ep'],
     'ivb',
   ),
-  ofPcieBench(
-    'intel-haswell-ep',
-    'A Xeon E5 v3 (2014) as pcie-bench found it: the same with snooped tables.',
-    intelCapabilities['haswell-ep'],
-    'hsw',
-  ),
+  ofPcieBench('intel-haswell-ep', 'A Xeon E5 v3 (2014) as pcie-bench found it: the same with snooped tables.', 'hsw'),
   ofPcieBench(
     'intel-haswell-e3',
     'A Xeon E3 v3 (2013) as pcie-bench found it: 39-bit addresses in tables of four levels, no large pages, no device TLBs.',
-    intelCapabilities['haswell-e3'],
     'hsw-e3',
   ),
   BROADWELL,
