@@ -2,11 +2,14 @@
 import { Command } from 'commander';
 import {
   InputError,
+  type KindSummary,
   type Point,
   quote,
   type Summary,
   suggest,
   summarize,
+  summarizeKinds,
+  type Totals,
   type Verdict,
   validatePoint,
 } from '../machine/index.ts';
@@ -18,12 +21,15 @@ const HELP = `
 Without files, those of ../shared/data beside a working copy of ioasim are taken, if they are there.
 
 Each point is simulated where there is a model of it. The error is relative to the published value; for a value in per
-cent it is the difference in percentage points, for one below 1 that in hundredths of its unit, and a list is a range,
-within which the error is 0.
+cent it is the difference in percentage points, for one below 1 that in hundredths of its unit. A list is a range, and so
+is "more than"; within it the error is 0. Of a point with several quantities it is that of the farthest.
 
 Status: ok and off (within and beyond the tolerance that the point suggests), compared (it suggests none), parameter (an
-input of the simulation, which counts nowhere), not-numeric, no-model. Where it is known why a point is off or has no
-model, the line ends with the reason.
+input of the simulation, which counts nowhere), not-numeric, no-model. Where it is known why a point is off, farther than
+10 % or has no model, the line ends with the reason.
+
+The last lines count points of each group, and all that are bandwidths (transfers per second, too), latencies (cycles, too)
+and neither.
 
 Exit code: 1 when a point is off, 2 when a file cannot be used, otherwise 0.`;
 
@@ -46,7 +52,12 @@ export function validateCommand(
         terminal.out(show(verdict));
         return verdict;
       });
-      for (const summary of summarize(verdicts)) terminal.out(options.json ? toLine(summary) : sentence(summary));
+      for (const summary of summarize(verdicts)) {
+        terminal.out(options.json ? toLine(summary) : sentence(summary.group, summary));
+      }
+      for (const summary of summarizeKinds(verdicts)) {
+        terminal.out(options.json ? toLine(summary) : sentence(`all of ${summary.kind}`, summary));
+      }
       exit(verdicts.some(({ status }) => status === 'off') ? ExitCode.FAILED : ExitCode.OK);
     });
 }
@@ -65,7 +76,7 @@ function chosen(files: readonly string[], group: string | undefined): Point[] {
   return points.filter((point) => group === undefined || point.group === group);
 }
 
-function toLine(value: Verdict | Summary): string {
+function toLine(value: Verdict | Summary | KindSummary): string {
   return JSON.stringify(value);
 }
 
@@ -75,8 +86,8 @@ function lineFor(points: readonly Point[]): (verdict: Verdict) => string {
   const units = new Map(points.map((point) => [point.id, point.unit]));
   return ({ id, published, simulated, errorPct, status, reason }) => {
     const unit = units.get(id) ?? '';
-    const number = (value: Verdict['published'] | null): string =>
-      value === null ? '-' : [value].flat().map(shortened).join('..');
+    const number = (value: Verdict['published'] | Verdict['simulated']): string =>
+      value === null ? '-' : [value as number | string | number[]].flat().map(shortened).join('..');
     return [
       id.padEnd(idWidth),
       number(published).padStart(12),
@@ -92,9 +103,12 @@ function shortened(value: number | string): string {
   return typeof value === 'number' ? String(Number(value.toPrecision(6))) : value;
 }
 
-function sentence({ group, points, counted, simulated, coveragePct, meanErrorPct, maxErrorPct, off }: Summary): string {
-  if (coveragePct === null) return `${group}: nothing to compare in ${points} points.`;
-  const coverage = `${group}: ${simulated} of ${counted} points simulated (${coveragePct.toFixed(0)} %)`;
+function sentence(
+  of: string,
+  { points, counted, simulated, coveragePct, meanErrorPct, maxErrorPct, off }: Totals,
+): string {
+  if (coveragePct === null) return `${of}: nothing to compare in ${points} points.`;
+  const coverage = `${of}: ${simulated} of ${counted} points simulated (${coveragePct.toFixed(0)} %)`;
   if (meanErrorPct === null) return `${coverage}.`;
   return `${coverage}, mean error ${meanErrorPct.toFixed(2)} %, largest ${maxErrorPct!.toFixed(2)} %, ${off} off.`;
 }

@@ -67,11 +67,14 @@ export type { MachineSpec } from './schema.ts';
 export { type MachineInput, resolveSpec } from './spec.ts';
 export {
   experimentOfPcieBench,
+  type KindSummary,
   type Point,
   readPoints,
   type Status,
   type Summary,
   summarize,
+  summarizeKinds,
+  type Totals,
   type Verdict,
   validatePoint,
 } from './validation/index.ts';

@@ -16,7 +16,7 @@ import { readDrives } from '../../src/machine/measured/dma-api/storage.ts';
 import { STORAGE_MACHINES } from '../../src/machine/measured/dma-api/storage-machines.ts';
 import { DMA_API_MODES, type DmaApiSetUp } from '../../src/machine/measured/dma-api/values.ts';
 import { INVALIDATING_MACHINES } from '../../src/machine/measured/invalidating-machines.ts';
-import { QueueOwner, type Submitter } from '../../src/machine/measured/queue-owner.ts';
+import { meanWait, QueueOwner, type Submitter } from '../../src/machine/measured/queue-owner.ts';
 
 const MODERN = valuesOf(MODERN_LINUX, 'silver');
 const run = (setUp: Omit<DmaApiSetUp, 'seed'>, values = MODERN) => dmaApi(values, { seed: 1, ...setUp });
@@ -71,6 +71,7 @@ describe('Two cores at one invalidation queue', () => {
         enter: (doing) => cpu.enter(doing),
         lock: () => lock.acquire(cpu, 'queue-lock'),
         unlock: () => lock.release(),
+        part: () => 0,
       };
       engine.spawn(
         (function* (): Script {
@@ -161,11 +162,12 @@ describe('CPUs that map and unmap', () => {
     expect(run({ cpus: 1, mode: 'strict' }).map).toBeCloseTo(own, 2);
     expect(run({ cpus: 1, mode: 'lazy' }).map).toBeCloseTo(own, 2);
     expect(run({ cpus: 1, mode: 'pass-through' }).unmap).toBeCloseTo(v.unmapOther, 2);
-    const queue = new QueueOwner('silver').nanoseconds([{ cache: 'iotlb', scope: 'domain', did: 1 }]);
+    const queue = meanWait('silver', [{ cache: 'iotlb', scope: 'domain', did: 1 }]);
     const strict = v.unmapOther + v.unmapTable + queue + v.freeCached;
-    expect(run({ cpus: 1, mode: 'strict' }).unmap).toBeCloseTo(strict, 2);
+    // Where looks fall is a matter of some nanoseconds.
+    expect(run({ cpus: 1, mode: 'strict' }).unmap).toBeCloseTo(strict, -1);
     const lazy = strict + v.note - queue * (1 - 1 / v.flushEntries);
-    expect(run({ cpus: 1, mode: 'lazy' }).unmap).toBeCloseTo(lazy, 2);
+    expect(run({ cpus: 1, mode: 'lazy' }).unmap).toBeCloseTo(lazy, 0);
   });
 
   it('write an entry more for each further page', () => {
@@ -188,9 +190,9 @@ describe('CPUs that map and unmap', () => {
   const PER_CPU = DMA_API_MODES.map((mode) => [1, 2, 3, 4, 8, 16].map((cpus) => run({ cpus, mode }).perSecondAndCpu));
 
   it('are each no faster for more of them', () => {
-    // Flushes of a list fall into a measurement or not: a thousandth.
+    // Flushes of a list fall into a measurement or not, and so do looks: two thousandths.
     for (const rates of PER_CPU) {
-      for (const [i, rate] of rates.slice(1).entries()) expect(rate).toBeLessThanOrEqual(rates[i]! * 1.001);
+      for (const [i, rate] of rates.slice(1).entries()) expect(rate).toBeLessThanOrEqual(rates[i]! * 1.002);
     }
   });
 

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { type Point, readPoints, summarize, type Verdict, validatePoint } from '../../src/machine/index.ts';
-import { errorPct, type GroupModel, judge } from '../../src/machine/validation/validate.ts';
+import {
+  type Point,
+  readPoints,
+  summarize,
+  summarizeKinds,
+  type Verdict,
+  validatePoint,
+} from '../../src/machine/index.ts';
+import { errorPct } from '../../src/machine/validation/error.ts';
+import { type GroupModel, judge } from '../../src/machine/validation/validate.ts';
 
 const point = (fields: Partial<Point>): Point => ({
   id: 'p',
@@ -105,7 +113,39 @@ describe('The error of a simulated value', () => {
     ['is that from the nearer end beyond a range', [10, 20], 22, 'cachelines', 10],
     ['does not mind in which order a range is written', [20, 10], 9, 'cachelines', -10],
   ])('%s', (_, published, simulated, unit, expected) => {
-    expect(errorPct(published, simulated, unit)).toBe(expected);
+    expect(errorPct({ value: published, quantity: '', unit }, simulated)).toBe(expected);
+  });
+});
+
+describe('A quantity that ends with a bound', () => {
+  it.each([
+    ['would take more than', 220, 226, 0],
+    ['would take more than', 220, 198, -10],
+    ['reads under way: at least', 10, 30, 0],
+    ['takes less than', 200, 150, 0],
+    ['up to', 200, 250, 25],
+    ['more than one read', 200, 250, 25],
+  ])('%s %i: %i is off by %i %', (quantity, value, simulated, expected) => {
+    expect(errorPct({ quantity, value, unit: 'ms' }, simulated)).toBe(expected);
+  });
+});
+
+describe('A point with several quantities', () => {
+  const gen3x8 = {
+    group: 'pciebench-paper',
+    conditions: 'Gen3 x8',
+    quantity: 'physical / TLP-layer bandwidth',
+    value: [62.96, 57.88],
+    value_text: '62.96 / 57.88',
+  };
+
+  it('is simulated one by one, and as far off as the farthest', () => {
+    expect(validatePoint(point(gen3x8))).toMatchObject({ simulated: [63.02, 57.88], kind: 'bandwidth' });
+    expect(validatePoint(point(gen3x8)).errorPct).toBeCloseTo(0.095, 3);
+  });
+
+  it('has no model when one of them has none', () => {
+    expect(validatePoint(point({ ...gen3x8, quantity: 'physical / moral bandwidth' })).status).toBe('no-model');
   });
 });
 
@@ -126,25 +166,41 @@ describe('A verdict', () => {
     expect(status({ value: '~100' })).toBe('not-numeric');
   });
 
-  it('gives the reason why a point has no model or is off, where the model knows it', () => {
+  it.each([
+    ['Gb/s', 'bandwidth'],
+    ['M trans/s', 'bandwidth'],
+    ['kIOPS', 'bandwidth'],
+    ['ns', 'latency'],
+    ['cycles', 'latency'],
+    ['FPGA cycles (325-425 ns)', 'latency'],
+    ['%', 'other'],
+    ['misses', 'other'],
+  ])('says of what kind a quantity in %s is: %s', (unit, kind) => {
+    expect(judge(point({ unit }), []).kind).toBe(kind);
+  });
+
+  it('gives the reason why a point has no model, is off or far, where the model knows it', () => {
     const told: GroupModel = { ...model, reason: ({ id }) => (id === 'silent' ? undefined : `because ${id}`) };
     const reason = (fields: Partial<Point>) => judge(point({ group: 'g', value: 100, ...fields }), [told]).reason;
     expect(reason({ id: 'unknown' })).toBe('because unknown');
     expect(reason({ id: 'far', suggested_tol_pct: 2 })).toBe('because far');
     expect(reason({ id: 'near', suggested_tol_pct: 3 })).toBeUndefined();
+    expect(reason({ id: 'not near', value: 93, suggested_tol_pct: 20 })).toBe('because not near');
     expect(reason({ id: 'input' })).toBeUndefined();
     expect(reason({ id: 'silent', suggested_tol_pct: 2 })).toBeUndefined();
   });
 
   it('counts in the summary of its group: parameters and texts nowhere, what has no model against the coverage', () => {
+    const kind = 'latency';
     const verdicts: Verdict[] = [
-      { id: '1', group: 'g', published: 1, simulated: 1, errorPct: -2, status: 'ok' },
-      { id: '2', group: 'g', published: 1, simulated: 1, errorPct: 4, status: 'off' },
-      { id: '3', group: 'g', published: 1, simulated: null, errorPct: null, status: 'no-model' },
-      { id: '4', group: 'g', published: 1, simulated: null, errorPct: null, status: 'no-model' },
-      { id: '5', group: 'g', published: 1, simulated: null, errorPct: null, status: 'parameter' },
-      { id: '6', group: 'h', published: 'x', simulated: null, errorPct: null, status: 'not-numeric' },
+      { id: '1', group: 'g', kind, published: 1, simulated: 1, errorPct: -2, status: 'ok' },
+      { id: '2', group: 'g', kind, published: 1, simulated: 1, errorPct: 4, status: 'off' },
+      { id: '3', group: 'g', kind, published: 1, simulated: null, errorPct: null, status: 'no-model' },
+      { id: '4', group: 'g', kind, published: 1, simulated: null, errorPct: null, status: 'no-model' },
+      { id: '5', group: 'g', kind, published: 1, simulated: null, errorPct: null, status: 'parameter' },
+      { id: '6', group: 'h', kind, published: 'x', simulated: null, errorPct: null, status: 'not-numeric' },
     ];
+    expect(summarizeKinds(verdicts)).toMatchObject([{ kind: 'latency', points: 6, counted: 4, meanErrorPct: 3 }]);
     expect(summarize(verdicts)).toEqual([
       { group: 'g', points: 5, counted: 4, simulated: 2, coveragePct: 50, meanErrorPct: 3, maxErrorPct: 4, off: 1 },
       {

@@ -4,7 +4,7 @@
  */
 import { PAGE_SIZE } from '../../../hardware/bits/index.ts';
 import { type FaultService, timeOfFaults } from '../measured/page-faults.ts';
-import { QueueOwner } from '../measured/queue-owner.ts';
+import { savedByBatching } from '../measured/queue-owner.ts';
 import { inTime } from './invalidations.ts';
 import type { Point } from './point.ts';
 import { bytesOf } from './sizes.ts';
@@ -34,10 +34,14 @@ const BATCH_SAVING = /\bsav(?:ing|es|ed)\b.*\bbatch|\bbatch.*\bsav(?:ing|es|ed)\
 const OF_A_CORE_REASON =
   'A page fault of a core: no IOMMU has a part in it, and the time that software takes is its own.';
 
+const BATCH_REASON =
+  'Of this machine nothing else is published: from core to unit and from unit to memory it is as far as in a Broadwell server, and its clock is assumed.';
+
 export const FAULTS_MODEL: GroupModel = {
   group: 'faults',
   recognise,
-  reason: ({ quantity }) => (OF_A_CORE.test(quantity) ? OF_A_CORE_REASON : undefined),
+  reason: ({ quantity }) =>
+    OF_A_CORE.test(quantity) ? OF_A_CORE_REASON : BATCH_SAVING.test(quantity) ? BATCH_REASON : undefined,
 };
 
 function recognise(point: Point): Experiment | 'parameter' | undefined {
@@ -45,7 +49,7 @@ function recognise(point: Point): Experiment | 'parameter' | undefined {
   const texts = [quantity, conditions, id];
   // A device's answer to an invalidation of its TLB is what a machine is built from.
   if (SHOOTDOWN.test(quantity)) return timeIn(point.unit) && 'parameter';
-  if (BATCH_SAVING.test(quantity)) return savedByBatching(point);
+  if (BATCH_SAVING.test(quantity)) return batchSaving(point);
   if (OF_A_CORE.test(quantity) || !FAULT.test(quantity)) return undefined;
   const service = choose(texts, SERVICES);
   const inUnit = timeIn(point.unit);
@@ -56,6 +60,6 @@ function recognise(point: Point): Experiment | 'parameter' | undefined {
   return pages > MOST_PAGES ? undefined : () => inUnit(timeOfFaults(service, pages, batch));
 }
 
-function savedByBatching({ unit }: Point): Experiment | undefined {
-  return inTime(unit, 'dsa', () => new QueueOwner('dsa').savedByBatching());
+function batchSaving({ unit }: Point): Experiment | undefined {
+  return inTime(unit, 'dsa', () => savedByBatching('dsa'));
 }

@@ -13,7 +13,15 @@ import { type GroupModel, judge, type Verdict } from './validate.ts';
 
 export { experimentOf as experimentOfPcieBench } from './pciebench/conditions.ts';
 export { type Point, readPoints } from './point.ts';
-export { type Status, type Summary, summarize, type Verdict } from './validate.ts';
+export {
+  type KindSummary,
+  type Status,
+  type Summary,
+  summarize,
+  summarizeKinds,
+  type Totals,
+  type Verdict,
+} from './validate.ts';
 
 const MODELS: readonly GroupModel[] = [
   PCIE_MODEL,

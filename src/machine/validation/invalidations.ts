@@ -2,7 +2,7 @@
 import type { PageNumber } from '../../../hardware/bits/index.ts';
 import type { Invalidation } from '../../kernel/vtd/invalidation.ts';
 import { INVALIDATING_MACHINES, type InvalidatingMachineName } from '../measured/invalidating-machines.ts';
-import { QueueOwner } from '../measured/queue-owner.ts';
+import { meanWait } from '../measured/queue-owner.ts';
 import type { Point } from './point.ts';
 import type { Experiment } from './validate.ts';
 import { choose, timeIn, wordsOf } from './words.ts';
@@ -27,7 +27,7 @@ export function invalidationOf(point: Point, machine: InvalidatingMachineName): 
   const isOne = [quantity, conditions].some((text) => INVALIDATION.test(text));
   if (!isOne || SHARE.test(quantity) || texts.some((text) => NOT_HERE.test(text))) return undefined;
   const what = choose(texts, COMMANDS) ?? ONE_PAGE;
-  return inTime(point.unit, machine, () => new QueueOwner(machine).nanoseconds([what]));
+  return inTime(point.unit, machine, () => meanWait(machine, [what]));
 }
 
 /** A number of nanoseconds in the unit of a point: a time, or cycles of the machine's clock. */

@@ -41,6 +41,10 @@ const REASONS: readonly (readonly [string, RegExp])[] = [
     'Whether each unmap waited is not said, nor what its cores need, and the IOMMU is an SMMUv3, of which there is no model.',
     /\bSMMU/i,
   ],
+  [
+    'Of the IOMMU of this processor nothing else is published: its times are those of a Broadwell server, and the source of the number is not known.',
+    SILVER,
+  ],
   ["The IOMMU is a hypervisor's software: none is timed here.", /\bvirtio-?iommu\b|\bbounce\b/i],
   [
     'Of these drives, or of this load, nothing is published that a machine could be built from.',

@@ -15,6 +15,8 @@ const POINT = z.object({
   /** A number; a list is a range, and a text says something that is no number. */
   value: z.union([z.number(), z.array(z.number()).min(1, { error: VALUE }), TEXT], { error: VALUE }),
   unit: TEXT,
+  /** How a list is published: with slashes, each of its numbers is of a quantity of its own. */
+  value_text: TEXT.optional(),
   /** Where it is published; the name of a file of measurements can say what was measured. */
   source: TEXT.optional(),
   /** By how many per cent a simulation may differ. */
@@ -46,4 +48,12 @@ function readPoint(entry: unknown, position: number, file: string): Point {
   throw new InputError(
     `${quote(file)}: point ${which}: expected the field ${quote(String(field))} to be ${message}, and ${got}.`,
   );
+}
+
+/** The quantities of a point, each with its number: "physical / TLP-layer bandwidth" are two. */
+export function partsOf(point: Point): readonly Point[] {
+  const { value, quantity, value_text: text = '' } = point;
+  const names = quantity.split(/ ?\/ ?/);
+  if (typeof value !== 'object' || !text.includes('/') || names.length !== value.length) return [point];
+  return names.map((name, i) => ({ ...point, quantity: name, value: value[i]! }));
 }

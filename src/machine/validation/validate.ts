@@ -2,9 +2,11 @@
  * Published measurements against simulations of the same: for each point that a model knows, an experiment, and by how
  * much it is off.
  *
- * Surface: `GroupModel`, which one file per group of points provides; `judge` a point; `summarize` the verdicts of a group.
+ * Surface: `GroupModel`, which one file per group of points provides; `judge` a point; `summarize` the verdicts of groups and of kinds.
  */
-import type { Point } from './point.ts';
+import { errorPct } from './error.ts';
+import { type Point, partsOf } from './point.ts';
+import { KINDS, type Kind, kindOf } from './words.ts';
 
 /** Runs a simulation and gives the number to compare, in the unit of its point. */
 export type Experiment = () => number;
@@ -28,22 +30,25 @@ export type Status = 'ok' | 'off' | 'compared' | 'parameter' | 'not-numeric' | '
 export interface Verdict {
   readonly id: string;
   readonly group: string;
+  readonly kind: Kind;
   readonly published: Point['value'];
-  readonly simulated: number | null;
-  /** Simulated minus published, in per cent: see `errorPct`. */
+  /** One number for each quantity of the point. */
+  readonly simulated: number | readonly number[] | null;
+  /** Simulated minus published, in per cent: see `errorPct`. Of several quantities, that which is farthest off. */
   readonly errorPct: number | null;
   readonly status: Status;
-  /** Why it has no model, or why it is off, where that is known. */
+  /** Why it has no model, or why it is off or far from the point, where that is known. */
   readonly reason?: string;
 }
 
-export interface Summary {
-  readonly group: string;
+/** What is said of several points together. */
+export interface Totals {
   readonly points: number;
   /** Points that count: numbers that are no parameters. */
   readonly counted: number;
+  /** Of those that count, how many are simulated. */
   readonly simulated: number;
-  /** Of those that count, how many are simulated. Null when none counts. */
+  /** The same in per cent. Null when none counts. */
   readonly coveragePct: number | null;
   /** Mean and largest of the errors, without their signs. */
   readonly meanErrorPct: number | null;
@@ -51,22 +56,37 @@ export interface Summary {
   readonly off: number;
 }
 
+export interface Summary extends Totals {
+  readonly group: string;
+}
+
+export interface KindSummary extends Totals {
+  readonly kind: Kind;
+}
+
+/** Per cent beyond which a point is far from its simulation, whatever it tolerates: then it is said why, too. */
+const FAR = 10;
+
 export function judge(point: Point, models: readonly GroupModel[]): Verdict {
-  const { id, group, value: published } = point;
-  const verdict = { id, group, published, simulated: null, errorPct: null };
+  const { id, group, unit, value: published } = point;
+  const verdict = { id, group, kind: kindOf(unit), published, simulated: null, errorPct: null };
   if (typeof published === 'string') return { ...verdict, status: 'not-numeric' };
   const model = models.find((one) => one.group === group);
-  const experiment = model?.recognise(point);
-  if (experiment === 'parameter') return { ...verdict, status: 'parameter' };
-  const because = (): { reason?: string } => {
+  if (model?.recognise(point) === 'parameter') return { ...verdict, status: 'parameter' };
+  const parts = partsOf(point);
+  const experiments = parts.map((part) => model?.recognise(part));
+  const why = (): { reason?: string } => {
     const reason = model?.reason?.(point);
     return reason === undefined ? {} : { reason };
   };
-  if (experiment === undefined) return { ...verdict, status: 'no-model', ...because() };
-  const simulated = experiment();
-  const error = errorPct(published, simulated, point.unit);
+  if (!experiments.every((one) => typeof one === 'function')) return { ...verdict, status: 'no-model', ...why() };
+  const simulated = experiments.map((experiment) => experiment());
+  const errors = parts.map((part, i) => errorPct(part, simulated[i]!));
+  const error = errors.reduce((one, other) => (Math.abs(other) > Math.abs(one) ? other : one));
   const status = statusOf(error, point.suggested_tol_pct);
-  return { ...verdict, simulated, errorPct: error, status, ...(status === 'off' ? because() : {}) };
+  const isFar = status === 'off' || Math.abs(error) > FAR;
+  const result = simulated.length === 1 ? simulated[0]! : simulated;
+  return { ...verdict, simulated: result, errorPct: error, status, ...(isFar ? why() : {}) };
 }
 
 function statusOf(error: number, tolerance: number | undefined): Status {
@@ -74,35 +94,29 @@ function statusOf(error: number, tolerance: number | undefined): Status {
   return Math.abs(error) <= tolerance ? 'ok' : 'off';
 }
 
-/**
- * By how much a simulation is off, in per cent of the published value. What is published in per cent differs by points of
- * it, and what is less than one by hundredths of its unit: relative to next to nothing, everything is far off. A list is
- * a range: within it the error is 0, beyond it that from its nearer end.
- */
-export function errorPct(published: number | readonly number[], simulated: number, unit: string): number {
-  const ends = typeof published === 'number' ? [published] : published;
-  const target = Math.min(Math.max(simulated, Math.min(...ends)), Math.max(...ends));
-  const difference = simulated - target;
-  if (unit === '%') return difference;
-  return (100 * difference) / Math.max(Math.abs(target), 1);
-}
-
 /** One summary per group, in the order in which groups first come. */
 export function summarize(verdicts: readonly Verdict[]): Summary[] {
-  return [...new Set(verdicts.map(({ group }) => group))].map((group) => {
-    const all = verdicts.filter((verdict) => verdict.group === group);
-    const counted = all.filter(({ status }) => status !== 'parameter' && status !== 'not-numeric');
-    const errors = counted.flatMap((verdict) => (verdict.errorPct === null ? [] : [Math.abs(verdict.errorPct)]));
-    const simulated = errors.length;
-    return {
-      group,
-      points: all.length,
-      counted: counted.length,
-      simulated,
-      coveragePct: counted.length === 0 ? null : (100 * simulated) / counted.length,
-      meanErrorPct: simulated === 0 ? null : errors.reduce((sum, error) => sum + error, 0) / simulated,
-      maxErrorPct: simulated === 0 ? null : Math.max(...errors),
-      off: counted.filter(({ status }) => status === 'off').length,
-    };
-  });
+  const groups = [...new Set(verdicts.map(({ group }) => group))];
+  return groups.map((group) => ({ group, ...totals(verdicts.filter((verdict) => verdict.group === group)) }));
+}
+
+/** One summary per kind of quantity that there is. */
+export function summarizeKinds(verdicts: readonly Verdict[]): KindSummary[] {
+  const kinds = KINDS.filter((kind) => verdicts.some((verdict) => verdict.kind === kind));
+  return kinds.map((kind) => ({ kind, ...totals(verdicts.filter((verdict) => verdict.kind === kind)) }));
+}
+
+function totals(all: readonly Verdict[]): Totals {
+  const counted = all.filter(({ status }) => status !== 'parameter' && status !== 'not-numeric');
+  const errors = counted.flatMap((verdict) => (verdict.errorPct === null ? [] : [Math.abs(verdict.errorPct)]));
+  const simulated = errors.length;
+  return {
+    points: all.length,
+    counted: counted.length,
+    simulated,
+    coveragePct: counted.length === 0 ? null : (100 * simulated) / counted.length,
+    meanErrorPct: simulated === 0 ? null : errors.reduce((sum, error) => sum + error, 0) / simulated,
+    maxErrorPct: simulated === 0 ? null : Math.max(...errors),
+    off: counted.filter(({ status }) => status === 'off').length,
+  };
 }

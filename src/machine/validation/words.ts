@@ -69,3 +69,15 @@ export function timeIn(unit: string): ((nanoseconds: number) => number) | undefi
   const [, prefix] = /^\s*([nuµμm]?)s(?:ec(?:onds?)?)?\s*$/.exec(unit) ?? [];
   return prefix === undefined ? undefined : (nanoseconds) => nanoseconds / NANOSECONDS[prefix]!;
 }
+
+/** What a unit is of: "cycles" of any clock are a time. */
+export const KINDS = ['bandwidth', 'latency', 'other'] as const;
+export type Kind = (typeof KINDS)[number];
+
+export function kindOf(unit: string): Kind {
+  if (rateIn(unit) !== undefined || /\b[kM]?IOPS\b/.test(unit)) return 'bandwidth';
+  return timeIn(unit) !== undefined || CLOCK.test(unit) ? 'latency' : 'other';
+}
+
+/** Of a processor, or of whatever is named before them. */
+const CLOCK = /^(?:\w+ )?(?:cycles|clocks)\b/i;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Point, validatePoint } from '../../../src/machine/index.ts';
 import { FAULT_SERVICES, FURTHER_PAGE, timeOfFaults } from '../../../src/machine/measured/page-faults.ts';
-import { QueueOwner } from '../../../src/machine/measured/queue-owner.ts';
+import { savedByBatching } from '../../../src/machine/measured/queue-owner.ts';
 import { pointsOf } from './points.ts';
 
 const point = pointsOf('faults');
@@ -64,7 +64,7 @@ describe('Points about faults', () => {
   });
 
   it('are simulated where two invalidations have one wait instead of two', () => {
-    const saved = new QueueOwner('dsa').savedByBatching();
+    const saved = savedByBatching('dsa');
     const quantity = 'qi_submit_sync saving from batching IOTLB+devTLB commands';
     expect(saved).toBeGreaterThan(0);
     expect(judged({ conditions: 'DSA, SVA, VT-d', quantity, unit: 'ns' }).simulated).toBe(saved);

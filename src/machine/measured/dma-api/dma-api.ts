@@ -11,7 +11,7 @@
 import { ceilingLog2, type PageNumber } from '../../../../hardware/bits/index.ts';
 import { Engine, Random, Ring, type Script } from '../../../../hardware/sim/index.ts';
 import type { Command } from '../../../kernel/vtd/invalidation.ts';
-import { QueueOwner, type Submitter } from '../queue-owner.ts';
+import { QueueOwner, type Submitter, spreadParts } from '../queue-owner.ts';
 import { Addresses } from './addresses.ts';
 import { SHARES, type SharesOfTime, SimulatedCpu } from './cpu.ts';
 import { SpinLock } from './lock.ts';
@@ -123,6 +123,7 @@ function submitter(cpu: SimulatedCpu, lock: SpinLock): Submitter {
     enter: (doing) => cpu.enter(doing),
     lock: () => lock.acquire(cpu, 'queue-lock'),
     unlock: () => lock.release(),
+    part: spreadParts(),
   };
 }
 
