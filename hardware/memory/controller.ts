@@ -81,24 +81,27 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
     return (this.#clock.occupy(now, bytes) + this.#latency) as Duration;
   }
 
-  /** The same for a read of `bytes` bytes at the address with these halves, which lie in one line or are read as one. */
-  read(hi: number, lo: number, bytes: number): Duration {
+  /**
+   * The same for a read of `bytes` bytes at the address with these halves, which lie in one line or are read as one; `isWritten` when a
+   * device has written them into the cache.
+   */
+  read(hi: number, lo: number, bytes: number, isWritten = false): Duration {
     const lines = this.#lines;
     if (lines === null) return this.reserve(bytes);
     this.state.accesses++;
     this.state.bytes += bytes;
     const { now } = this.#engine;
-    const isCached = lines.isCached(hi, lo);
+    const isCached = lines.isCached(hi, lo, isWritten);
     return lines.read(hi, lo, now, isCached ? 0 : this.#clock.occupy(now, bytes) | 0, isCached);
   }
 
   /** The same at `now`, whatever the engine says, behind nobody: for who does not let time pass in order. */
-  readAt(now: Instant, hi: number, lo: number, bytes: number): Duration {
+  readAt(now: Instant, hi: number, lo: number, bytes: number, isWritten = false): Duration {
     const lines = this.#lines;
     this.state.accesses++;
     this.state.bytes += bytes;
     if (lines === null) return (this.#clock.rate.time(bytes) + this.#latency) as Duration;
-    const isCached = lines.isCached(hi, lo);
+    const isCached = lines.isCached(hi, lo, isWritten);
     return lines.read(hi, lo, now, isCached ? 0 : this.#clock.rate.time(bytes), isCached);
   }
 

@@ -48,8 +48,9 @@ export class LineTimes {
     this.#warmStart = this.#warmEnd - Math.min(length, this.#cacheBytes);
   }
 
-  /** The line of the address with these halves. */
-  isCached(hi: number, lo: number): boolean {
+  /** The line of the address with these halves, that a device may have written into the cache, if there is one. */
+  isCached(hi: number, lo: number, isWritten: boolean): boolean {
+    if (isWritten && this.#cacheBytes > 0) return true;
     const address = numberOf(hi, lo);
     return address >= this.#warmStart && address < this.#warmEnd;
   }

@@ -185,7 +185,8 @@ export class LooselyTimedPath {
       for (let place = 0; place < length; ) {
         const at = (hpaLo + place) | 0;
         const bytes = pieceLength(at, length - place, this.spec.root.maxPayload);
-        const has = from + this.#controller.readAt(from as Instant, hpaHi, at, bytes);
+        const isWritten = this.#written.holds(hpaHi, at);
+        const has = from + this.#controller.readAt(from as Instant, hpaHi, at, bytes, isWritten);
         fetched = Math.max(fetched, has);
         came = Math.max(came, this.#comeDown(has, bytes));
         place += bytes;

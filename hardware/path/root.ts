@@ -209,7 +209,8 @@ export class Root {
       const lo = (hpaLo + place) | 0;
       const bytes = pieceLength(lo, length - place, this.#spec.root.maxPayload);
       // A request stays within 4 KiB, so that the high half is that of all.
-      this.#down.answer(transaction, bytes, bytes, this.#controller.read(hpaHi, lo, bytes));
+      const isWritten = this.#written.holds(hpaHi, lo);
+      this.#down.answer(transaction, bytes, bytes, this.#controller.read(hpaHi, lo, bytes, isWritten));
       place += bytes;
     }
   }

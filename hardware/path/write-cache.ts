@@ -1,5 +1,5 @@
 /** The part of the last-level cache into which devices write: a write that finds no place for a line there has to make room first. */
-import { PAGE_SHIFT } from '../bits/index.ts';
+import { numberOf, PAGE_SHIFT } from '../bits/index.ts';
 import { Iotlb } from '../iommu/index.ts';
 import { LINE_BYTES } from './figures.ts';
 
@@ -7,6 +7,7 @@ const WAYS = 2;
 
 export class WriteCache {
   readonly #lines: Iotlb | null;
+  #isEmpty = true;
 
   /** Without bytes every line is as if it were there. */
   constructor(bytes: number) {
@@ -22,6 +23,11 @@ export class WriteCache {
     return isHere;
   }
 
+  /** The line of the address with these halves is there. */
+  holds(hi: number, lo: number): boolean {
+    return !this.#isEmpty && this.#lines!.find(0, 0, lineOf(numberOf(hi, lo))) >= 0;
+  }
+
   /** The CPU has touched these bytes last, as far as they have a place. */
   warm(start: number, length: number): void {
     this.write(start, Math.ceil(length / LINE_BYTES));
@@ -29,16 +35,22 @@ export class WriteCache {
 
   clear(): void {
     this.#lines?.clear();
+    this.#isEmpty = true;
   }
 
   /** Brings a line in; false when it was not there. */
   #touch(lines: Iotlb, address: number): boolean {
-    const line = Math.floor(address / LINE_BYTES);
-    if (lines.find(0, 0, line | 0) >= 0) return true;
+    const line = lineOf(address);
+    if (lines.find(0, 0, line) >= 0) return true;
     // A line stands for a page of the smallest size.
-    lines.add(0, 0, line | 0, PAGE_SHIFT);
+    lines.add(0, 0, line, PAGE_SHIFT);
+    this.#isEmpty = false;
     return false;
   }
+}
+
+function lineOf(address: number): number {
+  return Math.floor(address / LINE_BYTES) | 0;
 }
 
 function powerOfTwoBelow(n: number): number {

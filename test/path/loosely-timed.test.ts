@@ -46,6 +46,14 @@ describe('One command', () => {
     expect(Math.abs(loosePath(changes).write(0, 0, lo, length) - seen)).toBeLessThanOrEqual(ROUNDED);
   });
 
+  it('reads in the same time what has just been written.', () => {
+    const changes = { root: { writeCache: 4096 }, memory: { cache: { bytes: 0x1000, latency: 10 } } };
+    const loose = loosePath(changes);
+    const cold = loosePath(changes).read(0, 0, 0x1000, 64);
+    const from = loose.write(0, 0, 0x1000, 64);
+    expect(loose.read(from, 0, 0x1000, 64) - from).toBeCloseTo(cold - 90_000, -1);
+  });
+
   it('has an owner for each picosecond of its time.', () => {
     const reads = loosePath();
     // Of the two requests each is counted from its issue to its end.

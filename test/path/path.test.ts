@@ -129,4 +129,16 @@ describe('A write', () => {
     }
     expect(seen[0]! - seen[1]!).toBe(75 * NS);
   });
+
+  it.each([
+    ['has it from the last-level cache', { bytes: 0x10_0000, latency: 10 }, 90],
+    ['has it from DRAM where nothing is cached, as with memory of the other socket', null, 0],
+  ])('leaves its line for who reads it: that %s.', (_, cache, sooner) => {
+    const bench = new PathBench({ root: { writeCache: 0x1000 }, memory: { cache } });
+    const cold = bench.read(0x1000, 64);
+    bench.path.writes.start(write(0x1000, 64), ns(0));
+    bench.engine.run();
+    expect(cold - bench.read(0x1000, 64)).toBeCloseTo(sooner * NS, -1);
+    expect(cold - bench.read(0x2000, 64)).toBeCloseTo(0, -1);
+  });
 });
