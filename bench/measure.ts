@@ -2,6 +2,8 @@
  * Measures one case in this process: benchmark.js runs the batch, beside the calibration loop before and after it. A
  * process has one case, because what V8 learns from one case slows the next.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import Benchmark from 'benchmark';
 import type { BenchCase } from './case.ts';
 import { calibration } from './cases/calibration.ts';
@@ -14,14 +16,18 @@ export interface Measurement {
   readonly medianNsPerOp: number;
   /** Nanoseconds of one round of the calibration loop: the best around the case. */
   readonly calibrationNs: number;
+  /** Of the host's memory, for what one operation leaves; where a case leaves something. */
+  readonly bytesPerOp?: number;
 }
 
 const SAMPLES = 30;
 
 /** Every call's checksum ends here, where the optimiser cannot see that nobody reads it. */
-export const sink = { sum: 0 };
+export const sink = { sum: 0, held: undefined as unknown };
 
 export function measure(benchCase: BenchCase): Measurement {
+  // First: nothing is left of a measurement yet.
+  const bytes = bytesOf(benchCase);
   const before = Math.min(...samplesOf(calibration, 10));
   const samples = samplesOf(benchCase, SAMPLES);
   const after = Math.min(...samplesOf(calibration, 10));
@@ -30,11 +36,33 @@ export function measure(benchCase: BenchCase): Measurement {
     bestNsPerOp: Math.min(...samples),
     medianNsPerOp: median(samples),
     calibrationNs: Math.min(before, after),
+    ...bytes,
   };
 }
 
+function bytesOf({ hold, operations }: BenchCase): { readonly bytesPerOp?: number } {
+  if (hold === undefined) return {};
+  const before = bytesInUse();
+  sink.held = hold();
+  const bytesPerOp = (bytesInUse() - before) / operations;
+  sink.held = undefined;
+  return { bytesPerOp };
+}
+
+function bytesInUse(): number {
+  collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+/** Node gives a program its garbage collector where a flag asks for it, also after its start. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
+
 /** Nanoseconds per operation of each sample. */
-function samplesOf(benchCase: Omit<BenchCase, 'goalNsPerOp'>, minSamples: number): number[] {
+function samplesOf(benchCase: BenchCase, minSamples: number): number[] {
   const batch = benchCase.make();
   // No setup or teardown: benchmark.js would compile the function anew from its text, without what it closes over.
   const timed = () => {

@@ -10,7 +10,7 @@ import { packageRoot } from '../src/cli/package-root.ts';
 import type { BenchCase } from './case.ts';
 import { cases } from './cases/index.ts';
 import { type Measurement, measure } from './measure.ts';
-import { type Baseline, HEADING, LEGEND, line, loops, rounded, summarise } from './report.ts';
+import { type Baseline, distance, HEADING, LEGEND, line, loops, rounded, summarise } from './report.ts';
 
 const SELF = fileURLToPath(import.meta.url);
 /** Beside the sources: this file runs from where it was compiled to. */
@@ -28,16 +28,19 @@ function report(): void {
   }
   if (!json) print(HEADING);
   const kept: Record<string, number> = { ...baseline };
+  const distances: string[] = [];
   for (const [one, results] of measured) {
     const figures = summarise(one, results);
     kept[one.name] = loops(figures);
+    const far = distance(figures, one);
+    if (far !== undefined) distances.push(far);
     print(
       json
         ? JSON.stringify(figures, (_, value) => (typeof value === 'number' ? rounded(value) : value))
         : line(figures, one, baseline),
     );
   }
-  if (!json) print(LEGEND);
+  if (!json) print([LEGEND, ...distances].join('\n'));
   if (keep) writeFileSync(BASELINE, `${JSON.stringify(kept, null, 2)}\n`);
 }
 

@@ -5,6 +5,7 @@
 import { AmdViUnit } from '../../hardware/amdvi/index.ts';
 import { amdV1 } from '../../hardware/formats/index.ts';
 import type { BenchCase } from '../case.ts';
+import { IDEAL_HIT, IDEAL_NESTED, IDEAL_WALK } from './bounds.ts';
 import {
   CYCLE_PAGES,
   cycle,
@@ -67,7 +68,7 @@ export const amdHit: BenchCase = {
   name: 'amd-hit',
   operation: 'AMD-Vi: translation that hits the IOTLB',
   goalNsPerOp: 20,
-  boundNsPerOp: 12.1,
+  bound: IDEAL_HIT,
   operations: OPERATIONS,
   make: () => translating(hostUnit(UNIFORM_PAGES), uniform()),
 };
@@ -76,7 +77,7 @@ export const amdMiss4: BenchCase = {
   name: 'amd-miss4',
   operation: 'AMD-Vi: translation that misses and walks 4 levels',
   goalNsPerOp: 100,
-  boundNsPerOp: 15,
+  bound: IDEAL_WALK,
   operations: OPERATIONS,
   make: () => translating(hostUnit(CYCLE_PAGES), cycle()),
 };
@@ -85,7 +86,7 @@ export const amdNested: BenchCase = {
   name: 'amd-nested',
   operation: 'AMD-Vi: translation that misses and walks 4 levels nested in 4',
   goalNsPerOp: 300,
-  boundNsPerOp: 51,
+  bound: IDEAL_NESTED,
   operations: OPERATIONS,
   make: () => translating(nestedUnit(CYCLE_PAGES), cycle()),
 };

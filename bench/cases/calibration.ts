@@ -5,7 +5,6 @@ const OPERATIONS = 1_000_000;
 export const calibration = {
   name: 'calibration',
   operation: 'xorshift32 round',
-  goalNsPerOp: Number.POSITIVE_INFINITY,
   operations: OPERATIONS,
   make(): () => number {
     return () => {

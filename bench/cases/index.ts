@@ -2,6 +2,7 @@
 import type { BenchCase } from '../case.ts';
 import { amdHit, amdMiss4, amdNested } from './amd-translation.ts';
 import { events1k, OPS } from './events1k.ts';
+import { mapping, page, pending } from './memory.ts';
 import { looseHit, looseWalk, timedHit, timedHitTraced, timedWalk } from './timed.ts';
 import { hit, miss4, nested } from './translation.ts';
 
@@ -18,4 +19,7 @@ export const cases: readonly BenchCase[] = [
   looseWalk,
   timedHitTraced,
   { ...events1k, operation: 'event scheduled and fired, 1,000 pending', operations: OPS },
+  page,
+  mapping,
+  pending,
 ];

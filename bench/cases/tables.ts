@@ -12,7 +12,7 @@ export const REQUESTER = 0x0018;
 export const IOVA = 0x7f00_0000_0000;
 const FRAMES = 0x4000_0000;
 const START = 0x10_0000;
-const PAGE = 4096;
+export const PAGE = 4096;
 
 /** Tables in memory of their own. */
 export class Tables extends WrittenTables {

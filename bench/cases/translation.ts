@@ -8,6 +8,7 @@ import type { VtdUnit } from '../../hardware/vtd/index.ts';
 import { AddressWidth, PasidTranslationType } from '../../hardware/vtd/spec/index.ts';
 import { legacyRoot, type Root, ScalableRoot, startUnit } from '../../src/machine/measured/units.ts';
 import type { BenchCase } from '../case.ts';
+import { IDEAL_HIT, IDEAL_NESTED, IDEAL_WALK } from './bounds.ts';
 import {
   CYCLE_PAGES,
   cycle,
@@ -60,7 +61,7 @@ export const hit: BenchCase = {
   name: 'hit',
   operation: 'translation that hits the IOTLB',
   goalNsPerOp: 20,
-  boundNsPerOp: 12.1,
+  bound: IDEAL_HIT,
   operations: OPERATIONS,
   make: () => translating(legacyUnit(UNIFORM_PAGES), uniform()),
 };
@@ -69,7 +70,7 @@ export const miss4: BenchCase = {
   name: 'miss4',
   operation: 'translation that misses and walks 4 levels',
   goalNsPerOp: 100,
-  boundNsPerOp: 15,
+  bound: IDEAL_WALK,
   operations: OPERATIONS,
   make: () => translating(legacyUnit(CYCLE_PAGES), cycle()),
 };
@@ -78,7 +79,7 @@ export const nested: BenchCase = {
   name: 'nested',
   operation: 'translation that misses and walks 4 levels nested in 4',
   goalNsPerOp: 300,
-  boundNsPerOp: 51,
+  bound: IDEAL_NESTED,
   operations: OPERATIONS,
   make: () => translating(nestedUnit(CYCLE_PAGES), cycle()),
 };
