@@ -52,7 +52,7 @@ function overview(studies) {
 }
 
 function page(one, results, published, { tableOf, describePoint, textOf, publishedAt }) {
-  const { name, question, setUp, parameters, outcomes } = one;
+  const { name, question, setUp, findings, parameters, outcomes } = one;
   const { common, heads, lines: rows } = tableOf(one, results, published);
   const [[parameter, { values }]] = Object.entries(parameters).filter(([, { values: all }]) => all.length > 1);
   const same = Object.keys(common).length === 0 ? [] : [`Everywhere: ${describePoint(one, common)}.`, ''];
@@ -67,6 +67,7 @@ function page(one, results, published, { tableOf, describePoint, textOf, publish
     '',
     `![${question}](${name}.svg)`,
     '',
+    ...(findings === undefined ? [] : ['## What it shows', '', findings, '']),
     ...comparison(outcomes, results, published, publishedAt),
     '## Parameters',
     '',

@@ -23,6 +23,7 @@ export {
   experimentOfPcieBench,
   FAULT_SERVICES,
   type FaultService,
+  FURTHER_PAGE,
   INVALIDATING_MACHINES,
   INVALIDATION_PIECES,
   InputError,

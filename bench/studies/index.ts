@@ -1,6 +1,7 @@
 /** The studies in the order in which they are listed. */
 import type { Study } from '../../src/index.ts';
 import ats from './ats.ts';
+import contention from './contention.ts';
 import invalidation from './invalidation.ts';
 import iotlb from './iotlb.ts';
 import iova from './iova.ts';
@@ -20,6 +21,7 @@ export const studies: readonly Study[] = [
   ats,
   tenants,
   invalidation,
+  contention,
   iova,
   pri,
 ];

@@ -59,7 +59,7 @@ export { INVALIDATING_MACHINES, type InvalidatingMachineName } from './measured/
 export { INVALIDATION_PIECES, measureInvalidation } from './measured/invalidation-batches.ts';
 export { measureBandwidth, measureLatency, usualEngine } from './measured/measure.ts';
 export { PROTECTIONS } from './measured/nic-receive/values.ts';
-export { FAULT_SERVICES, type FaultService, timeOfFaults } from './measured/page-faults.ts';
+export { FAULT_SERVICES, type FaultService, FURTHER_PAGE, timeOfFaults } from './measured/page-faults.ts';
 export { PathRun, type PathTraffic } from './measured/path-run.ts';
 export { type MachineName as MeasuredMachineName, MEASURED_MACHINES } from './measured/pcie-bench-machines.ts';
 export { type Provenance, presets, provenance } from './presets/index.ts';

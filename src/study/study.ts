@@ -52,6 +52,8 @@ export interface StudyDefinition<P extends Parameters, O extends Readonly<Record
   readonly question: string;
   /** What is simulated, and what is left out, in a few sentences. */
   readonly setUp: string;
+  /** What a reader learns from its own grid, in a few sentences. */
+  readonly findings?: string;
   readonly parameters: P;
   readonly outcomes: O;
   readonly published?: Curve;
@@ -67,6 +69,7 @@ export interface Study {
   readonly name: string;
   readonly question: string;
   readonly setUp: string;
+  readonly findings?: string;
   readonly parameters: Parameters;
   readonly outcomes: Readonly<Record<string, Outcome>>;
   readonly published?: Curve;

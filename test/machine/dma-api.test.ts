@@ -6,6 +6,7 @@ import { SHARES, SimulatedCpu } from '../../src/machine/measured/dma-api/cpu.ts'
 import { dmaApi } from '../../src/machine/measured/dma-api/dma-api.ts';
 import { SpinLock } from '../../src/machine/measured/dma-api/lock.ts';
 import {
+  dmaApiValues,
   MODERN_LINUX,
   RIOMMU_COLUMNS,
   riommuParameters,
@@ -16,7 +17,8 @@ import { readDrives } from '../../src/machine/measured/dma-api/storage.ts';
 import { STORAGE_MACHINES } from '../../src/machine/measured/dma-api/storage-machines.ts';
 import { DMA_API_MODES, type DmaApiSetUp } from '../../src/machine/measured/dma-api/values.ts';
 import { INVALIDATING_MACHINES } from '../../src/machine/measured/invalidating-machines.ts';
-import { meanWait, QueueOwner, type Submitter } from '../../src/machine/measured/queue-owner.ts';
+import { meanWait, QueueOwner } from '../../src/machine/measured/queue-owner.ts';
+import type { Submitter } from '../../src/machine/measured/unit-queue.ts';
 
 const MODERN = valuesOf(MODERN_LINUX, 'silver');
 const run = (setUp: Omit<DmaApiSetUp, 'seed'>, values = MODERN) => dmaApi(values, { seed: 1, ...setUp });
@@ -211,6 +213,21 @@ describe('CPUs that map and unmap', () => {
     const twice = run({ cpus: 16, mode: 'strict' }, valuesOf(TWO_SOCKETS, 'silver'));
     expect(twice.perSecond / many!.perSecond).toBeCloseTo(2, 1);
   });
+
+  it.each(['linux-6.10', 'linux-6-amd'] as const)(
+    'invalidate one after the other where a lock of the domain is kept: %s',
+    (name) => {
+      const values = dmaApiValues(name);
+      const { ring } = new QueueOwner(values.machine);
+      const alone = meanWait(values.machine, [ring.forget({ page: 0, mask: 0 })]);
+      for (const cpus of [2, 16]) {
+        const { perSecond, shares, time } = run({ cpus, mode: 'strict' }, values);
+        // Each has both locks from another.
+        expect(perSecond / (1e9 / (alone + 2 * values.transfer))).toBeCloseTo(1, 2);
+        if (cpus === 16) expect(shares['queue-lock'] / time).toBeGreaterThan(0.9);
+      }
+    },
+  );
 
   it('wait for the tree of addresses where it has no caches before it', () => {
     const values = valuesOf(riommuParameters('strict'), 'riommu');

@@ -1,6 +1,6 @@
 /**
  * The DMA API of a kernel on several CPUs: I/O virtual addresses, page tables, deferred flushes, and invalidations through the queues
- * of VT-d units, each with what it costs a CPU and with the locks that CPUs take from each other.
+ * of units, each with what it costs a CPU and with the locks that CPUs take from each other.
  *
  * Surface: `DmaApi` (`map`, `unmap`) for scripts of CPUs; `dmaApi` runs CPUs that do nothing else and says how often and how long.
  *
@@ -10,15 +10,13 @@
  */
 import { ceilingLog2, type PageNumber } from '../../../../hardware/bits/index.ts';
 import { Engine, Random, Ring, type Script } from '../../../../hardware/sim/index.ts';
-import type { Command } from '../../../kernel/vtd/invalidation.ts';
-import { QueueOwner, type Submitter, spreadParts } from '../queue-owner.ts';
+import type { PageBlock } from '../../../kernel/iommu/routed-translation.ts';
+import { QueueOwner } from '../queue-owner.ts';
+import { type Submitter, spreadParts } from '../unit-queue.ts';
 import { Addresses } from './addresses.ts';
 import { SHARES, type SharesOfTime, SimulatedCpu } from './cpu.ts';
 import { SpinLock } from './lock.ts';
 import { checkSetUp, type DmaApiSetUp, type DmaApiValues } from './values.ts';
-
-const DID = 1;
-const WHOLE_DOMAIN: Command = { cache: 'iotlb', scope: 'domain', did: DID };
 
 interface Unit {
   readonly queue: QueueOwner;
@@ -41,6 +39,8 @@ export class DmaApi {
   readonly #pages: number;
   readonly #addresses: Addresses;
   readonly #units: readonly Unit[];
+  /** `null` where nobody keeps it. */
+  readonly #domain: SpinLock | null;
   readonly #deferred: readonly Deferred[];
   readonly #submitters: readonly Submitter[];
 
@@ -58,6 +58,7 @@ export class DmaApi {
       queue: new QueueOwner(values.machine, engine),
       lock: new SpinLock(engine, values, `invalidation queue ${i}`),
     }));
+    this.#domain = values.domainLock === 1 ? new SpinLock(engine, values, 'the domain') : null;
     this.#deferred = this.cpus.map(() => ({ ranges: [], since: 0 }));
     this.#submitters = this.cpus.map((cpu) => submitter(cpu, this.#unitOf(cpu).lock));
   }
@@ -92,7 +93,7 @@ export class DmaApi {
 
   *#forget(cpu: SimulatedCpu, page: PageNumber): Script {
     const mask = ceilingLog2(this.#pages);
-    yield* this.#invalidate(cpu, { cache: 'iotlb', scope: 'page', did: DID, page, mask, leafOnly: true });
+    yield* this.#invalidate(cpu, { page, mask });
     yield* this.#addresses.release(cpu, page);
   }
 
@@ -104,13 +105,16 @@ export class DmaApi {
     deferred.ranges.push(first);
     const isLate = this.engine.now - deferred.since >= flushTimeout * 1000;
     if (deferred.ranges.length < flushEntries && !isLate) return;
-    yield* this.#invalidate(cpu, WHOLE_DOMAIN);
+    yield* this.#invalidate(cpu, 'domain');
     for (const range of deferred.ranges.splice(0)) yield* this.#addresses.release(cpu, range);
   }
 
-  *#invalidate(cpu: SimulatedCpu, command: Command): Script {
+  *#invalidate(cpu: SimulatedCpu, what: PageBlock | 'domain'): Script {
+    const { queue } = this.#unitOf(cpu);
     this.counts.invalidations++;
-    yield* this.#unitOf(cpu).queue.submit([command], this.#submitters[cpu.index]);
+    if (this.#domain !== null) yield* this.#domain.acquire(cpu, 'queue-lock');
+    yield* queue.submit([queue.ring.forget(what)], this.#submitters[cpu.index]);
+    this.#domain?.release();
   }
 
   #unitOf({ index }: SimulatedCpu): Unit {

@@ -35,6 +35,9 @@ const TRANSFER = parameter(
 );
 const ATOMIC = parameter(0, 'ns', 'a lock that this core had last', 'derived', 'within the times of operations');
 const ONE_UNIT = parameter(1, 'units', 'IOMMUs, each with a queue', 'assumed', '');
+const NO_DOMAIN_LOCK = parameter(0, '0 or 1', 'a lock of the domain is kept', 'published', 'VT-d in Linux up to 6.9');
+const DOMAIN_LOCK = (source: string): Parameter =>
+  parameter(1, '0 or 1', 'a lock of the domain is kept', 'published', source);
 const TIMEOUT = parameter(10e6, 'ns', 'the first of a list may wait', 'published', 'Linux: 10 ms');
 
 /** The machine of a column of the table. */
@@ -45,6 +48,7 @@ export function riommuParameters(column: RiommuColumn): DmaApiParameters {
   const free = cycles(4, 'an address is given back');
   return {
     units: ONE_UNIT,
+    domainLock: NO_DOMAIN_LOCK,
     transfer: TRANSFER,
     atomic: ATOMIC,
     caches: parameter(0, '0 or 1', 'caches of addresses for each CPU', 'published', 'Linux 3.4 has none'),
@@ -94,9 +98,15 @@ export const MODERN_LINUX = modern(ONE_UNIT);
 /** Drives of each socket are behind one root port, and so behind one IOMMU. */
 export const TWO_SOCKETS = modern(parameter(2, 'units', 'one for each socket', 'published', 'NVIDIA/NV-Kernels #182'));
 
-/** Linux of today with one IOMMU or two; Linux 3.4, with the times of its table where each unmap waits and where a list is flushed. */
+/** All CPUs use one domain. */
+const MODERN_ONE_DOMAIN = { ...MODERN_LINUX, domainLock: DOMAIN_LOCK('cache_lock of VT-d in Linux since 6.10') };
+const MODERN_AMD = { ...MODERN_LINUX, domainLock: DOMAIN_LOCK('lock of a protection domain of AMD-Vi in Linux') };
+
+/** Linux of today with one IOMMU or two, with a lock of the domain, and on AMD, of which no times are known; Linux 3.4, with the times of its table where each unmap waits and where a list is flushed. */
 const MACHINES = {
   'linux-6': [MODERN_LINUX, 'silver'],
+  'linux-6.10': [MODERN_ONE_DOMAIN, 'silver'],
+  'linux-6-amd': [MODERN_AMD, 'epyc'],
   'linux-6-two-units': [TWO_SOCKETS, 'silver'],
   'linux-3.4-strict': [riommuParameters('strict'), 'riommu'],
   'linux-3.4-lazy': [riommuParameters('defer'), 'riommu'],

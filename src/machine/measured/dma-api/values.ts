@@ -8,6 +8,8 @@ export interface DmaApiValues extends LockValues {
   readonly machine: InvalidatingMachineName;
   /** IOMMUs, each with a queue and its lock; CPUs use them in turn. */
   readonly units: number;
+  /** 1: who invalidates keeps a lock of the domain until the unit has done it. */
+  readonly domainLock: number;
   /** 1: addresses come from caches of each CPU; 0: always from the tree. Full magazines that a depot behind caches has room for. */
   readonly caches: number;
   readonly depot: number;
