@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { TimedIommu } from '../../hardware/iommu/index.ts';
 import { Board, RID } from '../pcie/board.ts';
+import { proves } from '../proves.ts';
 import { bareUnit } from './bare-unit.ts';
 import { capabilities } from './capability.ts';
 import { BOTH, CONTEXT, DATA, REG, ROOT, SRTP, TE, tableAt } from './tables.ts';
@@ -56,6 +57,7 @@ describe('Remapping that is switched off while a write is on its walk', () => {
   const TES = 1n << 31n;
 
   it('is off for what comes from now on; TES says so when the write has found its page.', () => {
+    proves('GSTS_REG.TES');
     const { unit, engine, memory, rootComplex } = walking();
     unit.write(REG.GCMD, 4, 0n);
     const isOn = () => (unit.read(REG.GSTS, 4) & TES) !== 0n;
