@@ -70,6 +70,7 @@ export class AmdViUnit implements IommuUnit<AmdFault> {
   readonly invalidator: Invalidator;
   readonly interrupts: InterruptRemapper;
   readonly ignoresNoWrite = false;
+  readonly snoopsTables = true;
   /** What the unit sends to devices. */
   readonly devices = new DeviceMessages();
   /** Carries out work that the unit starts by itself. */

@@ -79,7 +79,7 @@ export class TimedIommu
     this.spec = spec;
     this.unit = unit;
     this.#engine = engine;
-    this.#memory = new WalkMemory(controller, ns(spec.fetch ?? 0));
+    this.#memory = new WalkMemory(controller, ns(spec.fetch ?? 0), unit.snoopsTables);
     this.#lookup = ns(spec.lookup);
     this.#requester = spec.requester ?? ROOT_COMPLEX.requester;
     this.#lookupInterval = ns(spec.lookupInterval ?? 0);
@@ -201,7 +201,7 @@ export class TimedIommu
 
   /** Asks memory for the next entry. */
   #read({ index, translation: { steps } }: Slot): void {
-    this.#engine.schedule(this.#memory.reserve(steps.tableHi, steps.entryLo, ENTRY_BYTES), this, index);
+    this.#engine.schedule(this.#memory.read(steps.tableHi, steps.entryLo, ENTRY_BYTES), this, index);
   }
 
   /** Memory has come to the next entry of a walk that goes entry by entry. */

@@ -45,6 +45,8 @@ export interface IommuUnit<Fault extends FaultReason = FaultReason> {
   report(t: Translation<Fault>): void;
   /** A translation request keeps its interest in writing although it says that it has none (NW). */
   readonly ignoresNoWrite: boolean;
+  /** Its reads of tables find what cores have written and not given back to memory. */
+  readonly snoopsTables: boolean;
   /** What a translation request that has just succeeded tells the device. */
   completion(t: Translation<Fault>): TranslationEntry;
   /** The steps of one interrupt message, and what follows when it was blocked. */

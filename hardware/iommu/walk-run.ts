@@ -15,20 +15,29 @@ const NOW = ns(0);
 export class WalkMemory {
   readonly #controller: MemoryController;
   readonly #fetch: Duration;
+  readonly #snoops: boolean;
 
-  /** `fetch` is what each access takes beside memory's own time. */
-  constructor(controller: MemoryController, fetch: Duration) {
+  /** `fetch` is what each access takes beside memory's own time; a walk that does not snoop looks into no cache of cores. */
+  constructor(controller: MemoryController, fetch: Duration, snoops: boolean) {
     this.#controller = controller;
     this.#fetch = fetch;
+    this.#snoops = snoops;
   }
 
   get memory(): PhysicalMemory {
     return this.#controller.memory;
   }
 
-  /** How long from now the effect of an access at the address with these halves takes place. */
-  reserve(hi: number, lo: number, bytes: number): Duration {
-    return (this.#controller.read(hi, lo, bytes) + this.#fetch) as Duration;
+  /** How long from now the effect of a read at the address with these halves takes place. */
+  read(hi: number, lo: number, bytes: number): Duration {
+    const controller = this.#controller;
+    return ((this.#snoops ? controller.read(hi, lo, bytes) : controller.readPast(hi, lo, bytes)) +
+      this.#fetch) as Duration;
+  }
+
+  /** The same for a write. */
+  write(hi: number, lo: number, bytes: number): Duration {
+    return (this.#controller.write(hi, lo, bytes) + this.#fetch) as Duration;
   }
 }
 
@@ -94,8 +103,13 @@ export class WalkRun implements Handler {
   #await(operation: MemoryOperation): void {
     this.#operation = operation;
     const { kind, address, count } = operation;
-    if (kind === OperationKind.BARRIER) this.#wait(this);
-    else this.#engine.schedule(this.#memory.reserve(highHalf(address), lowHalf(address), count * 4), this, 0);
+    if (kind === OperationKind.BARRIER) {
+      this.#wait(this);
+      return;
+    }
+    const [hi, lo, bytes] = [highHalf(address), lowHalf(address), count * 4];
+    const isWrite = kind === OperationKind.WRITE;
+    this.#engine.schedule(isWrite ? this.#memory.write(hi, lo, bytes) : this.#memory.read(hi, lo, bytes), this, 0);
   }
 
   #end(): void {

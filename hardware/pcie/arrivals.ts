@@ -187,7 +187,10 @@ export class Arrivals {
   /** Its turn at memory has come. */
   #reserve(inbound: Inbound): void {
     this.#account(inbound, 'order', this.#controller.name);
-    this.#engine.schedule(this.#controller.reserve(inbound.tlp.length), inbound, Step.PERFORM);
+    const { hpaHi, hpaLo } = inbound.request;
+    const { kind, length } = inbound.tlp;
+    const access = kind === TlpKind.MEMORY_WRITE ? 'write' : 'read';
+    this.#engine.schedule(this.#controller[access](hpaHi, hpaLo, length), inbound, Step.PERFORM);
   }
 
   /** Does what has become possible at a port: issues and finishes posted requests in order, lets held TLPs go. */

@@ -51,6 +51,7 @@ export class VtdUnit implements IommuUnit<Fault> {
   readonly interrupts: InterruptRemapper;
   readonly devices = new DeviceMessages();
   readonly ignoresNoWrite: boolean;
+  readonly snoopsTables: boolean;
   readonly completion = completion;
   run: (walk: Walk) => void;
   invalidationTimer: InvalidationTimer | null = null;
@@ -76,6 +77,7 @@ export class VtdUnit implements IommuUnit<Fault> {
     this.spec = spec;
     this.capabilities = capabilities;
     this.ignoresNoWrite = !capabilities.has('NWFS');
+    this.snoopsTables = capabilities.has('C');
     this.registers = file;
     this.translator = new Translator(capabilities, spec);
     this.invalidator = new Invalidator(this.translator);

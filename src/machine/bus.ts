@@ -1,6 +1,6 @@
 /** What the kernel reaches of the hardware, and nothing more. */
 import { hex } from '../../hardware/bits/index.ts';
-import type { PhysicalMemory } from '../../hardware/memory/index.ts';
+import type { MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
 import type { RootComplex } from '../../hardware/pcie/index.ts';
 import type { Script } from '../../hardware/sim/index.ts';
 import type { AccessSize, Bus, ConfigSize, CpuMemory } from '../kernel/bus.ts';
@@ -11,9 +11,9 @@ export class MachineBus implements Bus {
   readonly cost: KernelCosts;
   readonly #root: RootComplex;
 
-  constructor(root: RootComplex, memory: PhysicalMemory, cost: KernelCosts) {
+  constructor(root: RootComplex, controller: MemoryController, cost: KernelCosts) {
     this.#root = root;
-    this.memory = new RamOfCpu(memory);
+    this.memory = new RamOfCpu(controller);
     this.cost = cost;
   }
 
@@ -44,20 +44,24 @@ export class MachineBus implements Bus {
 
 /** Memory in which an access to nothing is a bug of the kernel. */
 class RamOfCpu implements CpuMemory {
+  readonly #controller: MemoryController;
   readonly #memory: PhysicalMemory;
 
-  constructor(memory: PhysicalMemory) {
-    this.#memory = memory;
+  constructor(controller: MemoryController) {
+    this.#controller = controller;
+    this.#memory = controller.memory;
   }
 
   read(address: number, length: number): Uint8Array {
     const bytes = this.#memory.read(address, length);
     if (bytes === undefined) throw noRam(address, length);
+    this.#controller.touch(address, length);
     return bytes;
   }
 
   write(address: number, bytes: Uint8Array): void {
     if (!this.#memory.write(address, bytes)) throw noRam(address, bytes.length);
+    this.#controller.touch(address, bytes.length);
   }
 
   read64(address: number): bigint {
@@ -66,6 +70,7 @@ class RamOfCpu implements CpuMemory {
 
   write64(address: number, value: bigint): void {
     if (!this.#memory.write64(address, value)) throw noRam(address, 8);
+    this.#controller.touch(address, 8);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { numberOf } from '../../hardware/bits/index.ts';
 import { TimedIommu, type TimedIommuSpec } from '../../hardware/iommu/agent.ts';
-import { MemoryController, PhysicalMemory, type Range } from '../../hardware/memory/index.ts';
+import { type HierarchySpec, MemoryController, PhysicalMemory, type Range } from '../../hardware/memory/index.ts';
 import { type Device, ROOT_COMPLEX, RootComplex } from '../../hardware/pcie/index.ts';
 import type { Engine } from '../../hardware/sim/index.ts';
 import { buildDevice } from './devices/index.ts';
@@ -12,7 +12,7 @@ import { InputError } from './input-error.ts';
 import { buildIommu, type Iommu } from './iommu/index.ts';
 import type { MachineSpec } from './schema.ts';
 
-const MIB = 2 ** 20;
+const [KIB, MIB] = [2 ** 10, 2 ** 20];
 /** RAM ends here at the latest and goes on above 4 GiB: what lies between belongs to registers. */
 const LOW_RAM_END = 0xc000_0000;
 const HIGH_RAM_START = 2 ** 32;
@@ -45,7 +45,8 @@ export function buildHardware(engine: Engine, spec: MachineSpec, deliver: Delive
   const ram = ramOf(spec);
   const memory = new PhysicalMemory(ram);
   const { latency, bytesPerNanosecond } = spec.memory;
-  const controller = new MemoryController(engine, memory, { latency, bytesPerNanosecond }, 'memory');
+  const hierarchy = hierarchyOf(spec.memory, ram);
+  const controller = new MemoryController(engine, memory, { latency, bytesPerNanosecond, hierarchy }, 'memory');
   const rootComplex = new RootComplex(engine, controller, { ...ROOT_COMPLEX, ...spec.rootComplex }, 'root');
   const iommu = buildIommu(spec.iommu, { memory, raiseMsi: (hi, lo, data) => deliver(numberOf(hi, lo), data) });
   const { unit, registerBytes } = iommu;
@@ -88,6 +89,31 @@ function ramOf({ memory, iommu }: MachineSpec): Range[] {
     );
   }
   return ram;
+}
+
+/** What is between root complex and memory; nothing where one queue says it all. */
+function hierarchyOf(spec: MachineSpec['memory'], ram: readonly Range[]): HierarchySpec | null {
+  const { megabytes, channels, banks, lastLevelCache, otherSocket } = spec;
+  if (channels === 1 && banks === null && lastLevelCache === null && otherSocket === null) return null;
+  return {
+    channels,
+    banks,
+    lastLevel: lastLevelCache && { ...lastLevelCache, bytes: lastLevelCache.kibibytes * KIB },
+    otherSocket: otherSocket && {
+      start: startOfLast(Math.floor(megabytes * otherSocket.share) * MIB, ram),
+      hop: otherSocket.hop,
+    },
+  };
+}
+
+/** Where so many bytes at the end of memory begin. */
+function startOfLast(bytes: number, ram: readonly Range[]): number {
+  let left = bytes;
+  for (const [start, length] of ram.toReversed()) {
+    if (left <= length) return start + length - left;
+    left -= length;
+  }
+  return 0;
 }
 
 /** The devices by name, and the requester id that each has. */

@@ -208,7 +208,7 @@ export class Machine {
     dmaPolicy,
     costs,
   }: KernelSpec): Kernel {
-    const { memory, rootComplex, requesters } = this.#hardware;
+    const { controller, rootComplex, requesters } = this.#hardware;
     const firmware = installFirmware(this.spec, this.#hardware);
     const deviceNames = Object.fromEntries([...requesters].map(([name, requester]) => [requester, name]));
     const options = {
@@ -223,7 +223,7 @@ export class Machine {
       dmaPolicy,
       deviceNames,
     };
-    return new Kernel(this.engine, new MachineBus(rootComplex, memory, costs), firmware, options);
+    return new Kernel(this.engine, new MachineBus(rootComplex, controller, costs), firmware, options);
   }
 
   #watchLinks(): void {

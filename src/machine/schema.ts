@@ -10,6 +10,7 @@ import { BRIDGES, ROOT_PORTS, SWITCHES } from './fabric/schema.ts';
 import { IOMMU } from './iommu/schema.ts';
 import { between, choice, flag, oneOf, section, text, whole, word } from './kinds.ts';
 import { checkCredits, LINK_SECTION } from './link-schema.ts';
+import { MEMORY_SECTION } from './memory-schema.ts';
 
 export const MACHINE = section({
   name: text(),
@@ -17,12 +18,7 @@ export const MACHINE = section({
   description: text(),
   /** Start of every random sequence. */
   seed: whole(0, 2 ** 32 - 1),
-  memory: section({
-    megabytes: whole(64, 1_048_576),
-    /** Nanoseconds from a request to its first byte. */
-    latency: between(0, 100_000, 'nanoseconds'),
-    bytesPerNanosecond: between(0.001, 10_000, 'bytes per nanosecond'),
-  }),
+  memory: MEMORY_SECTION,
   iommu: IOMMU,
   rootComplex: section({
     /** Nanoseconds of a memory request between its link and the IOMMU. */

@@ -103,7 +103,7 @@ describe('a wrong machine specification', () => {
     [
       { memory: null },
       [],
-      'machine.memory: expected an object with the fields megabytes, latency, bytesPerNanosecond, got null.',
+      'machine.memory: expected an object with the fields megabytes, latency, bytesPerNanosecond, channels, banks, lastLevelCache, otherSocket, got null.',
     ],
     [{ devices: [] }, [], 'machine.devices: expected a list with at least one device, got [].'],
     [

@@ -51,6 +51,10 @@ export const BASE = {
     megabytes: 2048,
     latency: parameter(90, 'ns', 'an access, after its queue', 'derived', `${DATA}: each further level of a walk`),
     bytesPerNanosecond: parameter(23, 'B/ns', 'of one channel of DDR4-2933', 'derived', 'data sheet: 64 B in 2.73 ns'),
+    channels: parameter(1, 'channels', 'of DRAM', 'derived', 'the one whose bandwidth that is'),
+    banks: null,
+    lastLevelCache: null,
+    otherSocket: null,
   },
   iommu: {
     vendor: 'intel',

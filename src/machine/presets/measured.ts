@@ -1,8 +1,8 @@
 /**
  * Machines whose times somebody has measured: the base machine with their values.
  *
- * A machine has less to say than the timed path of a DMA (`measured/pcie-bench-machines.ts`): its devices are others, and its
- * last-level cache holds nothing, so that every access goes to DRAM.
+ * A machine has less to say than the timed path of a DMA (`measured/pcie-bench-machines.ts`): its devices are others, all slices of its
+ * last-level cache are as far as the middle one, and DRAM is never refreshed.
  */
 import { NIC } from '../../../hardware/devices/nic/index.ts';
 import { HOST_NETWORK } from '../measured/host-network.ts';
@@ -14,12 +14,15 @@ import type { StatedMachine } from './stated.ts';
 
 const { latency: NEAR } = BASE.rootComplex;
 const DATA_UNITS_OF_LINE = 64 / 16;
+const DEVICE_WAYS = parameter(2, 'ways', 'into which devices write', 'published', 'Farshin et al. (ATC 2020)');
 
 /** A machine of pcie-bench. */
 function ofPcieBench(name: string, description: string, machine: MachineName) {
   const { cacheLatency, slices, dram, bandwidth, entries, walk, link, postedLines, ...values } = parametersOf(machine);
   const latency = entryTime(plainValues(parametersOf(machine)));
-  const memory = { 'last-level cache': cacheLatency, 'half of the slices': slices, DRAM: dram };
+  const near = { 'last-level cache': cacheLatency, 'half of the slices': slices };
+  const memory = { ...near, DRAM: dram };
+  const { cache, writeAllocate, remote } = values;
   const lines = postedLines.value;
   return {
     ...BASE,
@@ -29,6 +32,25 @@ function ofPcieBench(name: string, description: string, machine: MachineName) {
       ...BASE.memory,
       latency: following(latency, 'ns', 'an access, after its queue', memory),
       bytesPerNanosecond: bandwidth,
+      channels: parameter(4, 'channels', 'of DRAM', 'published', 'data sheet'),
+      lastLevelCache: following(
+        {
+          kibibytes: cache.value * 1024,
+          ways: 20,
+          deviceWays: DEVICE_WAYS.value,
+          latency: latency - dram.value,
+          allocate: writeAllocate.value,
+        },
+        'KiB, ways and ns',
+        'the last-level cache, and what devices have of it',
+        { ...near, size: cache, 'for devices': DEVICE_WAYS, 'making room': writeAllocate },
+      ),
+      otherSocket: following(
+        { share: 0.5, hop: remote.value },
+        'of memory, and ns',
+        'the other socket, and the way there',
+        { hop: remote },
+      ),
     },
     iommu: {
       ...BASE.iommu,
@@ -65,6 +87,23 @@ const BROADWELL = ofPcieBench(
   'bdw',
 );
 
+const E3 = ofPcieBench(
+  'intel-haswell-e3',
+  'A Xeon E3 v3 (2013) as pcie-bench found it: 39-bit addresses in tables of four levels, no large pages, no device TLBs.',
+  'hsw-e3',
+);
+
+/** A processor without a second socket. */
+const HASWELL_E3 = {
+  ...E3,
+  memory: {
+    ...E3.memory,
+    bytesPerNanosecond: parameter(25.6, 'B/ns', 'of two channels of DDR3-1600', 'published', 'data sheet'),
+    channels: parameter(2, 'channels', 'of DRAM', 'published', 'data sheet'),
+    otherSocket: null,
+  },
+} as const;
+
 const FAST_AND_SAFE = 'Fast & Safe (SOSP 2024)';
 const nic = { name: 'nic0', model: 'nic', at: '00:04.0', ...NIC } as const;
 
@@ -79,6 +118,15 @@ const CASCADE_LAKE = {
     bytesPerNanosecond: following((2 * 64) / HOST_NETWORK.line.value, 'B/ns', 'of two channels', {
       'a line on a channel': HOST_NETWORK.line,
     }),
+    channels: parameter(2, 'channels', 'of DRAM', 'published', HOST_NETWORK.line.source),
+    banks: following(
+      { count: HOST_NETWORK.banks.value, rowBytes: 8192, busy: HOST_NETWORK.bank.value },
+      'banks, B and ns',
+      'of a channel, with rows of 8 KiB (assumed)',
+      { banks: HOST_NETWORK.banks, 'a row': HOST_NETWORK.bank },
+    ),
+    lastLevelCache: null,
+    otherSocket: null,
   },
   iommu: {
     ...BROADWELL.iommu,
@@ -100,6 +148,7 @@ const ICE_LAKE = {
   memory: {
     ...CASCADE_LAKE.memory,
     bytesPerNanosecond: parameter(204.8, 'B/ns', 'of eight channels of DDR4-3200', 'published', 'data sheet'),
+    channels: parameter(8, 'channels', 'of DRAM', 'published', 'data sheet'),
   },
   iommu: {
     ...CASCADE_LAKE.iommu,
@@ -120,6 +169,14 @@ const MODERN = {
     ...SCALABLE.memory,
     latency: parameter(110, 'ns', 'an access, after its queue', 'assumed', 'load-to-use of DDR5: 105 to 125 ns'),
     bytesPerNanosecond: parameter(307.2, 'B/ns', 'of eight channels of DDR5-4800', 'published', 'data sheet'),
+    channels: parameter(8, 'channels', 'of DRAM', 'published', 'data sheet'),
+    lastLevelCache: parameter(
+      { kibibytes: 32_768, ways: 16, deviceWays: 2, latency: 25, allocate: 0 },
+      'KiB, ways and ns',
+      'the last-level cache, and what devices have of it',
+      'assumed',
+      MODERN_WHY,
+    ),
   },
   iommu: {
     ...SCALABLE.iommu,
@@ -143,11 +200,7 @@ export const MEASURED: readonly StatedMachine[] = [
     'ivb',
   ),
   ofPcieBench('intel-haswell-ep', 'A Xeon E5 v3 (2014) as pcie-bench found it: the same with snooped tables.', 'hsw'),
-  ofPcieBench(
-    'intel-haswell-e3',
-    'A Xeon E3 v3 (2013) as pcie-bench found it: 39-bit addresses in tables of four levels, no large pages, no device TLBs.',
-    'hsw-e3',
-  ),
+  HASWELL_E3,
   BROADWELL,
   CASCADE_LAKE,
   ICE_LAKE,

@@ -24,7 +24,7 @@ export class FabricBench implements ModelBench {
     const hardware = buildHardware(this.engine, spec, (address, data) => this.kernel.interrupt(address, data));
     this.memory = hardware.memory;
     this.unit = hardware.iommu.unit;
-    this.bus = new MachineBus(hardware.rootComplex, hardware.memory, spec.kernel.costs);
+    this.bus = new MachineBus(hardware.rootComplex, hardware.controller, spec.kernel.costs);
     this.kernel = new Kernel(this.engine, this.bus, installFirmware(spec, hardware), kernel);
     this.run(this.kernel.boot());
   }
