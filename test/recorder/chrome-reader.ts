@@ -1,6 +1,9 @@
 /**
  * Reads a trace in Chrome's trace event format, and throws where a viewer would not show what is meant: in each thread slices nest
  * and times do not go back; an arrow begins, goes on and ends in a slice, in the order of time; counters have numbers.
+ *
+ * Beyond the format, it is as particular as Perfetto's and Catapult's importers: pieces of an arrow belong together if id,
+ * category and name are the same, and its id is a number; no two processes have threads with the same id.
  */
 export interface Slice {
   readonly process: string;
@@ -26,7 +29,8 @@ interface Line {
   readonly ts?: number;
   readonly name?: string;
   readonly cat?: string;
-  readonly id?: string;
+  readonly id?: unknown;
+  readonly bp?: string;
   readonly args?: Readonly<Record<string, unknown>>;
 }
 
@@ -39,12 +43,15 @@ export function readChrome(text: string): ChromeTrace {
   const { traceEvents } = JSON.parse(text) as { traceEvents: Line[] };
   const processes = new Map<number, string>();
   const threads = new Map<string, Thread>();
+  const owners = new Map<number, number>();
   const slices: Slice[] = [];
   const flows = new Map<string, { readonly name: string; readonly at: number; readonly ph: string }[]>();
   const instants: { process: string; name: string; at: number }[] = [];
   const counts = new Map<string, number[]>();
   for (const line of traceEvents) {
     const { ph, pid, tid, name = '', ts } = line;
+    if ((owners.get(tid) ?? pid) !== pid) throw new Error(`two processes have a thread ${tid}`);
+    owners.set(tid, pid);
     if (ph === 'M') {
       if (name === 'process_name') processes.set(pid, String(line.args?.['name']));
       continue;
@@ -63,11 +70,13 @@ export function readChrome(text: string): ChromeTrace {
       slices.push({ ...slice, process, end: ts, depth: thread.open.length });
     } else if (ph === 's' || ph === 't' || ph === 'f') {
       if (thread.open.length === 0) throw new Error(`${process}: an arrow at ${ts} is in no slice`);
-      const id = `${line.cat} ${line.id}`;
+      if (!Number.isSafeInteger(line.id)) throw new Error(`${process}: no number of an arrow: ${line.id}`);
+      if (ph === 'f' && line.bp !== 'e') throw new Error(`${process}: an arrow at ${ts} leads to the next slice`);
+      const id = `${line.cat} ${name} ${line.id}`;
       const flow = flows.get(id) ?? [];
       flows.set(id, [...flow, { name: process, at: ts, ph }]);
     } else if (ph === 'i') instants.push({ process, name, at: ts });
-    else if (ph === 'C') counts.set(process, [...(counts.get(process) ?? []), Number(line.args?.['tasks'])]);
+    else if (ph === 'C') counts.set(process, [...(counts.get(process) ?? []), Number(line.args?.['under way'])]);
     else throw new Error(`unknown: ${JSON.stringify(line)}`);
   }
   for (const [thread, { open }] of threads) {

@@ -35,6 +35,12 @@ describe('A trace for Perfetto', () => {
     expect(ways).toContain('kernel > cpu');
   });
 
+  it('ends each way where it began.', () => {
+    const ways = [...trace.flows.values()].filter((way) => way.length > 2);
+    expect(ways.filter((way) => way.at(0) !== way.at(-1))).toEqual([]);
+    expect(ways.length).toBeGreaterThan(50);
+  });
+
   it('has no part with more tasks at the end than are under way.', () => {
     for (const name of ['dma0', 'link dma0', 'root', 'iommu0', 'memory', 'cpu']) {
       expect(Math.max(...trace.counts.get(name)!)).toBeGreaterThan(0);
@@ -82,6 +88,19 @@ describe('A trace for a waveform viewer', () => {
     expect(changes.map(([, value]) => value).slice(0, 3)).toEqual(['0', '1', '0']);
     const [, ...addresses] = signals.get('iommu0.address')!.changes.map(([, value]) => Number.parseInt(value, 2));
     expect(addresses[0]).toBe(0x10_0000);
+  });
+
+  it('counts the tasks of processes together, and ends with none.', () => {
+    const under = signals.get('software.tasks')!.changes.map(([, value]) => Number.parseInt(value, 2));
+    expect(Math.max(...under)).toBeGreaterThan(0);
+    expect(under.at(-1)).toBe(0);
+  });
+
+  it('declares for each part only what it can tell.', () => {
+    const told = (part: string) =>
+      [...signals.keys()].filter((name) => name.startsWith(`${part}.`)).map((name) => name.slice(part.length + 1));
+    expect([told('cpu'), told('program'), told('kernel')]).toEqual([['tasks'], ['tasks'], ['tasks', 'log']]);
+    expect(told('software')).toEqual(['tasks', 'call', 'step', 'note', 'expectation']);
   });
 });
 

@@ -2,7 +2,8 @@
  * Value Change Dump (IEEE 1364-2005, 18), for waveform viewers: for each part of the machine how many tasks are there, and an
  * event for each kind of event that it can have; for the IOMMU also the address of the last request that it told of.
  *
- * Signals are declared before the first change, so that parts that appear later (processes) share the scope `software`.
+ * Signals are declared before the first change, so that parts that appear later (processes) share the scope `software`. What a
+ * part cannot tell is not declared: viewers show an event that never happens as if it had at the beginning.
  */
 import type { EventKind, TraceEvent } from '../events.ts';
 import type { TraceFormat, TracePart, TraceRecord, TraceSection, TraceWriter } from './record.ts';
@@ -15,7 +16,10 @@ const EVENTS: Readonly<Record<TracePart['role'], readonly EventKind[]>> = {
   device: ['packet'],
   switch: ['packet'],
   root: ['packet'],
-  software: ['log', 'call', 'step', 'note', 'expectation'],
+  program: [],
+  kernel: ['log'],
+  core: [],
+  software: ['call', 'step', 'note', 'expectation'],
 };
 const OTHERS: TracePart = { name: 'software', role: 'software' };
 /** The printable characters, which codes of signals are made of. */
@@ -28,6 +32,8 @@ class VcdWriter implements TraceWriter {
   /** Codes of signals, by the name of the part and of the signal. */
   readonly #codes = new Map<string, string>();
   readonly #parts = new Set<string>();
+  /** How many tasks are at each of the parts that share a scope. */
+  readonly #others = new Map<string, number>();
   #now = -1;
 
   constructor(out: (text: string) => void) {
@@ -57,11 +63,14 @@ class VcdWriter implements TraceWriter {
   }
 
   write(record: TraceRecord): void {
-    const who = this.#parts.has(record.who) ? record.who : OTHERS.name;
-    if (record.type === 'count' && who === record.who) {
-      this.#at(record.at);
-      this.#set(who, 'tasks', record.tasks.toString(2));
-    } else if (record.type === 'event') this.#happens(who, record.event);
+    const isOther = !this.#parts.has(record.who);
+    const who = isOther ? OTHERS.name : record.who;
+    if (record.type === 'event') this.#happens(who, record.event);
+    if (record.type !== 'count') return;
+    if (isOther) this.#others.set(record.who, record.tasks);
+    const tasks = isOther ? [...this.#others.values()].reduce((sum, one) => sum + one) : record.tasks;
+    this.#at(record.at);
+    this.#set(who, 'tasks', tasks.toString(2));
   }
 
   end(at: number): void {
