@@ -23,6 +23,7 @@ export {
   experimentOfPcieBench,
   FAULT_SERVICES,
   type FaultService,
+  HYPERTRIO_CACHES,
   INVALIDATING_MACHINES,
   INVALIDATION_PIECES,
   InputError,
