@@ -37,7 +37,7 @@ export const HYPERTRIO = {
   pending: parameter(1, '1', 'translations that a device may wait for, without HyperTRIO', 'published', SOURCE),
 } as const;
 
-/** Its caches; each gives up what was used longest ago. */
+/** Its caches. What was used longest ago gives way; of context entries, there, what was used least often. */
 export const HYPERTRIO_CACHES = {
   deviceTlb: parameter({ sets: 8, ways: 8 }, 'entries', 'the device-TLB', 'published', SOURCE),
   context: parameter({ sets: 1, ways: 1536 }, 'entries', 'context entries', 'published', SOURCE),

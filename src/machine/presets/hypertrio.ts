@@ -3,7 +3,8 @@
  * in which nothing but caches, memory and that bus takes time.
  *
  * What a specification has no field for: partitions of the caches, the prefetcher, page caches of single levels of tables (here
- * each stage has one), and how long a hit takes in each cache (here every look-up in the unit takes the same).
+ * each stage has one), how long a hit takes in each cache (here every look-up in the unit takes the same), and a context cache that
+ * stands in the device and keeps what is used most often.
  */
 import { DMA_ENGINE } from '../../../hardware/devices/dma-engine/index.ts';
 import { NIC } from '../../../hardware/devices/nic/index.ts';
@@ -45,7 +46,7 @@ export const HYPERTRIO_MACHINE: StatedMachine = {
       'entries',
       'the least IOTLB that there is',
       'assumed',
-      'HyperSIO has none',
+      'HyperSIO has one in the device only',
     ),
     contextCache: context,
     pasidCache: { ...context, certainty: 'derived', source: `${context.source}: there, one entry leads to the tables` },
