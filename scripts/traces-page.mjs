@@ -27,7 +27,7 @@ export function tracesPage({ formats, milestones, eventKinds, taskKinds, vendors
     '',
     "Traces of scenarios on machines of both vendors were opened and looked at in GTKWave 3.3.118, and in Catapult's trace viewer, which was",
     'chrome://tracing, in Chromium 156, which has it no longer itself. Perfetto was not at hand: a test holds the JSON to what the sources of',
-    "its importer ask for. DevTools' performance panel does not keep slices of different threads apart.",
+    "its importer ask for. The engine of DevTools' performance panel, also run, does not keep slices of different threads apart.",
     '',
     '`--trace-who NAME` and `--trace-kind KIND`, each as often as you like, and `--trace-from TIME`, `--trace-until TIME` choose what is',
     `in it. Kinds are those of events (${eventKinds.join(', ')}) and`,
