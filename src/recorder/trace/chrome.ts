@@ -8,7 +8,8 @@
  *
  * What viewers ask for beyond the format: Perfetto takes an arrow's id as a number only, and it and Catapult join what has the
  * same id, category and name; Perfetto names threads by their id alone, so that no two processes may share one, and takes the
- * thread that has the number of its process as the main one.
+ * thread that has the number of its process as the main one. Catapult takes what an arrow touches by its instant, and of two
+ * slices that meet the earlier one: arrows are fastened within a slice.
  *
  * Times are microseconds with six decimals: picoseconds. Viewers that count in nanoseconds round them down, which keeps order.
  */
@@ -25,8 +26,6 @@ interface Place {
 interface Lane extends Place {
   isTaken: boolean;
   busyUntil: number;
-  /** Of what was written there last. */
-  at: number;
 }
 
 /** What an arrow has in common from its beginning to its end. */
@@ -34,7 +33,14 @@ type Flow = Readonly<{ name: string; cat: string; id: number; bp: 'e' }>;
 
 interface ShownTask {
   readonly lane: Lane;
-  /** Once arrows have begun. */
+  readonly since: number;
+  /** The task on whose behalf it goes on, until an arrow has come from there. */
+  above: ShownTask | null;
+  /** That arrow, where it has begun already. */
+  cause: Flow | null;
+  /** Tasks to which no arrow has begun yet. */
+  readonly below: Set<ShownTask>;
+  /** Its way, once that has begun. */
   flow: Flow | null;
 }
 
@@ -103,45 +109,60 @@ class ChromeWriter implements TraceWriter {
   #begin({ id, parent, who, task, detail, at }: TaskRecord): void {
     const lane = this.#laneAt(who, at);
     lane.isTaken = true;
-    this.#tasks.set(id, { lane, flow: null });
+    const above = this.#tasks.get(parent) ?? null;
+    const shown: ShownTask = { lane, since: at, above, cause: null, below: new Set(), flow: null };
+    this.#tasks.set(id, shown);
+    above?.below.add(shown);
     const args = { task: id, ...(parent === 0 ? {} : { parent }), ...(detail === undefined ? {} : { detail }) };
-    this.#slice('B', at, lane, { name: detail ?? task, cat: task, args });
-    const above = this.#tasks.get(parent);
-    if (above === undefined) return;
-    const flow = this.#flow('on behalf of', 'cause');
-    // Not later than where the wait began that goes on there: that is written when it is over.
-    this.#slice('s', above.lane.at, above.lane, flow);
-    this.#slice('f', at, lane, flow);
+    this.#emit('B', at, lane, { name: detail ?? task, cat: task, args });
   }
 
   #wait({ id, who, task, what, since, at }: WaitRecord): void {
     const shown = this.#tasks.get(id);
     const isElsewhere = shown === undefined || this.#pidOf(who) !== shown.lane.pid;
+    const within = Math.floor((since + at) / 2);
     if (shown !== undefined) {
-      this.#slice('B', since, shown.lane, { name: what, cat: 'wait' });
+      this.#emit('B', since, shown.lane, { name: what, cat: 'wait' });
+      this.#arrive(shown, within);
       if (isElsewhere && shown.flow === null) {
         shown.flow = this.#flow(task, 'task');
-        this.#slice('s', since, shown.lane, shown.flow);
+        this.#emit('s', within, shown.lane, shown.flow);
       }
-      this.#slice('E', at, shown.lane);
+      this.#emit('E', at, shown.lane);
     }
     if (!isElsewhere) return;
     const lane = this.#laneAt(who, since);
     lane.busyUntil = at;
-    this.#slice('B', since, lane, { name: `${task}: ${what}`, cat: 'wait', args: { task: id } });
-    if (shown?.flow) this.#slice('t', since, lane, shown.flow);
-    this.#slice('E', at, lane);
+    this.#emit('B', since, lane, { name: `${task}: ${what}`, cat: 'wait', args: { task: id } });
+    if (shown?.flow) this.#emit('t', within, lane, shown.flow);
+    this.#emit('E', at, lane);
   }
 
   #end(id: number, at: number): void {
     const shown = this.#tasks.get(id);
     if (shown === undefined) return;
-    const { lane, flow } = shown;
+    const { lane, flow, since } = shown;
+    const within = Math.max(since, at - 1);
     this.#tasks.delete(id);
-    if (flow !== null) this.#slice('f', at, lane, flow);
-    this.#slice('E', at, lane);
+    this.#arrive(shown, within);
+    for (const below of shown.below) this.#leave(below, shown, below.since);
+    if (flow !== null) this.#emit('f', within, lane, flow);
+    this.#emit('E', at, lane);
     lane.isTaken = false;
     lane.busyUntil = at;
+  }
+
+  /** An arrow begins at the task above: when the one below first waits, or when the one above ends. */
+  #leave(shown: ShownTask, above: ShownTask, at: number): Flow {
+    above.below.delete(shown);
+    shown.cause = this.#flow('on behalf of', 'cause');
+    this.#emit('s', at, above.lane, shown.cause);
+    return shown.cause;
+  }
+
+  #arrive(shown: ShownTask, at: number): void {
+    if (shown.above !== null) this.#emit('f', at, shown.lane, shown.cause ?? this.#leave(shown, shown.above, at));
+    shown.above = null;
   }
 
   #flow(name: string, cat: string): Flow {
@@ -161,7 +182,7 @@ class ChromeWriter implements TraceWriter {
     const lanes = this.#lanes.get(pid)!;
     const free = lanes.find(({ isTaken, busyUntil }) => !isTaken && busyUntil <= at);
     if (free !== undefined) return free;
-    const lane = { pid, tid: ++this.#places, isTaken: false, busyUntil: 0, at: 0 };
+    const lane = { pid, tid: ++this.#places, isTaken: false, busyUntil: 0 };
     this.#about('thread_name', lane, { name: `lane ${lanes.push(lane)}` });
     this.#about('thread_sort_index', lane, { sort_index: lanes.length });
     return lane;
@@ -189,16 +210,11 @@ class ChromeWriter implements TraceWriter {
     this.#line(JSON.stringify({ ph: 'M', pid, tid, name: what, args }));
   }
 
-  #slice(ph: string, at: number, lane: Lane, fields: Fields = NOTHING): void {
-    lane.at = at;
-    this.#emit(ph, at, lane, fields);
-  }
-
   #emit(
     ph: string,
     at: number,
     { pid, tid }: Place,
-    fields: Fields,
+    fields: Fields = NOTHING,
     json: (fields: Fields) => string = JSON.stringify,
   ): void {
     const begin = `{"ph":"${ph}","ts":${microseconds(at)},"pid":${pid},"tid":${tid}`;

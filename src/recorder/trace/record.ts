@@ -79,6 +79,8 @@ export interface TraceSection {
   readonly scenario: string;
   readonly machine: string;
   readonly parts: readonly TracePart[];
+  /** It has tasks, and no events. */
+  readonly isSilent?: true;
 }
 
 /** Writes one format, piece by piece. */

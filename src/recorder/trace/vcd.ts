@@ -40,16 +40,17 @@ class VcdWriter implements TraceWriter {
     this.#out = out;
   }
 
-  section({ scenario, machine, parts }: TraceSection): void {
+  section({ scenario, machine, parts, isSilent }: TraceSection): void {
     this.#out(`$version ioasim $end\n$comment ${plain(scenario)} on ${plain(machine)} $end\n$timescale 1 ps $end\n`);
     this.#out('$scope module ioasim $end\n');
-    const all = [...parts.filter(({ name }) => name !== OTHERS.name), OTHERS];
+    const others = isSilent ? [] : [OTHERS];
+    const all = [...parts.filter(({ name }) => name !== OTHERS.name), ...others];
     for (const { name, role } of all) {
       this.#parts.add(name);
       this.#out(`$scope module ${identifier(name)} $end\n`);
       this.#declare(name, 'integer 32', 'tasks');
-      for (const kind of EVENTS[role]) this.#declare(name, 'event 1', kind);
-      if (role === 'iommu') this.#declare(name, 'reg 64', 'address', ' [63:0]');
+      if (!isSilent) for (const kind of EVENTS[role]) this.#declare(name, 'event 1', kind);
+      if (role === 'iommu' && !isSilent) this.#declare(name, 'reg 64', 'address', ' [63:0]');
       this.#out('$upscope $end\n');
     }
     this.#out('$upscope $end\n$enddefinitions $end\n');
@@ -57,7 +58,7 @@ class VcdWriter implements TraceWriter {
     this.#out('$dumpvars\n');
     for (const { name, role } of all) {
       this.#set(name, 'tasks', '0');
-      if (role === 'iommu') this.#set(name, 'address', 'x');
+      if (role === 'iommu' && !isSilent) this.#set(name, 'address', 'x');
     }
     this.#out('$end\n');
   }
