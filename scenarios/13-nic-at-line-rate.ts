@@ -83,6 +83,8 @@ export default scenario({
     'What would have to happen between the unmap and the next frame so that no old frame is taken for a new one? Who can see to that?',
   ],
   measures: true,
+  // The way of a descriptor there and back takes time, in which no more frames may come than there are buffers.
+  needs: ['near devices'],
   hardware: {
     rootPorts: [{ name: 'port0', at: '00:1c.0' }],
     devices: [{ name: 'nic0', model: 'nic', at: 'port0:00.0', lineRate: LINE_RATE }],

@@ -44,8 +44,10 @@ function machine(rows, said) {
 function text(value) {
   if (typeof value === 'number') return Number(value.toPrecision(6));
   if (typeof value !== 'object' || value === null) return String(value);
-  return Object.entries(value)
-    .filter(([, one]) => one !== null)
-    .map(([name, one]) => `${name} ${text(one)}`)
-    .join(', ');
+  return (
+    Object.entries(value)
+      .filter(([, one]) => one !== null)
+      .map(([name, one]) => `${name} ${text(one)}`)
+      .join(', ') || 'null'
+  );
 }

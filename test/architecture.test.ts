@@ -77,7 +77,7 @@ const STAIRS: readonly Room[] = [
   { files: ['bench/studies/**'], imports: ['src/index.ts'] },
   // step 9
   { files: ['bench/**'], imports: EVERYTHING, packages: ['benchmark'], node: true },
-  { files: ['test/**'], imports: EVERYTHING, packages: ['fast-check', 'vitest'], node: true },
+  { files: ['test/**'], imports: EVERYTHING, packages: ['fast-check', 'rolldown', 'vitest'], node: true },
 ];
 
 const ALL_BELOW_CLI = ['hardware/**', 'src/!(cli)/**', 'src/*.ts', 'scenarios/**'];

@@ -1,16 +1,16 @@
 /** Many tenants of one device. */
-import { measureTenants, study, ways, wholeNumber } from '../../src/index.ts';
+import { HYPERTRIO_CACHES, measureTenants, study, wholeNumber } from '../../src/index.ts';
 import { VENDOR } from './common.ts';
 
 const TENANTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
-/** As in HyperTRIO: a context cache of 1,536 entries, page caches of 512 and 1,024 of 16 ways; no IOTLB beside them. */
+/** As in HyperTRIO; no IOTLB beside them. */
 const CACHES = {
   iotlb: null,
-  devices: ways(1536),
-  guestStructures: { sets: 32, ways: 16 },
-  hostStructures: { sets: 64, ways: 16 },
+  devices: HYPERTRIO_CACHES.context.value,
+  guestStructures: HYPERTRIO_CACHES.level2.value,
+  hostStructures: HYPERTRIO_CACHES.level3.value,
 } as const;
-const TLB_WAYS = 8;
+const TLB_WAYS = HYPERTRIO_CACHES.deviceTlb.value.ways;
 const LEAST_WARM_UP = 1000;
 
 export default study({

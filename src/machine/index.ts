@@ -55,6 +55,7 @@ export { type DmaApiResult, dmaApi } from './measured/dma-api/dma-api.ts';
 export { DMA_API_MACHINES, dmaApiValues } from './measured/dma-api/machines.ts';
 export { DMA_API_MODES, type DmaApiSetUp, type DmaApiValues } from './measured/dma-api/values.ts';
 export { measureReceiving } from './measured/fands.ts';
+export { HYPERTRIO_CACHES } from './measured/hypertrio.ts';
 export { INVALIDATING_MACHINES, type InvalidatingMachineName } from './measured/invalidating-machines.ts';
 export { INVALIDATION_PIECES, measureInvalidation } from './measured/invalidation-batches.ts';
 export { measureBandwidth, measureLatency, usualEngine } from './measured/measure.ts';

@@ -6,7 +6,9 @@ type Role = TracePart['role'];
 
 export function partsOf({ controller, rootComplex, fabric, requesters }: Hardware): TracePart[] {
   const all: readonly (readonly [Role, Iterable<string>])[] = [
-    ['software', ['program', 'kernel', 'cpu']],
+    ['program', ['program']],
+    ['kernel', ['kernel']],
+    ['core', ['cpu']],
     ['device', requesters.keys()],
     ['link', fabric.links.map(({ link }) => `link ${link.name}`)],
     ['switch', fabric.switches.keys()],

@@ -12,6 +12,16 @@ const FIRST = '01-first-dma';
 const US = 1e6;
 /** The first DMA of the scenario: the register write that starts it, and its way to memory. */
 const FIRST_DMA: TraceFilter = { from: 45.7 * US, until: 46.9 * US };
+const TIMED = {
+  machine: 'bdw',
+  iommu: '4K',
+  node: 'local',
+  cache: 'warm',
+  bytes: 64,
+  window: 2 ** 21,
+  offset: 0,
+  seed: 1,
+} as const;
 const golden = (name: string): string => fileURLToPath(new URL(`../golden/traces/${name}`, import.meta.url));
 
 describe('A trace for Perfetto', () => {
@@ -33,6 +43,12 @@ describe('A trace for Perfetto', () => {
     // A program's system call, for which the kernel reads a register of the device.
     expect(ways).toContain('app > cpu');
     expect(ways).toContain('kernel > cpu');
+  });
+
+  it('ends each way where it began.', () => {
+    const ways = [...trace.flows.values()].filter((way) => way.length > 2);
+    expect(ways.filter((way) => way.at(0) !== way.at(-1))).toEqual([]);
+    expect(ways.length).toBeGreaterThan(50);
   });
 
   it('has no part with more tasks at the end than are under way.', () => {
@@ -82,6 +98,29 @@ describe('A trace for a waveform viewer', () => {
     expect(changes.map(([, value]) => value).slice(0, 3)).toEqual(['0', '1', '0']);
     const [, ...addresses] = signals.get('iommu0.address')!.changes.map(([, value]) => Number.parseInt(value, 2));
     expect(addresses[0]).toBe(0x10_0000);
+  });
+
+  it('counts the tasks of processes together, and ends with none.', () => {
+    const under = signals.get('software.tasks')!.changes.map(([, value]) => Number.parseInt(value, 2));
+    expect(Math.max(...under)).toBeGreaterThan(0);
+    expect(under.at(-1)).toBe(0);
+  });
+
+  it('declares no events of the timed path, which has none.', () => {
+    const pieces: string[] = [];
+    const trace = new Trace(TRACE_FORMATS.vcd, (piece) => pieces.push(piece));
+    trace.begin(new PathRun(TIMED, 'read').source, { now: 0 });
+    trace.end();
+    expect(new Set([...readVcd(pieces.join('')).signals.keys()].map((name) => name.split('.')[1]))).toEqual(
+      new Set(['tasks']),
+    );
+  });
+
+  it('declares for each part only what it can tell.', () => {
+    const told = (part: string) =>
+      [...signals.keys()].filter((name) => name.startsWith(`${part}.`)).map((name) => name.slice(part.length + 1));
+    expect([told('cpu'), told('program'), told('kernel')]).toEqual([['tasks'], ['tasks'], ['tasks', 'log']]);
+    expect(told('software')).toEqual(['tasks', 'call', 'step', 'note', 'expectation']);
   });
 });
 
@@ -189,23 +228,12 @@ describe('A trace that has come to its limit', () => {
 });
 
 describe('The timed path', () => {
-  const setUp = {
-    machine: 'bdw',
-    iommu: '4K',
-    node: 'local',
-    cache: 'warm',
-    bytes: 64,
-    window: 2 ** 21,
-    offset: 0,
-    seed: 1,
-  } as const;
-
   it.each(['read', 'write', 'readWrite'] as const)(
     'leaves whole traces, also of what is told ahead of its time: %s.',
     (traffic) => {
       const textOf = (format: TraceFormat): string => {
         const pieces: string[] = [];
-        const run = new PathRun(setUp, traffic);
+        const run = new PathRun(TIMED, traffic);
         const trace = new Trace(format, (piece) => pieces.push(piece));
         trace.begin(run.source, run.source.clock);
         run.source.watch(trace);
@@ -231,7 +259,7 @@ describe('The timed path', () => {
   it('needs no more memory for a long trace than for a short one: what waits for its time is what is under way.', () => {
     let most = 0;
     let open = 0;
-    const run = new PathRun(setUp, 'read');
+    const run = new PathRun(TIMED, 'read');
     run.source.watch({
       began: () => {
         open++;

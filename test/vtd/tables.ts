@@ -82,6 +82,8 @@ export type BenchOptions = Capability & {
   readonly memory?: RigOptions['memory'];
   /** Device-TLB invalidations are complete when the test says so. */
   readonly awaits?: boolean;
+  /** Of another copy of the library. */
+  readonly make?: typeof createRig;
 };
 
 export interface Message {
@@ -97,8 +99,8 @@ export class Bench {
   readonly sent: DeviceMessage[] = [];
   #tail = 0n;
 
-  constructor({ haw = 48, ram, memory, awaits = false, ...capability }: BenchOptions = {}) {
-    this.rig = createRig({
+  constructor({ haw = 48, ram, memory, awaits = false, make = createRig, ...capability }: BenchOptions = {}) {
+    this.rig = make({
       vendor: 'intel',
       capabilities: capabilities(capability),
       hostAddressWidth: haw,
@@ -191,7 +193,7 @@ export class Bench {
     return this.rig.dma({ requester: sid, address, length, write: false });
   }
 
-  write(address: bigint, sid = SID, data = new Uint8Array([1, 2, 3, 4])): DmaResult {
+  write(address: bigint, sid = SID, data: Uint8Array = new Uint8Array([1, 2, 3, 4])): DmaResult {
     return this.rig.dma({ requester: sid, address, data, write: true });
   }
 

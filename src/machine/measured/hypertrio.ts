@@ -37,6 +37,15 @@ export const HYPERTRIO = {
   pending: parameter(1, '1', 'translations that a device may wait for, without HyperTRIO', 'published', SOURCE),
 } as const;
 
+/** Its caches. What was used longest ago gives way; of context entries, there, what was used least often. */
+export const HYPERTRIO_CACHES = {
+  deviceTlb: parameter({ sets: 8, ways: 8 }, 'entries', 'the device-TLB', 'published', SOURCE),
+  context: parameter({ sets: 1, ways: 1536 }, 'entries', 'context entries', 'published', SOURCE),
+  /** Of entries of level 2 and of level 3, of walks of all stages. */
+  level2: parameter({ sets: 32, ways: 16 }, 'entries', 'entries of level 2', 'published', SOURCE),
+  level3: parameter({ sets: 64, ways: 16 }, 'entries', 'entries of level 3', 'published', SOURCE),
+} as const;
+
 /** Levels of a walk: of the second stage alone, or of a first stage whose every address goes through it. */
 export interface WalkDepth {
   readonly first: Levels | null;

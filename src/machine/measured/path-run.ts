@@ -49,6 +49,7 @@ export class PathRun {
       scenario: `${this.#traffic} of ${bytes} bytes within ${window}`,
       machine,
       parts: PLACES.map((name) => ({ name, role: ROLES[name] })),
+      isSilent: true,
       clock: this.#streams.path.engine,
       recorder: null,
       watch: (listener) => {

@@ -6,6 +6,11 @@
  * that go on on its behalf. What goes on at the same time stands in different lanes, which are threads: in each, slices
  * nest and times do not go back. Events are instants in a lane of their own, and counts are counters.
  *
+ * What viewers ask for beyond the format: Perfetto takes an arrow's id as a number only, and it and Catapult join what has the
+ * same id, category and name; Perfetto names threads by their id alone, so that no two processes may share one, and takes the
+ * thread that has the number of its process as the main one. Catapult takes what an arrow touches by its instant, and of two
+ * slices that meet the earlier one: arrows are fastened within a slice.
+ *
  * Times are microseconds with six decimals: picoseconds. Viewers that count in nanoseconds round them down, which keeps order.
  */
 import type { TraceEvent } from '../events.ts';
@@ -21,20 +26,28 @@ interface Place {
 interface Lane extends Place {
   isTaken: boolean;
   busyUntil: number;
-  /** Of what was written there last. */
-  at: number;
 }
+
+/** What an arrow has in common from its beginning to its end. */
+type Flow = Readonly<{ name: string; cat: string; id: number; bp: 'e' }>;
 
 interface ShownTask {
   readonly lane: Lane;
-  /** Arrows have begun. */
-  hasFlow: boolean;
+  readonly since: number;
+  /** The task on whose behalf it goes on, until an arrow has come from there. */
+  above: ShownTask | null;
+  /** That arrow, where it has begun already. */
+  cause: Flow | null;
+  /** Tasks to which no arrow has begun yet. */
+  readonly below: Set<ShownTask>;
+  /** Its way, once that has begun. */
+  flow: Flow | null;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
 const NOTHING: Fields = {};
-const EVENTS_TID = 0;
+
 const OWN_FIELDS: ReadonlySet<string> = new Set(['kind', 'at', 'who']);
 
 class ChromeWriter implements TraceWriter {
@@ -42,7 +55,9 @@ class ChromeWriter implements TraceWriter {
   #isFirst = true;
   #run = 0;
   #title = '';
-  #processes = 0;
+  /** Processes and threads, of which no two have the same number. */
+  #places = 0;
+  #flows = 0;
   readonly #pids = new Map<string, number>();
   readonly #lanes = new Map<number, Lane[]>();
   readonly #tasks = new Map<number, ShownTask>();
@@ -77,7 +92,8 @@ class ChromeWriter implements TraceWriter {
       case 'count':
         this.#emit('C', record.at, this.#eventsOf(record.who), {
           name: 'tasks',
-          args: { tasks: record.tasks },
+          cat: 'count',
+          args: { 'under way': record.tasks },
         });
     }
   }
@@ -93,46 +109,64 @@ class ChromeWriter implements TraceWriter {
   #begin({ id, parent, who, task, detail, at }: TaskRecord): void {
     const lane = this.#laneAt(who, at);
     lane.isTaken = true;
-    this.#tasks.set(id, { lane, hasFlow: false });
+    const above = this.#tasks.get(parent) ?? null;
+    const shown: ShownTask = { lane, since: at, above, cause: null, below: new Set(), flow: null };
+    this.#tasks.set(id, shown);
+    above?.below.add(shown);
     const args = { task: id, ...(parent === 0 ? {} : { parent }), ...(detail === undefined ? {} : { detail }) };
-    this.#slice('B', at, lane, { name: detail ?? task, cat: task, args });
-    const above = this.#tasks.get(parent);
-    if (above === undefined) return;
-    const flow = { name: 'on behalf of', cat: 'cause', id: `${this.#run}.${id}.cause`, bp: 'e' };
-    // Not later than where the wait began that goes on there: that is written when it is over.
-    this.#slice('s', above.lane.at, above.lane, flow);
-    this.#slice('f', at, lane, flow);
+    this.#emit('B', at, lane, { name: detail ?? task, cat: task, args });
   }
 
   #wait({ id, who, task, what, since, at }: WaitRecord): void {
     const shown = this.#tasks.get(id);
-    const flow = { name: task, cat: 'task', id: `${this.#run}.${id}`, bp: 'e' };
     const isElsewhere = shown === undefined || this.#pidOf(who) !== shown.lane.pid;
+    const within = Math.floor((since + at) / 2);
     if (shown !== undefined) {
-      this.#slice('B', since, shown.lane, { name: what, cat: 'wait' });
-      if (isElsewhere && !shown.hasFlow) {
-        shown.hasFlow = true;
-        this.#slice('s', since, shown.lane, flow);
+      this.#emit('B', since, shown.lane, { name: what, cat: 'wait' });
+      this.#arrive(shown, within);
+      if (isElsewhere && shown.flow === null) {
+        shown.flow = this.#flow(task, 'task');
+        this.#emit('s', within, shown.lane, shown.flow);
       }
-      this.#slice('E', at, shown.lane);
+      this.#emit('E', at, shown.lane);
     }
     if (!isElsewhere) return;
     const lane = this.#laneAt(who, since);
     lane.busyUntil = at;
-    this.#slice('B', since, lane, { name: `${what}: ${task}`, cat: 'wait', args: { task: id } });
-    if (shown !== undefined) this.#slice('t', since, lane, flow);
-    this.#slice('E', at, lane);
+    this.#emit('B', since, lane, { name: `${task}: ${what}`, cat: 'wait', args: { task: id } });
+    if (shown?.flow) this.#emit('t', within, lane, shown.flow);
+    this.#emit('E', at, lane);
   }
 
   #end(id: number, at: number): void {
     const shown = this.#tasks.get(id);
     if (shown === undefined) return;
-    const { lane, hasFlow } = shown;
+    const { lane, flow, since } = shown;
+    const within = Math.max(since, at - 1);
     this.#tasks.delete(id);
-    if (hasFlow) this.#slice('f', at, lane, { name: 'the end', cat: 'task', id: `${this.#run}.${id}`, bp: 'e' });
-    this.#slice('E', at, lane);
+    this.#arrive(shown, within);
+    for (const below of shown.below) this.#leave(below, shown, below.since);
+    if (flow !== null) this.#emit('f', within, lane, flow);
+    this.#emit('E', at, lane);
     lane.isTaken = false;
     lane.busyUntil = at;
+  }
+
+  /** An arrow begins at the task above: when the one below first waits, or when the one above ends. */
+  #leave(shown: ShownTask, above: ShownTask, at: number): Flow {
+    above.below.delete(shown);
+    shown.cause = this.#flow('on behalf of', 'cause');
+    this.#emit('s', at, above.lane, shown.cause);
+    return shown.cause;
+  }
+
+  #arrive(shown: ShownTask, at: number): void {
+    if (shown.above !== null) this.#emit('f', at, shown.lane, shown.cause ?? this.#leave(shown, shown.above, at));
+    shown.above = null;
+  }
+
+  #flow(name: string, cat: string): Flow {
+    return { name, cat, id: ++this.#flows, bp: 'e' };
   }
 
   #instant(event: TraceEvent): void {
@@ -148,42 +182,39 @@ class ChromeWriter implements TraceWriter {
     const lanes = this.#lanes.get(pid)!;
     const free = lanes.find(({ isTaken, busyUntil }) => !isTaken && busyUntil <= at);
     if (free !== undefined) return free;
-    const lane = { pid, tid: lanes.length + 1, isTaken: false, busyUntil: 0, at: 0 };
-    lanes.push(lane);
-    this.#name('thread_name', lane, `lane ${lane.tid}`);
+    const lane = { pid, tid: ++this.#places, isTaken: false, busyUntil: 0 };
+    this.#about('thread_name', lane, { name: `lane ${lanes.push(lane)}` });
+    this.#about('thread_sort_index', lane, { sort_index: lanes.length });
     return lane;
   }
 
   #pidOf(who: string): number {
     const known = this.#pids.get(who);
     if (known !== undefined) return known;
-    const pid = ++this.#processes;
+    const pid = ++this.#places;
     this.#pids.set(who, pid);
     this.#lanes.set(pid, []);
-    this.#name('process_name', { pid, tid: EVENTS_TID }, this.#run > 1 ? `${who} (${this.#title})` : who);
-    this.#name('thread_name', { pid, tid: EVENTS_TID }, 'events');
+    const events = eventsOf(pid);
+    this.#about('process_name', events, { name: this.#run > 1 ? `${who} (${this.#title})` : who });
+    this.#about('process_sort_index', events, { sort_index: pid });
+    this.#about('thread_name', events, { name: 'events' });
     return pid;
   }
 
   /** Where events and counts of a part stand. */
   #eventsOf(who: string): Place {
-    return { pid: this.#pidOf(who), tid: EVENTS_TID };
+    return eventsOf(this.#pidOf(who));
   }
 
-  #name(what: string, { pid, tid }: Place, name: string): void {
-    this.#line(JSON.stringify({ ph: 'M', pid, tid, name: what, args: { name } }));
-  }
-
-  #slice(ph: string, at: number, lane: Lane, fields: Fields = NOTHING): void {
-    lane.at = at;
-    this.#emit(ph, at, lane, fields);
+  #about(what: string, { pid, tid }: Place, args: Fields): void {
+    this.#line(JSON.stringify({ ph: 'M', pid, tid, name: what, args }));
   }
 
   #emit(
     ph: string,
     at: number,
     { pid, tid }: Place,
-    fields: Fields,
+    fields: Fields = NOTHING,
     json: (fields: Fields) => string = JSON.stringify,
   ): void {
     const begin = `{"ph":"${ph}","ts":${microseconds(at)},"pid":${pid},"tid":${tid}`;
@@ -195,6 +226,10 @@ class ChromeWriter implements TraceWriter {
     this.#isFirst = false;
     this.#out(text);
   }
+}
+
+function eventsOf(pid: number): Place {
+  return { pid, tid: pid };
 }
 
 /** A division would round: the decimal point is put where it belongs. */

@@ -61,7 +61,17 @@ export function kindOf(record: TraceRecord): RecordKind {
 /** A part of a machine that a trace may tell of, and what it is. */
 export interface TracePart {
   readonly name: string;
-  readonly role: 'iommu' | 'memory' | 'link' | 'device' | 'switch' | 'root' | 'software';
+  readonly role:
+    | 'iommu'
+    | 'memory'
+    | 'link'
+    | 'device'
+    | 'switch'
+    | 'root'
+    | 'program'
+    | 'kernel'
+    | 'core'
+    | 'software';
 }
 
 /** One run in a trace. */
@@ -69,6 +79,8 @@ export interface TraceSection {
   readonly scenario: string;
   readonly machine: string;
   readonly parts: readonly TracePart[];
+  /** It has tasks, and no events. */
+  readonly isSilent?: true;
 }
 
 /** Writes one format, piece by piece. */

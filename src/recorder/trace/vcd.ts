@@ -2,7 +2,8 @@
  * Value Change Dump (IEEE 1364-2005, 18), for waveform viewers: for each part of the machine how many tasks are there, and an
  * event for each kind of event that it can have; for the IOMMU also the address of the last request that it told of.
  *
- * Signals are declared before the first change, so that parts that appear later (processes) share the scope `software`.
+ * Signals are declared before the first change, so that parts that appear later (processes) share the scope `software`. What a
+ * part cannot tell is not declared: viewers show an event that never happens as if it had at the beginning.
  */
 import type { EventKind, TraceEvent } from '../events.ts';
 import type { TraceFormat, TracePart, TraceRecord, TraceSection, TraceWriter } from './record.ts';
@@ -15,7 +16,10 @@ const EVENTS: Readonly<Record<TracePart['role'], readonly EventKind[]>> = {
   device: ['packet'],
   switch: ['packet'],
   root: ['packet'],
-  software: ['log', 'call', 'step', 'note', 'expectation'],
+  program: [],
+  kernel: ['log'],
+  core: [],
+  software: ['call', 'step', 'note', 'expectation'],
 };
 const OTHERS: TracePart = { name: 'software', role: 'software' };
 /** The printable characters, which codes of signals are made of. */
@@ -28,22 +32,25 @@ class VcdWriter implements TraceWriter {
   /** Codes of signals, by the name of the part and of the signal. */
   readonly #codes = new Map<string, string>();
   readonly #parts = new Set<string>();
+  /** How many tasks are at each of the parts that share a scope. */
+  readonly #others = new Map<string, number>();
   #now = -1;
 
   constructor(out: (text: string) => void) {
     this.#out = out;
   }
 
-  section({ scenario, machine, parts }: TraceSection): void {
+  section({ scenario, machine, parts, isSilent }: TraceSection): void {
     this.#out(`$version ioasim $end\n$comment ${plain(scenario)} on ${plain(machine)} $end\n$timescale 1 ps $end\n`);
     this.#out('$scope module ioasim $end\n');
-    const all = [...parts.filter(({ name }) => name !== OTHERS.name), OTHERS];
+    const others = isSilent ? [] : [OTHERS];
+    const all = [...parts.filter(({ name }) => name !== OTHERS.name), ...others];
     for (const { name, role } of all) {
       this.#parts.add(name);
       this.#out(`$scope module ${identifier(name)} $end\n`);
       this.#declare(name, 'integer 32', 'tasks');
-      for (const kind of EVENTS[role]) this.#declare(name, 'event 1', kind);
-      if (role === 'iommu') this.#declare(name, 'reg 64', 'address', ' [63:0]');
+      if (!isSilent) for (const kind of EVENTS[role]) this.#declare(name, 'event 1', kind);
+      if (role === 'iommu' && !isSilent) this.#declare(name, 'reg 64', 'address', ' [63:0]');
       this.#out('$upscope $end\n');
     }
     this.#out('$upscope $end\n$enddefinitions $end\n');
@@ -51,17 +58,20 @@ class VcdWriter implements TraceWriter {
     this.#out('$dumpvars\n');
     for (const { name, role } of all) {
       this.#set(name, 'tasks', '0');
-      if (role === 'iommu') this.#set(name, 'address', 'x');
+      if (role === 'iommu' && !isSilent) this.#set(name, 'address', 'x');
     }
     this.#out('$end\n');
   }
 
   write(record: TraceRecord): void {
-    const who = this.#parts.has(record.who) ? record.who : OTHERS.name;
-    if (record.type === 'count' && who === record.who) {
-      this.#at(record.at);
-      this.#set(who, 'tasks', record.tasks.toString(2));
-    } else if (record.type === 'event') this.#happens(who, record.event);
+    const isOther = !this.#parts.has(record.who);
+    const who = isOther ? OTHERS.name : record.who;
+    if (record.type === 'event') this.#happens(who, record.event);
+    if (record.type !== 'count') return;
+    if (isOther) this.#others.set(record.who, record.tasks);
+    const tasks = isOther ? [...this.#others.values()].reduce((sum, one) => sum + one) : record.tasks;
+    this.#at(record.at);
+    this.#set(who, 'tasks', tasks.toString(2));
   }
 
   end(at: number): void {
