@@ -9,7 +9,7 @@ export async function studyPages(complain) {
   const study = await built('src/study/index.js');
   const texts = await built('src/cli/study/table.js');
   const { draw } = await built('src/cli/study/index.js');
-  const { loadPlotting } = await built('src/cli/study/render.js');
+  const { loadPlotting } = await built('src/cli/plotting.js');
   const plotting = await loadPlotting();
   const pages = { 'docs/studies/README.md': overview(studies) };
   for (const one of studies) {

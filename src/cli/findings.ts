@@ -1,10 +1,11 @@
 /** What was asked to be measured of a run beside its story: where its time went, and what performance counters would say. */
 import type { Command } from 'commander';
 import type { CounterValue, Machine } from '../machine/index.ts';
-import { Shares, sharesText, type TraceSource } from '../recorder/index.ts';
+import { type KindShare, Shares, sharesText, type TraceSource } from '../recorder/index.ts';
 
 export interface FindingsOptions {
   readonly where?: true;
+  readonly wherePlot?: string;
   readonly counters?: true;
 }
 
@@ -12,6 +13,7 @@ export interface FindingsOptions {
 export function withFindings(command: Command): Command {
   return command
     .option('--where', 'tell where the time went')
+    .option('--where-plot <file>', 'draw it: a picture (.svg), or a page with it (.html)')
     .option('--counters', 'tell what the performance counters of a real machine would have counted');
 }
 
@@ -20,26 +22,33 @@ export type Counted = Pick<Machine, 'count' | 'counters'>;
 
 export class Findings {
   readonly #shares: Shares | null;
+  readonly #tellsWhere: boolean;
   readonly #machine: Counted | null;
 
   /** Before time passes. */
-  constructor(source: Pick<TraceSource, 'watch'>, machine: Counted, { where, counters }: FindingsOptions) {
-    this.#shares = where === true ? new Shares() : null;
+  constructor(source: Pick<TraceSource, 'watch'>, machine: Counted, { where, wherePlot, counters }: FindingsOptions) {
+    this.#tellsWhere = where === true;
+    this.#shares = this.#tellsWhere || wherePlot !== undefined ? new Shares() : null;
     this.#machine = counters === true ? machine : null;
     if (this.#shares !== null) source.watch(this.#shares);
     this.#machine?.count();
   }
 
+  /** Where the time went, if that was asked for in any way. */
+  get kinds(): readonly KindShare[] {
+    return this.#shares?.kinds ?? [];
+  }
+
   /** For JSON. */
   get data(): Readonly<Record<string, unknown>> {
     return {
-      ...(this.#shares && { where: this.#shares.kinds }),
+      ...(this.#tellsWhere && { where: this.kinds }),
       ...(this.#machine && { counters: this.#machine.counters() }),
     };
   }
 
   get lines(): string[] {
-    const where = this.#shares === null ? [] : section('Where the time went', sharesText(this.#shares.kinds));
+    const where = this.#tellsWhere ? section('Where the time went', sharesText(this.kinds)) : [];
     const counters =
       this.#machine === null ? [] : section('Performance counters', countersText(this.#machine.counters()));
     return [...where, ...counters];

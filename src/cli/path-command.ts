@@ -14,6 +14,7 @@ import { readWhole } from './moment/words.ts';
 import type { Terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
 import { type TraceOptions, withTrace } from './trace-options.ts';
+import { WherePlot } from './where-plot.ts';
 
 interface PathOptions extends TraceOptions, FindingsOptions {
   readonly traffic: string;
@@ -43,12 +44,12 @@ export function pathCommand(terminal: Terminal): Command {
     .option('--iommu <kind>', `${IOMMU.join(', ')}`, '4K')
     .option('--seed <number>', 'start of the random sequence', '1')
     .option('--json', 'one JSON object');
-  return withTrace(withFindings(command)).action((machine: string, options: PathOptions) => {
-    measure(machine, options, terminal);
+  return withTrace(withFindings(command)).action(async (machine: string, options: PathOptions) => {
+    await measure(machine, options, terminal);
   });
 }
 
-function measure(machine: string, options: PathOptions, terminal: Terminal): void {
+async function measure(machine: string, options: PathOptions, terminal: Terminal): Promise<void> {
   const setUp = {
     machine: choice('machine', machine, MACHINES),
     iommu: choice('kind of translation', options.iommu, IOMMU),
@@ -64,10 +65,13 @@ function measure(machine: string, options: PathOptions, terminal: Terminal): voi
   const trace = TraceFile.from(options);
   const { source } = run;
   trace?.follow(source);
+  const plot = await WherePlot.from(options.wherePlot);
   const findings = new Findings(source, run, options);
   const report = run.run(transfers);
   trace?.end();
   const notTraced = trace?.close();
+  plot?.add(`${source.machine}, ${source.scenario}`, findings.kinds);
+  await plot?.close();
   if (options.json) {
     terminal.out(JSON.stringify({ ...report, ...findings.data }));
   } else {

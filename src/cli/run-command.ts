@@ -10,6 +10,7 @@ import { select } from './select.ts';
 import type { Terminal } from './terminal.ts';
 import { TraceFile } from './trace-file.ts';
 import { type TraceOptions, withTrace } from './trace-options.ts';
+import { WherePlot } from './where-plot.ts';
 
 interface RunCommandOptions extends TraceOptions, FindingsOptions {
   readonly machine?: string;
@@ -57,6 +58,7 @@ async function runAll(
   const settings = [...(options.set ?? []), ...(options.seed === undefined ? [] : [`seed=${options.seed}`])];
   const { scenarios, problems: notFound } = await select(names, own);
   const trace = TraceFile.from(options, scenarios.length);
+  const plot = await WherePlot.from(options.wherePlot);
   const capture = options.capture === undefined ? null : new CaptureFile(options.capture);
   // A set, because a wrong --set is the same problem for every scenario.
   const problems = new Set(notFound);
@@ -77,7 +79,7 @@ async function runAll(
       const run = new Run(scenario, on);
       trace?.follow(run.source);
       capture?.follow(run.machine, scenario.name);
-      const ok = await perform(run, options, terminal);
+      const ok = await perform(run, options, terminal, plot);
       trace?.end();
       count[ok ? 'ok' : 'failed']++;
     } catch (error) {
@@ -89,6 +91,7 @@ async function runAll(
   if (notTraced?.isWrong) problems.add(notTraced.sentence);
   else if (notTraced !== undefined) terminal.err(notTraced.sentence);
   capture?.close();
+  await plot?.close();
   if (!options.json && count.ok + count.failed > 1) {
     terminal.out(`${count.ok + count.failed} scenarios: ${count.ok} ok, ${count.failed} failed.`);
   }
@@ -98,12 +101,18 @@ async function runAll(
 }
 
 /** Runs one scenario in the manner that was asked for; true when all went as expected. */
-async function perform(run: Run, options: RunCommandOptions, terminal: Terminal): Promise<boolean> {
+async function perform(
+  run: Run,
+  options: RunCommandOptions,
+  terminal: Terminal,
+  plot: WherePlot | null,
+): Promise<boolean> {
   const write = (line: string): void => terminal.out(line);
   const findings = new Findings(run.source, run.machine, options);
   if (options.json || options.quiet) {
     const report = run.finish();
     run.unwatch();
+    draw(plot, run, findings);
     if (options.json) write(JSON.stringify({ ...report, ...findings.data }));
     else [...summary(report), ...findings.lines].forEach(write);
     return report.ok;
@@ -115,7 +124,12 @@ async function perform(run: Run, options: RunCommandOptions, terminal: Terminal)
   showLastEntries?.();
   const report = run.report();
   run.unwatch();
+  draw(plot, run, findings);
   closing(run.scenario, report).forEach(write);
   findings.lines.forEach(write);
   return report.ok;
+}
+
+function draw(plot: WherePlot | null, { scenario, machine }: Run, { kinds }: Findings): void {
+  plot?.add(`${scenario.name} on ${machine.spec.name}`, kinds);
 }

@@ -2,6 +2,9 @@
 import { formatTime, type Instant, MILESTONES, type Milestone } from '../../hardware/sim/index.ts';
 import type { OpenTask, TaskListener } from './tasks.ts';
 
+/** All milestones, from a device on its way to memory and back, and then software's. */
+export const MILESTONE_NAMES = Object.keys(MILESTONES) as readonly Milestone[];
+
 /** Tasks of one kind, as plain data; times in picoseconds. */
 export interface KindShare {
   readonly kind: string;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { studies } from '../../bench/studies/index.ts';
 import { optional } from '../../src/cli/optional.ts';
+import { loadPlotting } from '../../src/cli/plotting.ts';
 import { Progress } from '../../src/cli/progress.ts';
 import { studyCommand } from '../../src/cli/study/index.ts';
-import { loadPlotting } from '../../src/cli/study/render.ts';
 import type { Terminal } from '../../src/cli/terminal.ts';
 import { ioasim } from './capture.ts';
 

@@ -113,6 +113,42 @@ describe('ioasim, asked for a trace that there cannot be', () => {
   });
 });
 
+describe('--where-plot', () => {
+  it('draws a bar for each kind of task of each scenario, in a picture or a page with the table, and prints nothing more.', async () => {
+    const names = ['01-first-dma', '05-page-requests'];
+    const plain = await ioasim('run', ...names, '--quiet');
+    for (const name of ['where.svg', 'where.html']) {
+      expect(await ioasim('run', ...names, '--quiet', '--where-plot', at(name))).toEqual(plain);
+    }
+    const svg = textOf('where.svg');
+    expect(svg).toMatch(/^<svg /);
+    for (const one of ['01-first-dma on intel-legacy', '05-page-requests on intel-scalable']) {
+      expect(svg).toContain(`${one}: where the time went`);
+    }
+    // Vega says of each bar what it is.
+    const bars = [...svg.matchAll(/share of the time \(%\): ([\d.]+); task: ([^;]+); waits for: ([^;"]+)/g)];
+    const runs = bars.filter(([, , task]) => task === 'run');
+    expect(runs.map(([, , , milestone]) => milestone)).toEqual(expect.arrayContaining(['link up', 'software']));
+    const total = runs.reduce((sum, [, percent]) => sum + Number(percent), 0);
+    expect(Math.abs(total - 200)).toBeLessThan(0.5);
+    const html = textOf('where.html');
+    expect(html).toContain('<h2>01-first-dma on intel-legacy</h2>');
+    expect(html).toMatch(/<pre>run +[\d.]+ us +100\.0 %/);
+  });
+
+  it('refuses a file of another kind before anything runs.', async () => {
+    const { code, out, err } = await ioasim('run', '01-first-dma', '--where-plot', at('where.png'));
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(/^A plot file's name ends in one of \.svg, \.html, and ".*where\.png" does not\.$/);
+  });
+
+  it('draws a run on the timed path.', async () => {
+    const { code } = await ioasim('path', 'bdw', '--transfers', '100', '--where-plot', at('path.svg'));
+    expect(code).toBe(0);
+    expect(textOf('path.svg')).toContain('task: DMA read');
+  });
+});
+
 describe('ioasim run --where and --counters', () => {
   it('tell where the time went, down to the whole run, and what perf would count.', async () => {
     const { code, out } = await ioasim('run', '01-first-dma', '--quiet', '--where', '--counters');

@@ -17,6 +17,7 @@ import {
 import { readWhole } from '../moment/words.ts';
 import { collect } from '../options.ts';
 import { OutputFile } from '../output-file.ts';
+import { loadPlotting, type Plotting } from '../plotting.ts';
 import { Progress } from '../progress.ts';
 import { publishedPoints } from '../published-files.ts';
 import { readText } from '../read-json.ts';
@@ -24,7 +25,6 @@ import type { Work } from '../sweep/task.ts';
 import type { Terminal } from '../terminal.ts';
 import { chartOf } from './chart.ts';
 import { pageOf } from './page.ts';
-import { loadPlotting, type Plotting } from './render.ts';
 import { describePoint, tableOf, textOf, toCsv, toLines } from './table.ts';
 
 interface Options {

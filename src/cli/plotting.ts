@@ -1,5 +1,5 @@
 /** Descriptions of charts as pictures: Vega draws them without a browser. */
-import { optional } from '../optional.ts';
+import { optional } from './optional.ts';
 
 export interface Plotting {
   svg(chart: object): Promise<string>;
