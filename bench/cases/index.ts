@@ -3,7 +3,7 @@ import type { BenchCase } from '../case.ts';
 import { amdHit, amdMiss4, amdNested } from './amd-translation.ts';
 import { events1k, OPS } from './events1k.ts';
 import { mapping, page, pending } from './memory.ts';
-import { looseHit, looseWalk, timedHit, timedHitTraced, timedWalk } from './timed.ts';
+import { amdTimedHit, amdTimedWalk, looseHit, looseWalk, timedHit, timedHitTraced, timedWalk } from './timed.ts';
 import { hit, miss4, nested } from './translation.ts';
 
 export const cases: readonly BenchCase[] = [
@@ -15,6 +15,8 @@ export const cases: readonly BenchCase[] = [
   amdNested,
   timedHit,
   timedWalk,
+  amdTimedHit,
+  amdTimedWalk,
   looseHit,
   looseWalk,
   timedHitTraced,

@@ -1,5 +1,6 @@
 /** The timed path of a DMA, whole, at both accuracies: device, link, root complex, a VT-d unit, memory and back. */
 import { benchStreams, looseStreams } from '../../src/machine/measured/pcie-bench.ts';
+import { endlessReads, ways } from '../../src/machine/workbench/index.ts';
 import { TaskLog, TRACE_FORMATS, Trace } from '../../src/recorder/index.ts';
 import type { BenchCase } from '../case.ts';
 
@@ -39,6 +40,40 @@ export const timedWalk: BenchCase = {
   goalNsPerOp: 1000,
   operations: OPERATIONS,
   make: () => reading(65_536 * KIB),
+};
+
+/** The same reads of the same device through an AMD-Vi unit, on the workbench of both vendors. */
+function readingOnAmd(pages: number): () => number {
+  const reads = endlessReads({
+    vendor: 'amd',
+    stages: 'host',
+    pageSize: '4K',
+    pages,
+    requesters: 1,
+    caches: { devices: ways(8), iotlb: ways(117), hostStructures: ways(128), guestStructures: null },
+    walkers: 6,
+    pattern: 'uniform',
+    bytes: 64,
+    seed: 1,
+  });
+  reads.run(WARM_UP);
+  return () => reads.run(OPERATIONS);
+}
+
+export const amdTimedHit: BenchCase = {
+  name: 'amd-timedHit',
+  operation: 'AMD-Vi: approximately timed DMA that hits the IOTLB',
+  goalNsPerOp: 400,
+  operations: OPERATIONS,
+  make: () => readingOnAmd(64),
+};
+
+export const amdTimedWalk: BenchCase = {
+  name: 'amd-timedWalk',
+  operation: 'AMD-Vi: approximately timed DMA that misses and walks',
+  goalNsPerOp: 1000,
+  operations: OPERATIONS,
+  make: () => readingOnAmd(16_384),
 };
 
 export const looseHit: BenchCase = {

@@ -77,10 +77,18 @@ export function measureReads(
   };
 }
 
-interface Built {
+/** Reads that go on for as long as somebody lets them: `run` says when so many more are done, in picoseconds. */
+export interface EndlessReads {
+  run(count: number): number;
+}
+
+export function endlessReads(spec: WorkbenchSpec): EndlessReads {
+  return build(spec);
+}
+
+interface Built extends EndlessReads {
   readonly controller: MemoryController;
   readonly shares: Shares;
-  run(count: number): number;
   count(): { readonly hits: number; readonly lookups: number };
 }
 
