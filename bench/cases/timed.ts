@@ -1,8 +1,18 @@
 /** The timed path of a DMA, whole, at both accuracies: device, link, root complex, a VT-d unit, memory and back. */
-import { benchStreams, looseStreams } from '../../src/machine/measured/pcie-bench.ts';
-import { endlessReads, ways } from '../../src/machine/workbench/index.ts';
+import { TimedIommu } from '../../hardware/iommu/index.ts';
+import { MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts';
+import { RandomTransfers, Streams } from '../../hardware/path/index.ts';
+import { Engine, Random } from '../../hardware/sim/index.ts';
+import { plainValues } from '../../src/machine/measured/parameter.ts';
+import { benchStreams, looseStreams, memoryOf, pathOf } from '../../src/machine/measured/pcie-bench.ts';
+import { fetchTime, parametersOf } from '../../src/machine/measured/pcie-bench-machines.ts';
+import { WrittenTables } from '../../src/machine/measured/tables.ts';
+import { amdUnit } from '../../src/machine/workbench/amd.ts';
+import { ways } from '../../src/machine/workbench/index.ts';
+import { BUFFERS, IOVA, REQUESTER, TABLES } from '../../src/machine/workbench/spaces.ts';
 import { TaskLog, TRACE_FORMATS, Trace } from '../../src/recorder/index.ts';
 import type { BenchCase } from '../case.ts';
+import { PAGE } from './tables.ts';
 
 /** Transfers per call of the timed function, and those before the first. */
 const OPERATIONS = 20_000;
@@ -42,22 +52,29 @@ export const timedWalk: BenchCase = {
   make: () => reading(65_536 * KIB),
 };
 
-/** The same reads of the same device through an AMD-Vi unit, on the workbench of both vendors. */
-function readingOnAmd(pages: number): () => number {
-  const reads = endlessReads({
-    vendor: 'amd',
-    stages: 'host',
-    pageSize: '4K',
-    pages,
-    requesters: 1,
-    caches: { devices: ways(8), iotlb: ways(117), hostStructures: ways(128), guestStructures: null },
-    walkers: 6,
-    pattern: 'uniform',
-    bytes: 64,
-    seed: 1,
-  });
-  reads.run(WARM_UP);
-  return () => reads.run(OPERATIONS);
+/** The same reads of the same device, through an AMD-Vi unit with the same times. */
+function readingOnAmd(window: number): () => number {
+  const engine = new Engine();
+  const values = plainValues(parametersOf('bdw'));
+  const memory = new PhysicalMemory([
+    [0, BUFFERS],
+    [BUFFERS, window],
+  ]);
+  const controller = new MemoryController(engine, memory, memoryOf(values, false));
+  controller.warm(BUFFERS, window);
+  const pages = window / PAGE;
+  const caches = { devices: ways(8), iotlb: ways(values.entries), hostStructures: ways(128), guestStructures: null };
+  const space = { stages: 'host', requesters: 1, pages, level: 1 } as const;
+  const unit = amdUnit(new WrittenTables(memory, TABLES), space, caches);
+  const { lookup, walkers, walkRegion, readHold } = values;
+  const spec = { lookup, walkers, walkRegion, readHold, requests: 256, fetch: fetchTime(values), mergeMisses: true };
+  const agent = new TimedIommu(engine, unit, controller, spec);
+  const transfers = new RandomTransfers(new Random(1), { start: IOVA, bytes: window, unit: 64, offset: 0, length: 64 });
+  const parts = { controller, agent, requester: REQUESTER };
+  const streams = new Streams(engine, pathOf(values, false), parts, 'read', transfers);
+  streams.start();
+  streams.run(WARM_UP);
+  return () => streams.run(OPERATIONS);
 }
 
 export const amdTimedHit: BenchCase = {
@@ -65,7 +82,7 @@ export const amdTimedHit: BenchCase = {
   operation: 'AMD-Vi: approximately timed DMA that hits the IOTLB',
   goalNsPerOp: 400,
   operations: OPERATIONS,
-  make: () => readingOnAmd(64),
+  make: () => readingOnAmd(256 * KIB),
 };
 
 export const amdTimedWalk: BenchCase = {
@@ -73,7 +90,7 @@ export const amdTimedWalk: BenchCase = {
   operation: 'AMD-Vi: approximately timed DMA that misses and walks',
   goalNsPerOp: 1000,
   operations: OPERATIONS,
-  make: () => readingOnAmd(16_384),
+  make: () => readingOnAmd(65_536 * KIB),
 };
 
 export const looseHit: BenchCase = {

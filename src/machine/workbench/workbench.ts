@@ -77,18 +77,10 @@ export function measureReads(
   };
 }
 
-/** Reads that go on for as long as somebody lets them: `run` says when so many more are done, in picoseconds. */
-export interface EndlessReads {
-  run(count: number): number;
-}
-
-export function endlessReads(spec: WorkbenchSpec): EndlessReads {
-  return build(spec);
-}
-
-interface Built extends EndlessReads {
+interface Built {
   readonly controller: MemoryController;
   readonly shares: Shares;
+  run(count: number): number;
   count(): { readonly hits: number; readonly lookups: number };
 }
 
