@@ -7,7 +7,7 @@ import { PAGE, Tables } from './tables.ts';
 
 /** Three quarters of a power of two: what grows by doubling is then neither just full nor half empty. */
 const PAGES = 3 * 2 ** 12;
-const MAPPED = 3 * 2 ** 16;
+const MAPPED = 3 * 2 ** 13;
 const EVENTS = 3 * 2 ** 15;
 /** Picoseconds within which events wait, and a step that meets them all. */
 const SPAN = 2 ** 20;
