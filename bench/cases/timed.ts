@@ -4,8 +4,8 @@ import { MemoryController, PhysicalMemory } from '../../hardware/memory/index.ts
 import { RandomTransfers, Streams } from '../../hardware/path/index.ts';
 import { Engine, Random } from '../../hardware/sim/index.ts';
 import { plainValues } from '../../src/machine/measured/parameter.ts';
-import { benchStreams, looseStreams, memoryOf, pathOf } from '../../src/machine/measured/pcie-bench.ts';
-import { fetchTime, parametersOf } from '../../src/machine/measured/pcie-bench-machines.ts';
+import { agentOf, benchStreams, looseStreams, memoryOf, pathOf } from '../../src/machine/measured/pcie-bench.ts';
+import { parametersOf } from '../../src/machine/measured/pcie-bench-machines.ts';
 import { WrittenTables } from '../../src/machine/measured/tables.ts';
 import { amdUnit } from '../../src/machine/workbench/amd.ts';
 import { ways } from '../../src/machine/workbench/index.ts';
@@ -66,9 +66,7 @@ function readingOnAmd(window: number): () => number {
   const caches = { devices: ways(8), iotlb: ways(values.entries), hostStructures: ways(128), guestStructures: null };
   const space = { stages: 'host', requesters: 1, pages, level: 1 } as const;
   const unit = amdUnit(new WrittenTables(memory, TABLES), space, caches);
-  const { lookup, walkers, walkRegion, readHold } = values;
-  const spec = { lookup, walkers, walkRegion, readHold, requests: 256, fetch: fetchTime(values), mergeMisses: true };
-  const agent = new TimedIommu(engine, unit, controller, spec);
+  const agent = new TimedIommu(engine, unit, controller, agentOf(values));
   const transfers = new RandomTransfers(new Random(1), { start: IOVA, bytes: window, unit: 64, offset: 0, length: 64 });
   const parts = { controller, agent, requester: REQUESTER };
   const streams = new Streams(engine, pathOf(values, false), parts, 'read', transfers);

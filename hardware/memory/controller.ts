@@ -94,8 +94,7 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
    */
   read(hi: number, lo: number, bytes: number, isWritten = false): Duration {
     const lines = this.#lines;
-    if (lines === null)
-      return this.#hierarchy === null ? this.reserve(bytes) : this.#readIn(this.#hierarchy, hi, lo, bytes, true);
+    if (lines === null) return this.#hierarchy?.read(this.#engine.now, hi, lo, bytes, true) ?? this.reserve(bytes);
     this.state.accesses++;
     this.state.bytes += bytes;
     const { now } = this.#engine;
@@ -105,21 +104,12 @@ export class MemoryController implements Component<MemoryControllerSpec, MemoryC
 
   /** The same for who does not look into caches. */
   readPast(hi: number, lo: number, bytes: number): Duration {
-    return this.#hierarchy === null ? this.read(hi, lo, bytes) : this.#readIn(this.#hierarchy, hi, lo, bytes, false);
+    return this.#hierarchy?.read(this.#engine.now, hi, lo, bytes, false) ?? this.read(hi, lo, bytes);
   }
 
   /** The same for a write. */
   write(hi: number, lo: number, bytes: number): Duration {
-    if (this.#hierarchy === null) return this.read(hi, lo, bytes);
-    this.state.accesses++;
-    this.state.bytes += bytes;
-    return this.#hierarchy.write(this.#engine.now, hi, lo, bytes);
-  }
-
-  #readIn(hierarchy: Hierarchy, hi: number, lo: number, bytes: number, snoops: boolean): Duration {
-    this.state.accesses++;
-    this.state.bytes += bytes;
-    return hierarchy.read(this.#engine.now, hi, lo, bytes, snoops);
+    return this.#hierarchy?.write(this.#engine.now, hi, lo, bytes) ?? this.read(hi, lo, bytes);
   }
 
   /** The same at `now`, whatever the engine says, behind nobody: for who does not let time pass in order. */

@@ -7,6 +7,7 @@
  * reads to writes; a row stays open until another is asked for.
  */
 import { type Duration, type Instant, ns } from '../sim/index.ts';
+import { LINE_BYTES } from './line.ts';
 
 export interface BankSpec {
   /** Of a channel. */
@@ -26,7 +27,6 @@ export interface DramSpec {
   readonly banks: BankSpec | null;
 }
 
-const LINE_BYTES = 64;
 const NO_ROW = -1;
 
 export class Dram {

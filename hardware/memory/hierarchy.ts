@@ -11,7 +11,8 @@
 import { numberOf } from '../bits/index.ts';
 import { type Duration, type Instant, ns } from '../sim/index.ts';
 import { type BankSpec, Dram } from './dram.ts';
-import { Fill, LineCache, type LineCacheSpec } from './line-cache.ts';
+import { LINE_BYTES, lineOf } from './line.ts';
+import { Found, LineCache, type LineCacheSpec } from './line-cache.ts';
 
 export interface LastLevelSpec extends LineCacheSpec {
   /** Nanoseconds of an access that the cache serves. */
@@ -28,10 +29,10 @@ export interface HierarchySpec {
   readonly otherSocket: { readonly start: number; readonly hop: number } | null;
 }
 
-const LINE_BYTES = 64;
-
-/** Lines. */
+/** Accesses and their bytes; lines. */
 export interface HierarchyCounts {
+  accesses: number;
+  bytes: number;
   /** Of accesses, that the last-level cache has served, and that went to DRAM. */
   cacheHits: number;
   cacheMisses: number;
@@ -63,7 +64,8 @@ export class Hierarchy {
   }
 
   /** How long from `now` a read takes; one that does not snoop passes the cache by. */
-  read(now: Instant, hi: number, lo: number, bytes: number, snoops = true): Duration {
+  read(now: Instant, hi: number, lo: number, bytes: number, snoops: boolean): Duration {
+    this.#count(bytes);
     const address = numberOf(hi, lo);
     const isFar = address >= this.#farFrom;
     const cache = isFar || !snoops ? null : this.#cache;
@@ -80,6 +82,7 @@ export class Hierarchy {
 
   /** The same for a write. */
   write(now: Instant, hi: number, lo: number, bytes: number): Duration {
+    this.#count(bytes);
     const address = numberOf(hi, lo);
     const isFar = address >= this.#farFrom;
     const cache = isFar ? null : this.#cache;
@@ -104,24 +107,25 @@ export class Hierarchy {
     this.#dram.reset();
     this.#cache?.clear();
     this.#written = 0;
-    Object.assign(this.#counts, { cacheHits: 0, cacheMisses: 0, writtenBack: 0 });
+    Object.assign(this.#counts, { accesses: 0, bytes: 0, cacheHits: 0, cacheMisses: 0, writtenBack: 0 });
   }
 
   #writeInto(cache: LineCache, line: number, now: Instant): Duration {
-    const fill = cache.write(line);
-    if (fill === Fill.HIT) this.#counts.cacheHits++;
-    if (fill !== Fill.WROTE_BACK) return this.#hit;
+    const found = cache.write(line);
+    if (found === Found.LINE) this.#counts.cacheHits++;
+    if (found < 0) return this.#hit;
     this.#counts.writtenBack++;
-    // Nobody waits for it to arrive, but it takes its time on a channel.
-    this.#dram.access(line, now);
+    // Nobody waits for it to arrive, but it takes its time on its channel.
+    this.#dram.access(found, now);
     return (this.#hit + this.#allocate) as Duration;
+  }
+
+  #count(bytes: number): void {
+    this.#counts.accesses++;
+    this.#counts.bytes += bytes;
   }
 
   #inOrder(now: Instant, takes: number): Duration {
     return Math.max(takes, this.#written - now) as Duration;
   }
-}
-
-function lineOf(address: number): number {
-  return Math.floor(address / LINE_BYTES);
 }

@@ -1,4 +1,5 @@
 /** Which lines a last-level cache holds: sets of ways, the line that was used longest ago gives way. */
+import { LINE_BYTES } from './line.ts';
 
 export interface LineCacheSpec {
   readonly bytes: number;
@@ -7,12 +8,10 @@ export interface LineCacheSpec {
   readonly deviceWays: number;
 }
 
-const LINE_BYTES = 64;
 const NO_LINE = -1;
 
-/** What bringing a line in has done: it was there; a place was free or clean; a written line had to go back to DRAM. */
-export const Fill = { HIT: 0, FILLED: 1, WROTE_BACK: 2 } as const;
-export type Fill = (typeof Fill)[keyof typeof Fill];
+/** What a write finds, or else the line that was written before and has to go back to DRAM for it. */
+export const Found = { LINE: -1, PLACE: -2 } as const;
 
 export class LineCache {
   readonly #sets: number;
@@ -40,20 +39,24 @@ export class LineCache {
 
   /** A core has read or written a line. What gives way for it costs nobody anything. */
   touch(line: number): void {
-    if (this.#placeOf(line) < 0) this.#written[this.#fill(line, this.#ways)] = 0;
+    if (this.#placeOf(line) >= 0) return;
+    const place = this.#placeFor(line, this.#ways);
+    this.#put(line, place);
+    this.#written[place] = 0;
   }
 
-  /** A device writes a line. */
-  write(line: number): Fill {
+  /** A device writes a line: a value of `Found`, or the line that goes back. */
+  write(line: number): number {
     const place = this.#placeOf(line);
     if (place >= 0) {
       this.#written[place] = 1;
-      return Fill.HIT;
+      return Found.LINE;
     }
-    const filled = this.#fill(line, this.#deviceWays);
-    const wroteBack = this.#written[filled] === 1;
+    const filled = this.#placeFor(line, this.#deviceWays);
+    const before = this.#written[filled] === 1 ? this.#lines[filled]! : Found.PLACE;
+    this.#put(line, filled);
     this.#written[filled] = 1;
-    return wroteBack ? Fill.WROTE_BACK : Fill.FILLED;
+    return before;
   }
 
   clear(): void {
@@ -71,20 +74,20 @@ export class LineCache {
     return NO_LINE;
   }
 
-  /** Puts a line into one of the first ways of its set: where that is. Whether it is written is still that of the line before. */
-  #fill(line: number, ways: number): number {
+  /** Where a line goes among the first ways of its set: where nothing is, or what was used longest ago. */
+  #placeFor(line: number, ways: number): number {
     const first = this.#first(line);
     let oldest = first;
     for (let place = first; place < first + ways; place++) {
-      if (this.#lines[place] === NO_LINE) {
-        oldest = place;
-        break;
-      }
+      if (this.#lines[place] === NO_LINE) return place;
       if (this.#used[place]! < this.#used[oldest]!) oldest = place;
     }
-    this.#lines[oldest] = line;
-    this.#used[oldest] = ++this.#clock;
     return oldest;
+  }
+
+  #put(line: number, place: number): void {
+    this.#lines[place] = line;
+    this.#used[place] = ++this.#clock;
   }
 
   #first(line: number): number {

@@ -1,9 +1,9 @@
 /** How much a command is for each part of the path: bytes on the link, TLPs, lines, blocks, and the times that go with these. */
+import { LINE_BYTES } from '../memory/index.ts';
 import { FRAMING_BYTES } from '../pcie/index.ts';
 import { type Duration, ns } from '../sim/index.ts';
 import type { DmaDeviceSpec, PathRootSpec } from './parameters.ts';
 
-export const LINE_BYTES = 64;
 const BLOCK_BYTES = 128;
 /** Transfers of so many bytes, and multiples, land as bursts. */
 const BURST_BYTES = 512;

@@ -1,31 +1,31 @@
 /** The part of the last-level cache into which devices write: a write that finds no place for a line there has to make room first. */
-import { numberOf, PAGE_SHIFT } from '../bits/index.ts';
-import { Iotlb } from '../iommu/index.ts';
-import { LINE_BYTES } from './figures.ts';
+import { numberOf } from '../bits/index.ts';
+import { Found, LINE_BYTES, LineCache, lineOf } from '../memory/index.ts';
 
 const WAYS = 2;
 
 export class WriteCache {
-  readonly #lines: Iotlb | null;
+  readonly #lines: LineCache | null;
   #isEmpty = true;
 
   /** Without bytes every line is as if it were there. */
   constructor(bytes: number) {
-    const lines = Math.floor(bytes / LINE_BYTES);
-    this.#lines = lines === 0 ? null : new Iotlb({ sets: powerOfTwoBelow(lines / WAYS), ways: WAYS });
+    this.#lines = bytes < LINE_BYTES ? null : new LineCache({ bytes, ways: WAYS, deviceWays: WAYS });
   }
 
   /** Writes so many lines from `start` on; false when one of them was not there. */
   write(start: number, lines: number): boolean {
     if (this.#lines === null) return true;
+    this.#isEmpty = false;
+    const first = lineOf(start);
     let isHere = true;
-    for (let i = 0; i < lines; i++) if (!this.#touch(this.#lines, start + i * LINE_BYTES)) isHere = false;
+    for (let i = 0; i < lines; i++) if (this.#lines.write(first + i) !== Found.LINE) isHere = false;
     return isHere;
   }
 
   /** The line of the address with these halves is there. */
   holds(hi: number, lo: number): boolean {
-    return !this.#isEmpty && this.#lines!.find(0, 0, lineOf(numberOf(hi, lo))) >= 0;
+    return !this.#isEmpty && this.#lines!.find(lineOf(numberOf(hi, lo)));
   }
 
   /** The CPU has touched these bytes last, as far as they have a place. */
@@ -37,22 +37,4 @@ export class WriteCache {
     this.#lines?.clear();
     this.#isEmpty = true;
   }
-
-  /** Brings a line in; false when it was not there. */
-  #touch(lines: Iotlb, address: number): boolean {
-    const line = lineOf(address);
-    if (lines.find(0, 0, line) >= 0) return true;
-    // A line stands for a page of the smallest size.
-    lines.add(0, 0, line, PAGE_SHIFT);
-    this.#isEmpty = false;
-    return false;
-  }
-}
-
-function lineOf(address: number): number {
-  return Math.floor(address / LINE_BYTES) | 0;
-}
-
-function powerOfTwoBelow(n: number): number {
-  return 2 ** (31 - Math.clz32(Math.max(n, 1)));
 }

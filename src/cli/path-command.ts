@@ -62,10 +62,10 @@ async function measure(machine: string, options: PathOptions, terminal: Terminal
   } as const;
   const transfers = readWhole('--transfers', options.transfers, 1, 1e9);
   const run = new PathRun(setUp, choice('kind of traffic', options.traffic, TRAFFIC));
+  const plot = await WherePlot.from(options.wherePlot);
   const trace = TraceFile.from(options);
   const { source } = run;
   trace?.follow(source);
-  const plot = await WherePlot.from(options.wherePlot);
   const findings = new Findings(source, run, options);
   const report = run.run(transfers);
   trace?.end();

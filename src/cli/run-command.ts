@@ -57,8 +57,8 @@ async function runAll(
   const machine = options.machine === undefined ? undefined : readMachine(options.machine);
   const settings = [...(options.set ?? []), ...(options.seed === undefined ? [] : [`seed=${options.seed}`])];
   const { scenarios, problems: notFound } = await select(names, own);
-  const trace = TraceFile.from(options, scenarios.length);
   const plot = await WherePlot.from(options.wherePlot);
+  const trace = TraceFile.from(options, scenarios.length);
   const capture = options.capture === undefined ? null : new CaptureFile(options.capture);
   // A set, because a wrong --set is the same problem for every scenario.
   const problems = new Set(notFound);
@@ -79,7 +79,9 @@ async function runAll(
       const run = new Run(scenario, on);
       trace?.follow(run.source);
       capture?.follow(run.machine, scenario.name);
-      const ok = await perform(run, options, terminal, plot);
+      const findings = new Findings(run.source, run.machine, options);
+      const ok = await perform(run, options, terminal, findings);
+      plot?.add(`${scenario.name} on ${run.machine.spec.name}`, findings.kinds);
       trace?.end();
       count[ok ? 'ok' : 'failed']++;
     } catch (error) {
@@ -101,18 +103,11 @@ async function runAll(
 }
 
 /** Runs one scenario in the manner that was asked for; true when all went as expected. */
-async function perform(
-  run: Run,
-  options: RunCommandOptions,
-  terminal: Terminal,
-  plot: WherePlot | null,
-): Promise<boolean> {
+async function perform(run: Run, options: RunCommandOptions, terminal: Terminal, findings: Findings): Promise<boolean> {
   const write = (line: string): void => terminal.out(line);
-  const findings = new Findings(run.source, run.machine, options);
   if (options.json || options.quiet) {
     const report = run.finish();
     run.unwatch();
-    draw(plot, run, findings);
     if (options.json) write(JSON.stringify({ ...report, ...findings.data }));
     else [...summary(report), ...findings.lines].forEach(write);
     return report.ok;
@@ -124,12 +119,7 @@ async function perform(
   showLastEntries?.();
   const report = run.report();
   run.unwatch();
-  draw(plot, run, findings);
   closing(run.scenario, report).forEach(write);
   findings.lines.forEach(write);
   return report.ok;
-}
-
-function draw(plot: WherePlot | null, { scenario, machine }: Run, { kinds }: Findings): void {
-  plot?.add(`${scenario.name} on ${machine.spec.name}`, kinds);
 }

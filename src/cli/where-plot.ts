@@ -18,23 +18,25 @@ const [WIDTH, BAR] = [520, 22];
 const LEAST = 0.0005;
 
 export class WherePlot {
-  readonly #file: OutputFile;
+  readonly #path: string;
   readonly #format: Format;
   readonly #plotting: Plotting;
   readonly #runs: Run[] = [];
 
-  private constructor(file: OutputFile, format: Format, plotting: Plotting) {
-    this.#file = file;
+  private constructor(path: string, format: Format, plotting: Plotting) {
+    this.#path = path;
     this.#format = format;
     this.#plotting = plotting;
   }
 
-  /** Nothing when nobody asked. Before the first run: what is wrong with the file, or missing for a plot, is said then (InputError). */
+  /**
+   * Nothing when nobody asked. Before the first run and before any file is emptied: that the file is of no known kind, or what is
+   * missing for a plot, is said then (InputError).
+   */
   static async from(path: string | undefined, plotting = loadPlotting): Promise<WherePlot | null> {
     if (path === undefined) return null;
     const format = formatFor(FORMATS, path, 'plot');
-    const draws = await plotting();
-    return new WherePlot(new OutputFile(path), format, draws);
+    return new WherePlot(path, format, await plotting());
   }
 
   add(title: string, kinds: readonly KindShare[]): void {
@@ -43,8 +45,9 @@ export class WherePlot {
 
   async close(): Promise<void> {
     const svg = await this.#plotting.svg(chartOf(this.#runs));
-    this.#file.write(this.#format(svg, this.#runs));
-    this.#file.close();
+    const file = new OutputFile(this.#path);
+    file.write(this.#format(svg, this.#runs));
+    file.close();
   }
 }
 

@@ -1,9 +1,10 @@
 /** What a machine specification may say of memory: DRAM, the cache in front of it, and what of it belongs to another socket. */
+
 import type { z } from 'zod';
+import { LINE_BYTES } from '../../hardware/memory/index.ts';
 import { between, powerOfTwo, section, whole } from './kinds.ts';
 
 const LATENCY = between(0, 100_000, 'nanoseconds');
-const LINE_BYTES = 64;
 
 const BANKS = section({
   /** Of a channel. */

@@ -1,5 +1,5 @@
 /** `--trace` and its options, `--where`, `--counters` and `ioasim path`, as a user meets them. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -140,6 +140,13 @@ describe('--where-plot', () => {
     const { code, out, err } = await ioasim('run', '01-first-dma', '--where-plot', at('where.png'));
     expect([code, out]).toEqual([2, '']);
     expect(err).toMatch(/^A plot file's name ends in one of \.svg, \.html, and ".*where\.png" does not\.$/);
+  });
+
+  it('loses no file for it: neither a trace beside it, nor the picture that is there.', async () => {
+    for (const name of ['kept.json', 'kept.svg']) writeFileSync(at(name), 'kept');
+    await ioasim('run', '01-first-dma', '--trace', at('kept.json'), '--where-plot', at('where.png'));
+    await ioasim('run', '01-first-dma', '--trace', at('kept.png'), '--where-plot', at('kept.svg'));
+    for (const name of ['kept.json', 'kept.svg']) expect(textOf(name)).toBe('kept');
   });
 
   it('draws a run on the timed path.', async () => {

@@ -85,6 +85,13 @@ describe('The last-level cache', () => {
     expect([write(2048), read(2048), read(0x40)]).toEqual([50, 50, 102]);
   });
 
+  it('gives a written line back on the channel of that line, not of the one for which it goes', () => {
+    const { write, read } = make({ lastLevel: CACHE, channels: 3 });
+    for (const address of [0, 1024, 2048]) write(address);
+    // Line 0 goes to channel 0, where line 3 is, too, and line 32 is where line 2 is; a line takes 3 ns of its channel.
+    expect([read(3 * LINE), read(2 * LINE)]).toEqual([106, 103]);
+  });
+
   it('is not asked by who does not snoop', () => {
     const { controller, readPast } = make({ lastLevel: CACHE });
     controller.touch(0x1000, LINE);

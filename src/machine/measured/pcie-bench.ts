@@ -155,6 +155,12 @@ export function pathOf(values: PathValues, isRemote: boolean): PathSpec {
   };
 }
 
+/** What stands around a unit there. */
+export function agentOf(values: PathValues) {
+  const { lookup, walkers, walkRegion, readHold } = values;
+  return { lookup, walkers, walkRegion, readHold, requests: REQUESTS, fetch: fetchTime(values), mergeMisses: true };
+}
+
 /** The machine's VT-d unit in legacy mode with the window mapped; nothing when translation is off. */
 function iommuOf(setUp: BenchSetUp, values: PathValues, controller: MemoryController): LoosePathParts['iommu'] {
   if (setUp.iommu === 'off') return null;
@@ -169,9 +175,7 @@ function iommuOf(setUp: BenchSetUp, values: PathValues, controller: MemoryContro
     ...CACHES,
   };
   const unit = startUnit(unitSpec, controller.memory, root);
-  const { lookup, walkers, walkRegion, readHold } = values;
+  const { fetch, ...spec } = agentOf(values);
   // The tables lie at the unit's own socket.
-  const fetch = fetchTime(values) - (setUp.node === 'remote' ? values.remote : 0);
-  const spec = { lookup, walkers, walkRegion, readHold, requests: REQUESTS, fetch, mergeMisses: true };
-  return { unit, spec };
+  return { unit, spec: { ...spec, fetch: fetch - (setUp.node === 'remote' ? values.remote : 0) } };
 }

@@ -72,9 +72,10 @@ export function judge(point: Point, models: readonly GroupModel[]): Verdict {
   const verdict = { id, group, kind: kindOf(unit), published, simulated: null, errorPct: null };
   if (typeof published === 'string') return { ...verdict, status: 'not-numeric' };
   const model = models.find((one) => one.group === group);
-  if (model?.recognise(point) === 'parameter') return { ...verdict, status: 'parameter' };
+  const whole = model?.recognise(point);
+  if (whole === 'parameter') return { ...verdict, status: 'parameter' };
   const parts = partsOf(point);
-  const experiments = parts.map((part) => model?.recognise(part));
+  const experiments = parts.length === 1 ? [whole] : parts.map((part) => model?.recognise(part));
   const why = (): { reason?: string } => {
     const reason = model?.reason?.(point);
     return reason === undefined ? {} : { reason };
